@@ -1,0 +1,260 @@
+//! Everything that can change a ledger, and what comes of it.
+
+use crate::ids::{
+    Address, ChannelId, KeyId, MarketId, Nanos, PurchaseId, SealedKey, Seq, Signature,
+};
+use crate::record::{
+    Account, Binding, Channel, ChannelKind, Decision, Identity, Offer, Pair, PairKey, PriceSource, Purchase,
+    StateWrite, Suspension, Totals,
+};
+use crate::Amount;
+use serde::{Deserialize, Serialize};
+
+/// The first record of a ledger: whose it is. Written once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Genesis {
+    /// The market.
+    pub market: MarketId,
+    /// Its market maker.
+    pub marketmaker: Address,
+    /// The market's owner: recipient of payment channels. In local mode the market maker.
+    pub owner: Address,
+    /// Tokens the market maker starts with; zero with a chain.
+    pub float: Amount,
+    /// Whether accounts are kept here: local mode.
+    pub local: bool,
+    /// When.
+    pub at: Nanos,
+}
+
+/// A grant of the faucet. Local mode only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FundRequest {
+    /// Who receives.
+    pub address: Address,
+    /// How much; the procedure bounds it.
+    pub amount: Amount,
+    /// When.
+    pub at: Nanos,
+}
+
+/// A channel to open. The signature is already recovered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenRequest {
+    /// The channel's id, fresh.
+    pub id: ChannelId,
+    /// Which way its money flows.
+    pub kind: ChannelKind,
+    /// The market it names.
+    pub market: MarketId,
+    /// Who opens it.
+    pub actor: Address,
+    /// Whose signature will move it.
+    pub delegate: Address,
+    /// The market maker it names.
+    pub marketmaker: Address,
+    /// Who receives what is spent.
+    pub recipient: Address,
+    /// The deposit.
+    pub amount: Amount,
+    /// Block number it was signed at, 1 at least.
+    pub open_at: Amount,
+    /// The signature over all this.
+    pub signature: Signature,
+    /// Whom that signature recovers to.
+    pub signer: Address,
+    /// When the ledger records it.
+    pub at: Nanos,
+}
+
+/// An offer to place, complete but for the checks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceRequest {
+    /// The offer; `remaining` equals `copies`, `revoked` is none.
+    pub offer: Offer,
+}
+
+/// Taking an offer back. Whether the caller may is checked against the offer, inside the write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokeRequest {
+    /// The key on offer.
+    pub key: KeyId,
+    /// The calling session.
+    pub caller: crate::record::Placer,
+    /// The seller's delegate, if the caller proved to be it by a signature.
+    pub proven: Option<Address>,
+    /// When.
+    pub at: Nanos,
+}
+
+/// A purchase to reserve: every check, then both channels, in one write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReserveRequest {
+    /// A fresh id.
+    pub id: PurchaseId,
+    /// When.
+    pub at: Nanos,
+    /// What the buyer asked for.
+    pub identity: Identity,
+    /// The buyer's delegate as the request names it.
+    pub buyer: Address,
+    /// Whom `s1` recovers to.
+    pub signer: Address,
+    /// The buyer's signature.
+    pub s1: Signature,
+    /// The price in force.
+    pub price: Amount,
+    /// The market's part of it.
+    pub fee: Amount,
+    /// How the price came about.
+    pub source: PriceSource,
+    /// The paying channel the seller serves.
+    pub paying_channel: ChannelId,
+    /// Its position once posted, as `s2` says.
+    pub paying_seq: Seq,
+    /// Its balance once posted, as `s2` says.
+    pub paying_balance: Amount,
+    /// Our signature over that.
+    pub s2: Signature,
+    /// `compat.lenient_seq`: admit a buyer that signed the posted seq instead of the next.
+    pub lenient_seq: bool,
+}
+
+/// A seller's clean answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostRequest {
+    /// The reserved purchase.
+    pub id: PurchaseId,
+    /// When.
+    pub at: Nanos,
+    /// The seller's signature over the paying channel's new state.
+    pub s3: Signature,
+    /// Whom it recovers to.
+    pub signer: Address,
+    /// The sealed data key.
+    pub sealed_key: SealedKey,
+    /// Our signature over the payment channel's new state.
+    pub s4: Signature,
+    /// The decision that [`PriceSource::Policy`] names.
+    pub decision: Option<Decision>,
+    /// What the policy wrote.
+    pub state_writes: Vec<StateWrite>,
+}
+
+/// Why a purchase was undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoidReason {
+    /// The error URI the buyer gets.
+    pub error: String,
+    /// In words.
+    pub text: String,
+    /// The seller's answer was unclear: it may hold a state we signed (`s2`) and consider itself paid.
+    pub ambiguous: bool,
+}
+
+/// A purchase to undo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VoidRequest {
+    /// The reserved purchase.
+    pub id: PurchaseId,
+    /// When.
+    pub at: Nanos,
+    /// Why. If ambiguous, the paying channel is suspended, or only the pair while it is unproven.
+    pub reason: VoidReason,
+}
+
+/// Whatever changes a ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Endow a new ledger.
+    Genesis(Genesis),
+    /// Hand out test tokens.
+    Fund(FundRequest),
+    /// Open a channel.
+    Open(Box<OpenRequest>),
+    /// Place an offer.
+    Place(Box<PlaceRequest>),
+    /// Take an offer back.
+    Revoke(RevokeRequest),
+    /// Reserve a purchase.
+    Reserve(Box<ReserveRequest>),
+    /// Complete a purchase.
+    Post(Box<PostRequest>),
+    /// Undo a purchase.
+    Void(VoidRequest),
+    /// The seller behind this paying channel registered anew: it goes on from the posted pair, unless two answers
+    /// in a row were unclear; then only the operator may release it.
+    ReleaseChannel {
+        /// The suspended channel.
+        channel: ChannelId,
+        /// By the operator's decision.
+        by_operator: bool,
+    },
+    /// The provider registered anew: the pair may try again.
+    ReleasePair(PairKey),
+}
+
+/// A record to write. `store` keeps its indexes from these alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Whose ledger this is.
+    Genesis(Genesis),
+    /// A member's test tokens.
+    Account(Address, Account),
+    /// What the ledger was endowed with.
+    Totals(Totals),
+    /// A channel.
+    Channel(Box<Channel>),
+    /// A delegate's actor.
+    Binding(Address, Binding),
+    /// An offer.
+    Offer(Box<Offer>),
+    /// A purchase. Sent and posted ones are found by (payment channel, payment seq), voided ones are not.
+    Purchase(Box<Purchase>),
+    /// A pair.
+    Pair(PairKey, Pair),
+    /// A decision.
+    Decision(Box<Decision>),
+    /// A policy's state.
+    State(StateWrite),
+}
+
+/// The records one command writes, in order.
+pub type Changes = Vec<Change>;
+
+/// What a command came to, for the caller's reply and events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing to tell.
+    Done,
+    /// The account after a grant.
+    Funded(Account),
+    /// The new channel.
+    Opened(Box<Channel>),
+    /// The new offer.
+    Placed(Box<Offer>),
+    /// The offer, revoked.
+    Revoked(Box<Offer>),
+    /// The purchase is reserved: ask the seller.
+    Reserved(Box<Purchase>),
+    /// The same purchase was posted before: replay its receipt.
+    Replayed(Box<Purchase>),
+    /// The purchase is posted; both channels as they stand now.
+    Posted {
+        /// The purchase.
+        purchase: Box<Purchase>,
+        /// The buyer's channel.
+        payment: Box<Channel>,
+        /// The seller's channel.
+        paying: Box<Channel>,
+    },
+    /// The purchase is void.
+    Voided {
+        /// The purchase.
+        purchase: Box<Purchase>,
+        /// Set if the paying channel is suspended now.
+        channel_suspended: Option<Suspension>,
+        /// Set if the pair is suspended now.
+        pair_suspended: Option<Suspension>,
+    },
+}

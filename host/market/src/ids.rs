@@ -1,0 +1,190 @@
+//! Identifiers and small units: one type each, so that a channel is never passed for a key.
+
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// A byte string of the wrong length where an identifier was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected} bytes for {what}, got {got}")]
+pub struct IdError {
+    /// The kind of identifier that was asked for.
+    pub what: &'static str,
+    /// Bytes it has.
+    pub expected: usize,
+    /// Bytes that came.
+    pub got: usize,
+}
+
+macro_rules! bytes_type {
+    ($(#[$doc:meta])* $name:ident, $len:literal, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $len]);
+
+        impl $name {
+            /// Bytes of this type.
+            pub const LEN: usize = $len;
+
+            /// The raw bytes.
+            pub fn as_bytes(&self) -> &[u8; $len] {
+                &self.0
+            }
+        }
+
+        impl TryFrom<&[u8]> for $name {
+            type Error = IdError;
+
+            fn try_from(bytes: &[u8]) -> Result<Self, IdError> {
+                <[u8; $len]>::try_from(bytes)
+                    .map(Self)
+                    .map_err(|_| IdError { what: $what, expected: $len, got: bytes.len() })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("0x")?;
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                crate::ids::fixed::serialize(&self.0, serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                crate::ids::fixed::deserialize(deserializer).map(Self)
+            }
+        }
+    };
+}
+
+bytes_type!(
+    /// A data key on offer: 16 raw bytes, chosen by the seller.
+    KeyId, 16, "a key id"
+);
+bytes_type!(
+    /// An API that data belongs to: 16 raw bytes.
+    ApiId, 16, "an api id"
+);
+bytes_type!(
+    /// A catalog of APIs: 16 raw bytes.
+    CatalogId, 16, "a catalog id"
+);
+bytes_type!(
+    /// An offer: 16 random bytes chosen by the host.
+    OfferId, 16, "an offer id"
+);
+bytes_type!(
+    /// A payment or paying channel: 16 raw bytes, chosen by whoever opens it.
+    ChannelId, 16, "a channel id"
+);
+bytes_type!(
+    /// A market: 16 raw bytes, a UUID in big-endian order.
+    MarketId, 16, "a market id"
+);
+bytes_type!(
+    /// One attempt to buy: 16 random bytes chosen by the host.
+    PurchaseId, 16, "a purchase id"
+);
+bytes_type!(
+    /// One decision of a policy: 16 random bytes chosen by the host.
+    DecisionId, 16, "a decision id"
+);
+bytes_type!(
+    /// An Ethereum address: 20 raw bytes. Displayed as `0x` and 40 lower-case hex digits.
+    Address, 20, "an address"
+);
+bytes_type!(
+    /// A signature: r (32) ‖ s (32) ‖ v (1), v being 27 or 28.
+    Signature, 65, "a signature"
+);
+bytes_type!(
+    /// The X25519 public key a data key is sealed to.
+    BuyerPubkey, 32, "a buyer's public key"
+);
+bytes_type!(
+    /// A libsodium sealed box around a 32-byte data key: ephemeral key (32) ‖ tag (16) ‖ ciphertext (32).
+    SealedKey, 80, "a sealed key"
+);
+bytes_type!(
+    /// The revision of a policy: the SHA-256 of its component.
+    RevisionId, 32, "a revision"
+);
+
+/// A WAMP session id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionId(pub u64);
+
+/// Nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Nanos(pub u64);
+
+impl Nanos {
+    /// This moment and `millis` milliseconds; saturates at the end of time.
+    pub fn plus_millis(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis.saturating_mul(1_000_000)))
+    }
+
+    /// Nanoseconds from `earlier` to this moment, zero if it lies ahead.
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Position of a channel: how many states both sides have signed. A new channel stands at 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Seq(pub u32);
+
+impl Seq {
+    /// Where a channel starts.
+    pub const FIRST: Self = Self(1);
+
+    /// The next position, none when the 32 bits of the signed message are used up.
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Fixed-length byte strings, written as bytes and never as sequences of numbers.
+pub(crate) mod fixed {
+    use serde::de::{Error, Visitor};
+
+    pub(crate) fn serialize<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(crate) fn deserialize<'de, const N: usize, D>(deserializer: D) -> Result<[u8; N], D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        struct Bytes<const N: usize>;
+        impl<'de, const N: usize> Visitor<'de> for Bytes<N> {
+            type Value = [u8; N];
+
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                write!(f, "{N} bytes")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                <[u8; N]>::try_from(bytes).map_err(|_| E::invalid_length(bytes.len(), &self))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes::<N>)
+    }
+}

@@ -1,0 +1,38 @@
+//! The pure core of Bourse: the types of a market and the state machine of its ledger.
+//!
+//! What lives here: units ([`Amount`], [`Seq`], [`Nanos`]), identifiers, the records the ledger keeps, the
+//! [`Command`]s that change it and [`apply`], the one function that decides whether a command may.
+//!
+//! What never does: I/O, a clock, randomness, async, WebAssembly, WAMP, LMDB. Time and identifiers arrive as
+//! arguments, records through a [`View`], so the same code runs under the writer thread and in the simulator.
+
+mod amount;
+mod apply;
+mod command;
+mod demand;
+mod ids;
+mod invariants;
+mod memory;
+mod record;
+mod refusal;
+mod view;
+
+pub use amount::{Amount, ParseAmountError};
+pub use apply::apply;
+pub use command::{
+    Change, Changes, Command, FundRequest, Genesis, Outcome, OpenRequest, PlaceRequest, PostRequest, ReserveRequest,
+    RevokeRequest, VoidReason, VoidRequest,
+};
+pub use demand::{Demand, Figures, Sale, Subject};
+pub use ids::{
+    Address, ApiId, BuyerPubkey, CatalogId, ChannelId, DecisionId, IdError, KeyId, MarketId, Nanos, OfferId,
+    PurchaseId, RevisionId, SealedKey, Seq, SessionId, Signature,
+};
+pub use invariants::{Violation, check_channel, check_totals};
+pub use memory::MemoryLedger;
+pub use record::{
+    Account, Binding, Channel, ChannelKind, ChannelState, Decision, DecisionHeader, Identity, Offer, Pair, PairKey,
+    Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState, StateWrite, Suspension, Totals,
+};
+pub use refusal::Refusal;
+pub use view::{Fault, View};

@@ -1,0 +1,358 @@
+//! The records the ledger keeps. Each is one value under one key; `store` adds the indexes.
+
+use crate::ids::{
+    Address, ApiId, BuyerPubkey, CatalogId, ChannelId, DecisionId, KeyId, MarketId, Nanos, OfferId, PurchaseId,
+    RevisionId, SealedKey, Seq, SessionId, Signature,
+};
+use crate::{Amount, VoidReason};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Test tokens of one member in local mode; nothing of this exists with a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Account {
+    /// What the member may still deposit into channels.
+    pub balance: Amount,
+    /// Everything the faucet ever gave it.
+    pub granted: Amount,
+}
+
+/// What a local ledger was endowed with: accounts and channels together always hold `float + granted`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Tokens the market maker started with.
+    pub float: Amount,
+    /// Tokens the faucet handed out.
+    pub granted: Amount,
+}
+
+/// Which way the money of a channel flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum ChannelKind {
+    /// From a buyer to the market.
+    Payment = 1,
+    /// From the market to a seller.
+    Paying = 2,
+}
+
+/// Where a channel stands in its life; the numbers are those of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum ChannelState {
+    /// Purchases may move it.
+    Open = 1,
+    /// A closing state is signed; no purchase any more.
+    Closing = 2,
+    /// Settled.
+    Closed = 3,
+    /// Settlement failed.
+    Failed = 4,
+}
+
+/// A payment or paying channel with its balance.
+///
+/// `remaining + inflight + spent = amount` holds in every committed state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Channel {
+    /// Its identifier.
+    pub id: ChannelId,
+    /// Which way its money flows.
+    pub kind: ChannelKind,
+    /// The market it belongs to.
+    pub market: MarketId,
+    /// Who opened it and signed for that.
+    pub actor: Address,
+    /// Whose signature moves it.
+    pub delegate: Address,
+    /// The market maker, its other side.
+    pub marketmaker: Address,
+    /// Who receives what was spent.
+    pub recipient: Address,
+    /// The deposit.
+    pub amount: Amount,
+    /// Block number signed at opening.
+    pub open_at: Amount,
+    /// When the ledger recorded it.
+    pub opened: Nanos,
+    /// The actor's signature over the opening.
+    pub open_signature: Signature,
+    /// Where it stands.
+    pub state: ChannelState,
+    /// False if its delegate belongs to another actor: such a channel is never used.
+    pub bound: bool,
+    /// Last posted position.
+    pub seq: Seq,
+    /// Neither spent nor reserved.
+    pub remaining: Amount,
+    /// Reserved by the pending purchase.
+    pub inflight: Amount,
+    /// Paid for posted purchases.
+    pub spent: Amount,
+    /// The one purchase that is reserved and not yet resolved.
+    pub pending: Option<PurchaseId>,
+    /// Set while a seller's unclear answer keeps a paying channel from selling.
+    pub suspended: Option<Suspension>,
+    /// Unclear answers since the last posted purchase: what the market maker may have to bear.
+    pub unresolved: u32,
+}
+
+impl Channel {
+    /// What was left after the last posted purchase: the balance both sides signed, with [`Channel::seq`].
+    pub fn posted_remaining(&self) -> Amount {
+        self.remaining.saturating_add(self.inflight)
+    }
+
+    /// Whether clients may find it as their active channel: open, theirs, and something left in it.
+    pub fn is_live(&self) -> bool {
+        self.bound && self.state == ChannelState::Open && !self.posted_remaining().is_zero()
+    }
+}
+
+/// Why something stands still: a state we signed went to a seller whose answer proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// Since when.
+    pub at: Nanos,
+    /// The purchase that was voided for its buyer.
+    pub purchase: PurchaseId,
+    /// What the seller did, in words.
+    pub why: String,
+}
+
+/// The actor a delegate belongs to: the first that opened a channel naming it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The delegate's actor.
+    pub actor: Address,
+    /// The channel that bound it.
+    pub channel: ChannelId,
+    /// When.
+    pub at: Nanos,
+}
+
+/// What a seller asks for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Price {
+    /// A price of its own; zero is free.
+    Fixed(Amount),
+    /// The market prices it at every quote.
+    Dynamic,
+}
+
+/// How a seller wants a dynamic price to be found. Every part is optional.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PricingTerms {
+    /// The pricing policy the seller chose, by name.
+    pub policy: Option<String>,
+    /// Parameters laid over those of the rule: a JSON object.
+    pub params: Option<String>,
+    /// Never sell below.
+    pub floor: Option<Amount>,
+    /// Never sell above.
+    pub cap: Option<Amount>,
+}
+
+/// Who placed an offer, and so may revoke it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placer {
+    /// The WAMP session.
+    pub session: SessionId,
+    /// The authid it had proven, none for an anonymous session.
+    pub authid: Option<String>,
+}
+
+/// A key on offer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Its identifier.
+    pub id: OfferId,
+    /// The key on offer; one offer for each key, ever.
+    pub key: KeyId,
+    /// The API the data belongs to.
+    pub api: ApiId,
+    /// The catalog of that API, where known.
+    pub catalog: Option<CatalogId>,
+    /// Where the data is published: an exact URI or a prefix.
+    pub uri: String,
+    /// The seller's delegate.
+    pub seller: Address,
+    /// The part of `xbr.provider.<id>.` under which the seller answers.
+    pub provider_id: Option<String>,
+    /// Who placed it.
+    pub placer: Placer,
+    /// When it was placed.
+    pub placed_at: Nanos,
+    /// Sold from then on; none is at once.
+    pub valid_from: Option<Nanos>,
+    /// Sold until then; none is for ever.
+    pub expires: Option<Nanos>,
+    /// When its seller took it back.
+    pub revoked: Option<Nanos>,
+    /// What came as `delegate_signature`.
+    pub signature: Signature,
+    /// Whether that signature was verified. Ignored bytes are never proof.
+    pub signature_verified: bool,
+    /// Fixed or dynamic.
+    pub price: Price,
+    /// The seller's wishes for a dynamic price.
+    pub pricing: PricingTerms,
+    /// How often it may be sold; none is without limit.
+    pub copies: Option<u32>,
+    /// Copies neither sold nor reserved.
+    pub remaining: Option<u32>,
+    /// Labels, sorted by key, at most 32.
+    pub categories: BTreeMap<String, String>,
+}
+
+/// What makes two requests to buy the same purchase. The signature is verified, never part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Identity {
+    /// The payment channel.
+    pub channel: ChannelId,
+    /// The position the buyer signed.
+    pub seq: Seq,
+    /// The key it wants.
+    pub key: KeyId,
+    /// Whom the key is sealed to.
+    pub buyer_pubkey: BuyerPubkey,
+    /// The most the buyer pays.
+    pub amount: Amount,
+    /// The balance the buyer signed.
+    pub balance: Amount,
+}
+
+/// Where a purchase stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PurchaseState {
+    /// Reserved; the seller has been asked, or is about to be.
+    Sent,
+    /// Paid and delivered.
+    Posted {
+        /// When.
+        at: Nanos,
+        /// The seller's signature over the paying channel's new state.
+        s3: Signature,
+        /// Our signature over the payment channel's new state.
+        s4: Signature,
+        /// The data key, sealed to the buyer.
+        sealed_key: SealedKey,
+    },
+    /// Undone: nobody paid.
+    Voided {
+        /// When.
+        at: Nanos,
+        /// Why.
+        reason: VoidReason,
+    },
+}
+
+/// How a price came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PriceSource {
+    /// The offer's own price.
+    Fixed,
+    /// A policy's decision, kept under this id.
+    Policy(DecisionId),
+}
+
+/// One attempt to buy a key, with every signature that was given for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchase {
+    /// Its identifier.
+    pub id: PurchaseId,
+    /// What the buyer asked for.
+    pub identity: Identity,
+    /// The offer.
+    pub offer: OfferId,
+    /// The API of the offer.
+    pub api: ApiId,
+    /// The seller's delegate.
+    pub seller: Address,
+    /// The buyer's delegate.
+    pub buyer: Address,
+    /// When it was reserved.
+    pub at: Nanos,
+    /// What the buyer pays: the seller's credit and the market's fee.
+    pub price: Amount,
+    /// The market's part of the price.
+    pub fee: Amount,
+    /// How the price came about.
+    pub source: PriceSource,
+    /// Position of the payment channel once posted.
+    pub payment_seq: Seq,
+    /// Balance of the payment channel once posted.
+    pub payment_balance: Amount,
+    /// The paying channel.
+    pub paying_channel: ChannelId,
+    /// Position of the paying channel once posted.
+    pub paying_seq: Seq,
+    /// Balance of the paying channel once posted.
+    pub paying_balance: Amount,
+    /// The buyer's signature over the payment channel's new state.
+    pub s1: Signature,
+    /// Our signature over the paying channel's new state.
+    pub s2: Signature,
+    /// Where it stands.
+    pub state: PurchaseState,
+}
+
+impl Purchase {
+    /// What the seller receives.
+    pub fn credit(&self) -> Option<Amount> {
+        self.price.checked_sub(self.fee)
+    }
+}
+
+/// A seller's delegate and the provider id its offers name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PairKey {
+    /// The delegate whose paying channel is used.
+    pub delegate: Address,
+    /// Under which its calls are registered.
+    pub provider_id: String,
+}
+
+/// What is known of a [`PairKey`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Pair {
+    /// It has answered with the delegate's valid signature once: it is who it says.
+    pub proven: bool,
+    /// Set while an unclear answer of an unproven pair keeps it from selling.
+    pub suspended: Option<Suspension>,
+}
+
+/// What is known of a decision without reading its body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionHeader {
+    /// When the request was decoded.
+    pub at: Nanos,
+    /// Which hook decided: `pricing`, `offers` or `consent`.
+    pub hook: String,
+    /// The policy's name.
+    pub policy: String,
+    /// Its revision.
+    pub revision: RevisionId,
+}
+
+/// One recorded decision of a policy. The body is encoded and read by `policy` alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Its identifier.
+    pub id: DecisionId,
+    /// What it is about.
+    pub header: DecisionHeader,
+    /// Input, imports, output, fuel and time, encoded.
+    pub body: Vec<u8>,
+}
+
+/// A change to a policy's own key-value space, kept with the purchase that caused it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateWrite {
+    /// The policy's name: its space outlives its revisions.
+    pub policy: String,
+    /// At most 64 bytes.
+    pub key: String,
+    /// At most 1 KiB; none removes the key.
+    pub value: Option<Vec<u8>>,
+}

@@ -1,0 +1,243 @@
+//! Every reason for which the ledger refuses a command. `app` maps each to one WAMP error URI, in one table.
+
+use crate::Amount;
+use crate::ids::{Address, ChannelId, KeyId, MarketId, Nanos, PurchaseId, Seq};
+
+/// A refused command changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The ledger was never endowed.
+    #[error("the ledger has no genesis record")]
+    NoGenesis,
+    /// The ledger belongs to another market or market maker.
+    #[error("the ledger was made for another market or market maker")]
+    GenesisMismatch,
+    /// Accounts and grants exist in local mode only.
+    #[error("this market settles on a chain and has no faucet")]
+    NotLocal,
+    /// A sum above 2^256 − 1.
+    #[error("the amount would exceed 2^256 - 1 units")]
+    Overflow,
+
+    /// A request to open names another market.
+    #[error("the channel names market {named}, this is {ours}")]
+    WrongMarket {
+        /// As signed.
+        named: MarketId,
+        /// This one.
+        ours: MarketId,
+    },
+    /// A request to open names another market maker.
+    #[error("the channel names market maker {named}, this is {ours}")]
+    WrongMarketMaker {
+        /// As signed.
+        named: Address,
+        /// This one.
+        ours: Address,
+    },
+    /// The recipient does not fit the kind of channel.
+    #[error("the channel names recipient {named}, it must be {expected}")]
+    WrongRecipient {
+        /// As signed.
+        named: Address,
+        /// The market's owner for a payment channel, the actor for a paying one.
+        expected: Address,
+    },
+    /// The delegate is the zero address.
+    #[error("the channel's delegate must not be the zero address")]
+    ZeroDelegate,
+    /// A channel without a deposit.
+    #[error("the channel's amount must be above 0")]
+    ZeroDeposit,
+    /// `openedAt` of 0.
+    #[error("openedAt must be 1 at least")]
+    ZeroBlock,
+    /// The id is in use.
+    #[error("channel {channel} exists already")]
+    ChannelExists {
+        /// The id.
+        channel: ChannelId,
+    },
+    /// The payer's account does not cover the deposit.
+    #[error("account {account} holds {holds}, the channel needs {needs}")]
+    InsufficientAccount {
+        /// The member, or the market maker for a paying channel.
+        account: Address,
+        /// What it has.
+        holds: Amount,
+        /// The deposit.
+        needs: Amount,
+    },
+    /// A signature by somebody else.
+    #[error("signed by {signer}, expected {expected}")]
+    WrongSigner {
+        /// Whom the signature recovers to.
+        signer: Address,
+        /// Who should have signed.
+        expected: Address,
+    },
+
+    /// The key was offered before.
+    #[error("key {key} is on offer already")]
+    DuplicateKey {
+        /// The key.
+        key: KeyId,
+    },
+    /// No such offer.
+    #[error("no offer for key {key}")]
+    OfferUnknown {
+        /// The key.
+        key: KeyId,
+    },
+    /// Revoking somebody else's offer.
+    #[error("only the seller of key {key} may revoke it")]
+    NotTheSeller {
+        /// The key.
+        key: KeyId,
+    },
+    /// Past its end, or revoked.
+    #[error("the offer of key {key} ended at {at:?}")]
+    OfferExpired {
+        /// The key.
+        key: KeyId,
+        /// When.
+        at: Nanos,
+    },
+    /// Before its start.
+    #[error("the offer of key {key} starts at {at:?}")]
+    OfferNotYetValid {
+        /// The key.
+        key: KeyId,
+        /// When.
+        at: Nanos,
+    },
+    /// No copy left.
+    #[error("key {key} is sold out")]
+    SoldOut {
+        /// The key.
+        key: KeyId,
+    },
+
+    /// No such channel, or of the other kind.
+    #[error("no such channel {channel}")]
+    ChannelUnknown {
+        /// The id.
+        channel: ChannelId,
+    },
+    /// Closing or closed.
+    #[error("channel {channel} is not open")]
+    ChannelNotOpen {
+        /// The id.
+        channel: ChannelId,
+    },
+    /// The delegate belongs to another actor.
+    #[error("channel {channel} names a delegate of another actor and is never used")]
+    ChannelUnbound {
+        /// The id.
+        channel: ChannelId,
+    },
+    /// The seq is not the next one.
+    #[error("expected seq {expected}, got {got}; the channel has {remaining} left")]
+    OutOfOrder {
+        /// The seq to sign.
+        expected: Seq,
+        /// The seq that was signed.
+        got: Seq,
+        /// The posted balance.
+        remaining: Amount,
+    },
+    /// All 2^32 − 1 positions are used.
+    #[error("channel {channel} has used its last seq")]
+    SeqExhausted {
+        /// The id.
+        channel: ChannelId,
+    },
+    /// Another purchase of this payment channel is pending.
+    #[error("purchase {purchase} is pending on this channel")]
+    PurchasePending {
+        /// The pending one.
+        purchase: PurchaseId,
+        /// It is the very same purchase: wait for its answer.
+        same: bool,
+    },
+    /// The price is above what the buyer offers.
+    #[error("the price is {price}, the buyer offers {amount}")]
+    InsufficientAmount {
+        /// The price in force.
+        price: Amount,
+        /// What was offered.
+        amount: Amount,
+    },
+    /// The price is above what the payment channel holds.
+    #[error("the price is {price}, the payment channel holds {remaining}")]
+    InsufficientPaymentBalance {
+        /// The price in force.
+        price: Amount,
+        /// What is left.
+        remaining: Amount,
+    },
+    /// The balance was signed for another price.
+    #[error("the price is {price} now, the balance was signed for {amount}")]
+    PriceChanged {
+        /// The price in force.
+        price: Amount,
+        /// What was signed for.
+        amount: Amount,
+    },
+    /// The balance fits neither the price nor the amount.
+    #[error("expected a signed balance of {expected}, got {got}")]
+    WrongBalance {
+        /// The posted balance less the price.
+        expected: Amount,
+        /// What was signed.
+        got: Amount,
+    },
+    /// The seller's credit is above what the paying channel holds.
+    #[error("the seller is owed {credit}, the paying channel holds {remaining}")]
+    InsufficientPayingBalance {
+        /// Price less fee.
+        credit: Amount,
+        /// What is left.
+        remaining: Amount,
+    },
+    /// The fee is above the price.
+    #[error("the fee {fee} is above the price {price}")]
+    FeeAbovePrice {
+        /// The fee.
+        fee: Amount,
+        /// The price.
+        price: Amount,
+    },
+    /// A purchase is pending on the paying channel, or it moved since `s2` was signed.
+    #[error("paying channel {channel} moved on")]
+    PayingMoved {
+        /// The id.
+        channel: ChannelId,
+    },
+    /// The paying channel waits for its seller, or for the operator.
+    #[error("paying channel {channel} is suspended: {why}")]
+    ChannelSuspended {
+        /// The id.
+        channel: ChannelId,
+        /// Why.
+        why: String,
+    },
+    /// The pair waits for its provider to register anew.
+    #[error("the seller is suspended: {why}")]
+    PairSuspended {
+        /// Why.
+        why: String,
+    },
+    /// No such purchase, or no longer pending.
+    #[error("purchase {purchase} is not pending")]
+    NotPending {
+        /// The id.
+        purchase: PurchaseId,
+    },
+    /// The decision to store is not the one the purchase names.
+    #[error("purchase {purchase} names another decision")]
+    DecisionMismatch {
+        /// The id.
+        purchase: PurchaseId,
+    },
+}

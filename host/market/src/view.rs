@@ -1,0 +1,48 @@
+//! How [`crate::apply`] reads the ledger it is about to change.
+
+use crate::command::Genesis;
+use crate::ids::{Address, ChannelId, KeyId, PurchaseId, Seq};
+use crate::record::{Account, Binding, Channel, Offer, Pair, PairKey, Purchase, Totals};
+use crate::refusal::Refusal;
+
+/// Point reads of records. Within a batch it already shows what earlier commands wrote.
+pub trait View {
+    /// How reading can fail.
+    type Error;
+
+    /// Whose ledger this is.
+    fn genesis(&self) -> Result<Option<Genesis>, Self::Error>;
+    /// What the ledger was endowed with.
+    fn totals(&self) -> Result<Totals, Self::Error>;
+    /// A member's test tokens.
+    fn account(&self, address: &Address) -> Result<Option<Account>, Self::Error>;
+    /// A channel of either kind.
+    fn channel(&self, id: &ChannelId) -> Result<Option<Channel>, Self::Error>;
+    /// A delegate's actor.
+    fn binding(&self, delegate: &Address) -> Result<Option<Binding>, Self::Error>;
+    /// The offer of a key.
+    fn offer_by_key(&self, key: &KeyId) -> Result<Option<Offer>, Self::Error>;
+    /// A purchase, whatever became of it.
+    fn purchase(&self, id: &PurchaseId) -> Result<Option<Purchase>, Self::Error>;
+    /// The sent or posted purchase that takes a payment channel to `seq`.
+    fn purchase_at(&self, channel: &ChannelId, seq: Seq) -> Result<Option<Purchase>, Self::Error>;
+    /// What is known of a seller's delegate under a provider id.
+    fn pair(&self, key: &PairKey) -> Result<Option<Pair>, Self::Error>;
+}
+
+/// Why a command was not applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault<E> {
+    /// The rules say no; nothing changed.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The ledger could not be read.
+    #[error("the ledger could not be read")]
+    View(E),
+}
+
+impl<E> From<Refusal> for Fault<E> {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}

@@ -10,7 +10,9 @@ pub struct Amount(U256);
 
 /// Why a text is not an amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not an amount of tokens: expected digits with at most 18 after the point, such as 35 or 0.5")]
+#[error(
+    "`{text}` is not an amount of tokens: expected digits with at most 18 after the point, such as 35 or 0.5"
+)]
 pub struct ParseAmountError {
     /// The text as it came.
     pub text: String,
@@ -93,7 +95,9 @@ impl Amount {
     ///
     /// [`ParseAmountError`] if the text is anything else, or over 2^256 − 1 base units.
     pub fn parse_tokens(text: &str) -> Result<Self, ParseAmountError> {
-        let fail = || ParseAmountError { text: text.to_owned() };
+        let fail = || ParseAmountError {
+            text: text.to_owned(),
+        };
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(whole) || !digits(fraction) || fraction.len() > Self::DECIMALS {

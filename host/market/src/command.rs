@@ -1,13 +1,11 @@
 //! Everything that can change a ledger, and what comes of it.
 
-use crate::ids::{
-    Address, ChannelId, KeyId, MarketId, Nanos, PurchaseId, SealedKey, Seq, Signature,
-};
+use crate::Amount;
+use crate::ids::{Address, ChannelId, KeyId, MarketId, Nanos, PurchaseId, SealedKey, Seq, Signature};
 use crate::record::{
     Account, Binding, Channel, ChannelKind, Decision, Identity, Offer, Pair, PairKey, PriceSource, Purchase,
     StateWrite, Suspension, Totals,
 };
-use crate::Amount;
 use serde::{Deserialize, Serialize};
 
 /// The first record of a ledger: whose it is. Written once.

@@ -54,7 +54,15 @@ impl Demand {
     /// Counts a posted purchase under its key, API, seller and buyer.
     pub fn record_sale(&mut self, _sale: &Sale) {}
     /// Counts an answered quote; the buyer only if it is proven.
-    pub fn record_quote(&mut self, _at: Nanos, _key: KeyId, _api: ApiId, _seller: Address, _buyer: Option<Address>) {}
+    pub fn record_quote(
+        &mut self,
+        _at: Nanos,
+        _key: KeyId,
+        _api: ApiId,
+        _seller: Address,
+        _buyer: Option<Address>,
+    ) {
+    }
     /// The figures of `subject` over the last `window_ms` milliseconds before `now`.
     pub fn figures(&self, _subject: Subject, _now: Nanos, _window_ms: u32) -> Figures {
         Figures::default()

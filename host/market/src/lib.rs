@@ -20,19 +20,20 @@ mod view;
 pub use amount::{Amount, ParseAmountError};
 pub use apply::apply;
 pub use command::{
-    Change, Changes, Command, FundRequest, Genesis, Outcome, OpenRequest, PlaceRequest, PostRequest, ReserveRequest,
-    RevokeRequest, VoidReason, VoidRequest,
+    Change, Changes, Command, FundRequest, Genesis, OpenRequest, Outcome, PlaceRequest, PostRequest,
+    ReserveRequest, RevokeRequest, VoidReason, VoidRequest,
 };
 pub use demand::{Demand, Figures, Sale, Subject};
 pub use ids::{
     Address, ApiId, BuyerPubkey, CatalogId, ChannelId, DecisionId, IdError, KeyId, MarketId, Nanos, OfferId,
     PurchaseId, RevisionId, SealedKey, Seq, SessionId, Signature,
 };
-pub use invariants::{Violation, check_channel, check_totals};
+pub use invariants::{Auditor, Side, Sums, Violation, check_channel, check_totals};
 pub use memory::MemoryLedger;
 pub use record::{
-    Account, Binding, Channel, ChannelKind, ChannelState, Decision, DecisionHeader, Identity, Offer, Pair, PairKey,
-    Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState, StateWrite, Suspension, Totals,
+    Account, Binding, Channel, ChannelKind, ChannelState, Decision, DecisionHeader, Identity, Offer, Pair,
+    PairKey, Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState, StateWrite, Suspension,
+    Totals,
 };
 pub use refusal::Refusal;
 pub use view::{Fault, View};

@@ -1,5 +1,200 @@
 //! A ledger in memory: the reference that tests and the simulator compare with.
 
-/// Records in ordered maps.
-#[derive(Debug, Default, Clone)]
-pub struct MemoryLedger {}
+use crate::command::Genesis;
+use crate::invariants::{Auditor, Violation};
+use crate::view::{Fault, View};
+use crate::{
+    Account, Address, Binding, Change, Changes, Channel, ChannelId, Command, Decision, DecisionId, KeyId,
+    Offer, Outcome, Pair, PairKey, Purchase, PurchaseId, PurchaseState, Refusal, Seq, Totals, apply,
+};
+use core::convert::Infallible;
+use std::collections::BTreeMap;
+
+/// Records in ordered maps. Two ledgers are equal when every record and index is.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct MemoryLedger {
+    genesis: Option<Genesis>,
+    totals: Totals,
+    accounts: BTreeMap<Address, Account>,
+    channels: BTreeMap<ChannelId, Channel>,
+    bindings: BTreeMap<Address, Binding>,
+    offers: BTreeMap<KeyId, Offer>,
+    purchases: BTreeMap<PurchaseId, Purchase>,
+    purchases_at: BTreeMap<(ChannelId, Seq), PurchaseId>,
+    pairs: BTreeMap<PairKey, Pair>,
+    decisions: BTreeMap<DecisionId, Decision>,
+    policy_state: BTreeMap<(String, String), Vec<u8>>,
+}
+
+impl MemoryLedger {
+    /// A ledger without a single record.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Decides a command and writes what comes of it.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`]; then nothing has changed.
+    pub fn submit(&mut self, command: &Command) -> Result<Outcome, Refusal> {
+        match apply(self, command) {
+            Ok((changes, outcome)) => {
+                self.commit(changes);
+                Ok(outcome)
+            }
+            Err(Fault::Refused(refusal)) => Err(refusal),
+            Err(Fault::View(never)) => match never {},
+        }
+    }
+
+    /// Writes records as they are, in order.
+    pub fn commit(&mut self, changes: Changes) {
+        for change in changes {
+            match change {
+                Change::Genesis(genesis) => self.genesis = Some(genesis),
+                Change::Account(address, account) => drop(self.accounts.insert(address, account)),
+                Change::Totals(totals) => self.totals = totals,
+                Change::Channel(channel) => drop(self.channels.insert(channel.id, *channel)),
+                Change::Binding(delegate, binding) => drop(self.bindings.insert(delegate, binding)),
+                Change::Offer(offer) => drop(self.offers.insert(offer.key, *offer)),
+                Change::Purchase(purchase) => self.write_purchase(*purchase),
+                Change::Pair(key, pair) => drop(self.pairs.insert(key, pair)),
+                Change::Decision(decision) => drop(self.decisions.insert(decision.id, *decision)),
+                Change::State(write) => {
+                    let slot = (write.policy, write.key);
+                    match write.value {
+                        Some(value) => drop(self.policy_state.insert(slot, value)),
+                        None => drop(self.policy_state.remove(&slot)),
+                    }
+                }
+            }
+        }
+    }
+
+    fn write_purchase(&mut self, purchase: Purchase) {
+        let place = (purchase.identity.channel, purchase.payment_seq);
+        match purchase.state {
+            PurchaseState::Sent | PurchaseState::Posted { .. } => {
+                self.purchases_at.insert(place, purchase.id);
+            }
+            // A voided purchase frees its place, unless another has taken it already.
+            PurchaseState::Voided { .. } => {
+                if self.purchases_at.get(&place) == Some(&purchase.id) {
+                    self.purchases_at.remove(&place);
+                }
+            }
+        }
+        self.purchases.insert(purchase.id, purchase);
+    }
+
+    /// All accounts, by address.
+    pub fn accounts(&self) -> impl Iterator<Item = (&Address, &Account)> {
+        self.accounts.iter()
+    }
+
+    /// All channels, by id.
+    pub fn channels(&self) -> impl Iterator<Item = &Channel> {
+        self.channels.values()
+    }
+
+    /// All offers, by key.
+    pub fn offers(&self) -> impl Iterator<Item = &Offer> {
+        self.offers.values()
+    }
+
+    /// All purchases, by id.
+    pub fn purchases(&self) -> impl Iterator<Item = &Purchase> {
+        self.purchases.values()
+    }
+
+    /// All pairs, by delegate and provider id.
+    pub fn pairs(&self) -> impl Iterator<Item = (&PairKey, &Pair)> {
+        self.pairs.iter()
+    }
+
+    /// A recorded decision.
+    pub fn decision(&self, id: &DecisionId) -> Option<&Decision> {
+        self.decisions.get(id)
+    }
+
+    /// A value in a policy's own space.
+    pub fn policy_value(&self, policy: &str, key: &str) -> Option<&[u8]> {
+        self.policy_state
+            .get(&(policy.to_owned(), key.to_owned()))
+            .map(Vec::as_slice)
+    }
+
+    /// Checks every invariant.
+    pub fn audit(&self) -> Vec<Violation> {
+        let mut auditor = Auditor::new();
+        self.feed(&mut auditor);
+        auditor.finish()
+    }
+
+    /// Feeds every record to an auditor.
+    pub fn feed(&self, auditor: &mut Auditor) {
+        if let Some(genesis) = &self.genesis {
+            auditor.genesis(genesis);
+        }
+        auditor.totals(&self.totals);
+        self.accounts
+            .iter()
+            .for_each(|(address, account)| auditor.account(address, account));
+        self.bindings
+            .iter()
+            .for_each(|(delegate, binding)| auditor.binding(delegate, binding));
+        self.channels
+            .values()
+            .for_each(|channel| auditor.channel(channel));
+        self.offers.values().for_each(|offer| auditor.offer(offer));
+        self.decisions.keys().for_each(|id| auditor.decision(id));
+        self.purchases
+            .values()
+            .for_each(|purchase| auditor.purchase(purchase));
+    }
+}
+
+impl View for MemoryLedger {
+    type Error = Infallible;
+
+    fn genesis(&self) -> Result<Option<Genesis>, Infallible> {
+        Ok(self.genesis.clone())
+    }
+
+    fn totals(&self) -> Result<Totals, Infallible> {
+        Ok(self.totals)
+    }
+
+    fn account(&self, address: &Address) -> Result<Option<Account>, Infallible> {
+        Ok(self.accounts.get(address).copied())
+    }
+
+    fn channel(&self, id: &ChannelId) -> Result<Option<Channel>, Infallible> {
+        Ok(self.channels.get(id).cloned())
+    }
+
+    fn binding(&self, delegate: &Address) -> Result<Option<Binding>, Infallible> {
+        Ok(self.bindings.get(delegate).copied())
+    }
+
+    fn offer_by_key(&self, key: &KeyId) -> Result<Option<Offer>, Infallible> {
+        Ok(self.offers.get(key).cloned())
+    }
+
+    fn purchase(&self, id: &PurchaseId) -> Result<Option<Purchase>, Infallible> {
+        Ok(self.purchases.get(id).cloned())
+    }
+
+    fn purchase_at(&self, channel: &ChannelId, seq: Seq) -> Result<Option<Purchase>, Infallible> {
+        Ok(self
+            .purchases_at
+            .get(&(*channel, seq))
+            .and_then(|id| self.purchases.get(id))
+            .cloned())
+    }
+
+    fn pair(&self, key: &PairKey) -> Result<Option<Pair>, Infallible> {
+        Ok(self.pairs.get(key).cloned())
+    }
+}

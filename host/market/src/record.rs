@@ -1,8 +1,8 @@
 //! The records the ledger keeps. Each is one value under one key; `store` adds the indexes.
 
 use crate::ids::{
-    Address, ApiId, BuyerPubkey, CatalogId, ChannelId, DecisionId, KeyId, MarketId, Nanos, OfferId, PurchaseId,
-    RevisionId, SealedKey, Seq, SessionId, Signature,
+    Address, ApiId, BuyerPubkey, CatalogId, ChannelId, DecisionId, KeyId, MarketId, Nanos, OfferId,
+    PurchaseId, RevisionId, SealedKey, Seq, SessionId, Signature,
 };
 use crate::{Amount, VoidReason};
 use serde::{Deserialize, Serialize};

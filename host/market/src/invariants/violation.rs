@@ -1,0 +1,240 @@
+//! The ways a ledger can be wrong.
+
+use crate::{Address, Amount, ChannelId, ChannelKind, DecisionId, OfferId, PurchaseId, Seq};
+
+/// Which of its two channels a purchase is looked at from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The buyer's payment channel.
+    Payment,
+    /// The seller's paying channel.
+    Paying,
+}
+
+impl core::fmt::Display for Side {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(match self {
+            Self::Payment => "payment",
+            Self::Paying => "paying",
+        })
+    }
+}
+
+impl From<ChannelKind> for Side {
+    fn from(kind: ChannelKind) -> Self {
+        match kind {
+            ChannelKind::Payment => Self::Payment,
+            ChannelKind::Paying => Self::Paying,
+        }
+    }
+}
+
+/// An invariant that does not hold, with the values that break it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// remaining + inflight + spent ≠ amount.
+    #[error(
+        "channel {channel}: remaining {remaining} + inflight {inflight} + spent {spent} is not its deposit {amount}"
+    )]
+    ChannelSum {
+        /// The channel.
+        channel: ChannelId,
+        /// Neither spent nor reserved.
+        remaining: Amount,
+        /// Reserved.
+        inflight: Amount,
+        /// Paid.
+        spent: Amount,
+        /// Deposited.
+        amount: Amount,
+    },
+    /// Tokens reserved for nothing.
+    #[error("channel {channel} holds {inflight} in flight without a pending purchase")]
+    InflightWithoutPending {
+        /// The channel.
+        channel: ChannelId,
+        /// Reserved.
+        inflight: Amount,
+    },
+    /// Fields of a channel record that exclude each other.
+    #[error("channel {channel}: {what}")]
+    ChannelShape {
+        /// The channel.
+        channel: ChannelId,
+        /// What is wrong, in words.
+        what: &'static str,
+    },
+    /// A channel that may be used although its delegate belongs to somebody else, or to nobody.
+    #[error("channel {channel} is bound, but delegate {delegate} does not belong to its actor")]
+    BoundElsewhere {
+        /// The channel.
+        channel: ChannelId,
+        /// Its delegate.
+        delegate: Address,
+    },
+    /// The seq of a channel is not 1 + its posted purchases.
+    #[error("channel {channel} stands at seq {seq} after {posted} posted purchases")]
+    SeqCount {
+        /// The channel.
+        channel: ChannelId,
+        /// Where it stands.
+        seq: Seq,
+        /// Purchases posted on it.
+        posted: u64,
+    },
+    /// What a channel spent is not what its posted purchases cost.
+    #[error("channel {channel} has spent {spent}, its posted purchases add up to {posted}")]
+    SpentMismatch {
+        /// The channel.
+        channel: ChannelId,
+        /// As the channel says.
+        spent: Amount,
+        /// As its purchases say; 2^256 − 1 if they exceed that.
+        posted: Amount,
+    },
+    /// The signed balances of a channel's posted purchases do not lead from its deposit to its posted balance.
+    #[error("channel {channel}: the balances of its posted purchases do not form one line")]
+    BrokenTrail {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// Two posted purchases at one position of a channel.
+    #[error("the {side} channel {channel} was posted twice at seq {seq}")]
+    DuplicateSeq {
+        /// Which of the purchase's channels.
+        side: Side,
+        /// The channel.
+        channel: ChannelId,
+        /// The position.
+        seq: Seq,
+    },
+    /// A purchase on a channel that does not exist or is of the other kind.
+    #[error("purchase {purchase} names {side} channel {channel}, which is no such channel")]
+    UnknownChannel {
+        /// Which of the purchase's channels.
+        side: Side,
+        /// The purchase.
+        purchase: PurchaseId,
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// A purchase whose buyer or seller is not the delegate of its channel.
+    #[error("purchase {purchase} names {named} where {side} channel {channel} has delegate {delegate}")]
+    WrongParty {
+        /// Which of the purchase's channels.
+        side: Side,
+        /// The purchase.
+        purchase: PurchaseId,
+        /// The channel.
+        channel: ChannelId,
+        /// The buyer or seller as the purchase says.
+        named: Address,
+        /// The channel's delegate.
+        delegate: Address,
+    },
+    /// A sent purchase that its channel does not know as pending.
+    #[error("purchase {purchase} is sent, but not pending on its {side} channel {channel}")]
+    SentNotPending {
+        /// Which of the purchase's channels.
+        side: Side,
+        /// The purchase.
+        purchase: PurchaseId,
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// A channel whose pending purchase is not sent, or does not exist.
+    #[error("{side} channel {channel} waits for purchase {purchase}, which is not sent on it")]
+    PendingNotSent {
+        /// Which kind of channel.
+        side: Side,
+        /// The channel.
+        channel: ChannelId,
+        /// The pending purchase.
+        purchase: PurchaseId,
+    },
+    /// A pending purchase for which its channel reserved something else, or at another position.
+    #[error("{side} channel {channel} does not reserve what its pending purchase {purchase} says")]
+    ReservedMismatch {
+        /// Which kind of channel.
+        side: Side,
+        /// The channel.
+        channel: ChannelId,
+        /// The pending purchase.
+        purchase: PurchaseId,
+    },
+    /// Fields of a purchase record that exclude each other.
+    #[error("purchase {purchase}: {what}")]
+    PurchaseShape {
+        /// The purchase.
+        purchase: PurchaseId,
+        /// What is wrong, in words.
+        what: &'static str,
+    },
+    /// A purchase of an offer that does not exist.
+    #[error("purchase {purchase} names offer {offer}, which does not exist")]
+    UnknownOffer {
+        /// The purchase.
+        purchase: PurchaseId,
+        /// The offer.
+        offer: OfferId,
+    },
+    /// Copies sold, reserved and left do not add up.
+    #[error("offer {offer}: of {copies:?} copies {remaining:?} are left and {taken} sold or reserved")]
+    Copies {
+        /// The offer.
+        offer: OfferId,
+        /// As placed.
+        copies: Option<u32>,
+        /// As left.
+        remaining: Option<u32>,
+        /// Sent and posted purchases.
+        taken: u64,
+    },
+    /// A price of a policy without the decision that explains it.
+    #[error("posted purchase {purchase} names decision {decision}, which is not recorded")]
+    MissingDecision {
+        /// The purchase.
+        purchase: PurchaseId,
+        /// The decision.
+        decision: DecisionId,
+    },
+    /// Tokens appeared or vanished (local mode).
+    #[error("accounts {accounts} + channels {channels} is not float {float} + grants {granted}")]
+    Conservation {
+        /// Sum of all accounts.
+        accounts: Amount,
+        /// Sum of all channels that are not settled.
+        channels: Amount,
+        /// Endowment.
+        float: Amount,
+        /// Grants of the faucet, as the totals say.
+        granted: Amount,
+    },
+    /// The faucet's grants, account by account, are not the total (local mode).
+    #[error("the accounts were granted {accounts}, the ledger says {total}")]
+    Grants {
+        /// Sum over all accounts; 2^256 − 1 if it exceeds that.
+        accounts: Amount,
+        /// As the totals say.
+        total: Amount,
+    },
+    /// Buyers' debits are not sellers' credits and fees.
+    #[error("buyers paid {debits}, sellers received {credits} and the market {fees}")]
+    Debits {
+        /// Spent by all payment channels.
+        debits: Amount,
+        /// Spent by all paying channels.
+        credits: Amount,
+        /// Fees of all posted purchases.
+        fees: Amount,
+    },
+    /// Records without the one that says whose they are.
+    #[error("there are records, but no genesis record")]
+    NoGenesis,
+    /// More violations than are kept.
+    #[error("and {count} more")]
+    More {
+        /// How many were left out.
+        count: u64,
+    },
+}

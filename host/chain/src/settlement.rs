@@ -1,0 +1,265 @@
+//! How money enters channels: the face that local mode and a real chain share.
+
+use crate::{ChannelOpen, Domain, SignatureError, recover};
+use bourse_market::{
+    Address, Amount, ChannelId, ChannelKind, Command, MarketId, Nanos, OpenRequest, Signature,
+};
+
+/// A request to open a channel, as it came over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenChannel {
+    /// The actor, who must have signed.
+    pub member: Address,
+    /// The market it names.
+    pub market: MarketId,
+    /// The new channel's id.
+    pub channel: ChannelId,
+    /// The chain it names.
+    pub chain_id: u64,
+    /// Block number it was signed at.
+    pub opened_at: Amount,
+    /// The contract it names.
+    pub verifying_contract: Address,
+    /// 1 for a payment channel, 2 for a paying one.
+    pub channel_type: u64,
+    /// Whose signature will move it.
+    pub delegate: Address,
+    /// The market maker it names.
+    pub marketmaker: Address,
+    /// Who receives what is spent.
+    pub recipient: Address,
+    /// The deposit.
+    pub amount: Amount,
+    /// The member's signature over all of it ([`ChannelOpen`]).
+    pub signature: Signature,
+}
+
+/// The newest block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: [u8; 32],
+    /// The gas that fits in it.
+    pub gas_limit: u64,
+}
+
+/// The contracts of an XBR deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contracts {
+    /// XBRToken.
+    pub token: Address,
+    /// XBRNetwork.
+    pub network: Address,
+    /// XBRCatalog.
+    pub catalog: Address,
+    /// XBRMarket.
+    pub market: Address,
+    /// XBRChannel.
+    pub channel: Address,
+}
+
+/// What `get_config` tells clients of the network behind a market.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Where messages are valid.
+    pub domain: Domain,
+    /// What `net_version` says: not always the chain's id.
+    pub network_id: u64,
+    /// The contracts; none where nothing is deployed.
+    pub contracts: Option<Contracts>,
+    /// The token the market trades in; none where it is not a contract.
+    pub coin: Option<Address>,
+    /// The hash of the licence members accepted, an IPFS id; none where there is none to accept.
+    pub eula_hash: Option<String>,
+    /// The market.
+    pub market: MarketId,
+    /// Its owner.
+    pub owner: Address,
+    /// Its market maker.
+    pub marketmaker: Address,
+}
+
+/// Why a request does not become a command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettlementError {
+    /// Signed for another chain.
+    #[error("the channel names chain id {got}, this market is on {expected}")]
+    WrongChain {
+        /// The market's.
+        expected: u64,
+        /// As it came.
+        got: u64,
+    },
+    /// Signed for another deployment.
+    #[error("the channel names verifying contract {got}, this market's is {expected}")]
+    WrongContract {
+        /// The market's.
+        expected: Address,
+        /// As it came.
+        got: Address,
+    },
+    /// Meant for another market.
+    #[error("the channel names market {got}, this is {expected}")]
+    WrongMarket {
+        /// This one.
+        expected: MarketId,
+        /// As it came.
+        got: MarketId,
+    },
+    /// Meant for another market maker.
+    #[error("the channel names market maker {got}, this is {expected}")]
+    WrongMarketMaker {
+        /// This one.
+        expected: Address,
+        /// As it came.
+        got: Address,
+    },
+    /// Neither payment nor paying.
+    #[error("channel type {got} is unknown, it must be 1 (payment) or 2 (paying)")]
+    WrongType {
+        /// As it came.
+        got: u64,
+    },
+    /// No block has that number.
+    #[error("the channel was signed at block 0, it must be 1 at least")]
+    BlockZero,
+    /// The signature is malformed.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The signature is somebody else's, or over something else.
+    #[error(
+        "the channel is signed by {got}, expected member {expected}; the signed fields may differ from the sent"
+    )]
+    WrongSigner {
+        /// The member.
+        expected: Address,
+        /// Whom the signature recovers to.
+        got: Address,
+    },
+    /// More than the faucet gives at once.
+    #[error("{got} tokens are more than the faucet gives in one call, at most {limit}")]
+    FaucetLimit {
+        /// The most.
+        limit: Amount,
+        /// As it came.
+        got: Amount,
+    },
+    /// Tokens are worth something here.
+    #[error("this market settles on a chain and has no faucet")]
+    NoFaucet,
+}
+
+/// Turns requests about money into commands of the ledger. Keeps no state; every method may be called at any time,
+/// from any thread, and blocks for the time of a signature's recovery at most.
+pub trait Settlement: Send + Sync {
+    /// Where messages of this market are valid.
+    fn domain(&self) -> Domain;
+
+    /// The newest block known.
+    fn head_block(&self) -> Block;
+
+    /// What clients are told.
+    fn network(&self) -> Network;
+
+    /// The first command of a new ledger.
+    fn genesis(&self, at: Nanos) -> Command;
+
+    /// Verifies a request to open a channel. What depends on the ledger (the payer's account, the delegate's actor,
+    /// whether the id is fresh) is checked when the command is applied.
+    ///
+    /// # Errors
+    ///
+    /// [`SettlementError`], saying what was expected and what came.
+    fn open_channel(&self, request: &OpenChannel, at: Nanos) -> Result<Command, SettlementError>;
+
+    /// Hands out test tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`SettlementError::FaucetLimit`] above the limit, [`SettlementError::NoFaucet`] on a chain.
+    fn fund(&self, address: Address, amount: Amount, at: Nanos) -> Result<Command, SettlementError>;
+
+    /// The hash `open_channel` answers for the transaction that opened this channel.
+    fn transaction_of_open(&self, channel: ChannelId) -> [u8; 32];
+
+    /// The market's part of a price.
+    fn fee(&self, price: Amount) -> Amount;
+}
+
+/// The checks every settlement makes of a request to open, and the command that comes of it.
+///
+/// Cheap comparisons first; the signature, which costs the most, last.
+pub(crate) fn verify_open(
+    network: &Network,
+    request: &OpenChannel,
+    at: Nanos,
+) -> Result<OpenRequest, SettlementError> {
+    let (domain, got) = (network.domain, request);
+    if got.chain_id != domain.chain_id {
+        return Err(SettlementError::WrongChain {
+            expected: domain.chain_id,
+            got: got.chain_id,
+        });
+    }
+    if got.verifying_contract != domain.verifying_contract {
+        let expected = domain.verifying_contract;
+        return Err(SettlementError::WrongContract {
+            expected,
+            got: got.verifying_contract,
+        });
+    }
+    if got.market != network.market {
+        return Err(SettlementError::WrongMarket {
+            expected: network.market,
+            got: got.market,
+        });
+    }
+    if got.marketmaker != network.marketmaker {
+        return Err(SettlementError::WrongMarketMaker {
+            expected: network.marketmaker,
+            got: got.marketmaker,
+        });
+    }
+    let kind = match got.channel_type {
+        1 => ChannelKind::Payment,
+        2 => ChannelKind::Paying,
+        got => return Err(SettlementError::WrongType { got }),
+    };
+    if got.opened_at.is_zero() {
+        return Err(SettlementError::BlockZero);
+    }
+    let message = ChannelOpen {
+        kind,
+        opened_at: got.opened_at,
+        market: got.market,
+        channel: got.channel,
+        actor: got.member,
+        delegate: got.delegate,
+        marketmaker: got.marketmaker,
+        recipient: got.recipient,
+        amount: got.amount,
+    };
+    let signer = recover(&message.digest(&domain), &got.signature)?;
+    if signer != got.member {
+        return Err(SettlementError::WrongSigner {
+            expected: got.member,
+            got: signer,
+        });
+    }
+    Ok(OpenRequest {
+        id: got.channel,
+        kind,
+        market: got.market,
+        actor: got.member,
+        delegate: got.delegate,
+        marketmaker: got.marketmaker,
+        recipient: got.recipient,
+        amount: got.amount,
+        open_at: got.opened_at,
+        signature: got.signature,
+        signer,
+        at,
+    })
+}

@@ -28,7 +28,7 @@ pub use ids::{
     Address, ApiId, BuyerPubkey, CatalogId, ChannelId, DecisionId, IdError, KeyId, MarketId, Nanos, OfferId,
     PurchaseId, RevisionId, SealedKey, Seq, SessionId, Signature,
 };
-pub use invariants::{Auditor, Side, Sums, Violation, check_channel, check_totals};
+pub use invariants::{Auditor, Side, Sums, Violation, check_channel, check_purchase, check_totals};
 pub use memory::MemoryLedger;
 pub use record::{
     Account, Binding, Channel, ChannelKind, ChannelState, Decision, DecisionHeader, Identity, Offer, Pair,

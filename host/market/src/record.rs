@@ -205,6 +205,16 @@ pub struct Offer {
     pub categories: BTreeMap<String, String>,
 }
 
+impl Offer {
+    /// The pair that answers for it: its seller under its provider id, the empty one where it names none.
+    pub fn pair(&self) -> PairKey {
+        PairKey {
+            delegate: self.seller,
+            provider_id: self.provider_id.clone().unwrap_or_default(),
+        }
+    }
+}
+
 /// What makes two requests to buy the same purchase. The signature is verified, never part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {

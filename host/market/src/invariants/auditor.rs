@@ -1,9 +1,17 @@
 //! The fold over all records.
 
-use super::Violation;
-use crate::{Account, Address, Amount, Binding, Channel, DecisionId, Genesis, Offer, Purchase, Totals};
+use super::line::{Line, Spent, Step};
+use super::{Side, Violation, check_channel, check_purchase, check_totals};
+use crate::{
+    Account, Address, Amount, Binding, Channel, ChannelId, ChannelKind, ChannelState, DecisionId, Genesis,
+    Offer, OfferId, PriceSource, Purchase, PurchaseId, PurchaseState, Totals,
+};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Sums over the records seen so far, for a report.
+/// Violations kept one by one; the rest is counted. A damaged table must not exhaust the memory of its check.
+const MAX_VIOLATIONS: usize = 1000;
+
+/// Sums over the records seen so far, for a report. Each is 2^256 − 1 if it exceeds that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sums {
     /// Balances of all accounts.
@@ -12,48 +20,265 @@ pub struct Sums {
     pub channels: Amount,
     /// Endowment and grants, as the ledger says.
     pub endowed: Amount,
-    /// Prices of all posted purchases.
+    /// What all payment channels spent.
     pub debits: Amount,
-    /// Sellers' parts of them.
+    /// What all paying channels spent.
     pub credits: Amount,
-    /// The market's parts.
+    /// The market's parts of all posted purchases.
     pub fees: Amount,
 }
 
 /// Checks a whole ledger: feed it every record once, in any order, then [`Auditor::finish`].
 ///
-/// What it keeps is a few words for each channel, offer and account, one bit for each posted purchase and channel,
-/// and 16 bytes for each decision. Feeding decisions before purchases is cheapest.
+/// What it keeps is each channel and binding, a few words for each offer that was bought, two bits for each posted
+/// purchase and 16 bytes for each decision. Receipts are part of posted purchases, so none can exist without one.
 #[derive(Debug, Default)]
-pub struct Auditor {}
+pub struct Auditor {
+    local: Option<bool>,
+    any_record: bool,
+    totals: Totals,
+    accounts: Spent,
+    granted: Spent,
+    channels: Spent,
+    debits: Spent,
+    credits: Spent,
+    fees: Spent,
+    bindings: BTreeMap<Address, Binding>,
+    /// Channels that claim their delegate is their actor's.
+    bound: BTreeMap<ChannelId, (Address, Address)>,
+    lines: BTreeMap<(ChannelId, Side), Line>,
+    /// Offers with a limited number of copies.
+    limited: BTreeMap<OfferId, (Option<u32>, Option<u32>)>,
+    /// Sent and posted purchases of each offer.
+    taken: BTreeMap<OfferId, u64>,
+    decisions: BTreeSet<DecisionId>,
+    /// Named by a posted purchase and not seen yet.
+    needed: BTreeMap<DecisionId, PurchaseId>,
+    found: Found,
+}
 
 impl Auditor {
     /// Nothing seen yet.
     pub fn new() -> Self {
         Self::default()
     }
+
     /// The ledger's first record.
-    pub fn genesis(&mut self, _genesis: &Genesis) {}
+    pub fn genesis(&mut self, genesis: &Genesis) {
+        self.local = Some(genesis.local);
+    }
+
     /// What the ledger was endowed with.
-    pub fn totals(&mut self, _totals: &Totals) {}
+    pub fn totals(&mut self, totals: &Totals) {
+        self.totals = *totals;
+    }
+
     /// One account.
-    pub fn account(&mut self, _address: &Address, _account: &Account) {}
+    pub fn account(&mut self, _address: &Address, account: &Account) {
+        self.any_record = true;
+        self.accounts.add(account.balance);
+        self.granted.add(account.granted);
+    }
+
     /// One delegate's actor.
-    pub fn binding(&mut self, _delegate: &Address, _binding: &Binding) {}
+    pub fn binding(&mut self, delegate: &Address, binding: &Binding) {
+        self.any_record = true;
+        self.bindings.insert(*delegate, *binding);
+    }
+
     /// One channel.
-    pub fn channel(&mut self, _channel: &Channel) {}
+    pub fn channel(&mut self, channel: &Channel) {
+        self.any_record = true;
+        if let Err(violation) = check_channel(channel) {
+            self.found.push(violation);
+        }
+        if channel.bound {
+            self.bound.insert(channel.id, (channel.delegate, channel.actor));
+        }
+        match channel.kind {
+            ChannelKind::Payment => self.debits.add(channel.spent),
+            ChannelKind::Paying => self.credits.add(channel.spent),
+        }
+        // A settled channel has paid out to accounts.
+        if channel.state != ChannelState::Closed {
+            self.channels.add(channel.posted_remaining());
+            self.channels.add(channel.spent);
+        }
+        self.lines
+            .entry((channel.id, channel.kind.into()))
+            .or_default()
+            .know(channel);
+    }
+
     /// One offer.
-    pub fn offer(&mut self, _offer: &Offer) {}
+    pub fn offer(&mut self, offer: &Offer) {
+        self.any_record = true;
+        if offer.copies.is_some() || offer.remaining.is_some() {
+            self.limited.insert(offer.id, (offer.copies, offer.remaining));
+        }
+    }
+
     /// One purchase, whatever became of it.
-    pub fn purchase(&mut self, _purchase: &Purchase) {}
+    pub fn purchase(&mut self, purchase: &Purchase) {
+        self.any_record = true;
+        if let Err(violation) = check_purchase(purchase) {
+            self.found.push(violation);
+        }
+        // A fee above the price is reported already.
+        let credit = purchase.credit().unwrap_or_default();
+        let payment = Step {
+            purchase: purchase.id,
+            party: purchase.buyer,
+            seq: purchase.payment_seq,
+            balance: purchase.payment_balance,
+            cost: purchase.price,
+        };
+        let paying = Step {
+            purchase: purchase.id,
+            party: purchase.seller,
+            seq: purchase.paying_seq,
+            balance: purchase.paying_balance,
+            cost: credit,
+        };
+        if matches!(purchase.state, PurchaseState::Posted { .. }) {
+            self.fees.add(purchase.fee);
+            self.need(purchase);
+        }
+        if !matches!(purchase.state, PurchaseState::Voided { .. }) {
+            let taken = self.taken.entry(purchase.offer).or_default();
+            *taken = taken.saturating_add(1);
+        }
+        self.step(
+            purchase.identity.channel,
+            Side::Payment,
+            &payment,
+            &purchase.state,
+        );
+        self.step(purchase.paying_channel, Side::Paying, &paying, &purchase.state);
+    }
+
     /// One recorded decision.
-    pub fn decision(&mut self, _id: &DecisionId) {}
+    pub fn decision(&mut self, id: &DecisionId) {
+        self.needed.remove(id);
+        self.decisions.insert(*id);
+    }
+
     /// The sums so far.
     pub fn sums(&self) -> Sums {
-        Sums::default()
+        Sums {
+            accounts: self.accounts.saturated(),
+            channels: self.channels.saturated(),
+            endowed: self.totals.float.saturating_add(self.totals.granted),
+            debits: self.debits.saturated(),
+            credits: self.credits.saturated(),
+            fees: self.fees.saturated(),
+        }
     }
-    /// Everything that does not hold, none for a sound ledger.
+
+    /// Everything that does not hold, none for a sound ledger. The first thousand are told, the rest counted.
     pub fn finish(self) -> Vec<Violation> {
-        Vec::new()
+        let mut found = self.found;
+        for ((id, side), line) in &self.lines {
+            line.finish(*id, *side, &mut |violation| found.push(violation));
+        }
+        for (channel, (delegate, actor)) in self.bound {
+            if self.bindings.get(&delegate).map(|binding| binding.actor) != Some(actor) {
+                found.push(Violation::BoundElsewhere { channel, delegate });
+            }
+        }
+        for (offer, (copies, remaining)) in self.limited {
+            let taken = self.taken.get(&offer).copied().unwrap_or_default();
+            let adds_up = match (copies, remaining) {
+                (Some(copies), Some(left)) => u64::from(left).checked_add(taken) == Some(u64::from(copies)),
+                _ => false,
+            };
+            if !adds_up {
+                found.push(Violation::Copies {
+                    offer,
+                    copies,
+                    remaining,
+                    taken,
+                });
+            }
+        }
+        for (decision, purchase) in self.needed {
+            found.push(Violation::MissingDecision { purchase, decision });
+        }
+        // Sums over 256 bits compare nothing; each channel was checked by itself.
+        if let (Some(debits), Some(credits), Some(fees)) = (self.debits.0, self.credits.0, self.fees.0)
+            && credits.checked_add(fees) != Some(debits)
+        {
+            found.push(Violation::Debits {
+                debits,
+                credits,
+                fees,
+            });
+        }
+        match self.local {
+            None if self.any_record => found.push(Violation::NoGenesis),
+            Some(true) => {
+                let (accounts, granted) = (self.accounts.saturated(), self.granted.saturated());
+                if let Err(violation) = check_totals(&self.totals, accounts, self.channels.saturated()) {
+                    found.push(violation);
+                }
+                if granted != self.totals.granted {
+                    found.push(Violation::Grants {
+                        accounts: granted,
+                        total: self.totals.granted,
+                    });
+                }
+            }
+            None | Some(false) => {}
+        }
+        found.into_list()
+    }
+
+    fn step(&mut self, channel: ChannelId, side: Side, step: &Step, state: &PurchaseState) {
+        let line = self.lines.entry((channel, side)).or_default();
+        match state {
+            PurchaseState::Sent => line.sent(step),
+            PurchaseState::Voided { .. } => line.voided(step),
+            PurchaseState::Posted { .. } => {
+                if !line.posted(step) {
+                    self.found.push(Violation::DuplicateSeq {
+                        side,
+                        channel,
+                        seq: step.seq,
+                    });
+                }
+            }
+        }
+    }
+
+    fn need(&mut self, purchase: &Purchase) {
+        if let PriceSource::Policy(decision) = purchase.source
+            && !self.decisions.contains(&decision)
+        {
+            self.needed.insert(decision, purchase.id);
+        }
+    }
+}
+
+/// Violations, the first of them one by one.
+#[derive(Debug, Default)]
+struct Found {
+    list: Vec<Violation>,
+    more: u64,
+}
+
+impl Found {
+    fn push(&mut self, violation: Violation) {
+        if self.list.len() < MAX_VIOLATIONS {
+            self.list.push(violation);
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+    }
+
+    fn into_list(mut self) -> Vec<Violation> {
+        if self.more > 0 {
+            self.list.push(Violation::More { count: self.more });
+        }
+        self.list
     }
 }

@@ -7,12 +7,13 @@
 //! What never does: reading. Whoever owns the records feeds them.
 
 mod auditor;
+mod line;
 mod violation;
 
 pub use auditor::{Auditor, Sums};
 pub use violation::{Side, Violation};
 
-use crate::{Amount, Channel, ChannelKind, ChannelState, Seq, Totals};
+use crate::{Amount, Channel, ChannelKind, ChannelState, Purchase, Seq, Totals};
 
 /// What one channel record shows by itself.
 ///
@@ -26,11 +27,10 @@ pub fn check_channel(channel: &Channel) -> Result<(), Violation> {
         .checked_add(channel.inflight)
         .and_then(|held| held.checked_add(channel.spent));
     if sum != Some(channel.amount) {
+        let parts = channel.posted_remaining().saturating_add(channel.spent);
         return Err(Violation::ChannelSum {
             channel: id,
-            remaining: channel.remaining,
-            inflight: channel.inflight,
-            spent: channel.spent,
+            parts,
             amount: channel.amount,
         });
     }
@@ -75,20 +75,47 @@ pub fn check_channel(channel: &Channel) -> Result<(), Violation> {
     Ok(())
 }
 
+/// What one purchase record shows by itself.
+///
+/// # Errors
+///
+/// The first [`Violation`] found.
+pub fn check_purchase(purchase: &Purchase) -> Result<(), Violation> {
+    let identity = &purchase.identity;
+    let what = if purchase.fee > purchase.price {
+        "its fee is above its price"
+    } else if purchase.price > identity.amount {
+        "its price is above what its buyer offered"
+    } else if purchase.payment_balance != identity.balance {
+        "its payment balance is not what its buyer signed"
+    } else if identity.seq != purchase.payment_seq && identity.seq.next() != Some(purchase.payment_seq) {
+        "its payment seq is neither what its buyer signed nor the one after"
+    } else if purchase.payment_seq <= Seq::FIRST || purchase.paying_seq <= Seq::FIRST {
+        "it takes a channel to seq 1 or below, where a channel starts"
+    } else {
+        return Ok(());
+    };
+    Err(Violation::PurchaseShape {
+        purchase: purchase.id,
+        what,
+    })
+}
+
 /// Accounts and channels against the endowment (local mode).
 ///
 /// # Errors
 ///
 /// The first [`Violation`] found.
 pub fn check_totals(totals: &Totals, accounts: Amount, channels: Amount) -> Result<(), Violation> {
-    let endowed = totals.float.checked_add(totals.granted);
-    if endowed.is_none() || accounts.checked_add(channels) != endowed {
-        let (float, granted) = (totals.float, totals.granted);
+    let (held, endowed) = (
+        accounts.checked_add(channels),
+        totals.float.checked_add(totals.granted),
+    );
+    if held.is_none() || held != endowed {
+        let all = |sum: Option<Amount>| sum.unwrap_or(Amount::MAX);
         return Err(Violation::Conservation {
-            accounts,
-            channels,
-            float,
-            granted,
+            held: all(held),
+            endowed: all(endowed),
         });
     }
     Ok(())

@@ -33,18 +33,12 @@ impl From<ChannelKind> for Side {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// remaining + inflight + spent ≠ amount.
-    #[error(
-        "channel {channel}: remaining {remaining} + inflight {inflight} + spent {spent} is not its deposit {amount}"
-    )]
+    #[error("channel {channel}: remaining + inflight + spent is {parts}, its deposit {amount}")]
     ChannelSum {
         /// The channel.
         channel: ChannelId,
-        /// Neither spent nor reserved.
-        remaining: Amount,
-        /// Reserved.
-        inflight: Amount,
-        /// Paid.
-        spent: Amount,
+        /// The sum of the three; 2^256 − 1 if it exceeds that.
+        parts: Amount,
         /// Deposited.
         amount: Amount,
     },
@@ -170,14 +164,6 @@ pub enum Violation {
         /// What is wrong, in words.
         what: &'static str,
     },
-    /// A purchase of an offer that does not exist.
-    #[error("purchase {purchase} names offer {offer}, which does not exist")]
-    UnknownOffer {
-        /// The purchase.
-        purchase: PurchaseId,
-        /// The offer.
-        offer: OfferId,
-    },
     /// Copies sold, reserved and left do not add up.
     #[error("offer {offer}: of {copies:?} copies {remaining:?} are left and {taken} sold or reserved")]
     Copies {
@@ -199,16 +185,12 @@ pub enum Violation {
         decision: DecisionId,
     },
     /// Tokens appeared or vanished (local mode).
-    #[error("accounts {accounts} + channels {channels} is not float {float} + grants {granted}")]
+    #[error("accounts and channels hold {held}, float and grants are {endowed}")]
     Conservation {
-        /// Sum of all accounts.
-        accounts: Amount,
-        /// Sum of all channels that are not settled.
-        channels: Amount,
-        /// Endowment.
-        float: Amount,
-        /// Grants of the faucet, as the totals say.
-        granted: Amount,
+        /// All accounts and all channels that are not settled; 2^256 − 1 if they exceed that.
+        held: Amount,
+        /// Float and grants, as the totals say; 2^256 − 1 if they exceed that.
+        endowed: Amount,
     },
     /// The faucet's grants, account by account, are not the total (local mode).
     #[error("the accounts were granted {accounts}, the ledger says {total}")]

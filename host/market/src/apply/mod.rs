@@ -1,0 +1,45 @@
+//! The state machine: one file for each family of commands.
+//!
+//! What lives here: every decision about money, offers and channels, taken from the records of a [`View`] at the
+//! moment of the write. A command becomes the records to write and an outcome, or a refusal and nothing.
+//!
+//! What never does: recovering signatures (a command carries whom they recover to), pricing, waiting. And no rule of
+//! a purchase is decided anywhere else: callers may check earlier for a quicker answer, never instead.
+
+mod genesis;
+mod offers;
+mod open;
+mod release;
+mod reserve;
+mod resolve;
+
+use crate::{Changes, Command, Fault, Genesis, Outcome, Refusal, View};
+
+/// What deciding a command comes to.
+type Decided<V> = Result<(Changes, Outcome), Fault<<V as View>::Error>>;
+
+/// Decides one command. On refusal nothing changes.
+///
+/// # Errors
+///
+/// [`Fault::Refused`] if the rules say no, [`Fault::View`] if a record could not be read.
+pub fn apply<V: View>(view: &V, command: &Command) -> Result<(Changes, Outcome), Fault<V::Error>> {
+    match command {
+        Command::Genesis(genesis) => genesis::endow(view, genesis),
+        Command::Fund(request) => genesis::fund(view, request),
+        Command::Open(request) => open::open(view, request),
+        Command::Place(request) => offers::place(view, request),
+        Command::Revoke(request) => offers::revoke(view, request),
+        Command::Reserve(request) => reserve::reserve(view, request),
+        Command::Post(request) => resolve::post(view, request),
+        Command::Void(request) => resolve::void(view, request),
+        Command::ReleaseChannel { channel, by_operator } => release::channel(view, channel, *by_operator),
+        Command::ReleasePair(key) => release::pair(view, key),
+    }
+}
+
+/// Whose ledger this is; nothing but genesis itself works without.
+fn genesis_of<V: View>(view: &V) -> Result<Genesis, Fault<V::Error>> {
+    let genesis = view.genesis().map_err(Fault::View)?;
+    genesis.ok_or(Fault::Refused(Refusal::NoGenesis))
+}

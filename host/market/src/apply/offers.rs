@@ -1,0 +1,64 @@
+//! Placing offers and taking them back.
+
+use super::{Decided, genesis_of};
+use crate::{Change, Fault, Nanos, Offer, Outcome, PlaceRequest, Placer, Refusal, RevokeRequest, View};
+
+/// One offer for each key, ever: an expired or revoked one is not replaced, so that no buyer pays for a key whose
+/// terms changed under it.
+pub(super) fn place<V: View>(view: &V, request: &PlaceRequest) -> Decided<V> {
+    genesis_of(view)?;
+    let key = request.offer.key;
+    if view.offer_by_key(&key).map_err(Fault::View)?.is_some() {
+        return Err(Refusal::DuplicateKey { key }.into());
+    }
+    let offer = Offer {
+        remaining: request.offer.copies,
+        revoked: None,
+        ..request.offer.clone()
+    };
+    Ok((
+        vec![Change::Offer(Box::new(offer.clone()))],
+        Outcome::Placed(Box::new(offer)),
+    ))
+}
+
+/// Ends an offer. A second time tells the same and keeps the first moment.
+pub(super) fn revoke<V: View>(view: &V, request: &RevokeRequest) -> Decided<V> {
+    let key = request.key;
+    let mut offer = view
+        .offer_by_key(&key)
+        .map_err(Fault::View)?
+        .ok_or(Refusal::OfferUnknown { key })?;
+    if request.proven != Some(offer.seller) && !placed_by(&offer.placer, &request.caller) {
+        return Err(Refusal::NotTheSeller { key }.into());
+    }
+    if offer.revoked.is_some() {
+        return Ok((Vec::new(), Outcome::Revoked(Box::new(offer))));
+    }
+    offer.revoked = Some(request.at);
+    Ok((
+        vec![Change::Offer(Box::new(offer.clone()))],
+        Outcome::Revoked(Box::new(offer)),
+    ))
+}
+
+/// The very session that placed the offer, or a later one with the same proven authid.
+fn placed_by(placer: &Placer, caller: &Placer) -> bool {
+    placer == caller || (caller.authid.is_some() && caller.authid == placer.authid)
+}
+
+/// Whether an offer may be sold at a moment.
+pub(super) fn check_on_sale(offer: &Offer, now: Nanos) -> Result<(), Refusal> {
+    let key = offer.key;
+    let ended = offer.revoked.or(offer.expires.filter(|expires| *expires <= now));
+    if let Some(at) = ended {
+        return Err(Refusal::OfferExpired { key, at });
+    }
+    if let Some(at) = offer.valid_from.filter(|from| *from > now) {
+        return Err(Refusal::OfferNotYetValid { key, at });
+    }
+    if offer.remaining == Some(0) {
+        return Err(Refusal::SoldOut { key });
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! Opening channels.
+
+use super::{Decided, genesis_of};
+use crate::{
+    Account, Address, Amount, Binding, Change, Channel, ChannelKind, ChannelState, Fault, Genesis,
+    OpenRequest, Outcome, Refusal, Seq, View,
+};
+
+/// A new channel at seq 1 with its whole deposit left. In local mode the payer's account is debited in the same
+/// write; with a chain the contract has done that.
+pub(super) fn open<V: View>(view: &V, request: &OpenRequest) -> Decided<V> {
+    let genesis = genesis_of(view)?;
+    check_fields(&genesis, request)?;
+    if view.channel(&request.id).map_err(Fault::View)?.is_some() {
+        return Err(Refusal::ChannelExists { channel: request.id }.into());
+    }
+    let mut changes = Vec::with_capacity(3);
+    if genesis.local {
+        changes.push(debit(view, payer(&genesis, request), request.amount)?);
+    }
+    let bound = match view.binding(&request.delegate).map_err(Fault::View)? {
+        Some(binding) => binding.actor == request.actor,
+        None => {
+            let binding = Binding {
+                actor: request.actor,
+                channel: request.id,
+                at: request.at,
+            };
+            changes.push(Change::Binding(request.delegate, binding));
+            true
+        }
+    };
+    let channel = Box::new(fresh(request, bound));
+    changes.push(Change::Channel(channel.clone()));
+    Ok((changes, Outcome::Opened(channel)))
+}
+
+fn check_fields(genesis: &Genesis, request: &OpenRequest) -> Result<(), Refusal> {
+    if request.market != genesis.market {
+        return Err(Refusal::WrongMarket {
+            named: request.market,
+            ours: genesis.market,
+        });
+    }
+    if request.marketmaker != genesis.marketmaker {
+        return Err(Refusal::WrongMarketMaker {
+            named: request.marketmaker,
+            ours: genesis.marketmaker,
+        });
+    }
+    let expected = match request.kind {
+        ChannelKind::Payment => genesis.owner,
+        ChannelKind::Paying => request.actor,
+    };
+    if request.recipient != expected {
+        return Err(Refusal::WrongRecipient {
+            named: request.recipient,
+            expected,
+        });
+    }
+    if request.delegate == Address([0; Address::LEN]) {
+        return Err(Refusal::ZeroDelegate);
+    }
+    if request.amount.is_zero() {
+        return Err(Refusal::ZeroDeposit);
+    }
+    if request.open_at.is_zero() {
+        return Err(Refusal::ZeroBlock);
+    }
+    if request.signer != request.actor {
+        return Err(Refusal::WrongSigner {
+            signer: request.signer,
+            expected: request.actor,
+        });
+    }
+    Ok(())
+}
+
+/// Payment channels debit the member, paying channels lock the market maker's own money.
+fn payer(genesis: &Genesis, request: &OpenRequest) -> Address {
+    match request.kind {
+        ChannelKind::Payment => request.actor,
+        ChannelKind::Paying => genesis.marketmaker,
+    }
+}
+
+fn debit<V: View>(view: &V, address: Address, needs: Amount) -> Result<Change, Fault<V::Error>> {
+    let account = view.account(&address).map_err(Fault::View)?.unwrap_or_default();
+    let holds = account.balance;
+    let balance = holds.checked_sub(needs).ok_or(Refusal::InsufficientAccount {
+        account: address,
+        holds,
+        needs,
+    })?;
+    Ok(Change::Account(address, Account { balance, ..account }))
+}
+
+fn fresh(request: &OpenRequest, bound: bool) -> Channel {
+    Channel {
+        id: request.id,
+        kind: request.kind,
+        market: request.market,
+        actor: request.actor,
+        delegate: request.delegate,
+        marketmaker: request.marketmaker,
+        recipient: request.recipient,
+        amount: request.amount,
+        open_at: request.open_at,
+        opened: request.at,
+        open_signature: request.signature,
+        state: ChannelState::Open,
+        bound,
+        seq: Seq::FIRST,
+        remaining: request.amount,
+        inflight: Amount::ZERO,
+        spent: Amount::ZERO,
+        pending: None,
+        suspended: None,
+        unresolved: 0,
+    }
+}

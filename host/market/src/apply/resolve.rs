@@ -1,0 +1,199 @@
+//! POST and VOID: a sent purchase ends in exactly one of them.
+
+use super::Decided;
+use crate::{
+    Amount, Change, Channel, ChannelId, Fault, Offer, Outcome, Pair, PostRequest, PriceSource, Purchase,
+    PurchaseId, PurchaseState, Refusal, Suspension, View, VoidRequest,
+};
+
+/// The seller's answer is clean: both channels move to what was signed, and the receipt is kept with them.
+pub(super) fn post<V: View>(view: &V, request: &PostRequest) -> Decided<V> {
+    let mut purchase = sent(view, &request.id)?;
+    let credit = purchase.credit().ok_or(Refusal::Overflow)?;
+    let mut payment = pending_on(view, &purchase.identity.channel, &purchase)?;
+    let mut paying = pending_on(view, &purchase.paying_channel, &purchase)?;
+    if request.signer != paying.delegate {
+        return Err(Refusal::WrongSigner {
+            signer: request.signer,
+            expected: paying.delegate,
+        }
+        .into());
+    }
+    check_decision(&purchase, request)?;
+
+    spend(&mut payment, purchase.price)?;
+    payment.seq = purchase.payment_seq;
+    spend(&mut paying, credit)?;
+    paying.seq = purchase.paying_seq;
+    // The seller signed on the posted base: whatever state of ours it was left with before, it did not adopt it.
+    paying.unresolved = 0;
+    purchase.state = PurchaseState::Posted {
+        at: request.at,
+        s3: request.s3,
+        s4: request.s4,
+        sealed_key: request.sealed_key,
+    };
+
+    let mut changes = vec![
+        Change::Channel(Box::new(payment.clone())),
+        Change::Channel(Box::new(paying.clone())),
+        Change::Purchase(Box::new(purchase.clone())),
+    ];
+    changes.extend(prove_pair(view, &purchase)?);
+    changes.extend(
+        request
+            .decision
+            .iter()
+            .map(|decision| Change::Decision(Box::new(decision.clone()))),
+    );
+    changes.extend(request.state_writes.iter().cloned().map(Change::State));
+    let (purchase, payment, paying) = (Box::new(purchase), Box::new(payment), Box::new(paying));
+    Ok((
+        changes,
+        Outcome::Posted {
+            purchase,
+            payment,
+            paying,
+        },
+    ))
+}
+
+/// Nobody pays: both balances, the seq and the copy are as they were. If the seller may hold a state of ours, it
+/// stops selling until it comes back.
+pub(super) fn void<V: View>(view: &V, request: &VoidRequest) -> Decided<V> {
+    let mut purchase = sent(view, &request.id)?;
+    let credit = purchase.credit().ok_or(Refusal::Overflow)?;
+    let mut payment = pending_on(view, &purchase.identity.channel, &purchase)?;
+    let mut paying = pending_on(view, &purchase.paying_channel, &purchase)?;
+    give_back(&mut payment, purchase.price)?;
+    give_back(&mut paying, credit)?;
+    purchase.state = PurchaseState::Voided {
+        at: request.at,
+        reason: request.reason.clone(),
+    };
+
+    let mut offer = offer_of(view, &purchase)?;
+    let mut changes = Vec::with_capacity(5);
+    let (mut channel_suspended, mut pair_suspended) = (None, None);
+    if request.reason.ambiguous {
+        let suspension = Suspension {
+            at: request.at,
+            purchase: purchase.id,
+            why: request.reason.text.clone(),
+        };
+        let key = offer.as_ref().map(Offer::pair);
+        let pair = match &key {
+            Some(key) => view.pair(key).map_err(Fault::View)?.unwrap_or_default(),
+            None => Pair {
+                proven: true,
+                suspended: None,
+            },
+        };
+        match key {
+            // Anybody can place an offer in a seller's name and answer badly: that must not freeze the seller, nor
+            // count against it.
+            Some(key) if !pair.proven => {
+                pair_suspended = Some(suspension.clone());
+                changes.push(Change::Pair(
+                    key,
+                    Pair {
+                        suspended: Some(suspension),
+                        ..pair
+                    },
+                ));
+            }
+            _ => {
+                paying.unresolved = paying.unresolved.saturating_add(1);
+                paying.suspended = Some(suspension.clone());
+                channel_suspended = Some(suspension);
+            }
+        }
+    }
+    if let Some(offer) = &mut offer
+        && let (Some(left), Some(copies)) = (offer.remaining, offer.copies)
+    {
+        offer.remaining = Some(left.saturating_add(1).min(copies));
+        changes.push(Change::Offer(Box::new(offer.clone())));
+    }
+    changes.push(Change::Channel(Box::new(payment)));
+    changes.push(Change::Channel(Box::new(paying)));
+    changes.push(Change::Purchase(Box::new(purchase.clone())));
+    Ok((
+        changes,
+        Outcome::Voided {
+            purchase: Box::new(purchase),
+            channel_suspended,
+            pair_suspended,
+        },
+    ))
+}
+
+/// A purchase that waits for its answer.
+fn sent<V: View>(view: &V, id: &PurchaseId) -> Result<Purchase, Fault<V::Error>> {
+    let purchase = view.purchase(id).map_err(Fault::View)?;
+    let sent = purchase.filter(|purchase| purchase.state == PurchaseState::Sent);
+    sent.ok_or(Fault::Refused(Refusal::NotPending { purchase: *id }))
+}
+
+/// One of its channels, which waits for it.
+fn pending_on<V: View>(view: &V, id: &ChannelId, purchase: &Purchase) -> Result<Channel, Fault<V::Error>> {
+    let channel = view.channel(id).map_err(Fault::View)?;
+    let waiting = channel.filter(|channel| channel.pending == Some(purchase.id));
+    waiting.ok_or(Fault::Refused(Refusal::NotPending {
+        purchase: purchase.id,
+    }))
+}
+
+fn offer_of<V: View>(view: &V, purchase: &Purchase) -> Result<Option<Offer>, Fault<V::Error>> {
+    let offer = view.offer_by_key(&purchase.identity.key).map_err(Fault::View)?;
+    Ok(offer.filter(|offer| offer.id == purchase.offer))
+}
+
+/// A policy's price comes with the decision it names, any other price with none.
+fn check_decision(purchase: &Purchase, request: &PostRequest) -> Result<(), Refusal> {
+    let named = match purchase.source {
+        PriceSource::Fixed => None,
+        PriceSource::Policy(id) => Some(id),
+    };
+    if request.decision.as_ref().map(|decision| decision.id) == named {
+        Ok(())
+    } else {
+        Err(Refusal::DecisionMismatch {
+            purchase: purchase.id,
+        })
+    }
+}
+
+/// The first valid answer proves that this provider speaks for the delegate. Later ones write nothing.
+fn prove_pair<V: View>(view: &V, purchase: &Purchase) -> Result<Option<Change>, Fault<V::Error>> {
+    let Some(offer) = offer_of(view, purchase)? else {
+        return Ok(None);
+    };
+    let key = offer.pair();
+    let proven = Pair {
+        proven: true,
+        suspended: None,
+    };
+    let known = view.pair(&key).map_err(Fault::View)?;
+    Ok(if known.as_ref() == Some(&proven) {
+        None
+    } else {
+        Some(Change::Pair(key, proven))
+    })
+}
+
+/// In flight becomes spent.
+fn spend(channel: &mut Channel, amount: Amount) -> Result<(), Refusal> {
+    channel.inflight = channel.inflight.checked_sub(amount).ok_or(Refusal::Overflow)?;
+    channel.spent = channel.spent.checked_add(amount).ok_or(Refusal::Overflow)?;
+    channel.pending = None;
+    Ok(())
+}
+
+/// In flight becomes what is left.
+fn give_back(channel: &mut Channel, amount: Amount) -> Result<(), Refusal> {
+    channel.inflight = channel.inflight.checked_sub(amount).ok_or(Refusal::Overflow)?;
+    channel.remaining = channel.remaining.checked_add(amount).ok_or(Refusal::Overflow)?;
+    channel.pending = None;
+    Ok(())
+}

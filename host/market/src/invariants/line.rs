@@ -1,0 +1,226 @@
+//! What all purchases together say about one channel, and whether its record agrees.
+
+use super::{Side, Violation};
+use crate::{Address, Amount, Channel, ChannelId, PurchaseId, Seq};
+use std::collections::BTreeMap;
+
+/// One step of a purchase on one of its channels.
+pub(super) struct Step {
+    pub(super) purchase: PurchaseId,
+    /// The buyer on the payment channel, the seller on the paying one.
+    pub(super) party: Address,
+    /// Where it takes the channel.
+    pub(super) seq: Seq,
+    /// What is left there.
+    pub(super) balance: Amount,
+    /// The price on the payment channel, the credit on the paying one.
+    pub(super) cost: Amount,
+}
+
+/// The purchases of one channel, folded.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    channel: Option<Box<Channel>>,
+    /// Everyone named as the channel's delegate, with the first purchase that does: one, in a sound ledger.
+    parties: BTreeMap<Address, PurchaseId>,
+    posted: u64,
+    /// None once it exceeds 2^256 − 1.
+    spent: Spent,
+    trail: Trail,
+    seqs: SeqSet,
+    sent: Vec<Sent>,
+}
+
+#[derive(Debug)]
+struct Sent {
+    purchase: PurchaseId,
+    seq: Seq,
+    balance: Amount,
+    cost: Amount,
+}
+
+impl Line {
+    pub(super) fn know(&mut self, channel: &Channel) {
+        self.channel = Some(Box::new(channel.clone()));
+    }
+
+    pub(super) fn voided(&mut self, step: &Step) {
+        self.parties.entry(step.party).or_insert(step.purchase);
+    }
+
+    pub(super) fn sent(&mut self, step: &Step) {
+        self.voided(step);
+        let Step {
+            purchase,
+            seq,
+            balance,
+            cost,
+            ..
+        } = *step;
+        self.sent.push(Sent {
+            purchase,
+            seq,
+            balance,
+            cost,
+        });
+    }
+
+    /// False if another purchase was posted at this seq.
+    pub(super) fn posted(&mut self, step: &Step) -> bool {
+        self.voided(step);
+        self.posted = self.posted.saturating_add(1);
+        self.spent.add(step.cost);
+        self.trail.step(step);
+        self.seqs.insert(step.seq)
+    }
+
+    pub(super) fn finish(&self, id: ChannelId, side: Side, found: &mut impl FnMut(Violation)) {
+        let Some(channel) = &self.channel else {
+            let strays = self.parties.values().copied();
+            strays.for_each(|purchase| {
+                found(Violation::UnknownChannel {
+                    side,
+                    purchase,
+                    channel: id,
+                })
+            });
+            return;
+        };
+        for (named, purchase) in &self.parties {
+            if *named != channel.delegate {
+                let (named, delegate) = (*named, channel.delegate);
+                found(Violation::WrongParty {
+                    side,
+                    purchase: *purchase,
+                    channel: id,
+                    named,
+                    delegate,
+                });
+            }
+        }
+        if u64::from(channel.seq.0) != self.posted.saturating_add(1) {
+            found(Violation::SeqCount {
+                channel: id,
+                seq: channel.seq,
+                posted: self.posted,
+            });
+        }
+        if self.spent.0 != Some(channel.spent) {
+            let posted = self.spent.0.unwrap_or(Amount::MAX);
+            found(Violation::SpentMismatch {
+                channel: id,
+                spent: channel.spent,
+                posted,
+            });
+        }
+        if !self.trail.leads_through(channel) {
+            found(Violation::BrokenTrail { channel: id });
+        }
+        self.finish_pending(channel, side, found);
+    }
+
+    /// Pending and sent are two sides of one thing.
+    fn finish_pending(&self, channel: &Channel, side: Side, found: &mut impl FnMut(Violation)) {
+        let id = channel.id;
+        for sent in self
+            .sent
+            .iter()
+            .filter(|sent| channel.pending != Some(sent.purchase))
+        {
+            found(Violation::SentNotPending {
+                side,
+                purchase: sent.purchase,
+                channel: id,
+            });
+        }
+        let Some(purchase) = channel.pending else { return };
+        match self.sent.iter().find(|sent| sent.purchase == purchase) {
+            None => found(Violation::PendingNotSent {
+                side,
+                channel: id,
+                purchase,
+            }),
+            Some(sent) => {
+                let fits = sent.cost == channel.inflight
+                    && sent.balance == channel.remaining
+                    && channel.seq.next() == Some(sent.seq);
+                if !fits {
+                    found(Violation::ReservedMismatch {
+                        side,
+                        channel: id,
+                        purchase,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// A sum, none once it exceeds 2^256 − 1.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spent(pub(super) Option<Amount>);
+
+impl Default for Spent {
+    fn default() -> Self {
+        Self(Some(Amount::ZERO))
+    }
+}
+
+impl Spent {
+    pub(super) fn add(&mut self, amount: Amount) {
+        self.0 = self.0.and_then(|sum| sum.checked_add(amount));
+    }
+
+    pub(super) fn saturated(self) -> Amount {
+        self.0.unwrap_or(Amount::MAX)
+    }
+}
+
+/// Whether the states of a channel follow from each other, in 8 bytes and whatever order they come in.
+///
+/// Each posted purchase leads from (seq − 1, balance + cost) to (seq, balance). The digests of all the states they
+/// lead to, less those of all they come from, cancel out but for the last and the first, if and (for damage that
+/// nobody crafts) only if the purchases form one line.
+#[derive(Debug, Default)]
+struct Trail(u64);
+
+impl Trail {
+    fn step(&mut self, step: &Step) {
+        let from = digest(step.seq.0.wrapping_sub(1), step.balance.saturating_add(step.cost));
+        self.0 = self
+            .0
+            .wrapping_add(digest(step.seq.0, step.balance))
+            .wrapping_sub(from);
+    }
+
+    fn leads_through(&self, channel: &Channel) -> bool {
+        let first = digest(Seq::FIRST.0, channel.amount);
+        let last = digest(channel.seq.0, channel.posted_remaining());
+        self.0 == last.wrapping_sub(first)
+    }
+}
+
+/// A well-mixed digest of one state (the finaliser of splitmix64 over its words).
+fn digest(seq: u32, balance: Amount) -> u64 {
+    balance.limbs().iter().fold(u64::from(seq), |state, limb| {
+        let mut word = (state ^ limb).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    })
+}
+
+/// A set of seqs: dense where purchases are, and no larger than they are many where a record is damaged.
+#[derive(Debug, Default)]
+struct SeqSet(BTreeMap<u32, u64>);
+
+impl SeqSet {
+    /// False if it was there.
+    fn insert(&mut self, seq: Seq) -> bool {
+        let bit = 1u64 << (seq.0 % u64::BITS);
+        let word = self.0.entry(seq.0 / u64::BITS).or_default();
+        let fresh = *word & bit == 0;
+        *word |= bit;
+        fresh
+    }
+}

@@ -1,1 +1,61 @@
-fn main() {}
+//! `cargo xtask ...`: what a developer of this repository runs. `cargo xtask --help` lists it.
+
+mod bench;
+mod gates;
+mod place;
+mod python;
+mod step;
+mod tidy;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Set-up, checks and gates of the Bourse workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Sets up what the tests need, then runs all of them
+    Test {
+        /// Passed on to `cargo nextest run --workspace`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        nextest: Vec<String>,
+    },
+    /// The gate of every change: tidy, format, lints, policies, dependencies, tests
+    Ci,
+    /// The gate of a release: `ci` with the tests marked ignored, at full figures
+    Long,
+    /// The rules of the house that no compiler holds: who may import what, sizes, heads of files
+    Tidy,
+    /// Measures; prints one line per figure
+    Bench {
+        /// Only the figures whose name contains this
+        filter: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
+        Task::Test { nextest } => gates::test(&nextest),
+        Task::Ci => gates::ci(),
+        Task::Long => gates::long(),
+        Task::Tidy => tidy::run(&place::root()?),
+        Task::Bench { filter } => bench::run(filter.as_deref()),
+    }
+}

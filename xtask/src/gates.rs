@@ -1,0 +1,104 @@
+//! The two gates and the test command.
+
+use crate::step::{self, cargo, step};
+use crate::{place, python, tidy};
+use anyhow::{Context, Result};
+use std::ffi::{OsStr, OsString};
+use std::process::Command;
+
+/// `cargo xtask test`: sets up what it can, says what it cannot, runs all tests.
+///
+/// # Errors
+///
+/// If a test fails.
+pub(crate) fn test(arguments: &[String]) -> Result<()> {
+    let interpreter = match python::environment() {
+        Ok(interpreter) => Some(interpreter.into_os_string()),
+        Err(error) => {
+            println!("NOT CHECKED: trades with the real XBR clients: {error:#}");
+            None
+        }
+    };
+    nextest(interpreter, arguments.iter().map(String::as_str).collect(), false)
+}
+
+/// `cargo xtask ci`. A gate checks everything or fails: here a missing Python is an error.
+///
+/// # Errors
+///
+/// The first step that fails.
+pub(crate) fn ci() -> Result<()> {
+    checks()?;
+    step("tests", || {
+        nextest(Some(python::environment()?.into_os_string()), Vec::new(), false)
+    })
+}
+
+/// `cargo xtask long`: the steps of `ci`, then all tests with the ignored ones, at full figures.
+///
+/// # Errors
+///
+/// The first step that fails.
+pub(crate) fn long() -> Result<()> {
+    checks()?;
+    step("tests, long", || {
+        nextest(Some(python::environment()?.into_os_string()), Vec::new(), true)
+    })
+}
+
+/// What both gates check before the tests.
+fn checks() -> Result<()> {
+    step("tidy", || tidy::run(&place::root()?))?;
+    step("fmt", || cargo(&["fmt", "--all", "--check"], &[]))?;
+    step("clippy", || {
+        cargo(
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ],
+            &[],
+        )
+    })?;
+    step("deny", deny)
+}
+
+fn deny() -> Result<()> {
+    if !step::works(Command::new("cargo").args(["deny", "--version"])) {
+        println!(
+            "NOT CHECKED: licences, advisories, duplicates: cargo-deny is missing; `cargo install cargo-deny --locked`"
+        );
+        return Ok(());
+    }
+    cargo(
+        &["deny", "--log-level", "error", "check", "--hide-inclusion-graph"],
+        &[],
+    )
+}
+
+/// All tests of the workspace. Those that need the XBR clients look for `BOURSE_PYTHON` and say that they were
+/// not run where it is unset; those with a small and a full size look for `BOURSE_LONG`.
+fn nextest(interpreter: Option<OsString>, arguments: Vec<&str>, long: bool) -> Result<()> {
+    if !step::works(Command::new("cargo").args(["nextest", "--version"])) {
+        println!("installing cargo-nextest");
+        cargo(&["install", "cargo-nextest", "--locked"], &[])
+            .context("cannot install cargo-nextest; see https://nexte.st for ready binaries")?;
+    }
+    let mut line = vec!["nextest", "run", "--workspace"];
+    if long {
+        line.extend(["--run-ignored", "all"]);
+    }
+    line.extend(arguments);
+    let mut environment = Vec::new();
+    if let Some(interpreter) = &interpreter {
+        environment.push(("BOURSE_PYTHON", interpreter.as_os_str()));
+    }
+    if long {
+        environment.push(("BOURSE_LONG", OsStr::new("1")));
+    }
+    cargo(&line, &environment)
+}

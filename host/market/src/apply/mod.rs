@@ -13,6 +13,8 @@ mod release;
 mod reserve;
 mod resolve;
 
+pub use offers::check_on_sale;
+
 use crate::{Changes, Command, Fault, Genesis, Outcome, Refusal, View};
 
 /// What deciding a command comes to.

@@ -47,8 +47,12 @@ fn placed_by(placer: &Placer, caller: &Placer) -> bool {
     placer == caller || (caller.authid.is_some() && caller.authid == placer.authid)
 }
 
-/// Whether an offer may be sold at a moment.
-pub(super) fn check_on_sale(offer: &Offer, now: Nanos) -> Result<(), Refusal> {
+/// Whether an offer may be sold at `now`.
+///
+/// # Errors
+///
+/// [`Refusal::OfferExpired`] (revoked too), [`Refusal::OfferNotYetValid`] or [`Refusal::SoldOut`].
+pub fn check_on_sale(offer: &Offer, now: Nanos) -> Result<(), Refusal> {
     let key = offer.key;
     let ended = offer.revoked.or(offer.expires.filter(|expires| *expires <= now));
     if let Some(at) = ended {

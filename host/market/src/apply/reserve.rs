@@ -4,7 +4,7 @@
 //! answered before, whether it is being answered now, where the channel stands, what is on sale, what it costs, and
 //! last whether the seller can be paid.
 
-use super::{Decided, offers::check_on_sale};
+use super::{Decided, check_on_sale};
 use crate::{
     Amount, Change, Channel, ChannelKind, ChannelState, Fault, Offer, Outcome, Price, PriceSource, Purchase,
     PurchaseState, Refusal, ReserveRequest, Seq, View,

@@ -66,7 +66,7 @@ fn string(chars: &mut Peekable<Chars>, out: &mut String) {
     while let Some(c) = chars.next() {
         match c {
             '\\' => {
-                if chars.next() == Some('\n') {
+                if matches!(chars.next(), Some('\n')) {
                     out.push('\n');
                 }
             }

@@ -1,1 +1,18 @@
-//! bourse-wamp
+//! WAMP for the market maker: the codec of the three serializers, links (WebSocket, RawSocket, in-process),
+//! the client session, and an embedded router with its authentication seam.
+//!
+//! Architecture invariants. Only `proto` names wampproto; everything else speaks our own [`Value`] and messages,
+//! so that payloads keep integers of any size and are never converted on their way. No frame, however broken,
+//! ends more than its own session. Every queue is bounded, and no lock is held across an `await`. This crate
+//! knows the URI namespaces that it guards, but nothing of offers, prices, channels or signatures.
+
+mod codec;
+mod integer;
+pub mod limits;
+mod message;
+mod value;
+
+pub use codec::{DecodeError, EncodeError, Serializer};
+pub use integer::{Integer, MAX_INTEGER_BYTES};
+pub use limits::Limits;
+pub use value::{Dict, Value};

@@ -1,0 +1,77 @@
+//! Every bound of this crate, in one place.
+
+use std::time::Duration;
+
+/// Bytes of the largest frame read or written, 1 MiB. RawSocket can only announce powers of two.
+pub const MAX_FRAME: usize = 1 << 20;
+/// Containers inside containers, the message itself included. Deeper frames are malformed: recursive readers
+/// of other libraries overflow their stacks between 128 and 1,000.
+pub const MAX_DEPTH: usize = 64;
+/// Values in one frame. A frame of empty lists grows thirty-fold when decoded; this caps it at some megabytes.
+pub const MAX_VALUES: usize = 1 << 17;
+/// Bytes of the longest URI. A provider's procedure needs about 150.
+pub const MAX_URI: usize = 512;
+/// Connections at a time, those still in their handshake included.
+pub const MAX_SESSIONS: usize = 10_000;
+/// Calls that one session may have unanswered.
+pub const MAX_OUTSTANDING_CALLS: usize = 256;
+/// Messages queued towards one session; a session that does not read faster is dropped.
+pub const OUTGOING_QUEUE: usize = 1_024;
+/// Registrations of one session.
+pub const MAX_REGISTRATIONS: usize = 256;
+/// Subscriptions of one session.
+pub const MAX_SUBSCRIPTIONS: usize = 256;
+/// From the first byte to WELCOME.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest `timeout` a CALL may ask for; a longer one is cut to this.
+pub const MAX_CALL_TIMEOUT: Duration = Duration::from_secs(600);
+/// Silence after which a WebSocket peer is pinged; after three times that it is dropped.
+pub const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// How long a closing connection may take to accept what is still queued and the last words.
+pub const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// Queue and call limits of a trusted in-process session, which serves everybody else's calls.
+pub const TRUSTED_QUEUE: usize = 1 << 16;
+/// Calls that the trusted in-process session may have unanswered.
+pub const TRUSTED_OUTSTANDING_CALLS: usize = 1 << 14;
+/// Registrations and subscriptions of the trusted in-process session.
+pub const TRUSTED_REGISTRATIONS: usize = 4_096;
+
+/// What the router holds each session to.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of the largest frame; RawSocket rounds it down to a power of two.
+    pub frame: usize,
+    /// Connections at a time.
+    pub sessions: usize,
+    /// Unanswered calls of one session.
+    pub outstanding_calls: usize,
+    /// Messages queued towards one session.
+    pub outgoing_queue: usize,
+    /// Registrations of one session.
+    pub registrations: usize,
+    /// Subscriptions of one session.
+    pub subscriptions: usize,
+    /// From the first byte to WELCOME.
+    pub handshake: Duration,
+    /// Longest call timeout that is honoured as asked.
+    pub call_timeout: Duration,
+    /// Silence after which a WebSocket peer is pinged.
+    pub ping: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame: MAX_FRAME,
+            sessions: MAX_SESSIONS,
+            outstanding_calls: MAX_OUTSTANDING_CALLS,
+            outgoing_queue: OUTGOING_QUEUE,
+            registrations: MAX_REGISTRATIONS,
+            subscriptions: MAX_SUBSCRIPTIONS,
+            handshake: HANDSHAKE_TIMEOUT,
+            call_timeout: MAX_CALL_TIMEOUT,
+            ping: PING_INTERVAL,
+        }
+    }
+}

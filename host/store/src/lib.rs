@@ -1,1 +1,38 @@
-//! bourse-store
+//! The ledger on disk: typed tables in LMDB, one writer with group commit, indexes, backup and verification.
+//!
+//! What lives here: how records become bytes and keys, which indexes they have, when a commit is durable, what the
+//! data folder is and who may open it. [`Store::submit`] runs [`bourse_market::apply`] inside the write, so every check
+//! sees what it is about to change; [`Store::read`] gives snapshots to any number of threads.
+//!
+//! What never does: a rule of the market, a policy, WAMP, a chain. Records are kept without being understood, and no
+//! other crate names LMDB.
+//!
+//! Architecture invariant: no answer before the commit it rests on is durable, and no `await` in a transaction: the
+//! writer is a plain thread, and a [`Reader`] cannot leave the one it was made on.
+
+mod backup;
+mod change;
+mod codec;
+mod disk;
+mod env;
+mod error;
+mod folder;
+mod index;
+mod keys;
+mod reader;
+mod records;
+mod room;
+mod stamp;
+mod stats;
+mod store;
+mod tables;
+mod verify;
+mod writer;
+
+pub use disk::{Disk, SystemDisk};
+pub use error::{OpenError, StoreError, SubmitError};
+pub use reader::{Counts, Reader};
+pub use stamp::Stamp;
+pub use stats::{BATCH_BOUNDS, Stats};
+pub use store::{DEFAULT_MAP_SIZE, Options, Store};
+pub use verify::{Report, Violation};

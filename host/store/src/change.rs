@@ -1,0 +1,88 @@
+//! Writing what a command changed, with the index entries that follow from it.
+
+use crate::codec;
+use crate::error::StoreError;
+use crate::index::{self, Entry};
+use crate::keys;
+use crate::records::{ONLY, Records};
+use crate::tables::{Table, Tables};
+use bourse_market::{Change, View};
+use heed::RwTxn;
+use serde::Serialize;
+
+/// Writes one change. After an error the transaction is to be aborted: part of the change may be in it.
+pub(crate) fn write(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Result<(), StoreError> {
+    let old = stale_entries(Records { tables, txn: &*txn }, change)?;
+    let new = match change {
+        Change::Genesis(record) => put(&tables.genesis, txn, ONLY, record)?,
+        Change::Totals(record) => put(&tables.totals, txn, ONLY, record)?,
+        Change::Account(address, record) => put(&tables.accounts, txn, address.as_bytes(), record)?,
+        Change::Binding(delegate, record) => put(&tables.bindings, txn, delegate.as_bytes(), record)?,
+        Change::Decision(record) => put(&tables.decisions, txn, record.id.as_bytes(), record)?,
+        Change::Channel(record) => {
+            put(&tables.channels, txn, record.id.as_bytes(), record)?;
+            index::of_channel(record)
+        }
+        Change::Offer(record) => {
+            put(&tables.offers, txn, record.id.as_bytes(), record)?;
+            index::of_offer(record)
+        }
+        Change::Purchase(record) => {
+            put(&tables.purchases, txn, record.id.as_bytes(), record)?;
+            index::of_purchase(record)
+        }
+        Change::Pair(key, record) => {
+            put(&tables.pairs, txn, &keys::pair(key), &(key, record))?;
+            index::of_pair(key, record)
+        }
+        Change::State(write) => {
+            let key = keys::policy_state(&write.policy, &write.key);
+            match write.value {
+                Some(_) => put(&tables.policy_state, txn, &key, write)?,
+                None => {
+                    tables.policy_state.delete(txn, &key)?;
+                    Vec::new()
+                }
+            }
+        }
+    };
+    for entry in old.iter().filter(|entry| !new.contains(entry)) {
+        let table = tables.table(entry.table);
+        // Under the key of a freed position another record may stand by now.
+        if table.get(txn, &entry.key)? == Some(entry.value.as_slice()) {
+            table.delete(txn, &entry.key)?;
+        }
+    }
+    for entry in new.iter().filter(|entry| !old.contains(entry)) {
+        tables.table(entry.table).put(txn, &entry.key, &entry.value)?;
+    }
+    Ok(())
+}
+
+/// The index entries of the record that `change` replaces.
+fn stale_entries(records: Records<'_>, change: &Change) -> Result<Vec<Entry>, StoreError> {
+    Ok(match change {
+        Change::Channel(new) => records.channel(&new.id)?.map(|old| index::of_channel(&old)),
+        Change::Offer(new) => records.offer(&new.id)?.map(|old| index::of_offer(&old)),
+        Change::Purchase(new) => records.purchase(&new.id)?.map(|old| index::of_purchase(&old)),
+        Change::Pair(key, _) => records.pair(key)?.map(|old| index::of_pair(key, &old)),
+        Change::Genesis(_)
+        | Change::Totals(_)
+        | Change::Account(..)
+        | Change::Binding(..)
+        | Change::Decision(_)
+        | Change::State(_) => None,
+    }
+    .unwrap_or_default())
+}
+
+/// Writes a record; of itself it has no index entries.
+fn put<R: Serialize>(
+    table: &Table,
+    txn: &mut RwTxn<'_>,
+    key: &[u8],
+    record: &R,
+) -> Result<Vec<Entry>, StoreError> {
+    table.put(txn, key, &codec::encode(table.name, record)?)?;
+    Ok(Vec::new())
+}

@@ -1,0 +1,94 @@
+//! Which index entries each record has. Writing and verifying both ask here, so that they cannot disagree.
+
+use crate::keys;
+use crate::tables::Id;
+use bourse_market::{Channel, ChannelKind, Nanos, Offer, Pair, PairKey, Purchase, PurchaseState};
+
+/// One entry of an index: in that table, under that key, that value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) table: Id,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+}
+
+fn entry(table: Id, key: Vec<u8>, value: &[u8]) -> Entry {
+    Entry {
+        table,
+        key,
+        value: value.to_vec(),
+    }
+}
+
+/// The entries of an offer.
+pub(crate) fn of_offer(offer: &Offer) -> Vec<Entry> {
+    vec![entry(
+        Id::offer_by_key,
+        offer.key.as_bytes().to_vec(),
+        offer.id.as_bytes(),
+    )]
+}
+
+/// The entries of a purchase: a voided one has none, its position is free again.
+pub(crate) fn of_purchase(purchase: &Purchase) -> Vec<Entry> {
+    let id = purchase.id.as_bytes();
+    let at = || {
+        let key = keys::purchase_at(&purchase.identity.channel, purchase.payment_seq);
+        entry(Id::purchase_at, key, id)
+    };
+    match &purchase.state {
+        PurchaseState::Sent => vec![at(), entry(Id::sent, id.to_vec(), &[])],
+        PurchaseState::Posted { at: posted, .. } => {
+            vec![
+                at(),
+                entry(Id::posted_by_time, keys::posted(*posted, &purchase.id), &[]),
+            ]
+        }
+        PurchaseState::Voided { .. } => Vec::new(),
+    }
+}
+
+/// The entries of a channel.
+pub(crate) fn of_channel(channel: &Channel) -> Vec<Entry> {
+    // Sellers are found by who is paid: the market maker opens paying channels in local mode, the seller is the recipient.
+    let party = match channel.kind {
+        ChannelKind::Payment => &channel.actor,
+        ChannelKind::Paying => &channel.recipient,
+    };
+    let key = |party| keys::channel_of(channel.kind, party, channel.opened, &channel.id);
+    let mut entries = vec![
+        entry(Id::channels_by_delegate, key(&channel.delegate), &[]),
+        entry(Id::channels_by_actor, key(party), &[]),
+    ];
+    if channel.is_live() {
+        entries.push(entry(Id::live_channels, key(&channel.delegate), &[]));
+        entries.push(entry(Id::live_by_actor, key(party), &[]));
+    }
+    if channel.suspended.is_some() {
+        let key = keys::suspended_channel(&channel.delegate, &channel.id);
+        entries.push(entry(Id::suspended_channels, key, &[]));
+    }
+    entries
+}
+
+/// The entries of a pair.
+pub(crate) fn of_pair(key: &PairKey, pair: &Pair) -> Vec<Entry> {
+    if pair.suspended.is_none() {
+        return Vec::new();
+    }
+    let record = keys::pair(key);
+    vec![
+        entry(Id::suspended_pairs, record.clone(), &[]),
+        entry(Id::suspended_providers, keys::pair_of_provider(key), &record),
+    ]
+}
+
+/// When a `posted_by_time` key says its purchase was posted.
+pub(crate) fn posted_at(key: &[u8]) -> Option<Nanos> {
+    key.first_chunk().map(|bytes| Nanos(u64::from_be_bytes(*bytes)))
+}
+
+/// The last 16 bytes of an index key: the id it ends with.
+pub(crate) fn trailing_id(key: &[u8]) -> Option<[u8; 16]> {
+    key.last_chunk().copied()
+}

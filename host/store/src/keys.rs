@@ -1,0 +1,123 @@
+//! Keys of the tables: fixed-length parts joined, numbers in big-endian order so that they sort.
+
+use bourse_market::{Address, ChannelId, ChannelKind, Nanos, PairKey, PurchaseId, Seq};
+use sha2::{Digest, Sha256};
+
+/// Bytes of a text that stand in a key as they are. LMDB takes keys of 511 bytes; no key here holds more than two
+/// texts and an address.
+const MAX_TEXT: usize = 200;
+
+/// In the place of a text's length: its SHA-256 follows.
+const HASHED: u8 = 0xFF;
+
+fn join(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+/// A text as part of a key: its length, then itself, so that no text begins another's key. A longer text is hashed:
+/// every text has a key, and no write fails for what a stranger called itself.
+fn text(text: &str) -> Vec<u8> {
+    match u8::try_from(text.len()) {
+        Ok(length) if text.len() <= MAX_TEXT => join(&[&[length], text.as_bytes()]),
+        _ => join(&[&[HASHED], Sha256::digest(text.as_bytes()).as_slice()]),
+    }
+}
+
+/// `channel ‖ seq`.
+pub(crate) fn purchase_at(channel: &ChannelId, seq: Seq) -> Vec<u8> {
+    join(&[channel.as_bytes(), &seq.0.to_be_bytes()])
+}
+
+/// `posted ‖ purchase`.
+pub(crate) fn posted(at: Nanos, purchase: &PurchaseId) -> Vec<u8> {
+    join(&[&at.0.to_be_bytes(), purchase.as_bytes()])
+}
+
+/// `kind ‖ party`: what the channels of a delegate, actor or recipient have in common.
+pub(crate) fn party(kind: ChannelKind, address: &Address) -> Vec<u8> {
+    join(&[&[kind as u8], address.as_bytes()])
+}
+
+/// `kind ‖ party ‖ opened ‖ channel`: a party's channels, oldest first.
+pub(crate) fn channel_of(kind: ChannelKind, address: &Address, opened: Nanos, id: &ChannelId) -> Vec<u8> {
+    join(&[
+        &[kind as u8],
+        address.as_bytes(),
+        &opened.0.to_be_bytes(),
+        id.as_bytes(),
+    ])
+}
+
+/// `delegate ‖ channel`.
+pub(crate) fn suspended_channel(delegate: &Address, id: &ChannelId) -> Vec<u8> {
+    join(&[delegate.as_bytes(), id.as_bytes()])
+}
+
+/// `delegate ‖ provider id`.
+pub(crate) fn pair(key: &PairKey) -> Vec<u8> {
+    join(&[key.delegate.as_bytes(), &text(&key.provider_id)])
+}
+
+/// `provider id ‖ delegate`.
+pub(crate) fn pair_of_provider(key: &PairKey) -> Vec<u8> {
+    join(&[&text(&key.provider_id), key.delegate.as_bytes()])
+}
+
+/// What all [`pair_of_provider`] keys of a provider begin with.
+pub(crate) fn provider(provider_id: &str) -> Vec<u8> {
+    text(provider_id)
+}
+
+/// `policy ‖ key`.
+pub(crate) fn policy_state(policy: &str, key: &str) -> Vec<u8> {
+    join(&[&text(policy), &text(key)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_one_party_sort_by_age_and_stay_together() {
+        let (alice, bob) = (Address([1; 20]), Address([2; 20]));
+        let key = |who, at, id| channel_of(ChannelKind::Payment, who, Nanos(at), &ChannelId([id; 16]));
+        let mut keys = [
+            key(&bob, 1, 9),
+            key(&alice, 256, 1),
+            key(&alice, 255, 2),
+            key(&alice, 255, 1),
+        ];
+        keys.sort();
+        assert_eq!(
+            keys,
+            [
+                key(&alice, 255, 1),
+                key(&alice, 255, 2),
+                key(&alice, 256, 1),
+                key(&bob, 1, 9)
+            ]
+        );
+        assert!(keys[0].starts_with(&party(ChannelKind::Payment, &alice)));
+    }
+
+    #[test]
+    fn texts_of_any_length_give_keys_that_lmdb_takes_and_that_never_collide() {
+        let texts = [
+            "",
+            "a",
+            "a\0",
+            "ab",
+            &"x".repeat(200),
+            &"x".repeat(201),
+            &"x".repeat(5000),
+        ];
+        let mut keys: Vec<_> = texts
+            .iter()
+            .flat_map(|a| texts.iter().map(|b| policy_state(a, b)))
+            .collect();
+        assert!(keys.iter().all(|key| key.len() <= 511));
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), texts.len() * texts.len());
+    }
+}

@@ -1,0 +1,312 @@
+//! Reading: one snapshot of the ledger, for the length of one look.
+
+use crate::error::StoreError;
+use crate::index;
+use crate::keys;
+use crate::records::Records;
+use crate::tables::{Table, Tables};
+use bourse_market::{
+    Account, Address, Binding, Channel, ChannelId, ChannelKind, Decision, DecisionId, Genesis, KeyId, Nanos,
+    Offer, OfferId, Pair, PairKey, Purchase, PurchaseId, Seq, Totals, View,
+};
+use heed::{RoTxn, WithoutTls};
+use std::marker::PhantomData;
+
+/// The ledger as it was when this reader was made: later commits do not show.
+///
+/// A reader keeps the pages it may look at from being used again, so it is to be short-lived; it is not `Send`, so that
+/// no task can hold one across an await.
+pub struct Reader<'s> {
+    pub(crate) tables: &'s Tables,
+    pub(crate) txn: RoTxn<'s, WithoutTls>,
+    _on_one_thread: PhantomData<*const ()>,
+}
+
+/// How many records there are of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Accounts.
+    pub accounts: u64,
+    /// Channels of both kinds.
+    pub channels: u64,
+    /// Channels that clients may find as active.
+    pub live_channels: u64,
+    /// Channels that wait for their seller or the operator.
+    pub suspended_channels: u64,
+    /// Delegates that belong to an actor.
+    pub bindings: u64,
+    /// Offers, ended ones included.
+    pub offers: u64,
+    /// Purchases, voided ones included.
+    pub purchases: u64,
+    /// Purchases that are reserved and not yet resolved.
+    pub sent: u64,
+    /// Posted purchases.
+    pub posted: u64,
+    /// Pairs of a delegate and a provider id.
+    pub pairs: u64,
+    /// Recorded decisions.
+    pub decisions: u64,
+}
+
+impl<'s> Reader<'s> {
+    pub(crate) fn new(tables: &'s Tables, txn: RoTxn<'s, WithoutTls>) -> Self {
+        Self {
+            tables,
+            txn,
+            _on_one_thread: PhantomData,
+        }
+    }
+
+    pub(crate) fn records(&self) -> Records<'_> {
+        Records {
+            tables: self.tables,
+            txn: &self.txn,
+        }
+    }
+
+    /// An offer by its id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the ledger cannot be read; so it is with every method here.
+    pub fn offer(&self, id: &OfferId) -> Result<Option<Offer>, StoreError> {
+        self.records().offer(id)
+    }
+
+    /// The oldest live channel of a delegate ([`Channel::is_live`]): the one that clients find as active.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn active_channel(
+        &self,
+        kind: ChannelKind,
+        delegate: &Address,
+    ) -> Result<Option<Channel>, StoreError> {
+        let index = &self.tables.live_channels;
+        let first = index
+            .prefix(&self.txn, &keys::party(kind, delegate))?
+            .next()
+            .transpose()?;
+        let Some((key, _)) = first else { return Ok(None) };
+        let id = trailing(index, key)?;
+        self.records().named(index, &self.tables.channels, &id).map(Some)
+    }
+
+    /// The channels of a delegate, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn channels_by_delegate(
+        &self,
+        kind: ChannelKind,
+        delegate: &Address,
+        live_only: bool,
+    ) -> Result<Vec<ChannelId>, StoreError> {
+        let index = if live_only {
+            &self.tables.live_channels
+        } else {
+            &self.tables.channels_by_delegate
+        };
+        self.ids(index, &keys::party(kind, delegate))
+            .map(|ids| ids.into_iter().map(ChannelId).collect())
+    }
+
+    /// The payment channels of an actor, or the paying channels of a recipient, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn channels_by_actor(
+        &self,
+        kind: ChannelKind,
+        party: &Address,
+        live_only: bool,
+    ) -> Result<Vec<ChannelId>, StoreError> {
+        let index = if live_only {
+            &self.tables.live_by_actor
+        } else {
+            &self.tables.channels_by_actor
+        };
+        self.ids(index, &keys::party(kind, party))
+            .map(|ids| ids.into_iter().map(ChannelId).collect())
+    }
+
+    /// The suspended paying channels of a seller's delegate.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn suspended_channels(&self, delegate: &Address) -> Result<Vec<ChannelId>, StoreError> {
+        let ids = self.ids(&self.tables.suspended_channels, delegate.as_bytes())?;
+        Ok(ids.into_iter().map(ChannelId).collect())
+    }
+
+    /// The suspended pairs of a seller's delegate.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn suspended_pairs(&self, delegate: &Address) -> Result<Vec<PairKey>, StoreError> {
+        let index = &self.tables.suspended_pairs;
+        let keys = index.prefix(&self.txn, delegate.as_bytes())?;
+        keys.map(|entry| self.pair_named(index, entry?.0)).collect()
+    }
+
+    /// The suspended pairs of a provider id: those to release when it registers anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn suspended_pairs_of_provider(&self, provider_id: &str) -> Result<Vec<PairKey>, StoreError> {
+        let index = &self.tables.suspended_providers;
+        let entries = index.prefix(&self.txn, &keys::provider(provider_id))?;
+        entries.map(|entry| self.pair_named(index, entry?.1)).collect()
+    }
+
+    /// The purchases that are reserved and not yet resolved: what a start-up has to resolve.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn sent_purchases(&self) -> Result<Vec<Purchase>, StoreError> {
+        let index = &self.tables.sent;
+        let entries = index.prefix(&self.txn, &[])?;
+        entries
+            .map(|entry| self.records().named(index, &self.tables.purchases, entry?.0))
+            .collect()
+    }
+
+    /// Shows the purchases posted at `since` or later to `visit`, in the order they were posted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn posted_since(&self, since: Nanos, visit: &mut dyn FnMut(&Purchase)) -> Result<(), StoreError> {
+        let index = &self.tables.posted_by_time;
+        for entry in index.from(&self.txn, &since.0.to_be_bytes())? {
+            let id = trailing(index, entry?.0)?;
+            visit(&self.records().named(index, &self.tables.purchases, &id)?);
+        }
+        Ok(())
+    }
+
+    /// When the last purchase was posted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn last_posted(&self) -> Result<Option<Nanos>, StoreError> {
+        Ok(self
+            .tables
+            .posted_by_time
+            .last(&self.txn)?
+            .and_then(|(key, _)| index::posted_at(key)))
+    }
+
+    /// A recorded decision.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn decision(&self, id: &DecisionId) -> Result<Option<Decision>, StoreError> {
+        self.records().decision(id)
+    }
+
+    /// What a policy keeps under `key` of its own space.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn policy_state(&self, policy: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self
+            .records()
+            .policy_state(policy, key)?
+            .and_then(|write| write.value))
+    }
+
+    /// How many records there are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        let len = |table: &Table| table.len(&self.txn);
+        let tables = self.tables;
+        Ok(Counts {
+            accounts: len(&tables.accounts)?,
+            channels: len(&tables.channels)?,
+            live_channels: len(&tables.live_channels)?,
+            suspended_channels: len(&tables.suspended_channels)?,
+            bindings: len(&tables.bindings)?,
+            offers: len(&tables.offers)?,
+            purchases: len(&tables.purchases)?,
+            sent: len(&tables.sent)?,
+            posted: len(&tables.posted_by_time)?,
+            pairs: len(&tables.pairs)?,
+            decisions: len(&tables.decisions)?,
+        })
+    }
+
+    fn ids(&self, index: &Table, prefix: &[u8]) -> Result<Vec<[u8; 16]>, StoreError> {
+        index
+            .prefix(&self.txn, prefix)?
+            .map(|entry| trailing(index, entry?.0))
+            .collect()
+    }
+
+    fn pair_named(&self, index: &Table, record: &[u8]) -> Result<PairKey, StoreError> {
+        let (key, _): (PairKey, Pair) = self.records().named(index, &self.tables.pairs, record)?;
+        Ok(key)
+    }
+}
+
+/// The id at the end of an index key.
+fn trailing(index: &Table, key: &[u8]) -> Result<[u8; 16], StoreError> {
+    index::trailing_id(key).ok_or_else(|| StoreError::Decode {
+        table: index.name,
+        why: format!("its key has {} bytes, too few for an id", key.len()),
+    })
+}
+
+impl View for Reader<'_> {
+    type Error = StoreError;
+
+    fn genesis(&self) -> Result<Option<Genesis>, StoreError> {
+        self.records().genesis()
+    }
+
+    fn totals(&self) -> Result<Totals, StoreError> {
+        self.records().totals()
+    }
+
+    fn account(&self, address: &Address) -> Result<Option<Account>, StoreError> {
+        self.records().account(address)
+    }
+
+    fn channel(&self, id: &ChannelId) -> Result<Option<Channel>, StoreError> {
+        self.records().channel(id)
+    }
+
+    fn binding(&self, delegate: &Address) -> Result<Option<Binding>, StoreError> {
+        self.records().binding(delegate)
+    }
+
+    fn offer_by_key(&self, key: &KeyId) -> Result<Option<Offer>, StoreError> {
+        self.records().offer_by_key(key)
+    }
+
+    fn purchase(&self, id: &PurchaseId) -> Result<Option<Purchase>, StoreError> {
+        self.records().purchase(id)
+    }
+
+    fn purchase_at(&self, channel: &ChannelId, seq: Seq) -> Result<Option<Purchase>, StoreError> {
+        self.records().purchase_at(channel, seq)
+    }
+
+    fn pair(&self, key: &PairKey) -> Result<Option<Pair>, StoreError> {
+        self.records().pair(key)
+    }
+}

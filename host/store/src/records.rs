@@ -1,0 +1,120 @@
+//! The ledger as one transaction sees it: point reads of decoded records.
+
+use crate::codec;
+use crate::error::StoreError;
+use crate::keys;
+use crate::tables::{Table, Tables};
+use bourse_market::{
+    Account, Address, Binding, Channel, ChannelId, Decision, DecisionId, Genesis, KeyId, Offer, OfferId,
+    Pair, PairKey, Purchase, PurchaseId, Seq, StateWrite, Totals, View,
+};
+use heed::{AnyTls, RoTxn};
+use serde::de::DeserializeOwned;
+
+/// The key of a table's only record.
+pub(crate) const ONLY: &[u8] = b"1";
+
+/// The records that a transaction sees: a reader's snapshot, or what the writer has written so far.
+#[derive(Clone, Copy)]
+pub(crate) struct Records<'t> {
+    pub(crate) tables: &'t Tables,
+    pub(crate) txn: &'t RoTxn<'t, AnyTls>,
+}
+
+impl<'t> Records<'t> {
+    fn get<R: DeserializeOwned>(&self, table: &Table, key: &[u8]) -> Result<Option<R>, StoreError> {
+        table
+            .get(self.txn, key)?
+            .map(|bytes| codec::decode(table.name, bytes))
+            .transpose()
+    }
+
+    /// The record an index entry names.
+    pub(crate) fn named<R: DeserializeOwned>(
+        &self,
+        index: &Table,
+        table: &Table,
+        key: &[u8],
+    ) -> Result<R, StoreError> {
+        self.get(table, key)?.ok_or_else(|| StoreError::Dangling {
+            index: index.name,
+            record: format!("{} {}", table.name, hex(key)),
+        })
+    }
+
+    /// An offer by its id.
+    pub(crate) fn offer(&self, id: &OfferId) -> Result<Option<Offer>, StoreError> {
+        self.get(&self.tables.offers, id.as_bytes())
+    }
+
+    /// A decision by its id.
+    pub(crate) fn decision(&self, id: &DecisionId) -> Result<Option<Decision>, StoreError> {
+        self.get(&self.tables.decisions, id.as_bytes())
+    }
+
+    /// What a policy keeps under a key.
+    pub(crate) fn policy_state(&self, policy: &str, key: &str) -> Result<Option<StateWrite>, StoreError> {
+        self.get(&self.tables.policy_state, &keys::policy_state(policy, key))
+    }
+
+    /// A pair under its raw key.
+    pub(crate) fn pair_record(&self, key: &[u8]) -> Result<Option<(PairKey, Pair)>, StoreError> {
+        self.get(&self.tables.pairs, key)
+    }
+}
+
+impl View for Records<'_> {
+    type Error = StoreError;
+
+    fn genesis(&self) -> Result<Option<Genesis>, StoreError> {
+        self.get(&self.tables.genesis, ONLY)
+    }
+
+    fn totals(&self) -> Result<Totals, StoreError> {
+        Ok(self.get(&self.tables.totals, ONLY)?.unwrap_or_default())
+    }
+
+    fn account(&self, address: &Address) -> Result<Option<Account>, StoreError> {
+        self.get(&self.tables.accounts, address.as_bytes())
+    }
+
+    fn channel(&self, id: &ChannelId) -> Result<Option<Channel>, StoreError> {
+        self.get(&self.tables.channels, id.as_bytes())
+    }
+
+    fn binding(&self, delegate: &Address) -> Result<Option<Binding>, StoreError> {
+        self.get(&self.tables.bindings, delegate.as_bytes())
+    }
+
+    fn offer_by_key(&self, key: &KeyId) -> Result<Option<Offer>, StoreError> {
+        let index = &self.tables.offer_by_key;
+        let id = index.get(self.txn, key.as_bytes())?;
+        id.map(|id| self.named(index, &self.tables.offers, id))
+            .transpose()
+    }
+
+    fn purchase(&self, id: &PurchaseId) -> Result<Option<Purchase>, StoreError> {
+        self.get(&self.tables.purchases, id.as_bytes())
+    }
+
+    fn purchase_at(&self, channel: &ChannelId, seq: Seq) -> Result<Option<Purchase>, StoreError> {
+        let index = &self.tables.purchase_at;
+        let id = index.get(self.txn, &keys::purchase_at(channel, seq))?;
+        id.map(|id| self.named(index, &self.tables.purchases, id))
+            .transpose()
+    }
+
+    fn pair(&self, key: &PairKey) -> Result<Option<Pair>, StoreError> {
+        Ok(self.pair_record(&keys::pair(key))?.map(|(_, pair)| pair))
+    }
+}
+
+/// `0x` and hex digits, for messages.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold("0x".to_owned(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

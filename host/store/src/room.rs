@@ -1,0 +1,140 @@
+//! Room for what was promised: new business is refused while it could still cost a pending purchase its write.
+
+use crate::disk::Disk;
+use crate::env::LedgerEnv;
+use crate::error::{StoreError, SubmitError};
+use crate::tables::Tables;
+use bourse_market::Command;
+use heed::{AnyTls, RoTxn};
+
+/// Bytes of the map that one command may take when it is committed alone and no page can be used again: some thirty
+/// pages are copied (a path through each of the trees it touches), and a decision may take a few more.
+const COMMAND_ROOM: u64 = 256 * 1024;
+
+/// Bytes of the map that new business never gets: what revoking and releasing need, and a reader that pins old
+/// pages. Small maps keep a sixteenth.
+const MAP_MARGIN: u64 = 16 * 1024 * 1024;
+const MAP_MARGIN_PART: u64 = 16;
+
+/// Bytes of the disk that new business leaves free. The ledger's file grows a page at a time, other programs' do not.
+const DISK_MARGIN: u64 = 64 * 1024 * 1024;
+
+/// What new business may still take in one batch.
+#[derive(Debug)]
+pub(crate) struct Room {
+    resource: &'static str,
+    left: u64,
+    taken: bool,
+}
+
+/// Whether a command starts something, rather than ends something that was promised.
+fn is_new_business(command: &Command) -> bool {
+    match command {
+        Command::Genesis(_)
+        | Command::Fund(_)
+        | Command::Open(_)
+        | Command::Place(_)
+        | Command::Reserve(_) => true,
+        Command::Revoke(_)
+        | Command::Post(_)
+        | Command::Void(_)
+        | Command::ReleaseChannel { .. }
+        | Command::ReleasePair(_) => false,
+    }
+}
+
+/// Bytes a command needs: a reservation needs its POST's as well.
+fn cost(command: &Command) -> u64 {
+    match command {
+        Command::Reserve(_) => 2 * COMMAND_ROOM,
+        _ if is_new_business(command) => COMMAND_ROOM,
+        _ => 0,
+    }
+}
+
+/// How a command stands with the room there is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It may go on.
+    Admitted,
+    /// Not in this batch: commit what is there, and measure again.
+    NextBatch,
+    /// Not at all.
+    Full(SubmitError),
+}
+
+impl Room {
+    /// Measures map and disk. Pages that are free in the file are counted half: a reader may pin them.
+    pub(crate) fn measure(
+        env: &LedgerEnv,
+        tables: &Tables,
+        txn: &RoTxn<'_, AnyTls>,
+        disk: &dyn Disk,
+    ) -> Result<Self, StoreError> {
+        let main = env.unnamed_database_stat();
+        let page = u64::from(main.page_size);
+        let info = env.info();
+        let map = info.map_size as u64;
+        // Pages are numbered from 0, two meta pages included.
+        let touched = (info.last_page_number as u64).saturating_add(1);
+        let fresh = map.saturating_sub(touched.saturating_mul(page));
+
+        let mut used = 2 + (main.branch_pages + main.leaf_pages + main.overflow_pages) as u64;
+        for table in tables.all() {
+            used = used.saturating_add(table.pages(txn)?);
+        }
+        let reusable = touched.saturating_sub(used).saturating_mul(page);
+        let promised = tables.sent.len(txn)?.saturating_mul(COMMAND_ROOM);
+        let margin = MAP_MARGIN.min(map / MAP_MARGIN_PART);
+        // Promises are kept from pages that nobody can pin; the margin may lie in used ones.
+        let in_map = fresh.saturating_sub(promised).min(
+            fresh
+                .saturating_add(reusable / 2)
+                .saturating_sub(promised)
+                .saturating_sub(margin),
+        );
+        // A disk that cannot be asked is treated as full.
+        let free = disk.free(env.path()).unwrap_or(0);
+        let on_disk = free.saturating_sub(promised).saturating_sub(DISK_MARGIN);
+        Ok(match on_disk < in_map {
+            true => Self {
+                resource: "disk",
+                left: on_disk,
+                taken: false,
+            },
+            false => Self {
+                resource: "map",
+                left: in_map,
+                taken: false,
+            },
+        })
+    }
+
+    /// Takes what `command` needs, if it is there.
+    pub(crate) fn admit(&mut self, command: &Command) -> Admission {
+        let needed = cost(command);
+        match self.left.checked_sub(needed) {
+            _ if needed == 0 => Admission::Admitted,
+            Some(left) => {
+                self.left = left;
+                self.taken = true;
+                Admission::Admitted
+            }
+            None if self.taken => Admission::NextBatch,
+            None => Admission::Full(SubmitError::Full {
+                resource: self.resource,
+                free: self.left,
+                needed,
+            }),
+        }
+    }
+}
+
+/// The answer to a command that failed for want of room.
+pub(crate) fn full(command: &Command) -> SubmitError {
+    SubmitError::Full {
+        resource: "map or disk",
+        free: 0,
+        needed: cost(command).max(COMMAND_ROOM),
+    }
+}

@@ -1,0 +1,128 @@
+//! What a data folder is, so that it is never opened as another's.
+
+use crate::codec;
+use crate::env::LedgerEnv;
+use crate::error::{OpenError, StoreError};
+use crate::tables;
+use bourse_market::{Address, MarketId};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Layout of the tables. A folder of another schema is refused until there is a way to convert it.
+pub(crate) const SCHEMA: u32 = 1;
+
+const TABLE: &str = "meta";
+const STAMP: &[u8] = b"stamp";
+const SCHEMA_KEY: &[u8] = b"schema";
+
+/// Identity of a data folder, written when it is made and compared at every opening.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// How channels settle: `local` or the name of a chain mode.
+    pub mode: String,
+    /// The EIP-155 chain id signed into every message.
+    pub chain_id: u64,
+    /// The verifying contract signed into every message.
+    pub contract: Address,
+    /// The market.
+    pub market: MarketId,
+    /// Its market maker.
+    pub marketmaker: Address,
+}
+
+impl Stamp {
+    /// Refuses if `self`, as stored in `path`, is not `given`.
+    fn must_equal(&self, given: &Self, path: &Path) -> Result<(), OpenError> {
+        let parts = [
+            ("mode", self.mode.clone(), given.mode.clone()),
+            ("chain id", self.chain_id.to_string(), given.chain_id.to_string()),
+            ("contract", self.contract.to_string(), given.contract.to_string()),
+            ("market", self.market.to_string(), given.market.to_string()),
+            (
+                "market maker",
+                self.marketmaker.to_string(),
+                given.marketmaker.to_string(),
+            ),
+        ];
+        match parts.into_iter().find(|(_, stored, given)| stored != given) {
+            Some((what, stored, given)) => Err(OpenError::StampMismatch {
+                path: path.to_owned(),
+                what,
+                stored,
+                given,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An error on the way to a stamp, before the folder is put beside it.
+enum Failure {
+    Store(StoreError),
+    Open(OpenError),
+}
+
+impl From<heed::Error> for Failure {
+    fn from(error: heed::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Compares the stamp of the folder with `given`, and writes it if there is none yet.
+pub(crate) fn check_or_write(env: &LedgerEnv, path: &Path, given: &Stamp) -> Result<(), OpenError> {
+    tables::with_meta::<Failure>(env, |meta, txn| {
+        if let Some(bytes) = meta.get(txn, SCHEMA_KEY)? {
+            check_schema(codec::decode(TABLE, bytes)?, path).map_err(Failure::Open)?;
+        }
+        if let Some(bytes) = meta.get(txn, STAMP)? {
+            let stored: Stamp = codec::decode(TABLE, bytes)?;
+            return stored.must_equal(given, path).map_err(Failure::Open);
+        }
+        meta.put(txn, SCHEMA_KEY, &codec::encode(TABLE, &SCHEMA)?)?;
+        Ok(meta.put(txn, STAMP, &codec::encode(TABLE, given)?)?)
+    })
+    .map_err(|failure| match failure {
+        Failure::Open(error) => error,
+        Failure::Store(source) => OpenError::Database {
+            path: path.to_owned(),
+            source,
+        },
+    })
+}
+
+/// The stamp of an open environment, none if it was never stamped.
+pub(crate) fn read(env: &LedgerEnv, path: &Path) -> Result<Option<Stamp>, OpenError> {
+    let failed = |source: StoreError| OpenError::Database {
+        path: path.to_owned(),
+        source,
+    };
+    if let Some(bytes) = tables::read_meta(env, SCHEMA_KEY)
+        .map_err(StoreError::from)
+        .map_err(failed)?
+    {
+        check_schema(codec::decode(TABLE, &bytes).map_err(failed)?, path)?;
+    }
+    let bytes = tables::read_meta(env, STAMP)
+        .map_err(StoreError::from)
+        .map_err(failed)?;
+    bytes
+        .map(|bytes| codec::decode(TABLE, &bytes).map_err(failed))
+        .transpose()
+}
+
+fn check_schema(stored: u32, path: &Path) -> Result<(), OpenError> {
+    if stored == SCHEMA {
+        return Ok(());
+    }
+    Err(OpenError::Schema {
+        path: path.to_owned(),
+        stored,
+        known: SCHEMA,
+    })
+}

@@ -1,0 +1,321 @@
+//! The store as the rest of the host sees it: open, submit, read.
+
+use crate::disk::{Disk, SystemDisk};
+use crate::env::{self, LedgerEnv};
+use crate::error::{OpenError, StoreError, SubmitError};
+use crate::folder::{self, Held};
+use crate::reader::Reader;
+use crate::stamp::{self, Stamp};
+use crate::stats::{Counters, Stats, count};
+use crate::tables::Tables;
+use crate::writer::{Answer, Apply, Job, Message, QUEUE, Writer};
+use bourse_market::{Command, Outcome};
+use parking_lot::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Bytes of address space for the ledger where nothing else is said: 64 GiB, far more than any market has used. It
+/// costs nothing until it is filled, and growing it under live readers would not be safe.
+pub const DEFAULT_MAP_SIZE: usize = 64 << 30;
+
+/// Smallest map: below this the first commands already find it full.
+const MIN_MAP_SIZE: usize = 1 << 20;
+
+/// Map sizes are rounded up to this: a multiple of every page size in use.
+const MAP_STEP: usize = 1 << 16;
+
+/// How to open a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The data folder. Made if missing, for its owner only.
+    pub path: PathBuf,
+    /// Bytes of address space, see [`DEFAULT_MAP_SIZE`]. Raise it (between two runs) when the map runs full.
+    pub map_size: usize,
+    /// How long the writer waits for company for a lone command. Zero, the default, already groups what arrives while
+    /// a commit is under way; a few milliseconds gain throughput at moderate load and cost each command that long.
+    pub linger: Duration,
+    /// Refused by [`Store::open`]: a store without a writer comes from [`Store::open_read_only`].
+    pub read_only: bool,
+}
+
+impl Options {
+    /// The usual options for a ledger in `path`.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            map_size: DEFAULT_MAP_SIZE,
+            linger: Duration::ZERO,
+            read_only: false,
+        }
+    }
+}
+
+/// A ledger on disk. Clones are the same store; the last one to go ends the writer and frees the folder.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    tables: Tables,
+    env: LedgerEnv,
+    stamp: Option<Stamp>,
+    counters: Arc<Counters>,
+    /// None in a store that only reads.
+    queue: Option<SyncSender<Message>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    /// Last, so that the folder stays ours until the environment is closed.
+    _held: Option<Held>,
+}
+
+impl Store {
+    /// Opens the ledger in `options.path`, or makes it and stamps it with `stamp`, and starts its writer.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], naming the folder: it is in use, on a network file system, stamped otherwise, of another schema,
+    /// or cannot be read or written.
+    pub fn open(options: Options, stamp: &Stamp) -> Result<Self, OpenError> {
+        Self::open_on(options, stamp, Arc::new(SystemDisk))
+    }
+
+    /// As [`Store::open`], over a given disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub fn open_on(options: Options, stamp: &Stamp, disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
+        Self::open_with(options, stamp, disk, |records, command| {
+            bourse_market::apply(records, command)
+        })
+    }
+
+    pub(crate) fn open_with(
+        options: Options,
+        stamp: &Stamp,
+        disk: Arc<dyn Disk>,
+        apply: Apply,
+    ) -> Result<Self, OpenError> {
+        if options.read_only {
+            return Err(OpenError::ReadOnly);
+        }
+        let path = &options.path;
+        let held = folder::hold(path)?;
+        let failed = |error: heed::Error| opening(path, error);
+        let map_size = options.map_size.max(MIN_MAP_SIZE).next_multiple_of(MAP_STEP);
+        let env = env::open(path, map_size).map_err(failed)?;
+        // Slots of readers that were killed would pin their pages for ever.
+        env.clear_stale_readers().map_err(failed)?;
+        stamp::check_or_write(&env, path, stamp)?;
+        let tables = Tables::create(&env).map_err(failed)?;
+        folder::sync(path).map_err(|source| OpenError::Folder {
+            what: "cannot sync",
+            path: path.clone(),
+            source,
+        })?;
+
+        let counters = Arc::new(Counters::default());
+        let (sender, queue) = sync_channel(QUEUE);
+        let writer = Writer {
+            env: env.clone(),
+            tables,
+            disk,
+            counters: Arc::clone(&counters),
+            apply,
+            linger: options.linger,
+            queue,
+        };
+        let thread = thread::Builder::new()
+            .name("bourse-writer".to_owned())
+            .spawn(move || writer.run());
+        let thread = thread.map_err(|source| OpenError::Folder {
+            what: "cannot start a writer for",
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                tables,
+                env,
+                stamp: Some(stamp.clone()),
+                counters,
+                queue: Some(sender),
+                writer: Mutex::new(Some(thread)),
+                _held: Some(held),
+            }),
+        })
+    }
+
+    /// Opens the ledger in `path` for reading, beside the process that may be writing it. A `map_size` of 0 takes the
+    /// size the writer gave it, which is what one wants.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: there is no ledger, it is open in this very process, of another schema, or cannot be read.
+    pub fn open_read_only(path: &Path, map_size: usize) -> Result<Self, OpenError> {
+        let env = open_existing(path, map_size)?.ok_or_else(|| OpenError::NoLedger {
+            path: path.to_owned(),
+        })?;
+        let stamp = stamp::read(&env, path)?;
+        let tables = Tables::open(&env).map_err(|error| opening(path, error))?;
+        let tables = tables.ok_or_else(|| OpenError::NoLedger {
+            path: path.to_owned(),
+        })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                tables,
+                env,
+                stamp,
+                counters: Arc::new(Counters::default()),
+                queue: None,
+                writer: Mutex::new(None),
+                _held: None,
+            }),
+        })
+    }
+
+    /// The stamp of the folder `path`, none if there is no ledger in it. Not for a folder that this process has open.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: it is open in this very process, of another schema, or cannot be read.
+    pub fn stamp(path: &Path) -> Result<Option<Stamp>, OpenError> {
+        match open_existing(path, 0)? {
+            Some(env) => stamp::read(&env, path),
+            None => Ok(None),
+        }
+    }
+
+    /// The stamp of this store's folder; none only in a folder whose making was interrupted, opened read-only.
+    pub fn stamped(&self) -> Option<&Stamp> {
+        self.inner.stamp.as_ref()
+    }
+
+    /// Applies `command`. When this returns `Ok`, what it did is durable. Dropping the future does not take the command
+    /// back.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`]; nothing was changed then.
+    pub async fn submit(&self, command: Command) -> Answer {
+        // A dropped answer means that the writer ended before it came to this command.
+        self.enqueue(command)?.await.unwrap_or(Err(SubmitError::Stopped))
+    }
+
+    /// As [`Store::submit`], for threads that may block. Panics on a thread of an async runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::submit`].
+    pub fn submit_blocking(&self, command: Command) -> Result<Outcome, SubmitError> {
+        self.enqueue(command)?
+            .blocking_recv()
+            .unwrap_or(Err(SubmitError::Stopped))
+    }
+
+    fn enqueue(&self, command: Command) -> Result<oneshot::Receiver<Answer>, SubmitError> {
+        let queue = self.inner.queue.as_ref().ok_or(SubmitError::Stopped)?;
+        let (answer, answered) = oneshot::channel();
+        match queue.try_send(Message::Job(Box::new(Job { command, answer }))) {
+            Ok(()) => Ok(answered),
+            Err(TrySendError::Full(_)) => {
+                count(&self.inner.counters.overloaded);
+                Err(SubmitError::Overloaded)
+            }
+            Err(TrySendError::Disconnected(_)) => Err(SubmitError::Stopped),
+        }
+    }
+
+    /// A look at the ledger as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if no read transaction can be had.
+    pub fn read(&self) -> Result<Reader<'_>, StoreError> {
+        Ok(Reader::new(&self.inner.tables, self.inner.env.read_txn()?))
+    }
+
+    /// What the writer has done so far.
+    pub fn stats(&self) -> Stats {
+        self.inner.counters.read()
+    }
+
+    /// Bytes of the map in use up to its last page, and of the whole map.
+    pub fn map_use(&self) -> (u64, u64) {
+        let info = self.inner.env.info();
+        let page = u64::from(self.inner.env.unnamed_database_stat().page_size);
+        (
+            (info.last_page_number as u64)
+                .saturating_add(1)
+                .saturating_mul(page),
+            info.map_size as u64,
+        )
+    }
+
+    /// Answers every command that is in the queue, then ends the writer. Commands that come later are refused with
+    /// [`SubmitError::Stopped`]; reading goes on. Blocks meanwhile.
+    pub fn shutdown(&self) {
+        self.inner.stop();
+    }
+
+    pub(crate) fn env(&self) -> &LedgerEnv {
+        &self.inner.env
+    }
+}
+
+impl Inner {
+    fn stop(&self) {
+        // Held while joining, so that a second caller returns only when the writer has ended.
+        let mut writer = self.writer.lock();
+        if let (Some(queue), Some(thread)) = (&self.queue, writer.take()) {
+            // Either fails only if the writer has ended already.
+            let _ = queue.send(Message::Stop);
+            if thread.join().is_err() {
+                tracing::error!("the ledger's writer ended in a panic");
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.inner.env.path())
+            .finish_non_exhaustive()
+    }
+}
+
+fn open_existing(path: &Path, map_size: usize) -> Result<Option<LedgerEnv>, OpenError> {
+    if !path.join(folder::DATA).exists() {
+        return Ok(None);
+    }
+    folder::refuse_network(path)?;
+    let map_size = map_size.next_multiple_of(MAP_STEP);
+    env::open_read_only(path, map_size)
+        .map(Some)
+        .map_err(|error| opening(path, error))
+}
+
+fn opening(path: &Path, error: heed::Error) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        heed::Error::EnvAlreadyOpened => OpenError::InUse {
+            path,
+            holder: "this process".to_owned(),
+        },
+        error => OpenError::Database {
+            path,
+            source: error.into(),
+        },
+    }
+}

@@ -1,0 +1,236 @@
+//! The named databases of the environment, and how they are opened or made.
+
+use crate::env::LedgerEnv;
+use crate::error::StoreError;
+use heed::types::Bytes;
+use heed::{AnyTls, CommitOrAbort, Database, RoTxn, RwTxn};
+use std::ops::Bound;
+
+/// One named database: bytes to bytes, in the order of its keys.
+#[derive(Clone, Copy)]
+pub(crate) struct Table {
+    /// Its name.
+    pub(crate) name: &'static str,
+    db: Database<'static, Bytes, Bytes>,
+}
+
+impl Table {
+    /// The value under `key`.
+    pub(crate) fn get<'t>(
+        &self,
+        txn: &'t RoTxn<'_, AnyTls>,
+        key: &[u8],
+    ) -> Result<Option<&'t [u8]>, StoreError> {
+        Ok(self.db.get(txn, key)?)
+    }
+
+    /// Writes `value` under `key`, in the place of what was there.
+    pub(crate) fn put(&self, txn: &mut RwTxn<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        Ok(self.db.put(txn, key, value)?)
+    }
+
+    /// Removes `key`, if it is there.
+    pub(crate) fn delete(&self, txn: &mut RwTxn<'_>, key: &[u8]) -> Result<(), StoreError> {
+        self.db.delete(txn, key)?;
+        Ok(())
+    }
+
+    /// The entry with the highest key.
+    pub(crate) fn last<'t>(
+        &self,
+        txn: &'t RoTxn<'_, AnyTls>,
+    ) -> Result<Option<(&'t [u8], &'t [u8])>, StoreError> {
+        Ok(self.db.last(txn)?)
+    }
+
+    /// Entries, without reading them.
+    pub(crate) fn len(&self, txn: &RoTxn<'_, AnyTls>) -> Result<u64, StoreError> {
+        Ok(self.db.len(txn)?)
+    }
+
+    /// Pages the table holds.
+    pub(crate) fn pages(&self, txn: &RoTxn<'_, AnyTls>) -> Result<u64, StoreError> {
+        let stat = self.db.stat(txn)?;
+        Ok((stat.branch_pages + stat.leaf_pages + stat.overflow_pages) as u64)
+    }
+
+    /// Entries whose keys begin with `prefix`, in order.
+    pub(crate) fn prefix<'t>(
+        &self,
+        txn: &'t RoTxn<'_, AnyTls>,
+        prefix: &[u8],
+    ) -> Result<impl Iterator<Item = Entry<'t>> + use<'t>, StoreError> {
+        Ok(self.db.prefix_iter(txn, prefix)?.map(entry))
+    }
+
+    /// Entries from `key` on, in order.
+    pub(crate) fn from<'t>(
+        &self,
+        txn: &'t RoTxn<'_, AnyTls>,
+        key: &[u8],
+    ) -> Result<impl Iterator<Item = Entry<'t>> + use<'t>, StoreError> {
+        let range: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Included(key), Bound::Unbounded);
+        Ok(self.db.range(txn, &range)?.map(entry))
+    }
+}
+
+/// A key and its value, or why they could not be read.
+pub(crate) type Entry<'t> = Result<(&'t [u8], &'t [u8]), StoreError>;
+
+fn entry<'t>(entry: heed::Result<(&'t [u8], &'t [u8])>) -> Entry<'t> {
+    entry.map_err(StoreError::from)
+}
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $id:ident = $name:literal,)*) => {
+        /// Which table.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[expect(non_camel_case_types, reason = "each is spelled like the field of `Tables` it names")]
+        pub(crate) enum Id { $($(#[$doc])* $id,)* }
+
+        const NAMES: [&str; [$(Id::$id),*].len()] = [$($name),*];
+
+        /// Every table of a ledger.
+        #[derive(Clone, Copy)]
+        pub(crate) struct Tables { $($(#[$doc])* pub(crate) $id: Table,)* }
+
+        impl Tables {
+            fn named(databases: Databases<'static>) -> Self {
+                let [$($id),*] = databases;
+                Self { $($id: Table { name: $name, db: $id },)* }
+            }
+
+            /// The table behind `id`.
+            pub(crate) fn table(&self, id: Id) -> &Table {
+                match id { $(Id::$id => &self.$id,)* }
+            }
+
+            /// Every table.
+            pub(crate) fn all(&self) -> [&Table; NAMES.len()] {
+                [$(&self.$id),*]
+            }
+        }
+    };
+}
+
+tables! {
+    /// What the folder is: its stamp and schema.
+    meta = "meta",
+    /// Whose ledger it is: one record.
+    genesis = "genesis",
+    /// What it was endowed with: one record.
+    totals = "totals",
+    /// Address -> account.
+    accounts = "accounts",
+    /// Channel id -> channel.
+    channels = "channels",
+    /// Delegate -> binding.
+    bindings = "bindings",
+    /// Offer id -> offer.
+    offers = "offers",
+    /// Key id -> offer id.
+    offer_by_key = "offer_by_key",
+    /// Purchase id -> purchase.
+    purchases = "purchases",
+    /// Payment channel ‖ payment seq -> purchase id, sent and posted ones only.
+    purchase_at = "purchase_at",
+    /// Purchase id of each sent purchase.
+    sent = "sent",
+    /// Time of posting ‖ purchase id.
+    posted_by_time = "posted_by_time",
+    /// Kind ‖ delegate ‖ time of opening ‖ channel id.
+    channels_by_delegate = "channels_by_delegate",
+    /// The same, of live channels only.
+    live_channels = "live_channels",
+    /// Kind ‖ actor (paying channels: recipient) ‖ time of opening ‖ channel id.
+    channels_by_actor = "channels_by_actor",
+    /// The same, of live channels only.
+    live_by_actor = "live_by_actor",
+    /// Delegate ‖ channel id of each suspended channel.
+    suspended_channels = "suspended_channels",
+    /// Delegate ‖ provider id -> pair with its key.
+    pairs = "pairs",
+    /// Delegate ‖ provider id of each suspended pair.
+    suspended_pairs = "suspended_pairs",
+    /// Provider id ‖ delegate of each suspended pair.
+    suspended_providers = "suspended_providers",
+    /// Decision id -> decision.
+    decisions = "decisions",
+    /// Policy ‖ key -> a policy's state.
+    policy_state = "policy_state",
+}
+
+/// Named databases in the environment.
+pub(crate) const COUNT: u32 = NAMES.len() as u32;
+
+/// Named databases before they are committed, or while a read transaction opens them.
+type Databases<'e> = [Database<'e, Bytes, Bytes>; NAMES.len()];
+
+/// Opens `meta` alone, making it if it is missing, and runs `check` on it before that is committed: if it fails, the
+/// folder is as it was.
+pub(crate) fn with_meta<E: From<heed::Error>>(
+    env: &LedgerEnv,
+    check: impl FnOnce(Database<'_, Bytes, Bytes>, &mut RwTxn<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let txn = env.write_txn()?;
+    env.create_databases_and_commit(txn, |opener, txn| {
+        let meta = opener.create_database::<Bytes, Bytes>(txn, Some("meta"))?;
+        check(meta, txn).map(CommitOrAbort::<_, ()>::Commit)
+    })?;
+    Ok(())
+}
+
+/// The value under `key` in `meta`; none if the environment has no such table.
+pub(crate) fn read_meta(env: &LedgerEnv, key: &[u8]) -> heed::Result<Option<Vec<u8>>> {
+    let txn = env.read_txn()?;
+    let meta = env.open_databases_and_commit(txn, |opener, txn| {
+        opener
+            .open_database::<Bytes, Bytes>(txn, Some("meta"))
+            .map(CommitOrAbort::<_, ()>::Commit)
+    })?;
+    let Some(Some(meta)) = meta.commit() else {
+        return Ok(None);
+    };
+    Ok(meta.get(&*env.read_txn()?, key)?.map(<[u8]>::to_vec))
+}
+
+impl Tables {
+    /// Opens the tables and makes those that are missing.
+    pub(crate) fn create(env: &LedgerEnv) -> heed::Result<Self> {
+        let txn = env.write_txn()?;
+        let databases = env.create_databases_and_commit(txn, |opener, txn| {
+            let mut made = Vec::with_capacity(NAMES.len());
+            for name in NAMES {
+                made.push(opener.create_database::<Bytes, Bytes>(txn, Some(name))?);
+            }
+            all_of(made).map(CommitOrAbort::<_, ()>::Commit)
+        })?;
+        databases
+            .commit()
+            .map(Self::named)
+            .ok_or(heed::Error::Mdb(heed::MdbError::Problem))
+    }
+
+    /// Opens the tables for reading; none if one is missing.
+    pub(crate) fn open(env: &LedgerEnv) -> heed::Result<Option<Self>> {
+        let txn = env.read_txn()?;
+        let databases = env.open_databases_and_commit(txn, |opener, txn| {
+            let mut found = Vec::with_capacity(NAMES.len());
+            for name in NAMES {
+                match opener.open_database::<Bytes, Bytes>(txn, Some(name))? {
+                    Some(database) => found.push(database),
+                    None => return Ok(CommitOrAbort::Abort(())),
+                }
+            }
+            all_of(found).map(CommitOrAbort::Commit)
+        })?;
+        Ok(databases.commit().map(Self::named))
+    }
+}
+
+fn all_of<'e>(databases: Vec<Database<'e, Bytes, Bytes>>) -> heed::Result<Databases<'e>> {
+    // One for each name, so this never fails.
+    databases
+        .try_into()
+        .map_err(|_| heed::Error::Mdb(heed::MdbError::Problem))
+}

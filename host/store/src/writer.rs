@@ -1,0 +1,242 @@
+//! The one thread that writes: it gathers what waits, decides and writes it in one transaction, makes that durable,
+//! and only then answers.
+
+use crate::change;
+use crate::disk::Disk;
+use crate::env::LedgerEnv;
+use crate::error::{StoreError, SubmitError};
+use crate::records::Records;
+use crate::room::{self, Admission, Room};
+use crate::stats::{Counters, count};
+use crate::tables::Tables;
+use bourse_market::{Changes, Command, Fault, Outcome};
+use heed::RwTxn;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Commands that may wait for the writer: a quarter of a second of work at the rate of a full batch. More wait no
+/// longer than their deadlines only if they are refused at once.
+pub(crate) const QUEUE: usize = 4096;
+
+/// Commands in one transaction. Past this the cost of a commit is all in its pages, and waiting longer gains nothing.
+const MAX_BATCH: usize = 1024;
+
+/// What a command came to.
+pub(crate) type Answer = Result<Outcome, SubmitError>;
+
+/// The state machine, as the writer calls it. A parameter so that the writer's own tests can bend it.
+pub(crate) type Apply = fn(&Records<'_>, &Command) -> Result<(Changes, Outcome), Fault<StoreError>>;
+
+/// A command and whom to tell.
+pub(crate) struct Job {
+    pub(crate) command: Command,
+    pub(crate) answer: oneshot::Sender<Answer>,
+}
+
+/// What comes through the queue.
+pub(crate) enum Message {
+    Job(Box<Job>),
+    Stop,
+}
+
+/// The writer's side of a store.
+pub(crate) struct Writer {
+    pub(crate) env: LedgerEnv,
+    pub(crate) tables: Tables,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) apply: Apply,
+    pub(crate) linger: Duration,
+    pub(crate) queue: Receiver<Message>,
+}
+
+/// How an attempt to write several commands ended.
+enum Attempt {
+    /// The first so many are answered: durable, refused, or failed together.
+    Answered(Vec<Answer>),
+    /// A write failed and the transaction with it; nothing happened.
+    Aborted(StoreError),
+}
+
+impl Writer {
+    /// Serves the queue until it is told to stop or nobody can send any more.
+    pub(crate) fn run(self) {
+        loop {
+            let (mut jobs, more) = self.gather();
+            while !jobs.is_empty() {
+                self.write(&mut jobs);
+            }
+            if !more {
+                return;
+            }
+        }
+    }
+
+    /// Waits for a command, then takes what else is there; lingers for more if told to. Also tells whether more may come.
+    fn gather(&self) -> (VecDeque<Job>, bool) {
+        let mut jobs = VecDeque::new();
+        match self.queue.recv() {
+            Ok(Message::Job(job)) => jobs.push_back(*job),
+            Ok(Message::Stop) | Err(_) => return (jobs, false),
+        }
+        let until = (!self.linger.is_zero()).then(|| Instant::now() + self.linger);
+        while jobs.len() < MAX_BATCH {
+            let next = match (self.queue.try_recv(), until) {
+                (Ok(message), _) => Some(message),
+                (Err(TryRecvError::Disconnected), _) => return (jobs, false),
+                (Err(TryRecvError::Empty), None) => None,
+                (Err(TryRecvError::Empty), Some(until)) => {
+                    match self
+                        .queue
+                        .recv_timeout(until.saturating_duration_since(Instant::now()))
+                    {
+                        Ok(message) => Some(message),
+                        Err(RecvTimeoutError::Timeout) => None,
+                        Err(RecvTimeoutError::Disconnected) => return (jobs, false),
+                    }
+                }
+            };
+            match next {
+                Some(Message::Job(job)) => jobs.push_back(*job),
+                Some(Message::Stop) => return (jobs, false),
+                None => break,
+            }
+        }
+        (jobs, true)
+    }
+
+    /// Writes and answers as many jobs as fit into one transaction, one at least.
+    fn write(&self, jobs: &mut VecDeque<Job>) {
+        let commands: Vec<&Command> = jobs.iter().map(|job| &job.command).collect();
+        let answers = match self.attempt(&commands) {
+            Attempt::Answered(answers) => answers,
+            Attempt::Aborted(error) => match commands.as_slice() {
+                [only] => vec![Err(self.failed(only, &error))],
+                _ => {
+                    // One of them does not fit, or cannot be written: only alone is it known which.
+                    tracing::warn!(%error, commands = commands.len(), "a batch failed and is written one by one");
+                    count(&self.counters.split);
+                    commands.iter().map(|command| self.alone(command)).collect()
+                }
+            },
+        };
+        for answer in answers {
+            self.counters.count_answer(&answer);
+            if let Some(job) = jobs.pop_front() {
+                // Who asked may have gone; what was written stays written.
+                let _ = job.answer.send(answer);
+            }
+        }
+    }
+
+    fn alone(&self, command: &Command) -> Answer {
+        match self.attempt(&[command]) {
+            Attempt::Answered(answers) => answers
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| Err(SubmitError::Storage("no answer".to_owned()))),
+            Attempt::Aborted(error) => Err(self.failed(command, &error)),
+        }
+    }
+
+    fn failed(&self, command: &Command, error: &StoreError) -> SubmitError {
+        tracing::error!(%error, "a command could not be written");
+        if error.is_full() {
+            room::full(command)
+        } else {
+            SubmitError::Storage(error.to_string())
+        }
+    }
+
+    /// One transaction over the first of `commands`, as far as there is room for them.
+    fn attempt(&self, commands: &[&Command]) -> Attempt {
+        let fail_all = |error: StoreError| {
+            Attempt::Answered(
+                commands
+                    .iter()
+                    .map(|_| Err(SubmitError::Storage(error.to_string())))
+                    .collect(),
+            )
+        };
+        let mut txn = match self.env.write_txn() {
+            Ok(txn) => txn,
+            Err(error) => return fail_all(error.into()),
+        };
+        let mut room = match Room::measure(&self.env, &self.tables, &txn, &*self.disk) {
+            Ok(room) => room,
+            Err(error) => return fail_all(error),
+        };
+        let mut answers: Vec<Answer> = Vec::with_capacity(commands.len());
+        let mut dirty = false;
+        for command in commands {
+            match room.admit(command) {
+                Admission::Admitted => {}
+                Admission::NextBatch => break,
+                Admission::Full(error) => {
+                    answers.push(Err(error));
+                    continue;
+                }
+            }
+            match self.decide(&mut txn, command) {
+                Ok((answer, wrote)) => {
+                    dirty |= wrote;
+                    answers.push(answer);
+                }
+                Err(error) => return Attempt::Aborted(error),
+            }
+        }
+        self.counters.count_batch(answers.len());
+        if !dirty {
+            return Attempt::Answered(answers);
+        }
+        match self.commit(txn) {
+            Ok(()) => {
+                count(&self.counters.commits);
+                Attempt::Answered(answers)
+            }
+            Err(error) => {
+                count(&self.counters.failed_commits);
+                tracing::error!(%error, commands = answers.len(), "a commit failed; none of its commands happened");
+                if error.is_full() {
+                    return Attempt::Aborted(error);
+                }
+                // Refusals fail too: they may have rested on what is undone now.
+                answers
+                    .iter_mut()
+                    .for_each(|answer| *answer = Err(SubmitError::Storage(error.to_string())));
+                Attempt::Answered(answers)
+            }
+        }
+    }
+
+    /// Decides one command and writes its changes. An error means that the transaction must not be committed.
+    fn decide(&self, txn: &mut RwTxn<'_>, command: &Command) -> Result<(Answer, bool), StoreError> {
+        match (self.apply)(
+            &Records {
+                tables: &self.tables,
+                txn: &*txn,
+            },
+            command,
+        ) {
+            Ok((changes, outcome)) => {
+                changes
+                    .iter()
+                    .try_for_each(|change| change::write(&self.tables, txn, change))?;
+                Ok((Ok(outcome), !changes.is_empty()))
+            }
+            Err(Fault::Refused(refusal)) => Ok((Err(SubmitError::Refused(refusal)), false)),
+            Err(Fault::View(error)) => {
+                tracing::error!(%error, "the ledger could not be read");
+                Ok((Err(SubmitError::Storage(error.to_string())), false))
+            }
+        }
+    }
+
+    fn commit(&self, txn: RwTxn<'_>) -> Result<(), StoreError> {
+        self.disk.before_commit().map_err(heed::Error::Io)?;
+        Ok(txn.commit()?)
+    }
+}

@@ -1,0 +1,18 @@
+//! The store against a real disk: real LMDB, real syncs, real second processes.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests stop at the first surprise"
+)]
+
+mod crash;
+mod fixture;
+mod folder;
+mod group;
+mod model;
+mod reads;
+mod room;

@@ -1,0 +1,21 @@
+//! The ledger by its face alone: commands in, outcomes and refusals out, every invariant true after every step.
+//!
+//! What lives here: tests that need no more than what the crate exports. What never does: storage, signatures.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop where it stands"
+)]
+
+mod accounts;
+mod audit;
+mod channels;
+mod offers;
+mod properties;
+mod purchase_refusals;
+mod purchase_rules;
+mod unclear_answers;
+mod world;

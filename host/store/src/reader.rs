@@ -173,7 +173,7 @@ impl<'s> Reader<'s> {
     /// As [`Reader::offer`].
     pub fn sent_purchases(&self) -> Result<Vec<Purchase>, StoreError> {
         let index = &self.tables.sent;
-        let entries = index.prefix(&self.txn, &[])?;
+        let entries = index.iter(&self.txn)?;
         entries
             .map(|entry| self.records().named(index, &self.tables.purchases, entry?.0))
             .collect()
@@ -199,11 +199,8 @@ impl<'s> Reader<'s> {
     ///
     /// As [`Reader::offer`].
     pub fn last_posted(&self) -> Result<Option<Nanos>, StoreError> {
-        Ok(self
-            .tables
-            .posted_by_time
-            .last(&self.txn)?
-            .and_then(|(key, _)| index::posted_at(key)))
+        let last = self.tables.posted_by_time.last_key(&self.txn)?;
+        Ok(last.and_then(index::posted_at))
     }
 
     /// A recorded decision.
@@ -308,5 +305,23 @@ impl View for Reader<'_> {
 
     fn pair(&self, key: &PairKey) -> Result<Option<Pair>, StoreError> {
         self.records().pair(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reader;
+
+    /// Has one candidate for `A` if `T` is not `Send`, and two if it is.
+    trait AmbiguousIfSend<A> {
+        fn check() {}
+    }
+    impl<T: ?Sized> AmbiguousIfSend<()> for T {}
+    impl<T: ?Sized + Send> AmbiguousIfSend<u8> for T {}
+
+    #[test]
+    fn a_reader_cannot_leave_its_thread_so_no_task_holds_one_across_an_await() {
+        // Does not compile once a reader is `Send`.
+        <Reader<'_> as AmbiguousIfSend<_>>::check();
     }
 }

@@ -265,6 +265,11 @@ impl Store {
     pub(crate) fn env(&self) -> &LedgerEnv {
         &self.inner.env
     }
+
+    #[cfg(test)]
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.inner.tables
+    }
 }
 
 impl Inner {

@@ -35,12 +35,9 @@ impl Table {
         Ok(())
     }
 
-    /// The entry with the highest key.
-    pub(crate) fn last<'t>(
-        &self,
-        txn: &'t RoTxn<'_, AnyTls>,
-    ) -> Result<Option<(&'t [u8], &'t [u8])>, StoreError> {
-        Ok(self.db.last(txn)?)
+    /// The highest key.
+    pub(crate) fn last_key<'t>(&self, txn: &'t RoTxn<'_, AnyTls>) -> Result<Option<&'t [u8]>, StoreError> {
+        Ok(self.db.last(txn)?.map(|(key, _)| key))
     }
 
     /// Entries, without reading them.
@@ -54,7 +51,15 @@ impl Table {
         Ok((stat.branch_pages + stat.leaf_pages + stat.overflow_pages) as u64)
     }
 
-    /// Entries whose keys begin with `prefix`, in order.
+    /// All entries, in order.
+    pub(crate) fn iter<'t>(
+        &self,
+        txn: &'t RoTxn<'_, AnyTls>,
+    ) -> Result<impl Iterator<Item = Entry<'t>> + use<'t>, StoreError> {
+        Ok(self.db.iter(txn)?.map(entry))
+    }
+
+    /// Entries whose keys begin with `prefix`, which is not empty, in order.
     pub(crate) fn prefix<'t>(
         &self,
         txn: &'t RoTxn<'_, AnyTls>,

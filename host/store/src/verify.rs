@@ -265,7 +265,7 @@ impl<'r, 'p> Check<'r, 'p> {
         mut visit: impl FnMut(&mut Self, &[u8], &R) -> (bool, Vec<Entry>),
     ) -> Result<(), StoreError> {
         let reader = self.reader;
-        for entry in table.prefix(&reader.txn, &[])? {
+        for entry in table.iter(&reader.txn)? {
             let (key, bytes) = entry?;
             self.done = self.done.saturating_add(1);
             if self.done.is_multiple_of(STRIDE) {
@@ -324,7 +324,7 @@ impl<'r, 'p> Check<'r, 'p> {
 
     fn stray(&mut self, id: Id, index: &Table) -> Result<(), StoreError> {
         let reader = self.reader;
-        for entry in index.prefix(&reader.txn, &[])? {
+        for entry in index.iter(&reader.txn)? {
             let (key, value) = entry?;
             if !self.explains(id, key, value) {
                 self.complain(Violation::StrayEntry {
@@ -377,3 +377,6 @@ impl<'r, 'p> Check<'r, 'p> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

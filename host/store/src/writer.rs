@@ -24,6 +24,10 @@ pub(crate) const QUEUE: usize = 4096;
 /// Commands in one transaction. Past this the cost of a commit is all in its pages, and waiting longer gains nothing.
 const MAX_BATCH: usize = 1024;
 
+/// Transactions between two looks for readers whose process was killed: their slots would keep pages from being used
+/// again for as long as this process runs.
+const STALE_CHECK: u64 = 1024;
+
 /// What a command came to.
 pub(crate) type Answer = Result<Outcome, SubmitError>;
 
@@ -64,10 +68,17 @@ enum Attempt {
 impl Writer {
     /// Serves the queue until it is told to stop or nobody can send any more.
     pub(crate) fn run(self) {
+        let mut transactions = 0u64;
         loop {
             let (mut jobs, more) = self.gather();
             while !jobs.is_empty() {
                 self.write(&mut jobs);
+                transactions = transactions.wrapping_add(1);
+                if transactions.is_multiple_of(STALE_CHECK)
+                    && let Err(error) = self.env.clear_stale_readers()
+                {
+                    tracing::warn!(%error, "the table of readers could not be cleared of dead ones");
+                }
             }
             if !more {
                 return;

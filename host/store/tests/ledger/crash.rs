@@ -11,7 +11,12 @@ fn a_killed_process_has_lost_no_command_that_it_answered() {
     let mut reported = 0u64;
     for kill_after in [1, 40, 150] {
         let mut child = Process::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "--nocapture", "crash::child_writes_until_killed"])
+            .args([
+                "--ignored",
+                "--exact",
+                "--nocapture",
+                "crash::child_writes_until_killed",
+            ])
             .env("BOURSE_TEST_FOLDER", dir.path())
             .stdout(Stdio::piped())
             .spawn()
@@ -29,15 +34,29 @@ fn a_killed_process_has_lost_no_command_that_it_answered() {
         }
         assert_eq!(seen, kill_after, "the child ended before it was killed");
         // What it printed between the kill and its death counts as well.
-        reported += lines.filter(|line| line.as_ref().is_ok_and(|line| line.ends_with("done"))).count() as u64;
+        reported += lines
+            .filter(|line| line.as_ref().is_ok_and(|line| line.ends_with("done")))
+            .count() as u64;
         child.wait().unwrap();
 
         let store = open(dir.path());
         assert_sound(&store);
-        let balance = store.read().unwrap().account(&address(b'x', 0)).unwrap().unwrap().balance;
-        assert!(balance >= Amount::from_tokens(reported), "{reported} grants were reported, {balance} are there");
-        assert!(store.read().unwrap().counts().unwrap().posted >= 1);
+        let balance = store
+            .read()
+            .unwrap()
+            .account(&address(b'x', 0))
+            .unwrap()
+            .unwrap()
+            .balance;
+        assert!(
+            balance >= Amount::from_tokens(reported),
+            "{reported} grants were reported, {balance} are there"
+        );
     }
+    assert!(
+        open(dir.path()).read().unwrap().counts().unwrap().posted >= 1,
+        "no trade went on beside the grants"
+    );
 }
 
 #[test]

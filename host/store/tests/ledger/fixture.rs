@@ -21,7 +21,10 @@ pub fn stamp() -> Stamp {
 }
 
 pub fn options(path: &Path) -> Options {
-    Options { map_size: 256 << 20, ..Options::at(path) }
+    Options {
+        map_size: 256 << 20,
+        ..Options::at(path)
+    }
 }
 
 pub fn open(path: &Path) -> Store {
@@ -53,7 +56,11 @@ pub fn genesis() -> Command {
 }
 
 pub fn fund(address: Address, tokens: u64) -> Command {
-    Command::Fund(FundRequest { address, amount: Amount::from_tokens(tokens), at: Nanos(2) })
+    Command::Fund(FundRequest {
+        address,
+        amount: Amount::from_tokens(tokens),
+        at: Nanos(2),
+    })
 }
 
 pub fn channel(kind: ChannelKind, number: u64) -> ChannelId {
@@ -70,7 +77,11 @@ pub fn open_channel(kind: ChannelKind, number: u64, tokens: u64, at: u64) -> Com
         actor,
         delegate: delegate(kind, number),
         marketmaker: MAKER,
-        recipient: if kind == ChannelKind::Payment { MAKER } else { actor },
+        recipient: if kind == ChannelKind::Payment {
+            MAKER
+        } else {
+            actor
+        },
         amount: Amount::from_tokens(tokens),
         open_at: Amount::from_units(1),
         signature: Signature([7; 65]),
@@ -103,7 +114,10 @@ pub fn place(number: u64, seller: u64) -> Command {
             uri: "io.example.data".to_owned(),
             seller,
             provider_id: Some(format!("provider-{}", seller.0[19])),
-            placer: Placer { session: SessionId(9), authid: None },
+            placer: Placer {
+                session: SessionId(9),
+                authid: None,
+            },
             placed_at: Nanos(3),
             valid_from: None,
             expires: None,
@@ -128,8 +142,14 @@ pub fn reserve<V: View>(view: &V, number: u64, offer: u64, buyer: u64, seller: u
 where
     V::Error: std::fmt::Debug,
 {
-    let payment = view.channel(&channel(ChannelKind::Payment, buyer)).unwrap().unwrap();
-    let paying = view.channel(&channel(ChannelKind::Paying, seller)).unwrap().unwrap();
+    let payment = view
+        .channel(&channel(ChannelKind::Payment, buyer))
+        .unwrap()
+        .unwrap();
+    let paying = view
+        .channel(&channel(ChannelKind::Paying, seller))
+        .unwrap()
+        .unwrap();
     let price = Amount::from_tokens(1);
     let after = |channel: &Channel| channel.posted_remaining().checked_sub(price).unwrap_or_default();
     Command::Reserve(Box::new(ReserveRequest {
@@ -261,7 +281,11 @@ impl TestDisk {
     /// Waits until `commits` commits have begun.
     pub fn wait_for(&self, commits: u64) {
         let held = self.held.lock().unwrap();
-        drop(self.changed.wait_while(held, |_| self.begun.load(SeqCst) < commits).unwrap());
+        drop(
+            self.changed
+                .wait_while(held, |_| self.begun.load(SeqCst) < commits)
+                .unwrap(),
+        );
     }
 }
 

@@ -12,7 +12,10 @@ fn a_new_folder_is_its_owners_alone_and_stamped() {
     let path = dir.path().join("deep").join("data");
     assert_eq!(Store::stamp(&path).unwrap(), None);
     drop(open(&path));
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
     for file in ["data.mdb", "lock.mdb", "bourse.lock"] {
         let mode = std::fs::metadata(path.join(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{file} is open to others");
@@ -106,7 +109,11 @@ fn child_reads() {
     assert_eq!(store.stamped(), Some(&stamp()));
     assert_eq!(store.submit_blocking(genesis()), Err(SubmitError::Stopped));
     let report = store.read().unwrap().verify(&mut |_, _| {}).unwrap();
-    println!("{} offers, {}", report.checked.offers, if report.is_sound() { "sound" } else { "broken" });
+    println!(
+        "{} offers, {}",
+        report.checked.offers,
+        if report.is_sound() { "sound" } else { "broken" }
+    );
 }
 
 #[test]
@@ -115,8 +122,14 @@ fn there_is_nothing_to_read_where_no_ledger_is() {
     let error = Store::open_read_only(dir.path(), 0).unwrap_err();
     assert!(matches!(error, OpenError::NoLedger { .. }), "{error}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    let writing = Options { read_only: true, ..options(dir.path()) };
-    assert!(matches!(Store::open(writing, &stamp()).unwrap_err(), OpenError::ReadOnly));
+    let writing = Options {
+        read_only: true,
+        ..options(dir.path())
+    };
+    assert!(matches!(
+        Store::open(writing, &stamp()).unwrap_err(),
+        OpenError::ReadOnly
+    ));
 }
 
 #[test]

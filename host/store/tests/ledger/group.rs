@@ -12,7 +12,12 @@ type Answer = Result<Outcome, SubmitError>;
 
 /// Submits commands in order while a commit is held up, so that they are gathered into the next batch. The command
 /// that is held up is a grant to nobody.
-fn together(store: &Store, disk: &Arc<TestDisk>, commands: Vec<bourse_market::Command>, during: impl FnOnce()) -> Vec<Answer> {
+fn together(
+    store: &Store,
+    disk: &Arc<TestDisk>,
+    commands: Vec<bourse_market::Command>,
+    during: impl FnOnce(),
+) -> Vec<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let begun = disk.begun.load(SeqCst);
     disk.hold();
@@ -23,10 +28,15 @@ fn together(store: &Store, disk: &Arc<TestDisk>, commands: Vec<bourse_market::Co
     disk.wait_for(begun + 1);
     let answers = runtime.block_on(async {
         // Submitting happens at the first poll, in this order.
-        let mut waiting: Vec<_> =
-            commands.into_iter().map(|command| Box::pin(store.submit(command))).collect();
+        let mut waiting: Vec<_> = commands
+            .into_iter()
+            .map(|command| Box::pin(store.submit(command)))
+            .collect();
         for future in &mut waiting {
-            assert!(futures_ready(future.as_mut()).is_none(), "answered before its commit");
+            assert!(
+                futures_ready(future.as_mut()).is_none(),
+                "answered before its commit"
+            );
         }
         during();
         disk.release();
@@ -59,7 +69,11 @@ fn commands_that_wait_for_a_commit_share_the_next_one() {
     let answers = together(&store, &disk, commands, || {});
     assert!(answers.iter().all(Result::is_ok));
     let after = store.stats();
-    assert_eq!(after.commits - before.commits, 2, "one for the command that was held up, one for the rest");
+    assert_eq!(
+        after.commits - before.commits,
+        2,
+        "one for the command that was held up, one for the rest"
+    );
     assert_eq!(after.commands - before.commands, 101);
     assert_eq!(after.batches[7] - before.batches[7], 1, "a batch of 65 to 128");
 }
@@ -74,7 +88,10 @@ fn nothing_shows_before_its_commit() {
     let reader = store.clone();
     together(&store, &disk, vec![fund(alice, 1)], || {
         assert_eq!(reader.read().unwrap().account(&alice).unwrap(), None);
-        assert_eq!(reader.read().unwrap().account(&Address([0xEE; 20])).unwrap(), None);
+        assert_eq!(
+            reader.read().unwrap().account(&Address([0xEE; 20])).unwrap(),
+            None
+        );
     });
     assert!(store.read().unwrap().account(&alice).unwrap().is_some());
 }
@@ -99,12 +116,21 @@ fn later_commands_of_a_batch_see_earlier_ones_and_refusals_leave_nothing() {
         ],
         || {},
     );
-    assert!(matches!(&answers[0], Err(SubmitError::Refused(Refusal::InsufficientAccount { .. }))));
+    assert!(matches!(
+        &answers[0],
+        Err(SubmitError::Refused(Refusal::InsufficientAccount { .. }))
+    ));
     assert!(matches!(&answers[1], Ok(Outcome::Funded(account)) if account.balance == Amount::from_tokens(5)));
     assert!(matches!(&answers[2], Ok(Outcome::Opened(_))));
-    assert!(matches!(&answers[3], Err(SubmitError::Refused(Refusal::ChannelExists { .. }))));
+    assert!(matches!(
+        &answers[3],
+        Err(SubmitError::Refused(Refusal::ChannelExists { .. }))
+    ));
     assert!(matches!(&answers[4], Ok(Outcome::Placed(_))));
-    assert!(matches!(&answers[5], Err(SubmitError::Refused(Refusal::DuplicateKey { .. }))));
+    assert!(matches!(
+        &answers[5],
+        Err(SubmitError::Refused(Refusal::DuplicateKey { .. }))
+    ));
     assert_eq!(store.stats().refused, 3);
     assert_sound(&store);
 }
@@ -140,13 +166,21 @@ fn a_failed_commit_fails_its_whole_batch_and_no_other() {
 fn a_command_that_does_not_fit_fails_alone_and_its_batch_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let disk = TestDisk::new();
-    let small = bourse_store::Options { map_size: 8 << 20, ..options(dir.path()) };
+    let small = bourse_store::Options {
+        map_size: 8 << 20,
+        ..options(dir.path())
+    };
     let store = Store::open_on(small, &stamp(), disk.clone()).unwrap();
     populate(&store, 2, 10);
     reserve_now(&store, 1, 0).unwrap();
     reserve_now(&store, 2, 1).unwrap();
     let (alice, bob) = (address(b'x', 1), address(b'x', 2));
-    let commands = vec![fund(alice, 1), post(1, 0, 16 << 20), post(2, 1, 100), fund(bob, 1)];
+    let commands = vec![
+        fund(alice, 1),
+        post(1, 0, 16 << 20),
+        post(2, 1, 100),
+        fund(bob, 1),
+    ];
     let answers = together(&store, &disk, commands, || {});
     assert!(answers[0].is_ok(), "{answers:?}");
     assert!(matches!(answers[1], Err(SubmitError::Full { .. })), "{answers:?}");
@@ -216,7 +250,12 @@ fn many_threads_share_commits_and_lose_nothing() {
     drop(store);
     let store = open(dir.path());
     for number in 0..8 {
-        let account = store.read().unwrap().account(&address(b'x', number)).unwrap().unwrap();
+        let account = store
+            .read()
+            .unwrap()
+            .account(&address(b'x', number))
+            .unwrap()
+            .unwrap();
         assert_eq!(account.balance, Amount::from_tokens(50));
     }
     assert_sound(&store);
@@ -226,7 +265,14 @@ fn many_threads_share_commits_and_lose_nothing() {
 fn a_lone_command_lingers_for_company_only_when_told_to() {
     let dir = tempfile::tempdir().unwrap();
     let linger = Duration::from_millis(300);
-    let store = Store::open(bourse_store::Options { linger, ..options(dir.path()) }, &stamp()).unwrap();
+    let store = Store::open(
+        bourse_store::Options {
+            linger,
+            ..options(dir.path())
+        },
+        &stamp(),
+    )
+    .unwrap();
     let begun = Instant::now();
     let other = {
         let store = store.clone();

@@ -55,7 +55,10 @@ fn command(model: &MemoryLedger, step: &Step, number: u64) -> Option<Command> {
         Step::Place(key, seller) => place(key, seller),
         Step::Revoke(number) => Command::Revoke(RevokeRequest {
             key: key(number),
-            caller: Placer { session: SessionId(9), authid: None },
+            caller: Placer {
+                session: SessionId(9),
+                authid: None,
+            },
             proven: None,
             at: Nanos(9),
         }),
@@ -66,9 +69,10 @@ fn command(model: &MemoryLedger, step: &Step, number: u64) -> Option<Command> {
         }
         Step::Post(which) => pending(which).map(|(number, seller)| post(number, seller, 300))?,
         Step::Void(which, ambiguous) => pending(which).map(|(number, _)| void(number, ambiguous))?,
-        Step::Release(who, by_operator) => {
-            Command::ReleaseChannel { channel: channel(ChannelKind::Paying, who), by_operator }
-        }
+        Step::Release(who, by_operator) => Command::ReleaseChannel {
+            channel: channel(ChannelKind::Paying, who),
+            by_operator,
+        },
         Step::ReleasePair(who) => Command::ReleasePair(pair_key(who)),
         Step::Reopen => return None,
     })
@@ -76,7 +80,10 @@ fn command(model: &MemoryLedger, step: &Step, number: u64) -> Option<Command> {
 
 fn pair_key(seller: u64) -> PairKey {
     let delegate = delegate(ChannelKind::Paying, seller);
-    PairKey { delegate, provider_id: format!("provider-{}", delegate.0[19]) }
+    PairKey {
+        delegate,
+        provider_id: format!("provider-{}", delegate.0[19]),
+    }
 }
 
 /// Every record and every index of the store against the model.
@@ -96,7 +103,10 @@ fn assert_same(store: &Store, model: &MemoryLedger) {
         assert_eq!(reader.pair(key).unwrap().as_ref(), Some(pair));
         let suspended = reader.suspended_pairs(&key.delegate).unwrap().contains(key);
         assert_eq!(suspended, pair.suspended.is_some());
-        let suspended = reader.suspended_pairs_of_provider(&key.provider_id).unwrap().contains(key);
+        let suspended = reader
+            .suspended_pairs_of_provider(&key.provider_id)
+            .unwrap()
+            .contains(key);
         assert_eq!(suspended, pair.suspended.is_some());
     }
     assert_channels(&reader, model);
@@ -114,11 +124,18 @@ fn assert_same(store: &Store, model: &MemoryLedger) {
 fn assert_channels(reader: &bourse_store::Reader<'_>, model: &MemoryLedger) {
     for channel in model.channels() {
         assert_eq!(reader.channel(&channel.id).unwrap().as_ref(), Some(channel));
-        assert_eq!(reader.binding(&channel.delegate).unwrap(), model.binding(&channel.delegate).unwrap());
+        assert_eq!(
+            reader.binding(&channel.delegate).unwrap(),
+            model.binding(&channel.delegate).unwrap()
+        );
         let kind = channel.kind;
-        let all = reader.channels_by_delegate(kind, &channel.delegate, false).unwrap();
+        let all = reader
+            .channels_by_delegate(kind, &channel.delegate, false)
+            .unwrap();
         assert!(all.contains(&channel.id));
-        let live = reader.channels_by_delegate(kind, &channel.delegate, true).unwrap();
+        let live = reader
+            .channels_by_delegate(kind, &channel.delegate, true)
+            .unwrap();
         assert_eq!(live.contains(&channel.id), channel.is_live());
         let live = reader.channels_by_actor(kind, &channel.actor, true).unwrap();
         assert_eq!(live.contains(&channel.id), channel.is_live());
@@ -135,7 +152,10 @@ fn assert_purchases(reader: &bourse_store::Reader<'_>, model: &MemoryLedger) {
     for purchase in model.purchases() {
         assert_eq!(reader.purchase(&purchase.id).unwrap().as_ref(), Some(purchase));
         let (channel, seq) = (&purchase.identity.channel, purchase.payment_seq);
-        assert_eq!(reader.purchase_at(channel, seq).unwrap(), model.purchase_at(channel, seq).unwrap());
+        assert_eq!(
+            reader.purchase_at(channel, seq).unwrap(),
+            model.purchase_at(channel, seq).unwrap()
+        );
         match purchase.state {
             PurchaseState::Sent => sent.push(purchase.clone()),
             PurchaseState::Posted { at, .. } => posted.push((at, purchase.id)),
@@ -149,8 +169,14 @@ fn assert_purchases(reader: &bourse_store::Reader<'_>, model: &MemoryLedger) {
     posted.sort();
     let since = posted.get(posted.len() / 2).map_or(Nanos(0), |(at, _)| *at);
     let mut seen = Vec::new();
-    reader.posted_since(since, &mut |purchase| seen.push(purchase.id)).unwrap();
-    let expected: Vec<_> = posted.iter().filter(|(at, _)| *at >= since).map(|(_, id)| *id).collect();
+    reader
+        .posted_since(since, &mut |purchase| seen.push(purchase.id))
+        .unwrap();
+    let expected: Vec<_> = posted
+        .iter()
+        .filter(|(at, _)| *at >= since)
+        .map(|(_, id)| *id)
+        .collect();
     assert_eq!(seen, expected);
     assert_eq!(reader.last_posted().unwrap(), posted.last().map(|(at, _)| *at));
 }
@@ -202,7 +228,14 @@ fn a_whole_day_of_a_market_survives_reopening() {
         let party = number % PARTIES;
         let command = reserve(&store.read().unwrap(), number, party, party, party);
         both(&store, command);
-        both(&store, if number % 4 == 3 { void(number, false) } else { post(number, party, 100) });
+        both(
+            &store,
+            if number % 4 == 3 {
+                void(number, false)
+            } else {
+                post(number, party, 100)
+            },
+        );
     }
     let command = reserve(&store.read().unwrap(), 99, 2, 2, 2);
     both(&store, command);

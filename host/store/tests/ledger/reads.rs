@@ -37,12 +37,21 @@ fn the_active_channel_is_the_oldest_that_has_something_left() {
     assert_eq!(reader.channels_by_delegate(kind, &who, false).unwrap(), ids);
     assert_eq!(reader.channels_by_actor(kind, &buyer, true).unwrap(), ids);
     assert_eq!(reader.active_channel(kind, &who).unwrap().unwrap().id, ids[0]);
-    assert_eq!(reader.channels_by_delegate(ChannelKind::Paying, &who, false).unwrap(), []);
+    assert_eq!(
+        reader
+            .channels_by_delegate(ChannelKind::Paying, &who, false)
+            .unwrap(),
+        []
+    );
     drop(reader);
 
     reserve_now(&store, 1, 0).unwrap();
     let active = |reader: Reader<'_>| reader.active_channel(kind, &who).unwrap().unwrap().id;
-    assert_eq!(active(store.read().unwrap()), ids[0], "what is reserved is not spent");
+    assert_eq!(
+        active(store.read().unwrap()),
+        ids[0],
+        "what is reserved is not spent"
+    );
     do_all(&store, [post(1, 0, 10)]);
     assert_eq!(active(store.read().unwrap()), ids[1]);
     let reader = store.read().unwrap();
@@ -64,18 +73,36 @@ fn a_provider_of_any_name_can_be_suspended_and_found_again() {
         do_all(&store, [offer]);
         let command = reserve(&store.read().unwrap(), number, 100 + number, 0, 0);
         do_all(&store, [command, void(number, true)]);
-        let pair = PairKey { delegate: delegate(ChannelKind::Paying, 0), provider_id: name.to_owned() };
+        let pair = PairKey {
+            delegate: delegate(ChannelKind::Paying, 0),
+            provider_id: name.to_owned(),
+        };
         let reader = store.read().unwrap();
-        assert_eq!(reader.suspended_pairs_of_provider(name).unwrap(), std::slice::from_ref(&pair));
+        assert_eq!(
+            reader.suspended_pairs_of_provider(name).unwrap(),
+            std::slice::from_ref(&pair)
+        );
         assert!(reader.suspended_pairs(&pair.delegate).unwrap().contains(&pair));
         assert!(reader.pair(&pair).unwrap().unwrap().suspended.is_some());
     }
     let reader = store.read().unwrap();
-    assert_eq!(reader.suspended_pairs(&delegate(ChannelKind::Paying, 0)).unwrap().len(), 3);
+    assert_eq!(
+        reader
+            .suspended_pairs(&delegate(ChannelKind::Paying, 0))
+            .unwrap()
+            .len(),
+        3
+    );
     drop(reader);
-    let pair = PairKey { delegate: delegate(ChannelKind::Paying, 0), provider_id: long.clone() };
+    let pair = PairKey {
+        delegate: delegate(ChannelKind::Paying, 0),
+        provider_id: long.clone(),
+    };
     do_all(&store, [Command::ReleasePair(pair)]);
-    assert_eq!(store.read().unwrap().suspended_pairs_of_provider(&long).unwrap(), []);
+    assert_eq!(
+        store.read().unwrap().suspended_pairs_of_provider(&long).unwrap(),
+        []
+    );
     assert_sound(&store);
 }
 
@@ -87,7 +114,11 @@ fn verification_tells_how_far_it_is_and_what_it_saw() {
     reserve_now(&store, 1, 0).unwrap();
     do_all(&store, [post(1, 0, 10)]);
     let mut told = Vec::new();
-    let report = store.read().unwrap().verify(&mut |done, total| told.push((done, total))).unwrap();
+    let report = store
+        .read()
+        .unwrap()
+        .verify(&mut |done, total| told.push((done, total)))
+        .unwrap();
     assert!(report.is_sound());
     let total = told[0].1;
     assert_eq!((told[0].0, *told.last().unwrap()), (0, (total, total)));

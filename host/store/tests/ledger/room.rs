@@ -1,15 +1,18 @@
 //! A full map or disk: new business waits, what was promised is kept.
 
 use crate::fixture::*;
-use bourse_market::{Placer, RevokeRequest};
 use bourse_market::{ChannelKind, Command, Nanos, SessionId};
+use bourse_market::{Placer, RevokeRequest};
 use bourse_store::{Options, Store, SubmitError};
 use std::sync::atomic::Ordering::SeqCst;
 
 fn revoke(number: u64) -> Command {
     Command::Revoke(RevokeRequest {
         key: key(number),
-        caller: Placer { session: SessionId(9), authid: None },
+        caller: Placer {
+            session: SessionId(9),
+            authid: None,
+        },
         proven: None,
         at: Nanos(9),
     })
@@ -29,7 +32,10 @@ fn new_business(store: &Store) -> Vec<Command> {
 #[test]
 fn a_full_map_refuses_new_business_and_keeps_every_promise() {
     let dir = tempfile::tempdir().unwrap();
-    let small = Options { map_size: 8 << 20, ..options(dir.path()) };
+    let small = Options {
+        map_size: 8 << 20,
+        ..options(dir.path())
+    };
     let store = Store::open(small.clone(), &stamp()).unwrap();
     populate(&store, 10, 10);
     // Promises: what is sent must be posted or voided, however full it gets meanwhile.
@@ -37,24 +43,41 @@ fn a_full_map_refuses_new_business_and_keeps_every_promise() {
     for party in 0..promised {
         reserve_now(&store, party, party).unwrap();
     }
-    let mut placed = 100;
+    let mut placed = 2000;
     let error = loop {
-        match store.submit_blocking(place(placed, 1)) {
+        let mut bulky = place(placed, 1);
+        if let Command::Place(request) = &mut bulky {
+            request.offer.uri = "u".repeat(3000);
+        }
+        match store.submit_blocking(bulky) {
             Ok(_) => placed += 1,
             Err(error) => break error,
         }
         assert!(placed < 100_000, "8 MiB never ran full");
     };
-    assert!(matches!(error, SubmitError::Full { resource: "map", .. }), "{error}");
-    assert!(error.to_string().starts_with("the map is nearly full: "), "{error}");
+    assert!(
+        matches!(error, SubmitError::Full { resource: "map", .. }),
+        "{error}"
+    );
+    assert!(
+        error.to_string().starts_with("the map is nearly full: "),
+        "{error}"
+    );
     for command in new_business(&store) {
         let answer = store.submit_blocking(command.clone());
-        assert!(matches!(answer, Err(SubmitError::Full { .. })), "{command:?}: {answer:?}");
+        assert!(
+            matches!(answer, Err(SubmitError::Full { .. })),
+            "{command:?}: {answer:?}"
+        );
     }
     // A reader that looks at an old state keeps every page of it: the worst case for the promises.
     let reader = store.read().unwrap();
     for party in 0..promised {
-        let resolve = if party % 2 == 0 { post(party, party, 4000) } else { void(party, party % 4 == 1) };
+        let resolve = if party % 2 == 0 {
+            post(party, party, 4000)
+        } else {
+            void(party, party % 4 == 1)
+        };
         store.submit_blocking(resolve).unwrap();
     }
     do_all(&store, [revoke(1), revoke(2)]);
@@ -63,7 +86,14 @@ fn a_full_map_refuses_new_business_and_keeps_every_promise() {
     drop(store);
 
     // A larger map between two runs, and business goes on.
-    let store = Store::open(Options { map_size: 32 << 20, ..small }, &stamp()).unwrap();
+    let store = Store::open(
+        Options {
+            map_size: 32 << 20,
+            ..small
+        },
+        &stamp(),
+    )
+    .unwrap();
     assert_sound(&store);
     for command in new_business(&store) {
         store.submit_blocking(command).unwrap();
@@ -96,7 +126,14 @@ fn a_full_disk_refuses_new_business_and_keeps_every_promise() {
 #[test]
 fn churn_alone_does_not_fill_a_map() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(Options { map_size: 4 << 20, ..options(dir.path()) }, &stamp()).unwrap();
+    let store = Store::open(
+        Options {
+            map_size: 4 << 20,
+            ..options(dir.path())
+        },
+        &stamp(),
+    )
+    .unwrap();
     do_all(&store, [genesis()]);
     for number in 0..500 {
         do_all(&store, [fund(address(b'x', number % 3), 1)]);

@@ -1,0 +1,155 @@
+//! Ledgers damaged behind the writer's back.
+
+use crate::tables::{Id, Tables};
+use crate::{Options, Stamp, Store, codec, index};
+use bourse_market::*;
+use heed::RwTxn;
+
+fn store(folder: &std::path::Path) -> Store {
+    let (market, maker) = (MarketId([1; 16]), Address([2; 20]));
+    let stamp = Stamp {
+        mode: "local".to_owned(),
+        chain_id: 1337,
+        contract: Address([3; 20]),
+        market,
+        marketmaker: maker,
+    };
+    let store = Store::open(
+        Options {
+            map_size: 16 << 20,
+            ..Options::at(folder)
+        },
+        &stamp,
+    )
+    .unwrap();
+    let open = OpenRequest {
+        id: ChannelId([4; 16]),
+        kind: ChannelKind::Paying,
+        market,
+        actor: Address([5; 20]),
+        delegate: Address([6; 20]),
+        marketmaker: maker,
+        recipient: Address([5; 20]),
+        amount: Amount::from_tokens(5),
+        open_at: Amount::from_units(1),
+        signature: Signature([7; 65]),
+        signer: Address([5; 20]),
+        at: Nanos(8),
+    };
+    let genesis = Genesis {
+        market,
+        marketmaker: maker,
+        owner: maker,
+        float: Amount::from_tokens(10),
+        local: true,
+        at: Nanos(1),
+    };
+    store.submit_blocking(Command::Genesis(genesis)).unwrap();
+    store.submit_blocking(Command::Open(Box::new(open))).unwrap();
+    store
+}
+
+/// What verification says, in words, after `damage`.
+#[track_caller]
+fn check(damage: impl FnOnce(&Tables, &mut RwTxn<'_>), expected: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    assert!(store.read().unwrap().verify(&mut |_, _| {}).unwrap().is_sound());
+    let mut txn = store.env().write_txn().unwrap();
+    damage(store.tables(), &mut txn);
+    txn.commit().unwrap();
+    let report = store.read().unwrap().verify(&mut |_, _| {}).unwrap();
+    let found: Vec<_> = report.violations.iter().map(ToString::to_string).collect();
+    assert_eq!(found, expected);
+}
+
+fn channel(tables: &Tables, txn: &RwTxn<'_>) -> Channel {
+    codec::decode("channels", tables.channels.get(txn, &[4; 16]).unwrap().unwrap()).unwrap()
+}
+
+#[test]
+fn a_record_that_an_index_does_not_know_is_found() {
+    let damage = |tables: &Tables, txn: &mut RwTxn<'_>| {
+        let entries = index::of_channel(&channel(tables, txn));
+        let live = entries
+            .iter()
+            .find(|entry| entry.table == Id::live_channels)
+            .unwrap();
+        tables.live_channels.delete(txn, &live.key).unwrap();
+    };
+    check(
+        damage,
+        &[
+            "live_channels lacks 0x020606060606060606060606060606060606060606000000000000000804040404040404040404040404040404 \
+           of channels 0x04040404040404040404040404040404",
+        ],
+    );
+}
+
+#[test]
+fn an_index_entry_without_its_record_is_found() {
+    check(
+        |tables, txn| tables.sent.put(txn, &[9; 16], &[]).unwrap(),
+        &["sent holds 0x09090909090909090909090909090909, which no record explains"],
+    );
+    // As many entries as there should be, and yet one of them wrong.
+    check(
+        |tables, txn| {
+            let entries = index::of_channel(&channel(tables, txn));
+            let mut key = entries[0].key.clone();
+            tables.channels_by_delegate.delete(txn, &key).unwrap();
+            key[1] = 0;
+            tables.channels_by_delegate.put(txn, &key, &[]).unwrap();
+        },
+        &[
+            "channels_by_delegate lacks 0x020606060606060606060606060606060606060606000000000000000804040404040404040404040404040404 \
+             of channels 0x04040404040404040404040404040404",
+            "channels_by_delegate holds 0x020006060606060606060606060606060606060606000000000000000804040404040404040404040404040404, \
+             which no record explains",
+        ],
+    );
+}
+
+#[test]
+fn a_damaged_record_is_told_and_the_rest_still_checked() {
+    check(
+        |tables, txn| {
+            tables
+                .accounts
+                .put(txn, &[2; 20], &[codec::VERSION, 1, 2])
+                .unwrap()
+        },
+        &[
+            "accounts 0x0202020202020202020202020202020202020202: a record of table `accounts` cannot be read: \
+             Serde Deserialization Error",
+            "accounts and channels hold 5, float and grants are 10",
+        ],
+    );
+}
+
+#[test]
+fn a_record_under_anothers_key_is_found() {
+    check(
+        |tables, txn| {
+            let bytes = tables.channels.get(txn, &[4; 16]).unwrap().unwrap().to_vec();
+            tables.channels.delete(txn, &[4; 16]).unwrap();
+            tables.channels.put(txn, &[0xF; 16], &bytes).unwrap();
+        },
+        &["channels 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f holds a record of another key"],
+    );
+}
+
+#[test]
+fn tokens_from_nowhere_are_found() {
+    check(
+        |tables, txn| {
+            let account = Account {
+                balance: Amount::from_tokens(6),
+                granted: Amount::ZERO,
+            };
+            let bytes = codec::encode("accounts", &account).unwrap();
+            tables.accounts.put(txn, &[2; 20], &bytes).unwrap();
+        },
+        &["accounts and channels hold 11, float and grants are 10"],
+    );
+}

@@ -4,6 +4,7 @@
 //! Each rule is a function from the files of a checkout to violations, so the tests feed it bad samples. What
 //! never lives here: formatting and lints, which have tools of their own.
 
+mod docs;
 mod files;
 mod lexer;
 mod manifests;
@@ -54,6 +55,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
 fn check(files: &[File]) -> Vec<Violation> {
     let mut violations: Vec<Violation> = [
+        docs::check(files),
         manifests::check(files),
         sources::check(files),
         texts::check(files),

@@ -1,0 +1,153 @@
+//! Rules over what people read: a promise of a test names a test, a link leads somewhere.
+
+use super::Violation;
+use super::files::File;
+use super::lexer::{code, words};
+use std::collections::HashSet;
+
+/// The table whose last column names tests.
+const DEFECTS: &str = "docs/old-defects.md";
+
+/// All rules over documents.
+pub(crate) fn check(files: &[File]) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for file in files.iter().filter(|file| file.is(&["md"])) {
+        links(file, files, &mut found);
+    }
+    if let Some(file) = files.iter().find(|file| file.path == DEFECTS) {
+        promises(file, &tests(files), &mut found);
+    }
+    found
+}
+
+/// Links into the repository; those that go elsewhere are not followed.
+fn links(file: &File, files: &[File], found: &mut Vec<Violation>) {
+    let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    for (index, line) in file.text.lines().enumerate() {
+        for target in line.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = target.split('#').next().unwrap_or_default();
+            if path.is_empty() || path.contains(':') {
+                continue;
+            }
+            let path = resolve(folder, path);
+            if !files
+                .iter()
+                .any(|file| file.path == path || file.in_folder(&path))
+            {
+                let message = format!("leads to `{path}`, which is not here; name a file of the repository");
+                found.push(Violation {
+                    file: file.path.clone(),
+                    line: index + 1,
+                    rule: "link",
+                    message,
+                });
+            }
+        }
+    }
+}
+
+fn resolve(folder: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in path.split('/') {
+        match part {
+            "." | "" => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// Every `w_NN` of the table is part of the name of a test.
+fn promises(file: &File, tests: &HashSet<String>, found: &mut Vec<Violation>) {
+    for (index, line) in file.text.lines().enumerate() {
+        let cell = line
+            .trim_end()
+            .trim_end_matches('|')
+            .rsplit('|')
+            .next()
+            .unwrap_or_default();
+        for name in cell
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| name.starts_with("w_"))
+        {
+            if !tests.iter().any(|test| test.contains(&format!("{name}_"))) {
+                let message = format!("no test is named after `{name}`; write one, or do not promise it");
+                found.push(Violation {
+                    file: file.path.clone(),
+                    line: index + 1,
+                    rule: "promise",
+                    message,
+                });
+            }
+        }
+    }
+}
+
+/// The names of all functions that could be tests, each with an underscore at both ends.
+fn tests(files: &[File]) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for file in files.iter().filter(|file| file.is(&["rs"])) {
+        for line in code(&file.text).lines() {
+            let mut after_fn = false;
+            for (word, _) in words(line) {
+                if after_fn && word.contains("w_") {
+                    names.insert(format!("_{word}_"));
+                }
+                after_fn = word == "fn";
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn finds(files: &[(&str, &str)], expected: &[&str]) {
+        let files: Vec<File> = files
+            .iter()
+            .map(|(path, text)| File {
+                path: (*path).to_owned(),
+                text: (*text).to_owned(),
+            })
+            .collect();
+        let found: Vec<String> = check(&files)
+            .iter()
+            .map(|it| format!("{}:{}", it.line, it.rule))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_link_to_nothing_is_found() {
+        let here = (
+            "docs/a.md",
+            "[x](b.md) and [y](../README.md#use) and\n[z](https://example.org/q) [w](#here)\n",
+        );
+        finds(&[here], &["1:link", "1:link"]);
+        finds(&[here, ("docs/b.md", ""), ("README.md", "")], &[]);
+    }
+
+    #[test]
+    fn a_promised_test_that_is_not_there_is_found() {
+        let table = (DEFECTS, "| W-20 | x | y | `w_20` |\n| W-21 | `w_2` | y | – |\n");
+        finds(&[table], &["1:promise"]);
+        finds(
+            &[
+                table,
+                (
+                    "tests/a.rs",
+                    "// fn w_20_in_a_comment() {}\nfn w_201_is_another() {}",
+                ),
+            ],
+            &["1:promise"],
+        );
+        finds(&[table, ("tests/a.rs", "fn w_20_voids_both_sides() {}")], &[]);
+        finds(&[table, ("tests/a.rs", "async fn w_19_and_w_20_hold() {}")], &[]);
+    }
+}

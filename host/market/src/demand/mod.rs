@@ -1,7 +1,7 @@
 //! Sales and quotes in sliding windows: what policies may know of demand.
 //!
 //! What lives here: counters in memory, fed with posted purchases and answered quotes, asked at every price. Windows
-//! are buckets of four widths ([`window`]), so that a day costs no more to sum than two minutes, and nothing grows
+//! are buckets of four widths, so that a day costs no more to sum than two minutes, and nothing grows
 //! without bound: neither with traffic nor with the number of keys somebody invents.
 //!
 //! What never does: a clock (moments are arguments), persistence (receipts rebuild it at start; quotes start at 0),

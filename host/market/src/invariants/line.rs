@@ -24,7 +24,6 @@ pub(super) struct Line {
     /// Everyone named as the channel's delegate, with the first purchase that does: one, in a sound ledger.
     parties: BTreeMap<Address, PurchaseId>,
     posted: u64,
-    /// None once it exceeds 2^256 − 1.
     spent: Spent,
     trail: Trail,
     seqs: SeqSet,

@@ -1,1 +1,715 @@
+//! Random lives of a market: whatever is tried, in whatever order, no unit is lost, made or paid twice.
 
+use crate::world::{MARKET, MM, genesis, purchase_id, signature, tokens};
+use bourse_market::*;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+const BUYERS: u8 = 3;
+const SELLERS: u8 = 2;
+const KEYS: u8 = 6;
+
+fn buyer(number: u8) -> Address {
+    Address([0x10 + number % BUYERS; 20])
+}
+
+fn seller(number: u8) -> Address {
+    Address([0x20 + number % SELLERS; 20])
+}
+
+/// The member behind a delegate.
+fn actor(delegate: Address) -> Address {
+    Address(delegate.0.map(|byte| byte + 0x40))
+}
+
+fn payment(number: u8) -> ChannelId {
+    ChannelId([0x10 + number % BUYERS; 16])
+}
+
+fn paying(number: u8) -> ChannelId {
+    ChannelId([0x20 + number % SELLERS; 16])
+}
+
+fn key(number: u8) -> KeyId {
+    KeyId([0x30 + number % KEYS; 16])
+}
+
+/// How a request to buy departs from the right one.
+#[derive(Debug, Clone, Copy)]
+enum Twist {
+    /// Not at all.
+    None,
+    Seq(i8),
+    Balance(i8),
+    /// Offers more than the price, and signs for the price.
+    Generous(u8),
+    /// Offers more than the price, and signs for what it offers.
+    Outdated(u8),
+    Stingy(u8),
+    Signer(u8),
+    Named(u8),
+    PayingSeq(i8),
+    PayingBalance(i8),
+    PayingChannel(u8),
+    Fee(u8),
+    Lenient,
+    Late,
+    Unpriced,
+    Largest,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Action {
+    Fund {
+        who: u8,
+        amount: u8,
+    },
+    FundLargest {
+        who: u8,
+    },
+    OpenMore {
+        paying: bool,
+        who: u8,
+        deposit: u8,
+        by: u8,
+    },
+    Revoke {
+        key: u8,
+        session: u8,
+    },
+    Reserve {
+        buyer: u8,
+        key: u8,
+        price: u8,
+        twist: Twist,
+    },
+    Again {
+        nth: u8,
+    },
+    Post {
+        nth: u8,
+        signer: Option<u8>,
+        decided: bool,
+    },
+    Void {
+        nth: u8,
+        ambiguous: bool,
+    },
+    Release {
+        seller: u8,
+        by_operator: bool,
+    },
+    ReleasePair {
+        key: u8,
+    },
+    Genesis,
+}
+
+fn twist() -> impl Strategy<Value = Twist> {
+    prop_oneof![
+        12 => Just(Twist::None),
+        1 => any::<i8>().prop_map(Twist::Seq),
+        1 => any::<i8>().prop_map(Twist::Balance),
+        1 => any::<u8>().prop_map(Twist::Generous),
+        1 => any::<u8>().prop_map(Twist::Outdated),
+        1 => any::<u8>().prop_map(Twist::Stingy),
+        1 => any::<u8>().prop_map(Twist::Signer),
+        1 => any::<u8>().prop_map(Twist::Named),
+        1 => any::<i8>().prop_map(Twist::PayingSeq),
+        1 => any::<i8>().prop_map(Twist::PayingBalance),
+        1 => any::<u8>().prop_map(Twist::PayingChannel),
+        3 => (0..9u8).prop_map(Twist::Fee),
+        2 => Just(Twist::Lenient),
+        1 => Just(Twist::Late),
+        1 => Just(Twist::Unpriced),
+        1 => Just(Twist::Largest),
+    ]
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let reserve = (any::<u8>(), any::<u8>(), 0..40u8, twist());
+    prop_oneof![
+        2 => (any::<u8>(), any::<u8>()).prop_map(|(who, amount)| Action::Fund { who, amount }),
+        1 => any::<u8>().prop_map(|who| Action::FundLargest { who }),
+        2 => (any::<bool>(), any::<u8>(), any::<u8>(), any::<u8>())
+            .prop_map(|(paying, who, deposit, by)| Action::OpenMore { paying, who, deposit, by }),
+        1 => (any::<u8>(), 0..12u8).prop_map(|(key, session)| Action::Revoke { key, session }),
+        24 => reserve.prop_map(|(buyer, key, price, twist)| Action::Reserve { buyer, key, price, twist }),
+        6 => any::<u8>().prop_map(|nth| Action::Again { nth }),
+        16 => (any::<u8>(), prop::option::weighted(0.1, any::<u8>()), prop::bool::weighted(0.9))
+            .prop_map(|(nth, signer, decided)| Action::Post { nth, signer, decided }),
+        6 => (any::<u8>(), any::<bool>()).prop_map(|(nth, ambiguous)| Action::Void { nth, ambiguous }),
+        4 => (any::<u8>(), any::<bool>())
+            .prop_map(|(seller, by_operator)| Action::Release { seller, by_operator }),
+        4 => any::<u8>().prop_map(|key| Action::ReleasePair { key }),
+        1 => Just(Action::Genesis),
+    ]
+}
+
+/// The ledger, and beside it what an outsider would write down.
+struct Market {
+    ledger: MemoryLedger,
+    clock: u64,
+    ids: u64,
+    /// The pair both sides signed last, by channel.
+    signed: BTreeMap<ChannelId, (Seq, Amount)>,
+    /// Every posted purchase with the request that led to it.
+    posted: Vec<(Purchase, ReserveRequest)>,
+    requests: BTreeMap<PurchaseId, ReserveRequest>,
+    granted: Amount,
+    more: u8,
+}
+
+impl Market {
+    fn new() -> Self {
+        let (ledger, signed) = (MemoryLedger::new(), BTreeMap::new());
+        let (posted, requests) = (Vec::new(), BTreeMap::new());
+        let mut market = Self {
+            ledger,
+            clock: 1000,
+            ids: 0,
+            signed,
+            posted,
+            requests,
+            granted: Amount::ZERO,
+            more: 0,
+        };
+        market.submit(Command::Genesis(genesis())).unwrap();
+        for number in 0..BUYERS {
+            let address = actor(buyer(number));
+            market
+                .submit(Command::Fund(FundRequest {
+                    address,
+                    amount: tokens(200),
+                    at: Nanos(1),
+                }))
+                .unwrap();
+            market
+                .open(
+                    ChannelKind::Payment,
+                    payment(number),
+                    buyer(number),
+                    actor(buyer(number)),
+                    150,
+                )
+                .unwrap();
+        }
+        for number in 0..SELLERS {
+            market
+                .open(
+                    ChannelKind::Paying,
+                    paying(number),
+                    seller(number),
+                    actor(seller(number)),
+                    120,
+                )
+                .unwrap();
+        }
+        for number in 0..KEYS {
+            let offer = market.offer(number);
+            market
+                .submit(Command::Place(Box::new(PlaceRequest { offer })))
+                .unwrap();
+        }
+        market
+    }
+
+    /// Keys 0 and 1 are fixed (one of them free), the others dynamic; some are limited in copies or time.
+    fn offer(&self, number: u8) -> Offer {
+        let price = match number {
+            0 => Price::Fixed(tokens(7)),
+            1 => Price::Fixed(Amount::ZERO),
+            _ => Price::Dynamic,
+        };
+        Offer {
+            id: OfferId(key(number).0),
+            key: key(number),
+            api: ApiId([1; 16]),
+            catalog: None,
+            uri: String::new(),
+            seller: seller(number),
+            provider_id: (number != 5).then(|| format!("provider-{}", number % 3)),
+            placer: Placer {
+                session: SessionId(number.into()),
+                authid: None,
+            },
+            placed_at: Nanos(1),
+            valid_from: None,
+            expires: (number == 4).then_some(Nanos(1_000_000)),
+            revoked: None,
+            signature: signature(0),
+            signature_verified: false,
+            price,
+            pricing: PricingTerms::default(),
+            copies: (number == 3).then_some(3),
+            remaining: None,
+            categories: BTreeMap::new(),
+        }
+    }
+
+    fn open(
+        &mut self,
+        kind: ChannelKind,
+        id: ChannelId,
+        delegate: Address,
+        actor: Address,
+        deposit: u64,
+    ) -> Result<Outcome, Refusal> {
+        let recipient = if kind == ChannelKind::Payment { MM } else { actor };
+        self.submit(Command::Open(Box::new(OpenRequest {
+            id,
+            kind,
+            market: MARKET,
+            actor,
+            delegate,
+            marketmaker: MM,
+            recipient,
+            amount: tokens(deposit),
+            open_at: Amount::from_units(1),
+            signature: signature(0),
+            signer: actor,
+            at: Nanos(self.clock),
+        })))
+    }
+
+    fn channel(&self, id: ChannelId) -> Channel {
+        self.ledger.channel(&id).unwrap().unwrap()
+    }
+
+    fn fresh_id(&mut self) -> PurchaseId {
+        self.ids += 1;
+        purchase_id(self.ids)
+    }
+
+    /// The purchase that an index means: half of the time one that is pending, else any.
+    fn nth(&self, nth: u8) -> PurchaseId {
+        let sent = |purchase: &&Purchase| purchase.state == PurchaseState::Sent;
+        let pending: Vec<_> = self
+            .ledger
+            .purchases()
+            .filter(sent)
+            .map(|purchase| purchase.id)
+            .collect();
+        let all: Vec<_> = self.ledger.purchases().map(|purchase| purchase.id).collect();
+        let among = if !nth.is_multiple_of(4) && !pending.is_empty() {
+            pending
+        } else {
+            all
+        };
+        if among.is_empty() {
+            purchase_id(u64::MAX)
+        } else {
+            among[usize::from(nth / 4) % among.len()]
+        }
+    }
+
+    fn reserve_request(
+        &mut self,
+        buyer_number: u8,
+        key_number: u8,
+        price: u8,
+        twist: Twist,
+    ) -> ReserveRequest {
+        let (channel, key_number) = (payment(buyer_number), key_number % KEYS);
+        let fixed = match self.offer(key_number).price {
+            Price::Fixed(fixed) if !price.is_multiple_of(3) => Some(fixed),
+            _ => None,
+        };
+        let id = self.fresh_id();
+        let price = fixed.unwrap_or(tokens(price.into()));
+        let decision = DecisionId(id.0);
+        let source = if fixed.is_some() {
+            PriceSource::Fixed
+        } else {
+            PriceSource::Policy(decision)
+        };
+        let (from, to) = (self.channel(channel), self.channel(paying(key_number)));
+        let less = |amount: Amount, cost: Amount| amount.checked_sub(cost).unwrap_or(Amount::MAX);
+        let mut request = ReserveRequest {
+            id,
+            at: Nanos(self.clock),
+            identity: Identity {
+                channel,
+                seq: from.seq.next().unwrap(),
+                key: key(key_number),
+                buyer_pubkey: BuyerPubkey([buyer_number; 32]),
+                amount: price,
+                balance: less(from.posted_remaining(), price),
+            },
+            buyer: buyer(buyer_number),
+            signer: buyer(buyer_number),
+            s1: signature(1),
+            price,
+            fee: Amount::ZERO,
+            source,
+            paying_channel: to.id,
+            paying_seq: to.seq.next().unwrap(),
+            paying_balance: less(to.posted_remaining(), price),
+            s2: signature(2),
+            lenient_seq: false,
+        };
+        let off = |amount: Amount, by: i8| {
+            let by_units = Amount::from_units(by.unsigned_abs().into());
+            if by < 0 {
+                less(amount, by_units)
+            } else {
+                amount.saturating_add(by_units)
+            }
+        };
+        let identity = &mut request.identity;
+        match twist {
+            Twist::None => {}
+            Twist::Seq(by) => identity.seq = Seq(identity.seq.0.wrapping_add_signed(by.into())),
+            Twist::Balance(by) => identity.balance = off(identity.balance, by),
+            Twist::Generous(by) => identity.amount = identity.amount.saturating_add(tokens(by.into())),
+            Twist::Outdated(by) => {
+                identity.amount = identity.amount.saturating_add(tokens(by.into()));
+                identity.balance = less(from.posted_remaining(), identity.amount);
+            }
+            Twist::Stingy(by) => identity.amount = less(identity.amount, Amount::from_units(by.into())),
+            Twist::Signer(who) => request.signer = buyer(who),
+            Twist::Named(who) => request.buyer = buyer(who),
+            Twist::PayingSeq(by) => {
+                request.paying_seq = Seq(request.paying_seq.0.wrapping_add_signed(by.into()));
+            }
+            Twist::PayingBalance(by) => request.paying_balance = off(request.paying_balance, by),
+            Twist::PayingChannel(who) => request.paying_channel = paying(who),
+            Twist::Fee(fee) => {
+                request.fee = tokens(fee.into());
+                request.paying_balance = less(to.posted_remaining(), less(price, request.fee));
+            }
+            Twist::Lenient => (request.lenient_seq, identity.seq) = (true, from.seq),
+            Twist::Late => request.at = Nanos(u64::MAX),
+            Twist::Unpriced => request.source = PriceSource::Fixed,
+            Twist::Largest => {
+                (request.price, identity.amount, request.fee) = (Amount::MAX, Amount::MAX, Amount::MAX);
+            }
+        }
+        request
+    }
+
+    fn act(&mut self, action: Action) {
+        self.clock += 20_000;
+        match action {
+            Action::Fund { who, amount } => self.fund(actor(buyer(who)), tokens(amount.into())),
+            Action::FundLargest { who } => self.fund(actor(buyer(who)), Amount::MAX),
+            Action::OpenMore {
+                paying,
+                who,
+                deposit,
+                by,
+            } => {
+                self.more += 1;
+                let kind = if paying {
+                    ChannelKind::Paying
+                } else {
+                    ChannelKind::Payment
+                };
+                let delegate = if paying { seller(who) } else { buyer(who) };
+                // Sometimes for somebody else's delegate.
+                let _ = self.open(
+                    kind,
+                    ChannelId([self.more; 16]),
+                    delegate,
+                    actor(buyer(by)),
+                    deposit.into(),
+                );
+            }
+            Action::Revoke { key: number, session } => {
+                let caller = Placer {
+                    session: SessionId(session.into()),
+                    authid: None,
+                };
+                let at = Nanos(self.clock);
+                let _ = self.submit(Command::Revoke(RevokeRequest {
+                    key: key(number),
+                    caller,
+                    proven: None,
+                    at,
+                }));
+            }
+            Action::Reserve {
+                buyer,
+                key,
+                price,
+                twist,
+            } => {
+                let request = self.reserve_request(buyer, key, price, twist);
+                self.reserve(request);
+            }
+            Action::Again { nth } => self.replay(nth),
+            Action::Post { nth, signer, decided } => self.post(nth, signer, decided),
+            Action::Void { nth, ambiguous } => self.void(nth, ambiguous),
+            Action::Release { seller, by_operator } => {
+                let _ = self.submit(Command::ReleaseChannel {
+                    channel: paying(seller),
+                    by_operator,
+                });
+            }
+            Action::ReleasePair { key: number } => {
+                let pair = self.offer(number % KEYS).pair();
+                self.submit(Command::ReleasePair(pair)).unwrap();
+            }
+            Action::Genesis => {
+                let _ = self.submit(Command::Genesis(genesis())).unwrap();
+            }
+        }
+    }
+
+    fn fund(&mut self, address: Address, amount: Amount) {
+        let outcome = self.submit(Command::Fund(FundRequest {
+            address,
+            amount,
+            at: Nanos(self.clock),
+        }));
+        if outcome.is_ok() {
+            self.granted = self.granted.checked_add(amount).unwrap();
+        }
+    }
+
+    fn reserve(&mut self, request: ReserveRequest) {
+        let before = self.ledger.clone();
+        match self.submit(Command::Reserve(Box::new(request.clone()))) {
+            Ok(Outcome::Reserved(purchase)) => {
+                // The buyer is charged exactly what it signed, and the signer is who pays.
+                let (seq, remaining) = self.signed(purchase.identity.channel);
+                assert_eq!(
+                    remaining.checked_sub(purchase.price),
+                    Some(request.identity.balance)
+                );
+                assert_eq!(Some(purchase.payment_seq), seq.next());
+                assert!(purchase.price <= request.identity.amount);
+                assert_eq!(request.signer, self.channel(purchase.identity.channel).delegate);
+                self.voiding_restores(&before, &purchase);
+                self.requests.insert(purchase.id, request);
+            }
+            Ok(Outcome::Replayed(purchase)) => assert_eq!(purchase.identity, request.identity),
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => {}
+        }
+    }
+
+    /// On a copy: void at once, and only the purchase itself tells that anything happened.
+    fn voiding_restores(&self, before: &MemoryLedger, purchase: &Purchase) {
+        let mut copy = self.ledger.clone();
+        let reason = VoidReason {
+            error: String::new(),
+            text: String::new(),
+            ambiguous: false,
+        };
+        let request = VoidRequest {
+            id: purchase.id,
+            at: Nanos(self.clock),
+            reason: reason.clone(),
+        };
+        let outcome = copy.submit(&Command::Void(request)).unwrap();
+        let Outcome::Voided {
+            purchase,
+            channel_suspended: None,
+            pair_suspended: None,
+        } = outcome
+        else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(
+            purchase.state,
+            PurchaseState::Voided {
+                at: Nanos(self.clock),
+                reason
+            }
+        );
+        let mut expected = before.clone();
+        expected.commit(vec![Change::Purchase(purchase)]);
+        assert_eq!(copy, expected);
+    }
+
+    /// Asks for a posted purchase again.
+    fn replay(&mut self, nth: u8) {
+        let Some((purchase, request)) = self
+            .posted
+            .get(usize::from(nth) % self.posted.len().max(1))
+            .cloned()
+        else {
+            return;
+        };
+        let before = self.ledger.clone();
+        let id = self.fresh_id();
+        let request = ReserveRequest {
+            id,
+            price: Amount::MAX,
+            at: Nanos(u64::MAX),
+            ..request
+        };
+        let outcome = self.submit(Command::Reserve(Box::new(request)));
+        assert_eq!(outcome, Ok(Outcome::Replayed(Box::new(purchase))));
+        assert_eq!(before, self.ledger);
+    }
+
+    fn post(&mut self, nth: u8, signer: Option<u8>, decided: bool) {
+        let id = self.nth(nth);
+        let known = self.ledger.purchase(&id).unwrap();
+        let rightful = known.as_ref().map_or(MM, |purchase| purchase.seller);
+        let decision = match known.as_ref().map(|purchase| purchase.source) {
+            Some(PriceSource::Policy(id)) if decided => Some(Decision {
+                id,
+                header: DecisionHeader {
+                    at: Nanos(self.clock),
+                    hook: "pricing".to_owned(),
+                    policy: "surge".to_owned(),
+                    revision: RevisionId([0; 32]),
+                },
+                body: Vec::new(),
+            }),
+            _ => None,
+        };
+        let outcome = self.submit(Command::Post(Box::new(PostRequest {
+            id,
+            at: Nanos(self.clock),
+            s3: signature(3),
+            signer: signer.map_or(rightful, seller),
+            sealed_key: SealedKey([5; 80]),
+            s4: signature(4),
+            decision,
+            state_writes: Vec::new(),
+        })));
+        match outcome {
+            Ok(Outcome::Posted {
+                purchase,
+                payment,
+                paying,
+            }) => {
+                assert_eq!(known.unwrap().state, PurchaseState::Sent);
+                assert!(signer.is_none_or(|signer| seller(signer) == rightful));
+                let (seq, _) = self.signed(payment.id);
+                assert_eq!(seq.next(), Some(purchase.payment_seq));
+                let (seq, _) = self.signed(paying.id);
+                assert_eq!(seq.next(), Some(purchase.paying_seq));
+                self.signed
+                    .insert(payment.id, (purchase.payment_seq, purchase.payment_balance));
+                self.signed
+                    .insert(paying.id, (purchase.paying_seq, purchase.paying_balance));
+                let request = self.requests[&id].clone();
+                self.posted.push((*purchase, request));
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => {}
+        }
+    }
+
+    fn void(&mut self, nth: u8, ambiguous: bool) {
+        let id = self.nth(nth);
+        let reason = VoidReason {
+            error: String::new(),
+            text: "unclear".to_owned(),
+            ambiguous,
+        };
+        let outcome = self.submit(Command::Void(VoidRequest {
+            id,
+            at: Nanos(self.clock),
+            reason,
+        }));
+        if let Ok(Outcome::Voided {
+            channel_suspended,
+            pair_suspended,
+            ..
+        }) = outcome
+        {
+            assert_eq!(channel_suspended.is_some() ^ pair_suspended.is_some(), ambiguous);
+        }
+    }
+
+    fn submit(&mut self, command: Command) -> Result<Outcome, Refusal> {
+        let before = self.ledger.clone();
+        let result = self.ledger.submit(&command);
+        if result.is_err() {
+            assert_eq!(before, self.ledger);
+        }
+        result
+    }
+
+    /// What both sides signed last; a new channel is at its deposit.
+    fn signed(&self, id: ChannelId) -> (Seq, Amount) {
+        self.signed
+            .get(&id)
+            .copied()
+            .unwrap_or_else(|| (Seq::FIRST, self.channel(id).amount))
+    }
+
+    /// The invariants, by the auditor and once more without it.
+    fn check(&self) {
+        assert_eq!(self.ledger.audit(), []);
+        let mut all = Amount::ZERO;
+        let mut add = |amount: Amount| all = all.checked_add(amount).unwrap();
+        self.ledger
+            .accounts()
+            .for_each(|(_, account)| add(account.balance));
+        for channel in self.ledger.channels() {
+            [channel.remaining, channel.inflight, channel.spent]
+                .into_iter()
+                .for_each(&mut add);
+            assert_eq!((channel.seq, channel.posted_remaining()), self.signed(channel.id));
+        }
+        let funded = tokens(1000 + 200 * u64::from(BUYERS))
+            .checked_add(self.granted)
+            .unwrap();
+        assert_eq!(all, funded);
+
+        let mut seen = BTreeSet::new();
+        for (purchase, _) in &self.posted {
+            assert_eq!(
+                self.ledger.purchase(&purchase.id).unwrap().as_ref(),
+                Some(purchase),
+                "a receipt changed"
+            );
+            assert!(seen.insert((purchase.identity.channel, purchase.payment_seq)));
+            assert!(seen.insert((purchase.paying_channel, purchase.paying_seq)));
+        }
+        let is_posted = |purchase: &&Purchase| matches!(purchase.state, PurchaseState::Posted { .. });
+        assert_eq!(
+            self.ledger.purchases().filter(is_posted).count(),
+            self.posted.len()
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_invariant_holds_after_every_step(actions in prop::collection::vec(action(), 1..100)) {
+        let mut market = Market::new();
+        market.check();
+        for action in actions {
+            market.act(action);
+            market.check();
+        }
+    }
+}
+
+#[test]
+fn the_random_lives_are_not_idle() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let (mut posted, mut voided, mut suspended) = (0, 0, 0);
+    for _ in 0..20 {
+        let actions = prop::collection::vec(action(), 80..100)
+            .new_tree(&mut runner)
+            .unwrap()
+            .current();
+        let mut market = Market::new();
+        actions.into_iter().for_each(|action| market.act(action));
+        posted += market.posted.len();
+        let is_voided = |purchase: &&Purchase| matches!(purchase.state, PurchaseState::Voided { .. });
+        voided += market.ledger.purchases().filter(is_voided).count();
+        suspended += market
+            .ledger
+            .channels()
+            .filter(|channel| channel.suspended.is_some())
+            .count();
+    }
+    assert!(
+        posted > 60 && voided > 20 && suspended > 0,
+        "{posted} posted, {voided} voided, {suspended} suspended"
+    );
+}

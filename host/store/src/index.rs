@@ -50,7 +50,7 @@ pub(crate) fn of_purchase(purchase: &Purchase) -> Vec<Entry> {
 
 /// The entries of a channel.
 pub(crate) fn of_channel(channel: &Channel) -> Vec<Entry> {
-    // Sellers are found by who is paid: the market maker opens paying channels in local mode, the seller is the recipient.
+    // A seller looks for the channels that pay it, whoever opened them.
     let party = match channel.kind {
         ChannelKind::Payment => &channel.actor,
         ChannelKind::Paying => &channel.recipient,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::stamp::{self, Stamp};
 use crate::stats::{Counters, Stats, count};
 use crate::tables::Tables;
-use crate::writer::{Answer, Apply, Job, Message, QUEUE, Writer};
+use crate::writer::{Answer, Job, Message, QUEUE, Writer};
 use bourse_market::{Command, Outcome};
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
@@ -89,17 +89,6 @@ impl Store {
     ///
     /// As [`Store::open`].
     pub fn open_on(options: Options, stamp: &Stamp, disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
-        Self::open_with(options, stamp, disk, |records, command| {
-            bourse_market::apply(records, command)
-        })
-    }
-
-    pub(crate) fn open_with(
-        options: Options,
-        stamp: &Stamp,
-        disk: Arc<dyn Disk>,
-        apply: Apply,
-    ) -> Result<Self, OpenError> {
         if options.read_only {
             return Err(OpenError::ReadOnly);
         }
@@ -125,7 +114,6 @@ impl Store {
             tables,
             disk,
             counters: Arc::clone(&counters),
-            apply,
             linger: options.linger,
             queue,
         };

@@ -9,7 +9,7 @@ use crate::records::Records;
 use crate::room::{self, Admission, Room};
 use crate::stats::{Counters, count};
 use crate::tables::Tables;
-use bourse_market::{Changes, Command, Fault, Outcome};
+use bourse_market::{Command, Fault, Outcome, apply};
 use heed::RwTxn;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -31,9 +31,6 @@ const STALE_CHECK: u64 = 1024;
 /// What a command came to.
 pub(crate) type Answer = Result<Outcome, SubmitError>;
 
-/// The state machine, as the writer calls it. A parameter so that the writer's own tests can bend it.
-pub(crate) type Apply = fn(&Records<'_>, &Command) -> Result<(Changes, Outcome), Fault<StoreError>>;
-
 /// A command and whom to tell.
 pub(crate) struct Job {
     pub(crate) command: Command,
@@ -52,7 +49,6 @@ pub(crate) struct Writer {
     pub(crate) tables: Tables,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) apply: Apply,
     pub(crate) linger: Duration,
     pub(crate) queue: Receiver<Message>,
 }
@@ -225,7 +221,7 @@ impl Writer {
 
     /// Decides one command and writes its changes. An error means that the transaction must not be committed.
     fn decide(&self, txn: &mut RwTxn<'_>, command: &Command) -> Result<(Answer, bool), StoreError> {
-        match (self.apply)(
+        match apply(
             &Records {
                 tables: &self.tables,
                 txn: &*txn,

@@ -264,7 +264,7 @@ fn many_threads_share_commits_and_lose_nothing() {
 #[test]
 fn a_lone_command_lingers_for_company_only_when_told_to() {
     let dir = tempfile::tempdir().unwrap();
-    let linger = Duration::from_millis(300);
+    let linger = Duration::from_millis(1000);
     let store = Store::open(
         bourse_store::Options {
             linger,

@@ -1,1 +1,52 @@
-//! bourse-policy
+//! Runs policies: programs of an operator or seller that price keys, inside a sandbox, within microseconds.
+//!
+//! What lives here: the [`Engine`] (one sandbox configuration and its clock tick), loading and checking components
+//! ([`Engine::load`], [`load_folder`]), one [`Revision`] per checked component, the call of its hooks under
+//! [`Limits`], the bounds on what it answers, and the [`Record`] of each decision with its exact replay.
+//!
+//! What never does: balances, keys, signatures, WAMP, LMDB, async, the network. A policy sees its request and what
+//! its granted [`Imports`] answer, nothing else: no WASI, no clock, no randomness. What it answers is a proposal.
+//!
+//! A fresh instance serves every call, so no call can leave anything behind for the next one. Part of the host's
+//! trusted base are wasmtime and the two files here that may be unsafe: `wire` (generated conversions) and nothing
+//! else; `lend` needs one lifetime that the store cannot express.
+
+mod engine;
+mod failure;
+mod folder;
+mod grants;
+mod guest;
+mod hook;
+mod host;
+mod imports;
+mod lend;
+mod limits;
+mod load;
+mod outcome;
+mod price;
+mod record;
+mod replay;
+mod request;
+mod revision;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod ticker;
+mod watch;
+mod wire;
+
+pub use engine::{Engine, EngineOptions, PolicyError};
+pub use failure::Failure;
+pub use folder::load_folder;
+pub use grants::{GrantError, Grants, Import};
+pub use hook::Hook;
+pub use imports::{Imports, MAX_CALLS, MAX_WINDOW_MS, NoImports};
+pub use limits::Limits;
+pub use load::{LoadError, MAX_NAME};
+pub use outcome::{Bound, INVALID_CODE, MAX_REFUSAL_TEXT, PriceDecision, PriceFailure, Priced};
+pub use record::{
+    Answer, Args, DecodeError, FiguresRecord, Hex, ImportCall, Input, OfferInput, Output, PriceInput,
+    RECORD_VERSION, Record, RecordedLimits, SubjectRecord, Units,
+};
+pub use replay::{Difference, Replay, ReplayError};
+pub use request::{Action, PriceRequest};
+pub use revision::{Description, Revision};

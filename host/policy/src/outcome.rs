@@ -1,0 +1,199 @@
+//! What a pricing call leads to, after the host has put the answer within its bounds.
+
+use crate::failure::{Failure, cut};
+use crate::record::{Output, Record, Units};
+use crate::wire;
+use bourse_market::Amount;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a refusal's text that reach a buyer.
+pub const MAX_REFUSAL_TEXT: usize = 256;
+
+/// What stands for a refusal's code that is not one.
+pub const INVALID_CODE: &str = "invalid_code";
+
+/// Characters of a refusal's code.
+const MAX_CODE: usize = 32;
+
+/// The bound that changed a price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// The policy asked less than the floor.
+    Floor,
+    /// The policy asked more than the cap.
+    Cap,
+}
+
+/// A price that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Priced {
+    /// Within floor and cap.
+    pub amount: Amount,
+    /// Milliseconds for which it holds, at most what the request allowed.
+    pub valid_ms: u32,
+    /// The bound that changed the policy's own price.
+    pub bounded: Option<Bound>,
+}
+
+/// Why there is no price.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PriceFailure {
+    /// The policy refused to sell.
+    #[error("refused ({code}): {text}")]
+    Refused {
+        /// `[a-z0-9_]{1,32}`.
+        code: String,
+        /// At most [`MAX_REFUSAL_TEXT`] bytes.
+        text: String,
+    },
+    /// The policy failed.
+    #[error("{0}")]
+    Failed(#[from] Failure),
+}
+
+/// The outcome of a pricing call, with its cost and its record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriceDecision {
+    /// The price, or why there is none.
+    pub outcome: Result<Priced, PriceFailure>,
+    /// Fuel the call burned.
+    pub fuel: u64,
+    /// Wall-clock time it took.
+    pub elapsed: Duration,
+    /// Everything about it; [`Record::encode`] is the body of a `Decision`.
+    pub record: Record,
+}
+
+/// Puts a policy's answer within the bounds of its request.
+pub(crate) fn bounded(
+    answer: Result<wire::Price, wire::Refusal>,
+    floor: Amount,
+    cap: Amount,
+    max_valid_ms: u32,
+) -> Output {
+    let price = match answer {
+        Ok(price) => price,
+        Err(refusal) => return refusal_output(refusal),
+    };
+    if price.valid_ms == 0 {
+        return Output::Failure(Failure::bad_output(
+            "valid-ms is 0: a price must hold for at least one millisecond",
+        ));
+    }
+    let asked = Amount::from(price.amount);
+    let (amount, bounded) = if asked > cap {
+        (cap, Some(Bound::Cap))
+    } else if asked < floor {
+        (floor, Some(Bound::Floor))
+    } else {
+        (asked, None)
+    };
+    Output::Price {
+        asked: Units(asked),
+        asked_valid_ms: price.valid_ms,
+        amount: Units(amount),
+        valid_ms: price.valid_ms.min(max_valid_ms),
+        bounded,
+    }
+}
+
+fn refusal_output(refusal: wire::Refusal) -> Output {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let valid = (1..=MAX_CODE).contains(&refusal.code.len()) && refusal.code.bytes().all(plain);
+    Output::Refusal {
+        code: if valid {
+            refusal.code
+        } else {
+            INVALID_CODE.to_owned()
+        },
+        text: cut(refusal.text, MAX_REFUSAL_TEXT),
+    }
+}
+
+/// What the host acts on.
+pub(crate) fn outcome(output: &Output) -> Result<Priced, PriceFailure> {
+    match output {
+        Output::Price {
+            amount,
+            valid_ms,
+            bounded,
+            ..
+        } => Ok(Priced {
+            amount: amount.0,
+            valid_ms: *valid_ms,
+            bounded: *bounded,
+        }),
+        Output::Refusal { code, text } => Err(PriceFailure::Refused {
+            code: code.clone(),
+            text: text.clone(),
+        }),
+        Output::Failure(failure) => Err(PriceFailure::Failed(failure.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(units: u128, valid_ms: u32) -> Output {
+        let price = wire::Price {
+            amount: Amount::from_units(units).into(),
+            valid_ms,
+        };
+        bounded(Ok(price), Amount::from_units(10), Amount::from_units(20), 1000)
+    }
+
+    #[test]
+    fn a_price_stays_between_floor_and_cap_and_says_what_moved_it() {
+        for (asked, amount, bound) in [
+            (0, 10, Some(Bound::Floor)),
+            (9, 10, Some(Bound::Floor)),
+            (10, 10, None),
+            (15, 15, None),
+            (20, 20, None),
+            (21, 20, Some(Bound::Cap)),
+            (u128::MAX, 20, Some(Bound::Cap)),
+        ] {
+            let priced = outcome(&ask(asked, 5)).unwrap();
+            assert_eq!(
+                (priced.amount, priced.bounded),
+                (Amount::from_units(amount), bound),
+                "asked {asked}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_price_holds_at_most_as_long_as_allowed_and_never_for_no_time() {
+        assert_eq!(outcome(&ask(15, u32::MAX)).unwrap().valid_ms, 1000);
+        assert_eq!(outcome(&ask(15, 1)).unwrap().valid_ms, 1);
+        assert_eq!(ask(15, 0).outcome(), "bad_output");
+    }
+
+    #[test]
+    fn a_refusal_keeps_a_good_code_and_loses_a_bad_one() {
+        let long = "x".repeat(33);
+        let longest = "x".repeat(32);
+        for (given, kept) in [
+            ("too_hot", "too_hot"),
+            ("404", "404"),
+            (longest.as_str(), longest.as_str()),
+            ("", INVALID_CODE),
+            ("Too hot", INVALID_CODE),
+            ("caf\u{e9}", INVALID_CODE),
+            (long.as_str(), INVALID_CODE),
+        ] {
+            let refusal = wire::Refusal {
+                code: given.to_owned(),
+                text: "é".repeat(200),
+            };
+            let Output::Refusal { code, text } = refusal_output(refusal) else {
+                panic!("not a refusal")
+            };
+            assert_eq!(code, kept);
+            assert_eq!(text.len(), 256);
+        }
+    }
+}

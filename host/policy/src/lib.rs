@@ -7,10 +7,11 @@
 //! What never does: balances, keys, signatures, WAMP, LMDB, async, the network. A policy sees its request and what
 //! its granted [`Imports`] answer, nothing else: no WASI, no clock, no randomness. What it answers is a proposal.
 //!
-//! A fresh instance serves every call, so no call can leave anything behind for the next one. Part of the host's
-//! trusted base are wasmtime and the two files here that may be unsafe: `wire` (generated conversions) and nothing
-//! else; `lend` needs one lifetime that the store cannot express.
+//! A fresh instance serves every call, so no call can leave anything behind for the next one. Code is unsafe in two
+//! files: `wire`, where derives implement wasmtime's conversions, and `lend`, for one lifetime that a store's data
+//! cannot express.
 
+mod bare;
 mod engine;
 mod failure;
 mod folder;
@@ -34,6 +35,7 @@ mod ticker;
 mod watch;
 mod wire;
 
+pub use bare::Bare;
 pub use engine::{Engine, EngineOptions, PolicyError};
 pub use failure::Failure;
 pub use folder::load_folder;

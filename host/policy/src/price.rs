@@ -20,9 +20,10 @@ use std::time::Instant;
 impl Revision {
     /// Asks the policy for a price, on the calling thread, in an instance of its own.
     ///
-    /// Returns within `limits.deadline` (as [`Limits::deadline`] rounds it) whatever the policy does. Every failure
-    /// is an outcome, never a panic; the next call starts from nothing again. `imports` is asked only if `grants`
-    /// allow it.
+    /// Ends soon after `limits.deadline` (see [`Limits::deadline`]) whatever the policy does. Every failure is an
+    /// outcome; only a panic of `imports` passes through. The next call starts from nothing again. `imports` is asked
+    /// only if `grants` allow it. The thread needs [`EngineOptions::stack`](crate::EngineOptions::stack) and 128 KiB
+    /// of free stack; an async worker should leave a call that can take milliseconds to a pool of threads.
     pub fn price(
         &self,
         request: &PriceRequest<'_>,

@@ -168,3 +168,39 @@ fn a_revision_outlives_the_engine_it_was_loaded_with_and_keeps_its_deadline() {
     let decision = revision.price(&request(&offer()), &NoImports, Grants::NONE, &limits);
     assert_eq!(decision.record.outcome, "deadline");
 }
+
+#[test]
+fn a_component_may_export_every_hook_as_the_package_defines_them() {
+    let export = |name: &str, params: &str| {
+        format!("(func (export \"bourse:policy/{name}\") (param {params}) (result i32) unreachable)")
+    };
+    let items = [
+        export("pricing@1.0.0#quote", "i32"),
+        export("offers@1.0.0#admit", "i32"),
+        export(
+            "offers@1.0.0#filter",
+            "i64 i64 i64 i32 i32 i64 i64 i32 i32 i32 i32 i32 i32 i32",
+        ),
+        export("consent@1.0.0#authorize", "i32"),
+    ];
+    let bytes = Guest::named("whole")
+        .world("{ include bourse:policy/full-policy@1.0.0; }")
+        .items(&items.concat())
+        .build();
+    let revision = load("whole", &bytes);
+    assert_eq!(revision.hooks(), Hook::ALL);
+}
+
+#[test]
+fn a_policy_without_pricing_loads_and_cannot_be_asked_for_a_price() {
+    let items =
+        "(func (export \"bourse:policy/consent@1.0.0#authorize\") (param i32) (result i32) unreachable)";
+    let bytes = Guest::named("porter")
+        .world("{ include bourse:policy/consent-policy@1.0.0; }")
+        .items(items)
+        .build();
+    let revision = load("porter", &bytes);
+    assert_eq!(revision.hooks(), [Hook::Consent]);
+    let decision = revision.price(&request(&offer()), &NoImports, Grants::NONE, &Limits::default());
+    assert_eq!(decision.record.outcome, "missing_hook");
+}

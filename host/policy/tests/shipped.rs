@@ -1,0 +1,148 @@
+//! The components in `policies/dist`, as every host loads them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at its first surprise"
+)]
+
+mod support;
+
+use bourse_market::{Amount, Figures, Nanos, Offer, Price};
+use bourse_policy::{
+    Grants, Import, Limits, NoImports, PriceFailure, PriceRequest, Priced, Revision, load_folder,
+};
+use std::path::Path;
+use std::sync::LazyLock;
+use support::{Scripted, engine, offer, request};
+
+static SHIPPED: LazyLock<Vec<Revision>> = LazyLock::new(|| {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/dist");
+    load_folder(engine(), &dir)
+        .into_iter()
+        .map(|(path, loaded)| loaded.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        .collect()
+});
+
+fn shipped(name: &str) -> &'static Revision {
+    SHIPPED
+        .iter()
+        .find(|revision| revision.name() == name)
+        .unwrap_or_else(|| panic!("no {name} in policies/dist"))
+}
+
+fn dynamic() -> Offer {
+    Offer {
+        price: Price::Dynamic,
+        ..offer()
+    }
+}
+
+fn wide(offer: &Offer, now: u64) -> PriceRequest<'_> {
+    PriceRequest {
+        now: Nanos(now),
+        params: "{}",
+        base: None,
+        floor: Amount::ZERO,
+        cap: Amount::MAX,
+        ..request(offer)
+    }
+}
+
+fn surge(sales: u64, params: &str) -> Result<Priced, PriceFailure> {
+    let offer = dynamic();
+    let imports = Scripted {
+        figures: Figures {
+            sales,
+            ..Figures::default()
+        },
+        ..Scripted::default()
+    };
+    let grants = Grants::NONE.with(Import::Market);
+    let asked = PriceRequest {
+        params,
+        ..wide(&offer, 1_000_000)
+    };
+    let decision = shipped("surge").price(&asked, &imports, grants, &Limits::default());
+    // A thousandth of the budget would do: a policy is a microsecond of work.
+    assert!(
+        decision.fuel < Limits::default().fuel / 50,
+        "{} fuel",
+        decision.fuel
+    );
+    assert!(shipped("surge").replay(&decision.record).unwrap().is_exact());
+    decision.outcome
+}
+
+#[test]
+fn shipped_policies_describe_themselves_and_need_only_what_they_use() {
+    for revision in SHIPPED.iter() {
+        let description = revision.description();
+        assert!(revision.has_pricing());
+        assert!(!description.summary.is_empty());
+        let schema: serde_json::Value = serde_json::from_str(&description.params_schema).unwrap();
+        assert!(schema.is_object(), "{}", revision.name());
+    }
+    assert_eq!(shipped("surge").imports(), [Import::Market]);
+    assert!(shipped("dutch").imports().is_empty());
+    shipped("dutch").check_grants(Grants::NONE).unwrap();
+}
+
+#[test]
+fn surge_rises_with_sales_up_to_its_multiple() {
+    let quiet = surge(0, "{}").unwrap();
+    assert_eq!(quiet.amount, Amount::from_tokens(10));
+    let busy = surge(30, "{}").unwrap();
+    assert!(
+        busy.amount > quiet.amount,
+        "{:?} is not above {:?}",
+        busy.amount,
+        quiet.amount
+    );
+    assert_eq!(surge(1_000_000, "{}").unwrap().amount, Amount::from_tokens(30));
+}
+
+#[test]
+fn surge_refuses_parameters_it_does_not_understand() {
+    for params in ["{\"window_ms\":0}", "{\"wndow_ms\":5}", "nonsense"] {
+        let refused = surge(0, params);
+        assert!(
+            matches!(refused, Err(PriceFailure::Refused { .. })),
+            "{params}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn dutch_falls_with_the_age_of_the_offer() {
+    let offer = Offer {
+        placed_at: Nanos(0),
+        valid_from: None,
+        expires: None,
+        ..dynamic()
+    };
+    let hour = 3_600_000_000_000;
+    let mut last = Amount::MAX;
+    for quarter in 0..=4 {
+        let asked = wide(&offer, quarter * hour / 4);
+        let decision = shipped("dutch").price(&asked, &NoImports, Grants::NONE, &Limits::default());
+        let amount = decision.outcome.unwrap().amount;
+        assert!(amount < last, "quarter {quarter}: {amount:?} after {last:?}");
+        assert!(shipped("dutch").replay(&decision.record).unwrap().is_exact());
+        last = amount;
+    }
+    assert_eq!(last, Amount::from_tokens(5));
+}
+
+#[test]
+fn a_call_of_a_shipped_policy_starves_cleanly_when_its_fuel_is_short() {
+    let offer = dynamic();
+    let limits = Limits {
+        fuel: 500,
+        ..Limits::default()
+    };
+    let decision = shipped("dutch").price(&wide(&offer, 1), &NoImports, Grants::NONE, &limits);
+    assert_eq!(decision.record.outcome, "out_of_fuel");
+    assert!(decision.fuel <= 500);
+}

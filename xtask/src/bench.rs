@@ -9,6 +9,8 @@ use anyhow::Result;
 ///
 /// If it does not build, or says that a measurement failed.
 pub(crate) fn run(filter: Option<&str>) -> Result<()> {
+    // The benchmark starts the host as its users do, from the binary beside it.
+    cargo(&["build", "--release", "--quiet", "-p", "bourse-app"], &[])?;
     let mut arguments = vec![
         "run",
         "--release",

@@ -1,1 +1,31 @@
-//! bourse-app
+//! The market maker as a library: everything behind the binary `bourse` but its `main`.
+//!
+//! What lives here: configuration, commands, the wiring of the rooms, one file for each procedure, and the purchase
+//! with its queues and deadlines. What never does: a rule of the ledger (`bourse-market`), bytes on disk
+//! (`bourse-store`), frames (`bourse-wamp`), typed data (`bourse-chain`) or a sandbox (`bourse-policy`).
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+mod commands;
+pub mod config;
+mod environment;
+mod events;
+mod host;
+mod http;
+pub mod keyfile;
+mod market;
+mod policies;
+mod pricing;
+mod procedures;
+mod providers;
+mod purchase;
+mod quotes;
+mod tickets;
+mod wire;
+mod workers;
+
+pub use environment::{Environment, System};
+pub use host::{Addresses, Host, WS_PATH};
+pub use policies::{Loaded, Origin};
+pub use wire::uri;

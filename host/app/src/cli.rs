@@ -1,0 +1,160 @@
+//! The command line. Exit codes: 0 done, 1 a check failed or the command did, 2 wrong usage, 3 the host is out of reach.
+
+use crate::commands;
+use crate::config::Config;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A check failed, or the command did.
+const FAILED: u8 = 1;
+/// The host is out of reach.
+const UNREACHABLE: u8 = 3;
+
+/// A market maker whose prices and rules are WebAssembly programs.
+#[derive(Debug, Parser)]
+#[command(name = "bourse", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Configuration file (TOML).
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data folder: ledger, key, policies. Overrides store.path.
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the market.
+    Serve(ServeArgs),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look at the ledger.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Keys, test tokens and channels for a market in local mode.
+    #[command(subcommand)]
+    Dev(commands::DevCommand),
+}
+
+/// `bourse serve`
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Add a seller and a buyer that trade continuously.
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// Stop after this many sales of the demo.
+    #[arg(long, value_name = "N", requires = "demo")]
+    pub(crate) sales: Option<u64>,
+    /// WebSocket listener. Overrides wamp.listen_ws; port 0 picks a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen_ws: Option<std::net::SocketAddr>,
+    /// RawSocket listener. Overrides wamp.listen_rs.
+    #[arg(long, value_name = "ADDRESS")]
+    listen_rs: Option<std::net::SocketAddr>,
+    /// HTTP listener. Overrides http.listen.
+    #[arg(long, value_name = "ADDRESS")]
+    listen_http: Option<std::net::SocketAddr>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check the configuration and print it with every default filled in.
+    Check,
+}
+
+#[derive(Debug, Subcommand)]
+enum LedgerCommand {
+    /// Check every invariant of the ledger. May run beside the host. Exit code 1 on any violation.
+    Verify,
+}
+
+impl Common {
+    pub(crate) fn load(&self) -> anyhow::Result<Config> {
+        let mut config = Config::load(self.config.as_deref(), std::env::vars())?;
+        if let Some(data) = &self.data {
+            config.store.path.clone_from(data);
+        }
+        Ok(config)
+    }
+}
+
+impl ServeArgs {
+    fn lay_over(&self, config: &mut Config) {
+        for (flag, setting) in [
+            (self.listen_ws, &mut config.wamp.listen_ws),
+            (self.listen_rs, &mut config.wamp.listen_rs),
+            (self.listen_http, &mut config.http.listen),
+        ] {
+            if let Some(address) = flag {
+                *setting = address;
+            }
+        }
+    }
+}
+
+/// Parses the process's arguments, runs the command and says how it went.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    log();
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let unreachable = error.chain().any(|cause| cause.is::<commands::Unreachable>());
+            ExitCode::from(if unreachable { UNREACHABLE } else { FAILED })
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let mut config = cli.common.load()?;
+    match cli.command {
+        Command::Serve(args) => {
+            args.lay_over(&mut config);
+            block_on(commands::serve(&config, &args))
+        }
+        Command::Config(ConfigCommand::Check) => commands::check_config(&config),
+        Command::Ledger(LedgerCommand::Verify) => commands::verify_ledger(&config),
+        Command::Dev(command) => block_on(commands::dev(&config, command)),
+    }
+}
+
+fn block_on<F: Future<Output = anyhow::Result<ExitCode>>>(command: F) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(command)
+}
+
+/// Warnings and worse go to standard error, unless `RUST_LOG` asks for more or less.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,bourse_app=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,130 @@
+//! `bourse dev …`: keys, test tokens and channels, by the same calls that any client makes.
+
+use super::Unreachable;
+use crate::config::Config;
+use crate::host::WS_PATH;
+use anyhow::Context;
+use bourse_chain::checksum;
+use bourse_delegates::{MarketClient, connect, dev};
+use bourse_market::{Address, Amount, ChannelKind};
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// `bourse dev`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DevCommand {
+    /// Make a key file, for an actor or a delegate.
+    Key {
+        /// Where to write it; nothing is ever written over.
+        file: PathBuf,
+    },
+    /// Hand out test tokens.
+    Fund {
+        /// Who receives: `0x` and 40 hex digits.
+        #[arg(long, value_parser = address)]
+        to: Address,
+        /// How many tokens, such as 100 or 0.5.
+        #[arg(long, value_parser = tokens)]
+        tokens: Amount,
+        #[command(flatten)]
+        market: Url,
+    },
+    /// Open a channel.
+    OpenChannel {
+        /// Which way its money flows.
+        #[arg(long)]
+        kind: Kind,
+        /// Key file of the actor that opens it: the buyer, whose account pays, or the seller, who will be paid.
+        #[arg(long, value_name = "FILE")]
+        actor: PathBuf,
+        /// Whose signature will move it: `0x` and 40 hex digits.
+        #[arg(long, value_parser = address)]
+        delegate: Address,
+        /// The deposit in tokens.
+        #[arg(long, value_parser = tokens)]
+        tokens: Amount,
+        #[command(flatten)]
+        market: Url,
+    },
+}
+
+/// Where the market is.
+#[derive(Debug, Args)]
+pub(crate) struct Url {
+    /// The market's WebSocket; by default where the configuration says it listens.
+    #[arg(long)]
+    url: Option<String>,
+}
+
+/// Which way the money of a channel flows.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Kind {
+    /// From a buyer to the market.
+    Payment,
+    /// From the market to a seller.
+    Paying,
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    let mut bytes = [0; 20];
+    hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut bytes)
+        .map_err(|error| format!("expected 0x and 40 hex digits: {error}"))?;
+    Ok(Address(bytes))
+}
+
+fn tokens(text: &str) -> Result<Amount, String> {
+    Amount::parse_tokens(text).map_err(|error| error.to_string())
+}
+
+pub(crate) async fn dev(config: &Config, command: DevCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        DevCommand::Key { file } => {
+            let signer = dev::create_key(&file)?;
+            println!("{}", checksum(signer.address()));
+        }
+        DevCommand::Fund { to, tokens, market } => {
+            let client = reach(config, &market).await?;
+            dev::fund(client.session(), to, tokens).await?;
+            println!("{} received {tokens} test tokens", checksum(to));
+        }
+        DevCommand::OpenChannel {
+            kind,
+            actor,
+            delegate,
+            tokens,
+            market,
+        } => {
+            let client = reach(config, &market).await?;
+            let actor = dev::load_key(&actor)?;
+            let kind = match kind {
+                Kind::Payment => ChannelKind::Payment,
+                Kind::Paying => ChannelKind::Paying,
+            };
+            let terms = dev::ChannelTerms {
+                kind,
+                delegate,
+                amount: tokens,
+            };
+            let channel = dev::open_channel(&client, &actor, terms)
+                .await
+                .context("no channel was opened")?;
+            println!("{channel}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn reach(config: &Config, market: &Url) -> anyhow::Result<MarketClient> {
+    let url = market
+        .url
+        .clone()
+        .unwrap_or_else(|| format!("ws://{}{WS_PATH}", config.wamp.listen_ws));
+    let session = connect(&url, &config.realm.name)
+        .await
+        .map_err(|error| Unreachable {
+            url,
+            why: format!("{error:#}"),
+        })?;
+    Ok(MarketClient::new(session, None).await?)
+}

@@ -1,0 +1,78 @@
+//! `bourse ledger …`
+
+use crate::config::Config;
+use bourse_store::Store;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// `bourse ledger verify`: reads every record and checks every invariant.
+pub(crate) fn verify(config: &Config) -> anyhow::Result<ExitCode> {
+    let store = Store::open_read_only(&config.store.path, config.store.map_size)?;
+    let mut bar = Bar::new();
+    let report = store
+        .read()
+        .and_then(|ledger| ledger.verify(&mut |done, all| bar.show(done, all)))?;
+    bar.clear();
+    for violation in &report.violations {
+        println!("VIOLATION {violation}");
+    }
+    let (checked, sums) = (report.checked, report.sums);
+    println!(
+        "checked   {} accounts, {} channels, {} offers, {} purchases ({} posted, {} pending), {} decisions, {} index \
+         entries",
+        checked.accounts,
+        checked.channels,
+        checked.offers,
+        checked.purchases,
+        checked.posted,
+        checked.sent,
+        checked.decisions,
+        report.entries
+    );
+    println!("endowed   {} tokens", sums.endowed);
+    println!("accounts  {} tokens", sums.accounts);
+    println!(
+        "channels  {} tokens, of which buyers spent {} and sellers earned {}",
+        sums.channels, sums.debits, sums.credits
+    );
+    if report.is_sound() {
+        println!("every invariant holds");
+        Ok(ExitCode::SUCCESS)
+    } else {
+        println!("{} violations", report.violations.len());
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+/// A progress bar on a terminal, nothing anywhere else.
+struct Bar {
+    shown: Option<u64>,
+    terminal: bool,
+}
+
+impl Bar {
+    fn new() -> Self {
+        Self {
+            shown: None,
+            terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    fn show(&mut self, done: u64, all: u64) {
+        const WIDTH: u64 = 40;
+        let percent = done.saturating_mul(100) / all.max(1);
+        if !self.terminal || self.shown == Some(percent) {
+            return;
+        }
+        self.shown = Some(percent);
+        let filled = usize::try_from(percent.min(100) * WIDTH / 100).unwrap_or_default();
+        eprint!("\rverifying [{:<40}] {percent:>3} %", "#".repeat(filled));
+        let _ = std::io::stderr().flush();
+    }
+
+    fn clear(&self) {
+        if self.shown.is_some() {
+            eprint!("\r\x1b[2K");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What the binary does, one file for each command. Only here is anything printed for people.
+
+mod config;
+mod dev;
+mod ledger;
+mod serve;
+
+pub(crate) use config::check as check_config;
+pub(crate) use dev::{DevCommand, dev};
+pub(crate) use ledger::verify as verify_ledger;
+pub(crate) use serve::serve;
+
+/// The host a command needs does not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("no market answers at {url}: {why}; start one with `bourse serve`")]
+pub(crate) struct Unreachable {
+    pub(crate) url: String,
+    pub(crate) why: String,
+}

@@ -1,0 +1,125 @@
+//! `bourse serve`: starts a host, says what an operator wants to know, and stops it cleanly.
+
+use crate::cli::ServeArgs;
+use crate::config::{AppliesTo, Config};
+use crate::host::{Host, WS_PATH};
+use crate::policies::Origin;
+use anyhow::Context;
+use bourse_delegates::demo::DemoOptions;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs until interrupted, or until the demo has sold what it was asked for.
+pub(crate) async fn serve(config: &Config, args: &ServeArgs) -> anyhow::Result<ExitCode> {
+    let host = Host::start(config).await?;
+    introduce(config, &host, args.demo)?;
+
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let demo = async {
+        match args.demo {
+            true => demo(config, &host, args.sales).await,
+            false => std::future::pending().await,
+        }
+    };
+    let outcome = tokio::select! {
+        _ = tokio::signal::ctrl_c() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        outcome = demo => outcome,
+    };
+    println!("stopping: purchases under way are finished first");
+    host.stop().await;
+    println!("stopped");
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
+    let (addresses, network, counts) = (host.addresses(), host.network(), host.counts()?);
+    let market = uuid::Uuid::from_bytes(network.market.0);
+    println!("Bourse {} · market {market}", env!("CARGO_PKG_VERSION"));
+    println!("  settlement    local: test tokens, no chain");
+    println!("  market maker  {}", bourse_chain::checksum(network.marketmaker));
+    println!(
+        "  WebSocket     ws://{}{WS_PATH}  realm {}",
+        addresses.ws, config.realm.name
+    );
+    println!("  RawSocket     {}", addresses.rs);
+    println!("  health        http://{}/healthz", addresses.http);
+    println!(
+        "  data          {}  {} offers, {} channels, {} purchases",
+        config.store.path.display(),
+        counts.offers,
+        counts.channels,
+        counts.purchases
+    );
+    if host.recovered() > 0 {
+        println!(
+            "  recovered     {} unfinished purchases, voided for their buyers",
+            host.recovered()
+        );
+    }
+    for (revision, origin) in &host.policies().policies {
+        let from = match origin {
+            Origin::Shipped => "shipped".to_owned(),
+            Origin::File(path) => path.display().to_string(),
+        };
+        let description = revision.description();
+        println!(
+            "  policy        {} {}  sha256 {}  {from}",
+            revision.name(),
+            description.version,
+            revision.id()
+        );
+    }
+    for (path, error) in &host.policies().broken {
+        println!("  policy        NOT LOADED {}: {error}", path.display());
+    }
+    for rule in config.rules() {
+        let offers = match rule.applies_to {
+            AppliesTo::Dynamic => "dynamic offers",
+            AppliesTo::All => "all offers",
+        };
+        let known = host
+            .policies()
+            .policies
+            .iter()
+            .any(|(revision, _)| revision.name() == rule.policy);
+        let missing = if known {
+            ""
+        } else {
+            "  NOT LOADED: these offers are refused"
+        };
+        println!("  rule          {offers} -> {}{missing}", rule.policy);
+    }
+    let data = config.store.path.display();
+    if demo {
+        println!("next: watch the sales; then stop with Ctrl-C and run `bourse ledger verify --data {data}`");
+    } else {
+        println!(
+            "next: `bourse dev key buyer.key` makes a first key, or add --demo to watch a market at work"
+        );
+    }
+    Ok(())
+}
+
+/// Lets two delegates trade over a real socket and prints a line for each sale.
+async fn demo(config: &Config, host: &Host, limit: Option<u64>) -> anyhow::Result<()> {
+    /// Sales that may wait to be printed.
+    const QUEUE: usize = 16;
+    let url = format!("ws://{}{WS_PATH}", host.addresses().ws);
+    let options = DemoOptions::new(url, &config.realm.name, config.store.path.join("demo"));
+    let (sender, mut sales) = tokio::sync::mpsc::channel(QUEUE);
+    let print = async {
+        let mut sold = 0;
+        while let Some(sale) = sales.recv().await {
+            println!("{sale}");
+            sold += 1;
+            if limit.is_some_and(|limit| sold >= limit) {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        outcome = bourse_delegates::demo::run(options, sender) => outcome.context("the demo's delegates stopped"),
+        () = print => Ok(()),
+    }
+}

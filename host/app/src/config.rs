@@ -1,0 +1,435 @@
+//! The configuration: a TOML file, then `BOURSE__SECTION__KEY` from the environment, then flags.
+//!
+//! Unknown keys are refused: a mistyped `on_failure` must not silently become the default.
+
+use anyhow::{Context, ensure};
+use bourse_market::Amount;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+mod rule;
+
+pub use rule::{AppliesTo, Grant, Hook, OnFailure, Rule, RuleLimits};
+
+/// Everything an operator can set.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Listeners and who may log in.
+    pub wamp: Wamp,
+    /// The realm of the market.
+    pub realm: Realm,
+    /// The ledger.
+    pub store: Store,
+    /// Where purchases settle.
+    pub chain: Chain,
+    /// The market itself.
+    pub market: Market,
+    /// What sellers must bring.
+    pub offers: Offers,
+    /// Policies and what they decide.
+    pub policies: Policies,
+    /// Health and, later, the console.
+    pub http: Http,
+    /// Concessions to clients with known bugs.
+    pub compat: Compat,
+}
+
+/// `[wamp]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wamp {
+    /// Where WebSocket clients connect, at path `/ws`.
+    pub listen_ws: SocketAddr,
+    /// Where RawSocket clients connect.
+    pub listen_rs: SocketAddr,
+    /// Admit anonymous sessions on listeners beyond this machine. Anybody who reaches them may then trade.
+    pub allow_anonymous_remote: bool,
+    /// Who may log in with a ticket.
+    pub ticket: Vec<Ticket>,
+}
+
+/// `[[wamp.ticket]]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ticket {
+    /// Whom the ticket proves.
+    pub authid: String,
+    /// The role it gives; never `marketmaker`.
+    pub role: String,
+    /// The file that holds the ticket; white space around it is ignored.
+    pub file: PathBuf,
+}
+
+/// `[realm]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Realm {
+    /// Its name.
+    pub name: String,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// The data folder: ledger, keys, policies.
+    pub path: PathBuf,
+    /// Bytes of address space reserved for the ledger; it takes only what it fills.
+    pub map_size: usize,
+}
+
+/// `[chain]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Chain {
+    /// `local`: settlement without a chain, with test tokens.
+    pub mode: ChainMode,
+    /// Settings of local mode.
+    pub local: Local,
+}
+
+/// Where purchases settle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChainMode {
+    /// Without a chain, with test tokens.
+    Local,
+}
+
+/// `[chain.local]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Local {
+    /// Whole tokens the market maker starts with. Counts at the first start only.
+    pub float: u64,
+}
+
+/// `[market]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Market {
+    /// The market's UUID; made at the first start if it is not given.
+    pub id: Option<String>,
+    /// Milliseconds in which a purchase is posted, voided or refused.
+    pub sell_deadline_ms: u64,
+}
+
+/// `[offers]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Offers {
+    /// Whether `delegate_signature` must be a valid EIP712KeyOffer.
+    pub signature: SignatureRule,
+}
+
+/// What becomes of `delegate_signature`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignatureRule {
+    /// Kept, never taken as proof: unmodified clients send random bytes.
+    #[default]
+    Ignore,
+    /// Must be the seller delegate's signature over the offer.
+    Require,
+}
+
+/// `[policies]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policies {
+    /// Folder of `.wasm` files; `policies` in the data folder if not given.
+    pub dir: Option<PathBuf>,
+    /// Which policy decides what, the first match first. Without any, dynamic offers go to `surge`.
+    pub rule: Vec<Rule>,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Where `/healthz` answers.
+    pub listen: SocketAddr,
+}
+
+/// `[compat]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Compat {
+    /// Admit a buyer's first purchase signed with the posted seq instead of the next, as JavaScript buyers do.
+    pub lenient_seq: bool,
+}
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
+}
+
+impl Default for Wamp {
+    fn default() -> Self {
+        Self {
+            listen_ws: loopback(8080),
+            listen_rs: loopback(8081),
+            allow_anonymous_remote: false,
+            ticket: Vec::new(),
+        }
+    }
+}
+
+impl Default for Realm {
+    fn default() -> Self {
+        Self {
+            name: "realm1".to_owned(),
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        /// 64 GiB of address space: growing the map later is unsafe while anybody reads.
+        const MAP_SIZE: usize = 64 << 30;
+        Self {
+            path: PathBuf::from("bourse-data"),
+            map_size: MAP_SIZE,
+        }
+    }
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self {
+            mode: ChainMode::Local,
+            local: Local::default(),
+        }
+    }
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self { float: 1_000_000_000 }
+    }
+}
+
+impl Default for Market {
+    fn default() -> Self {
+        Self {
+            id: None,
+            sell_deadline_ms: 10_000,
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: loopback(8082),
+        }
+    }
+}
+
+impl Config {
+    /// Reads `file`, if any, and lays `BOURSE__SECTION__KEY` variables over it.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, a key is unknown or a value does not fit.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> anyhow::Result<Self> {
+        let mut table = match file {
+            None => toml::Table::new(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+                // Parsed as a whole first, so that an error shows its line.
+                toml::from_str::<Self>(&text).with_context(|| format!("in {}", path.display()))?;
+                text.parse().with_context(|| format!("in {}", path.display()))?
+            }
+        };
+        for (name, value) in environment {
+            if let Some(path) = name.strip_prefix("BOURSE__") {
+                lay_over(&mut table, &path.to_ascii_lowercase(), &value)
+                    .with_context(|| format!("in the environment variable {name}"))?;
+            }
+        }
+        let config: Self = table.try_into().context("in the configuration")?;
+        Ok(config)
+    }
+
+    /// What parsing alone cannot see.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that makes no sense, with what would.
+    pub fn check(&self) -> anyhow::Result<()> {
+        /// Shorter than this no seller can answer.
+        const SELL_DEADLINE_MS: std::ops::RangeInclusive<u64> = 100..=60_000;
+        ensure!(
+            !self.realm.name.is_empty(),
+            "realm.name is empty: give the realm a name, such as \"realm1\""
+        );
+        ensure!(
+            SELL_DEADLINE_MS.contains(&self.market.sell_deadline_ms),
+            "market.sell_deadline_ms is {}: it must lie in {} to {}",
+            self.market.sell_deadline_ms,
+            SELL_DEADLINE_MS.start(),
+            SELL_DEADLINE_MS.end()
+        );
+        for (name, listen) in [
+            ("wamp.listen_ws", self.wamp.listen_ws),
+            ("wamp.listen_rs", self.wamp.listen_rs),
+        ] {
+            // Anonymous login is always on in this version, so only the explicit switch opens a remote listener.
+            ensure!(
+                listen.ip().is_loopback() || self.wamp.allow_anonymous_remote || !self.wamp.ticket.is_empty(),
+                "{name} is {listen}, which others can reach, and anybody could log in anonymously: listen on \
+                 127.0.0.1, or add a [[wamp.ticket]], or set wamp.allow_anonymous_remote = true"
+            );
+        }
+        ensure!(
+            self.http.listen.ip().is_loopback(),
+            "http.listen is {}: it has no authentication yet and must stay on 127.0.0.1",
+            self.http.listen
+        );
+        let mut authids = std::collections::BTreeSet::new();
+        for Ticket { authid, role, .. } in &self.wamp.ticket {
+            for own in [bourse_wamp::ROLE_MARKETMAKER, bourse_wamp::ROLE_ANONYMOUS] {
+                ensure!(
+                    role != own,
+                    "[[wamp.ticket]] for {authid}: the role `{own}` is the router's own to give"
+                );
+            }
+            ensure!(
+                authids.insert(authid),
+                "[[wamp.ticket]] for {authid} is there twice"
+            );
+        }
+        for (index, rule) in self.policies.rule.iter().enumerate() {
+            rule.check()
+                .with_context(|| format!("in [[policies.rule]] number {}", index + 1))?;
+        }
+        self.market_id().map(drop)
+    }
+
+    /// Whether anybody may log in without proof: only where a stranger cannot reach the listeners, or by explicit wish.
+    pub fn admits_anonymous(&self) -> bool {
+        let local = self.wamp.listen_ws.ip().is_loopback() && self.wamp.listen_rs.ip().is_loopback();
+        local || self.wamp.allow_anonymous_remote
+    }
+
+    /// Whether the faucet answers: on loopback alone.
+    pub fn has_faucet(&self) -> bool {
+        self.chain.mode == ChainMode::Local
+            && self.wamp.listen_ws.ip().is_loopback()
+            && self.wamp.listen_rs.ip().is_loopback()
+    }
+
+    /// The market's id, if the configuration names one.
+    ///
+    /// # Errors
+    ///
+    /// If it is no UUID.
+    pub fn market_id(&self) -> anyhow::Result<Option<bourse_market::MarketId>> {
+        self.market
+            .id
+            .as_deref()
+            .map(|text| {
+                uuid::Uuid::parse_str(text)
+                    .map(|uuid| bourse_market::MarketId(uuid.into_bytes()))
+                    .with_context(|| format!("market.id is `{text}`: expected a UUID"))
+            })
+            .transpose()
+    }
+
+    /// The folder of policies.
+    pub fn policy_dir(&self) -> PathBuf {
+        self.policies
+            .dir
+            .clone()
+            .unwrap_or_else(|| self.store.path.join("policies"))
+    }
+
+    /// The rules in force: the configured ones, else `surge` for dynamic offers.
+    pub fn rules(&self) -> Vec<Rule> {
+        if self.policies.rule.is_empty() {
+            vec![Rule::default_pricing()]
+        } else {
+            self.policies.rule.clone()
+        }
+    }
+
+    /// What the local market maker starts with.
+    pub fn float(&self) -> Amount {
+        Amount::from_tokens(self.chain.local.float)
+    }
+}
+
+/// Sets `section__key` in `table`; a value that is no TOML is taken as a string.
+fn lay_over(table: &mut toml::Table, path: &str, value: &str) -> anyhow::Result<()> {
+    let (sections, key) = path.rsplit_once("__").context("expected BOURSE__SECTION__KEY")?;
+    let mut at = table;
+    for section in sections.split("__") {
+        at = at
+            .entry(section)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .as_table_mut()
+            .with_context(|| format!("`{section}` is no section"))?;
+    }
+    let parsed = format!("value = {value}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut table| table.remove("value"));
+    at.insert(
+        key.to_owned(),
+        parsed.unwrap_or_else(|| toml::Value::String(value.to_owned())),
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_sound() {
+        Config::default().check().unwrap();
+    }
+
+    #[test]
+    fn the_environment_lies_over_the_defaults() {
+        let variables = [
+            ("BOURSE__REALM__NAME", "market7"),
+            ("BOURSE__MARKET__SELL_DEADLINE_MS", "500"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::load(None, variables.into_iter()).unwrap();
+        assert_eq!(
+            (config.realm.name.as_str(), config.market.sell_deadline_ms),
+            ("market7", 500)
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let variables = [("BOURSE__REALM__NAMES".to_owned(), "x".to_owned())];
+        let error = Config::load(None, variables.into_iter()).unwrap_err();
+        assert!(format!("{error:#}").contains("names"), "{error:#}");
+    }
+
+    #[test]
+    fn a_listener_others_can_reach_needs_authentication() {
+        let mut config = Config::default();
+        config.wamp.listen_ws = "0.0.0.0:8080".parse().unwrap();
+        assert!(
+            config
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("allow_anonymous_remote")
+        );
+        config.wamp.allow_anonymous_remote = true;
+        config.check().unwrap();
+        assert!(!config.has_faucet());
+    }
+}

@@ -1,0 +1,320 @@
+//! A running host: opened, recovered, listening; and stopped again without leaving a purchase behind.
+
+use crate::config::Config;
+use crate::environment::{Environment, System};
+use crate::events::{Announcer, topic};
+use crate::market::{Market, Parts, Status, Terms};
+use crate::policies::{self, Loaded};
+use crate::pricing::Pricing;
+use crate::purchase::{self, RoutedSellers};
+use crate::wire::{bytes, int, uri};
+use crate::workers::Workers;
+use crate::{http, keyfile, procedures, tickets};
+use anyhow::Context;
+use bourse_chain::{LocalSettlement, Network, Settlement, Signer};
+use bourse_market::{Address, Demand, MarketId, Nanos, Sale, View};
+use bourse_policy::{Engine, EngineOptions, MAX_WINDOW_MS};
+use bourse_store::{Counts, Options, Stamp, Store};
+use bourse_wamp::{JoinOptions, Router, RouterConfig, RouterObserver, Session};
+use parking_lot::Mutex;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Where a host listens, once it does: the ports are real ones even where the configuration says 0.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// WebSocket, at path [`WS_PATH`].
+    pub ws: SocketAddr,
+    /// RawSocket.
+    pub rs: SocketAddr,
+    /// HTTP.
+    pub http: SocketAddr,
+}
+
+/// The path of the WebSocket listener.
+pub const WS_PATH: &str = "/ws";
+/// Calls the market works on at a time; most of them wait for a seller.
+const MAX_INVOCATIONS: usize = 8_192;
+/// How long a stop waits for purchases under way, beyond their own deadline.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// A running market maker.
+pub struct Host {
+    market: Arc<Market>,
+    router: Router,
+    session: Session,
+    stop_http: CancellationToken,
+    addresses: Addresses,
+    policies: Loaded,
+    recovered: usize,
+}
+
+/// Tells the market of sessions and registrations as they come and go. The market holds the router, not the other way.
+struct Observer(Weak<Market>);
+
+impl RouterObserver for Observer {
+    fn left(&self, session: u64) {
+        if let Some(market) = self.0.upgrade() {
+            market.left(session);
+        }
+    }
+
+    fn registered(&self, session: u64, uri: &str) {
+        if let Some(market) = self.0.upgrade() {
+            market.registered(session, uri);
+        }
+    }
+
+    fn unregistered(&self, session: u64, uri: &str) {
+        if let Some(market) = self.0.upgrade() {
+            market.unregistered(session, uri);
+        }
+    }
+}
+
+impl Host {
+    /// Opens the data folder, resolves what a former process left, and listens.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the market from being safe or reachable, in words for its operator.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        config.check()?;
+        let environment: Arc<dyn Environment> = Arc::new(System);
+        let (store, signer, settlement) = open(config, &*environment).await?;
+        let signer = Arc::new(signer);
+
+        let engine = Engine::new(EngineOptions::default()).context("the policy engine does not start")?;
+        let policies = policies::load(&engine, &config.policy_dir())?;
+        let demand = Arc::new(Mutex::new(Demand::default()));
+        rebuild_demand(&store, &demand, environment.now())?;
+        let network = settlement.network();
+        let pricing = Pricing::new(
+            network.market,
+            config.rules(),
+            policies.revisions(),
+            Arc::clone(&demand),
+        )?;
+
+        let router = Router::new(
+            RouterConfig {
+                realm: config.realm.name.clone(),
+                allow_anonymous_remote: config.wamp.allow_anonymous_remote,
+                ..RouterConfig::default()
+            },
+            tickets::authenticator(config)?,
+        );
+        let join = JoinOptions {
+            realm: config.realm.name.clone(),
+            max_invocations: MAX_INVOCATIONS,
+            busy_error: uri::OVERLOADED.to_owned(),
+            ..JoinOptions::default()
+        };
+        let session = Session::join(router.local_link(), join)
+            .await
+            .context("the market cannot join its router")?;
+
+        let market = Arc::new(Market::new(Parts {
+            terms: Terms {
+                sell_deadline: Duration::from_millis(config.market.sell_deadline_ms),
+                lenient_seq: config.compat.lenient_seq,
+                require_offer_signature: config.offers.signature == crate::config::SignatureRule::Require,
+                faucet: config.has_faucet(),
+            },
+            store,
+            signer,
+            settlement,
+            environment,
+            workers: Workers::start().context("cannot start worker threads")?,
+            pricing,
+            demand,
+            sellers: Arc::new(RoutedSellers {
+                session: session.clone(),
+                router: router.clone(),
+            }),
+            announcer: Announcer::start(session.clone()),
+        }));
+        let desk = Arc::clone(&market);
+        let recovered = tokio::task::spawn_blocking(move || purchase::recover(&desk)).await??;
+        // Nobody else is connected yet, so nothing is missed before this.
+        router.observe(Arc::new(Observer(Arc::downgrade(&market))));
+        procedures::register_all(&market, &session)
+            .await
+            .context("the market cannot register its procedures")?;
+        market.set_status(Status::Running);
+
+        let listening = |what: &'static str, address: SocketAddr| {
+            move || format!("cannot listen for {what} on {address}; is another host running?")
+        };
+        let (ws, rs, http) = (config.wamp.listen_ws, config.wamp.listen_rs, config.http.listen);
+        let stop_http = CancellationToken::new();
+        let addresses = Addresses {
+            ws: router
+                .listen_ws(ws, WS_PATH)
+                .await
+                .with_context(listening("WebSocket", ws))?,
+            rs: router
+                .listen_rs(rs)
+                .await
+                .with_context(listening("RawSocket", rs))?,
+            http: http::serve(Arc::clone(&market), http, stop_http.clone())
+                .await
+                .with_context(listening("HTTP", http))?,
+        };
+        let host = Self {
+            market,
+            router,
+            session,
+            stop_http,
+            addresses,
+            policies,
+            recovered,
+        };
+        host.announce_status(Status::Running);
+        Ok(host)
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// What it tells clients of its network.
+    pub fn network(&self) -> &Network {
+        &self.market.network
+    }
+
+    /// The policies in force, and the files that are none.
+    pub fn policies(&self) -> &Loaded {
+        &self.policies
+    }
+
+    /// Purchases that a former process left under way and that were voided at the start.
+    pub fn recovered(&self) -> usize {
+        self.recovered
+    }
+
+    /// How much the ledger holds.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn counts(&self) -> anyhow::Result<Counts> {
+        Ok(self.market.store.read().and_then(|ledger| ledger.counts())?)
+    }
+
+    /// Checks every invariant of the ledger on a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn verify(&self) -> anyhow::Result<bourse_store::Report> {
+        Ok(self
+            .market
+            .store
+            .read()
+            .and_then(|ledger| ledger.verify(&mut |_, _| {}))?)
+    }
+
+    /// Turns new purchases away, waits for those under way, says goodbye, closes the ledger.
+    pub async fn stop(self) {
+        self.market.set_status(Status::Stopping);
+        self.announce_status(Status::Stopping);
+        let patience = self.market.terms.sell_deadline + DRAIN;
+        if tokio::time::timeout(patience, self.market.pending.drained())
+            .await
+            .is_err()
+        {
+            tracing::warn!("purchases are still under way; they are resolved at the next start");
+        }
+        self.market.set_status(Status::Stopped);
+        self.announce_status(Status::Stopped);
+        self.market.announcer.drained().await;
+        self.stop_http.cancel();
+        self.session.leave().await;
+        self.router.shutdown().await;
+        let store = self.market.store.clone();
+        // The writer answers what it has taken, then ends; that may take a commit.
+        let _ = tokio::task::spawn_blocking(move || store.shutdown()).await;
+    }
+
+    fn announce_status(&self, status: Status) {
+        let market = bytes(self.market.network.market.0);
+        self.market
+            .announcer
+            .announce(topic::STATUS, vec![market, int(status as u8)]);
+    }
+}
+
+/// The ledger, its key and its settlement; all made at the first start, all checked at every other.
+async fn open(
+    config: &Config,
+    environment: &dyn Environment,
+) -> anyhow::Result<(Store, Signer, Arc<dyn Settlement>)> {
+    let folder = &config.store.path;
+    create_folder(folder)?;
+    let former = Store::stamp(folder)?;
+    let signer = keyfile::load_or_create(folder, former.is_some())?;
+    let market = match (&former, config.market_id()?) {
+        (_, Some(configured)) => configured,
+        (Some(stamp), None) => stamp.market,
+        (None, None) => MarketId(environment.fresh_id()),
+    };
+    let settlement = LocalSettlement::new(market, signer.address(), config.float());
+    let stamp = stamp(&settlement.network(), signer.address());
+    let options = Options {
+        map_size: config.store.map_size,
+        ..Options::at(folder)
+    };
+    let store = Store::open(options, &stamp)?;
+    if store.read().and_then(|ledger| ledger.genesis())?.is_none() {
+        store
+            .submit(settlement.genesis(environment.now()))
+            .await
+            .context("cannot endow the new ledger")?;
+    }
+    Ok((store, signer, Arc::new(settlement)))
+}
+
+/// What a data folder is stamped with.
+fn stamp(network: &Network, marketmaker: Address) -> Stamp {
+    Stamp {
+        mode: "local".to_owned(),
+        chain_id: network.domain.chain_id,
+        contract: network.domain.verifying_contract,
+        market: network.market,
+        marketmaker,
+    }
+}
+
+fn create_folder(folder: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("cannot create the data folder {}", folder.display()))
+}
+
+/// Sales of the longest window a policy may ask for, from the receipts.
+fn rebuild_demand(store: &Store, demand: &Mutex<Demand>, now: Nanos) -> anyhow::Result<()> {
+    let since = Nanos(now.0.saturating_sub(u64::from(MAX_WINDOW_MS) * 1_000_000));
+    let mut demand = demand.lock();
+    let ledger = store.read()?;
+    ledger.posted_since(since, &mut |purchase| {
+        if let bourse_market::PurchaseState::Posted { at, .. } = purchase.state {
+            demand.record_sale(&Sale {
+                at,
+                key: purchase.identity.key,
+                api: purchase.api,
+                seller: purchase.seller,
+                buyer: purchase.buyer,
+                price: purchase.price,
+            });
+        }
+    })?;
+    Ok(())
+}

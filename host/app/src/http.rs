@@ -1,0 +1,38 @@
+//! HTTP: whether the market trades. The rest of the console comes later.
+
+use crate::market::{Market, Status};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Serves `/healthz` until `stop`; returns the address it listens on.
+pub(crate) async fn serve(
+    market: Arc<Market>,
+    listen: SocketAddr,
+    stop: CancellationToken,
+) -> std::io::Result<SocketAddr> {
+    let listener = tokio::net::TcpListener::bind(listen).await?;
+    let address = listener.local_addr()?;
+    let health = move || async move {
+        let status = market.status();
+        let code = if status == Status::Running {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        (code, Json(serde_json::json!({ "status": status.name() })))
+    };
+    let app = Router::new().route("/healthz", get(health));
+    tokio::spawn(async move {
+        let served = axum::serve(listener, app)
+            .with_graceful_shutdown(stop.cancelled_owned())
+            .await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the HTTP listener ended");
+        }
+    });
+    Ok(address)
+}

@@ -1,0 +1,185 @@
+//! The running market: the rooms wired together, shared by all procedures.
+
+use crate::environment::Environment;
+use crate::events::Announcer;
+use crate::pricing::Pricing;
+use crate::providers::{Providers, provider_of_sell};
+use crate::purchase::{Pending, Sellers, Turns};
+use crate::quotes::Quotes;
+use crate::wire::{of_store, of_submit};
+use crate::workers::Workers;
+use bourse_chain::{Network, Settlement, Signer};
+use bourse_market::{Address, Command, Demand, Nanos, Outcome};
+use bourse_store::{Reader, Store, StoreError};
+use bourse_wamp::WampError;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+/// Where the market stands; the numbers are those of `get_status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Status {
+    /// Before it is ready.
+    None = 0,
+    /// Trading.
+    Running = 1,
+    /// Resolving what is under way; nothing new.
+    Stopping = 2,
+    /// Done.
+    Stopped = 3,
+}
+
+impl Status {
+    /// The name `status` reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Running => "RUNNING",
+            Self::Stopping => "SHUTDOWN_IN_PROGRESS",
+            Self::Stopped => "STOPPED",
+        }
+    }
+
+    fn from_code(code: u8) -> Self {
+        [Self::Running, Self::Stopping, Self::Stopped]
+            .into_iter()
+            .find(|status| *status as u8 == code)
+            .unwrap_or(Self::None)
+    }
+}
+
+/// What the configuration says about trading.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    /// A purchase is posted, voided or refused within this.
+    pub(crate) sell_deadline: Duration,
+    /// `compat.lenient_seq`.
+    pub(crate) lenient_seq: bool,
+    /// `offers.signature = "require"`.
+    pub(crate) require_offer_signature: bool,
+    /// Whether the faucet answers.
+    pub(crate) faucet: bool,
+}
+
+/// Everything a procedure needs.
+pub(crate) struct Market {
+    pub(crate) terms: Terms,
+    pub(crate) store: Store,
+    pub(crate) signer: Arc<Signer>,
+    pub(crate) settlement: Arc<dyn Settlement>,
+    pub(crate) network: Network,
+    pub(crate) environment: Arc<dyn Environment>,
+    pub(crate) workers: Workers,
+    pub(crate) pricing: Pricing,
+    pub(crate) demand: Arc<Mutex<Demand>>,
+    pub(crate) quotes: Quotes,
+    pub(crate) providers: Providers,
+    pub(crate) sellers: Arc<dyn Sellers>,
+    pub(crate) announcer: Announcer,
+    pub(crate) turns: Turns,
+    pub(crate) pending: Arc<Pending>,
+    /// Buyers' delegates that have proven themselves on a session.
+    known_buyers: Mutex<HashMap<u64, Address>>,
+    status: AtomicU8,
+}
+
+/// What [`Market::new`] puts together.
+pub(crate) struct Parts {
+    pub(crate) terms: Terms,
+    pub(crate) store: Store,
+    pub(crate) signer: Arc<Signer>,
+    pub(crate) settlement: Arc<dyn Settlement>,
+    pub(crate) environment: Arc<dyn Environment>,
+    pub(crate) workers: Workers,
+    pub(crate) pricing: Pricing,
+    pub(crate) demand: Arc<Mutex<Demand>>,
+    pub(crate) sellers: Arc<dyn Sellers>,
+    pub(crate) announcer: Announcer,
+}
+
+impl Market {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let network = parts.settlement.network();
+        Self {
+            terms: parts.terms,
+            store: parts.store,
+            signer: parts.signer,
+            network,
+            settlement: parts.settlement,
+            environment: parts.environment,
+            workers: parts.workers,
+            pricing: parts.pricing,
+            demand: parts.demand,
+            quotes: Quotes::default(),
+            providers: Providers::default(),
+            sellers: parts.sellers,
+            announcer: parts.announcer,
+            turns: Turns::default(),
+            pending: Arc::default(),
+            known_buyers: Mutex::default(),
+            status: AtomicU8::new(Status::None as u8),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Nanos {
+        self.environment.now()
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        Status::from_code(self.status.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_status(&self, status: Status) {
+        self.status.store(status as u8, Ordering::Release);
+    }
+
+    /// Reads the ledger as it stands committed.
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, WampError> {
+        self.store
+            .read()
+            .and_then(|reader| read(&reader))
+            .map_err(of_store)
+    }
+
+    /// Changes the ledger; durable once it returns.
+    pub(crate) async fn submit(&self, command: Command) -> Result<Outcome, WampError> {
+        self.store.submit(command).await.map_err(of_submit)
+    }
+
+    /// The buyer's delegate a session has proven to be.
+    pub(crate) fn known_buyer(&self, session: u64) -> Option<Address> {
+        self.known_buyers.lock().get(&session).copied()
+    }
+
+    /// A session has proven to be a buyer's delegate by its signature.
+    pub(crate) fn buyer_proved(&self, session: u64, delegate: Address) {
+        self.known_buyers.lock().insert(session, delegate);
+    }
+
+    /// A session registered a procedure.
+    pub(crate) fn registered(&self, session: u64, uri: &str) {
+        if let Some(provider_id) = provider_of_sell(uri) {
+            self.providers.registered(session, provider_id, self.now());
+        }
+    }
+
+    /// A session's registration is gone.
+    pub(crate) fn unregistered(&self, session: u64, uri: &str) {
+        if let Some(provider_id) = provider_of_sell(uri) {
+            self.providers.unregistered(session, provider_id);
+        }
+    }
+
+    /// A session is gone, with all that was kept for it.
+    pub(crate) fn left(&self, session: u64) {
+        self.quotes.forget(session);
+        self.providers.left(session);
+        self.known_buyers.lock().remove(&session);
+    }
+}

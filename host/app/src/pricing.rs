@@ -1,0 +1,377 @@
+//! What a key costs: the offer's own price, or what a policy says of it within bounds that no policy can leave.
+
+use crate::config::{Grant, OnFailure, Rule};
+use crate::quotes::{MAX_VALID_MS, Quote};
+use crate::wire::{fault, invalid, uri};
+use anyhow::Context;
+use bourse_market::{
+    Address, Amount, Decision, DecisionHeader, DecisionId, Demand, Figures, MarketId, Nanos, Offer, Price,
+    PriceSource, Subject,
+};
+use bourse_policy::{Action, Grants, Imports, Limits, PriceDecision, PriceFailure, PriceRequest, Revision};
+use bourse_wamp::{Dict, Value, WampError};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The highest price any policy may ask, where nobody set a lower one: the supply of the token, 10^9.
+const MARKET_CAP_TOKENS: u64 = 1_000_000_000;
+/// The most bytes of parameters a policy is given.
+const PARAMS_BYTES: usize = 4096;
+
+/// A rule with everything parsed.
+struct Prepared {
+    rule: Rule,
+    params: serde_json::Map<String, serde_json::Value>,
+    params_text: String,
+    floor: Option<Amount>,
+    cap: Option<Amount>,
+    fallback: Option<Amount>,
+    limits: Limits,
+    grants: Grants,
+    max_valid_ms: u32,
+}
+
+/// Finds prices. Immutable once made, so that it can be shared by all threads without a lock.
+pub(crate) struct Pricing {
+    market: MarketId,
+    rules: Vec<Prepared>,
+    /// For a policy that a seller chose and no rule speaks of.
+    unruled: Prepared,
+    policies: HashMap<String, Revision>,
+    demand: Arc<Mutex<Demand>>,
+}
+
+/// Who asks for a price, and when.
+pub(crate) struct Inquiry {
+    /// What the price is for.
+    pub(crate) action: Action,
+    /// The buyer's delegate, none until proven.
+    pub(crate) buyer: Option<Address>,
+    /// When the request was decoded.
+    pub(crate) now: Nanos,
+    /// A fresh id for the decision.
+    pub(crate) decision: DecisionId,
+}
+
+/// Where the price of an offer comes from.
+enum Source<'a> {
+    Fixed(Amount),
+    Policy {
+        rule: &'a Prepared,
+        revision: &'a Revision,
+        base: Option<Amount>,
+    },
+}
+
+/// Demand as policies may see it, at one moment.
+struct Window<'a> {
+    demand: &'a Mutex<Demand>,
+    now: Nanos,
+}
+
+impl Imports for Window<'_> {
+    fn demand(&self, subject: Subject, window_ms: u32) -> Figures {
+        self.demand.lock().figures(subject, self.now, window_ms)
+    }
+}
+
+impl Prepared {
+    fn new(rule: Rule) -> anyhow::Result<Self> {
+        let serde_json::Value::Object(params) =
+            serde_json::to_value(&rule.params).context("params are no JSON object")?
+        else {
+            anyhow::bail!("params are no table");
+        };
+        let params_text = serde_json::Value::Object(params.clone()).to_string();
+        anyhow::ensure!(
+            params_text.len() <= PARAMS_BYTES,
+            "params take {} bytes as JSON, at most {PARAMS_BYTES} are passed to a policy",
+            params_text.len()
+        );
+        let default = Limits::default();
+        Ok(Self {
+            floor: rule.floor()?,
+            cap: rule.cap()?,
+            fallback: rule.fallback()?,
+            limits: Limits {
+                fuel: rule.limits.fuel.unwrap_or(default.fuel),
+                deadline: rule
+                    .limits
+                    .deadline_ms
+                    .map_or(default.deadline, std::time::Duration::from_millis),
+                ..default
+            },
+            grants: Grants {
+                market: rule.grants.contains(&Grant::Market),
+                ..Grants::default()
+            },
+            max_valid_ms: rule
+                .limits
+                .max_valid_ms
+                .unwrap_or(MAX_VALID_MS)
+                .clamp(1, MAX_VALID_MS),
+            params,
+            params_text,
+            rule,
+        })
+    }
+
+    /// The bounds in force: max of floors, min of caps.
+    fn bounds(&self, offer: &Offer, base: Option<Amount>) -> (Amount, Amount) {
+        // Under a rule for all, the fixed price is the floor unless the operator set one.
+        let own = self.floor.or(base).unwrap_or(Amount::ZERO);
+        let floor = offer.pricing.floor.map_or(own, |seller| own.max(seller));
+        let cap = [
+            self.cap,
+            offer.pricing.cap,
+            Some(Amount::from_tokens(MARKET_CAP_TOKENS)),
+        ];
+        (floor, cap.into_iter().flatten().min().unwrap_or(Amount::MAX))
+    }
+
+    /// The rule's parameters, overlaid by the seller's.
+    fn params_for(&self, offer: &Offer) -> Result<std::borrow::Cow<'_, str>, WampError> {
+        let Some(theirs) = &offer.pricing.params else {
+            return Ok(self.params_text.as_str().into());
+        };
+        let theirs: serde_json::Map<String, serde_json::Value> = serde_json::from_str(theirs)
+            .map_err(|error| invalid("pricing", format_args!("params: {error}")))?;
+        let mut params = self.params.clone();
+        params.extend(theirs);
+        let text = serde_json::Value::Object(params).to_string();
+        if text.len() > PARAMS_BYTES {
+            let got = text.len();
+            return Err(invalid(
+                "pricing",
+                format_args!("params take {got} bytes with the market's own, at most {PARAMS_BYTES}"),
+            ));
+        }
+        Ok(text.into())
+    }
+}
+
+impl Pricing {
+    /// Prepares the rules over the policies that were loaded. A rule whose policy is missing stays: its offers are
+    /// refused by name rather than sold at some other price.
+    pub(crate) fn new(
+        market: MarketId,
+        rules: Vec<Rule>,
+        policies: HashMap<String, Revision>,
+        demand: Arc<Mutex<Demand>>,
+    ) -> anyhow::Result<Self> {
+        let rules = rules
+            .into_iter()
+            .map(|rule| {
+                let name = rule.policy.clone();
+                Prepared::new(rule).with_context(|| format!("in the rule for policy `{name}`"))
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let unruled = Prepared::new(Rule::default_pricing())?;
+        Ok(Self {
+            market,
+            rules,
+            unruled,
+            policies,
+            demand,
+        })
+    }
+
+    fn source(&self, offer: &Offer) -> Result<Source<'_>, WampError> {
+        let base = match offer.price {
+            Price::Fixed(price) => Some(price),
+            Price::Dynamic => None,
+        };
+        // A seller may choose the policy of a dynamic price; over a fixed one only the operator's rules go.
+        let chosen = offer.pricing.policy.as_deref().filter(|_| base.is_none());
+        let rule = match chosen {
+            None => self.rules.iter().find(|prepared| prepared.rule.covers(offer)),
+            Some(name) => Some(
+                self.rules
+                    .iter()
+                    .find(|prepared| prepared.rule.policy == name && prepared.rule.covers(offer))
+                    .unwrap_or(&self.unruled),
+            ),
+        };
+        let (rule, name) = match (rule, base) {
+            (Some(rule), _) => (rule, chosen.unwrap_or(&rule.rule.policy)),
+            (None, Some(price)) => return Ok(Source::Fixed(price)),
+            (None, None) => return Err(fault(uri::POLICY_FAILED, "no pricing policy covers this offer")),
+        };
+        match self.policies.get(name) {
+            Some(revision) => Ok(Source::Policy { rule, revision, base }),
+            None => Err(fault(
+                uri::POLICY_FAILED,
+                format!("the pricing policy `{name}` is not loaded"),
+            )),
+        }
+    }
+
+    /// Whether an offer could be priced at all, asked before it is placed.
+    pub(crate) fn check(&self, offer: &Offer) -> Result<(), WampError> {
+        if let Some(name) = &offer.pricing.policy
+            && !self.policies.get(name).is_some_and(Revision::has_pricing)
+        {
+            let known = self
+                .policies
+                .keys()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(invalid(
+                "pricing",
+                format_args!("unknown policy `{name}`; loaded are: {known}"),
+            ));
+        }
+        match self.source(offer) {
+            Err(_) if matches!(offer.price, Price::Fixed(_)) => Ok(()),
+            Err(error) => Err(invalid("price", first_text(&error))),
+            Ok(Source::Fixed(_)) => Ok(()),
+            Ok(Source::Policy { rule, base, .. }) => {
+                let (floor, cap) = rule.bounds(offer, base);
+                if floor > cap {
+                    return Err(invalid(
+                        "pricing",
+                        format_args!("the floor {floor} lies above the cap {cap}"),
+                    ));
+                }
+                rule.params_for(offer).map(drop)
+            }
+        }
+    }
+
+    /// Prices an offer. Takes the processor for some microseconds, up to the deadline of a policy: call it on a worker.
+    pub(crate) fn price(&self, offer: &Offer, inquiry: &Inquiry) -> Result<Quote, WampError> {
+        let (rule, revision, base) = match self.source(offer)? {
+            Source::Fixed(price) => {
+                return Ok(self.quote(offer, inquiry, price, MAX_VALID_MS, PriceSource::Fixed, None));
+            }
+            Source::Policy { rule, revision, base } => (rule, revision, base),
+        };
+        let (floor, cap) = rule.bounds(offer, base);
+        if floor > cap {
+            return Err(fault(
+                uri::POLICY_FAILED,
+                format!("the floor {floor} lies above the cap {cap}"),
+            ));
+        }
+        let params = rule.params_for(offer)?;
+        let request = PriceRequest {
+            now: inquiry.now,
+            market: self.market,
+            action: inquiry.action,
+            buyer: inquiry.buyer,
+            params: &params,
+            offer,
+            base,
+            floor,
+            cap,
+            max_valid_ms: rule.max_valid_ms,
+        };
+        let window = Window {
+            demand: &self.demand,
+            now: inquiry.now,
+        };
+        let decision = revision.price(&request, &window, rule.grants, &rule.limits);
+        match &decision.outcome {
+            Ok(priced) => {
+                let (price, valid_ms) = (priced.amount, priced.valid_ms);
+                if let Some(bound) = priced.bounded {
+                    tracing::debug!(policy = revision.name(), ?bound, %price, "a policy's price was bounded");
+                }
+                let record = self.record(revision, inquiry, &decision);
+                Ok(self.quote(
+                    offer,
+                    inquiry,
+                    price,
+                    valid_ms,
+                    PriceSource::Policy(record.id),
+                    Some(record),
+                ))
+            }
+            Err(PriceFailure::Refused { code, text }) => {
+                let mut error = fault(uri::REFUSED, text.clone());
+                error.kwargs = Self::names(revision, code);
+                Err(error)
+            }
+            Err(PriceFailure::Failed(failure)) => {
+                tracing::warn!(
+                    policy = revision.name(), revision = %revision.id(), code = failure.code(), %failure,
+                    fuel = decision.fuel, elapsed = ?decision.elapsed, "a pricing policy failed"
+                );
+                let stand_in = (rule.rule.on_failure == OnFailure::FallbackPrice)
+                    .then(|| rule.fallback.or(base))
+                    .flatten()
+                    .map(|price| price.clamp(floor, cap));
+                let Some(price) = stand_in else {
+                    let mut error = fault(
+                        uri::POLICY_FAILED,
+                        format!("the pricing policy `{}` failed: {failure}", revision.name()),
+                    );
+                    error.kwargs = Self::names(revision, failure.code());
+                    return Err(error);
+                };
+                let record = self.record(revision, inquiry, &decision);
+                let source = PriceSource::Policy(record.id);
+                Ok(self.quote(offer, inquiry, price, rule.max_valid_ms, source, Some(record)))
+            }
+        }
+    }
+
+    fn quote(
+        &self,
+        offer: &Offer,
+        inquiry: &Inquiry,
+        price: Amount,
+        valid_ms: u32,
+        source: PriceSource,
+        decision: Option<Decision>,
+    ) -> Quote {
+        let lapses = inquiry.now.plus_millis(valid_ms.into());
+        let until = offer.expires.map_or(lapses, |expires| expires.min(lapses));
+        Quote {
+            offer: offer.id,
+            price,
+            source,
+            decision,
+            at: inquiry.now,
+            until,
+        }
+    }
+
+    fn record(&self, revision: &Revision, inquiry: &Inquiry, decision: &PriceDecision) -> Decision {
+        Decision {
+            id: inquiry.decision,
+            header: DecisionHeader {
+                at: inquiry.now,
+                hook: "pricing".to_owned(),
+                policy: revision.name().to_owned(),
+                revision: revision.id(),
+            },
+            body: decision.record.encode(),
+        }
+    }
+
+    fn names(revision: &Revision, code: &str) -> Dict {
+        [
+            ("policy", revision.name().to_owned()),
+            ("revision", revision.id().to_string()),
+            ("code", code.to_owned()),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), Value::Str(value)))
+        .collect()
+    }
+
+    /// Whether a policy has a say in this offer's price.
+    pub(crate) fn is_decided_by_policy(&self, offer: &Offer) -> bool {
+        !matches!(self.source(offer), Ok(Source::Fixed(_)))
+    }
+}
+
+fn first_text(error: &WampError) -> String {
+    match error.args.first() {
+        Some(Value::Str(text)) => text.clone(),
+        _ => error.uri.clone(),
+    }
+}

@@ -1,0 +1,47 @@
+//! `buy_key(…)`: the buyer pays over its payment channel and gets the key, sealed to it.
+
+use super::{Reply, caller};
+use crate::market::Market;
+use crate::purchase::BuyRequest;
+use crate::wire::{Arguments, fault, receipt_dict, reply, uri};
+use bourse_market::Identity;
+use bourse_wamp::Invocation;
+use std::sync::Arc;
+
+const ARGUMENTS: &[&str] = &[
+    "delegate_adr",
+    "buyer_pubkey",
+    "key_id",
+    "channel_oid",
+    "channel_seq",
+    "amount",
+    "balance",
+    "signature",
+];
+
+pub(super) async fn buy_key(market: Arc<Market>, mut invocation: Invocation) -> Reply {
+    let session = caller(&invocation)?;
+    let mut arguments = Arguments::of(&mut invocation, ARGUMENTS)?;
+    let buyer = arguments.required("delegate_adr")?;
+    let identity = Identity {
+        buyer_pubkey: arguments.required("buyer_pubkey")?,
+        key: arguments.required("key_id")?,
+        channel: arguments.required("channel_oid")?,
+        seq: arguments.required("channel_seq")?,
+        amount: arguments.required("amount")?,
+        balance: arguments.required("balance")?,
+    };
+    let s1 = arguments.required("signature")?;
+    let purchase = market
+        .buy(BuyRequest {
+            identity,
+            buyer,
+            s1,
+            session,
+        })
+        .await?;
+    let receipt = receipt_dict(&purchase);
+    receipt
+        .map(reply)
+        .ok_or_else(|| fault(uri::RUNTIME, "the purchase was not completed"))
+}

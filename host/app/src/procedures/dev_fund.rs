@@ -1,0 +1,27 @@
+//! `bourse.dev.fund(address, amount)`: the faucet of local mode, on loopback alone.
+
+use super::Reply;
+use crate::market::Market;
+use crate::wire::{Arguments, bytes, invalid, reply};
+use bourse_market::{Address, Amount, Outcome};
+use bourse_wamp::{Dict, Invocation, Value};
+use std::sync::Arc;
+
+/// Hands out test tokens; answers what the account holds then.
+pub(super) async fn dev_fund(market: Arc<Market>, mut invocation: Invocation) -> Reply {
+    let mut arguments = Arguments::of(&mut invocation, &["address", "amount"])?;
+    let address: Address = arguments.required("address")?;
+    let amount: Amount = arguments.required("amount")?;
+    let command = market
+        .settlement
+        .fund(address, amount, market.now())
+        .map_err(|error| invalid("amount", error))?;
+    let balance = match market.submit(command).await? {
+        Outcome::Funded(account) => account.balance,
+        _ => Amount::ZERO,
+    };
+    Ok(reply(Value::Map(Dict::from([
+        ("address".to_owned(), bytes(address.0)),
+        ("balance".to_owned(), bytes(balance.to_be_bytes())),
+    ]))))
+}

@@ -1,0 +1,65 @@
+//! `get_quote(key_id)`: a price, and how long it holds for this session.
+
+use super::{Reply, caller};
+use crate::market::Market;
+use crate::pricing::Inquiry;
+use crate::wire::{Arguments, bytes, int, of_refusal, reply, text};
+use bourse_market::{DecisionId, KeyId, Price, Refusal, View, check_on_sale};
+use bourse_policy::Action;
+use bourse_wamp::{Dict, Invocation, Value};
+use std::sync::Arc;
+
+pub(super) async fn get_quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
+    let session = caller(&invocation)?;
+    let mut arguments = Arguments::of(&mut invocation, &["key_id"])?;
+    let key: KeyId = arguments.required("key_id")?;
+
+    let now = market.now();
+    let offer = market
+        .read(|ledger| ledger.offer_by_key(&key))?
+        .ok_or_else(|| of_refusal(&Refusal::OfferUnknown { key }))?;
+    check_on_sale(&offer, now).map_err(|refusal| of_refusal(&refusal))?;
+
+    let buyer = market.known_buyer(session);
+    let inquiry = Inquiry {
+        action: Action::Quote,
+        buyer,
+        now,
+        decision: DecisionId(market.environment.fresh_id()),
+    };
+    let fixed = !market.pricing.is_decided_by_policy(&offer);
+    let (quote, offer) = if fixed {
+        (market.pricing.price(&offer, &inquiry)?, offer)
+    } else {
+        let desk = Arc::clone(&market);
+        market
+            .workers
+            .run(move || (desk.pricing.price(&offer, &inquiry), offer))
+            .await
+            .and_then(|(quote, offer)| quote.map(|quote| (quote, offer)))?
+    };
+    market
+        .demand
+        .lock()
+        .record_quote(now, key, offer.api, offer.seller, buyer);
+
+    // A fixed price holds as long as its offer, and 0 stands for no end; any other as long as the quote.
+    let expires = if fixed {
+        offer.expires.map_or(0, |expires| expires.0)
+    } else {
+        quote.until.0
+    };
+    let mut answer = Dict::from([
+        ("timestamp".to_owned(), int(now.0)),
+        ("key".to_owned(), bytes(key.0)),
+        ("price".to_owned(), bytes(quote.price.to_be_bytes())),
+        ("expires".to_owned(), int(expires)),
+        ("dynamic".to_owned(), Value::Bool(offer.price == Price::Dynamic)),
+    ]);
+    if let Some(decision) = &quote.decision {
+        answer.insert("policy".to_owned(), text(&decision.header.policy));
+        answer.insert("revision".to_owned(), bytes(decision.header.revision.0));
+    }
+    market.quotes.remember(session, key, Arc::new(quote));
+    Ok(reply(Value::Map(answer)))
+}

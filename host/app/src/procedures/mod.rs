@@ -1,0 +1,88 @@
+//! The procedures of the market maker, one file each: parse, decide, spell the reply.
+//!
+//! A handler owns its arguments' names and its reply; what several share lives in the rooms it calls.
+
+mod buy_key;
+mod dev_fund;
+mod get_balance;
+mod get_channel;
+mod get_channels;
+mod get_config;
+mod get_gas_price;
+mod get_offer;
+mod get_quote;
+mod get_status;
+mod open_channel;
+mod place_offer;
+mod revoke_offer;
+mod status;
+
+use crate::market::Market;
+use crate::wire::{fault, uri};
+use bourse_wamp::{CallError, CallResult, Invocation, Session, WampError};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+
+/// What a procedure answers.
+pub(crate) type Reply = Result<CallResult, WampError>;
+
+type Handler = fn(Arc<Market>, Invocation) -> BoxFuture<'static, Reply>;
+
+macro_rules! table {
+    ($($uri:literal => $handler:path),* $(,)?) => {
+        /// Every procedure with its URI.
+        const PROCEDURES: &[(&str, Handler)] =
+            &[$(($uri, |market, invocation| Box::pin($handler(market, invocation)))),*];
+    };
+}
+
+table! {
+    "xbr.marketmaker.status" => status::status,
+    "xbr.marketmaker.get_status" => get_status::get_status,
+    "xbr.marketmaker.get_config" => get_config::get_config,
+    "xbr.marketmaker.get_gas_price" => get_gas_price::get_gas_price,
+    "xbr.marketmaker.place_offer" => place_offer::place_offer,
+    "xbr.marketmaker.get_offer" => get_offer::get_offer,
+    "xbr.marketmaker.revoke_offer" => revoke_offer::revoke_offer,
+    "xbr.marketmaker.get_quote" => get_quote::get_quote,
+    "xbr.marketmaker.buy_key" => buy_key::buy_key,
+    "xbr.marketmaker.open_channel" => open_channel::open_channel,
+    "xbr.marketmaker.get_payment_channel" => get_channel::get_payment_channel,
+    "xbr.marketmaker.get_paying_channel" => get_channel::get_paying_channel,
+    "xbr.marketmaker.get_active_payment_channel" => get_channel::get_active_payment_channel,
+    "xbr.marketmaker.get_active_paying_channel" => get_channel::get_active_paying_channel,
+    "xbr.marketmaker.get_payment_channel_balance" => get_balance::get_payment_channel_balance,
+    "xbr.marketmaker.get_paying_channel_balance" => get_balance::get_paying_channel_balance,
+    "xbr.marketmaker.get_channels_by_delegate" => get_channels::get_channels_by_delegate,
+    "xbr.marketmaker.get_channels_by_actor" => get_channels::get_channels_by_actor,
+}
+
+/// The faucet, where there is one.
+const FAUCET: (&str, Handler) = ("bourse.dev.fund", |market, invocation| {
+    Box::pin(dev_fund::dev_fund(market, invocation))
+});
+
+/// Registers every procedure on the market maker's session.
+pub(crate) async fn register_all(market: &Arc<Market>, session: &Session) -> Result<(), CallError> {
+    let faucet = market.terms.faucet.then_some(&FAUCET);
+    for (procedure, handler) in PROCEDURES.iter().chain(faucet) {
+        // The market holds the session; were the session to hold the market, neither would ever go.
+        let market = Arc::downgrade(market);
+        let serve = move |invocation| {
+            let market = market.upgrade();
+            async move {
+                let market = market.ok_or_else(|| fault(uri::NOT_READY, "the market has stopped"))?;
+                handler(market, invocation).await
+            }
+        };
+        session.register(procedure, serve).await?;
+    }
+    Ok(())
+}
+
+/// The calling session; the router always discloses it.
+fn caller(invocation: &Invocation) -> Result<u64, WampError> {
+    invocation
+        .caller
+        .ok_or_else(|| fault(uri::NOT_AUTHORIZED, "the router does not disclose who calls"))
+}

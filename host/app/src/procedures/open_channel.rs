@@ -1,0 +1,91 @@
+//! `open_channel(…)`: a payment or paying channel, opened by its actor's signature.
+
+use super::Reply;
+use crate::events::topic;
+use crate::market::Market;
+use crate::wire::{Arguments, bytes, channel_dict, fault, int, invalid, reply, uri};
+use bourse_chain::{OpenChannel, SettlementError};
+use bourse_market::{Amount, Outcome};
+use bourse_wamp::{Dict, Invocation, Value, WampError};
+use std::sync::Arc;
+
+const ARGUMENTS: &[&str] = &[
+    "member_adr",
+    "market_oid",
+    "channel_oid",
+    "verifying_chain_id",
+    "current_block_number",
+    "verifying_contract_adr",
+    "channel_type",
+    "delegate",
+    "marketmaker",
+    "recipient",
+    "amount",
+    "signature",
+    "attributes",
+];
+
+pub(super) async fn open_channel(market: Arc<Market>, mut invocation: Invocation) -> Reply {
+    let mut arguments = Arguments::of(&mut invocation, ARGUMENTS)?;
+    let request = OpenChannel {
+        member: arguments.required("member_adr")?,
+        market: arguments.required("market_oid")?,
+        channel: arguments.required("channel_oid")?,
+        chain_id: arguments.required("verifying_chain_id")?,
+        opened_at: Amount::from_units(arguments.required::<u64>("current_block_number")?.into()),
+        verifying_contract: arguments.required("verifying_contract_adr")?,
+        channel_type: arguments.required("channel_type")?,
+        delegate: arguments.required("delegate")?,
+        marketmaker: arguments.required("marketmaker")?,
+        recipient: arguments.required("recipient")?,
+        amount: arguments.required("amount")?,
+        signature: arguments.required("signature")?,
+    };
+    let _attributes: Option<Dict> = arguments.optional("attributes")?;
+
+    let (desk, at) = (Arc::clone(&market), market.now());
+    let id = request.channel;
+    let command = market
+        .workers
+        .run(move || desk.settlement.open_channel(&request, at))
+        .await?
+        .map_err(of_settlement)?;
+    let channel = match market.submit(command).await? {
+        Outcome::Opened(channel) => channel,
+        other => {
+            tracing::error!(?other, "opening a channel had another's outcome");
+            return Err(fault(uri::RUNTIME, "the ledger gave an unexpected answer"));
+        }
+    };
+    market.announcer.announce(
+        topic::channel_open(&channel.delegate, channel.kind),
+        vec![channel_dict(&channel)],
+    );
+    Ok(reply(Value::Map(Dict::from([
+        (
+            "transaction".to_owned(),
+            bytes(market.settlement.transaction_of_open(id)),
+        ),
+        ("market_oid".to_owned(), bytes(channel.market.0)),
+        ("channel_oid".to_owned(), bytes(channel.id.0)),
+        ("state".to_owned(), int(channel.state as u8)),
+        ("bound".to_owned(), Value::Bool(channel.bound)),
+    ]))))
+}
+
+fn of_settlement(error: SettlementError) -> WampError {
+    let argument = match &error {
+        SettlementError::Signature(_) | SettlementError::WrongSigner { .. } => {
+            return fault(uri::INVALID_SIGNATURE, error.to_string());
+        }
+        SettlementError::NoFaucet => return fault(uri::NOT_AUTHORIZED, error.to_string()),
+        SettlementError::WrongChain { .. } => "verifying_chain_id",
+        SettlementError::WrongContract { .. } => "verifying_contract_adr",
+        SettlementError::WrongMarket { .. } => "market_oid",
+        SettlementError::WrongMarketMaker { .. } => "marketmaker",
+        SettlementError::WrongType { .. } => "channel_type",
+        SettlementError::BlockZero => "current_block_number",
+        SettlementError::FaucetLimit { .. } => "amount",
+    };
+    invalid(argument, error)
+}

@@ -1,0 +1,65 @@
+//! `revoke_offer(key_id, signature=null)`: its seller takes an offer back.
+
+use super::{Reply, caller};
+use crate::events::topic;
+use crate::market::Market;
+use crate::wire::{Arguments, fault, of_refusal, offer_dict, reply, uri};
+use bourse_chain::RevokeOffer;
+use bourse_market::{Command, KeyId, Outcome, Placer, Refusal, RevokeRequest, SessionId, Signature, View};
+use bourse_wamp::Invocation;
+use std::sync::Arc;
+
+pub(super) async fn revoke_offer(market: Arc<Market>, mut invocation: Invocation) -> Reply {
+    let caller = placer(&invocation)?;
+    let mut arguments = Arguments::of(&mut invocation, &["key_id", "signature"])?;
+    let key: KeyId = arguments.required("key_id")?;
+    let signature: Option<Signature> = arguments.optional("signature")?;
+
+    let proven = match signature {
+        None => None,
+        Some(signature) => {
+            let offer = market.read(|ledger| ledger.offer_by_key(&key))?;
+            let delegate = offer
+                .ok_or_else(|| of_refusal(&Refusal::OfferUnknown { key }))?
+                .seller;
+            let message = RevokeOffer {
+                market: market.network.market,
+                key,
+                delegate,
+            };
+            let digest = message.digest(&market.network.domain);
+            let signer = market
+                .workers
+                .run(move || bourse_chain::recover(&digest, &signature))
+                .await?;
+            Some(signer.map_err(|error| fault(uri::INVALID_SIGNATURE, error.to_string()))?)
+        }
+    };
+    let request = RevokeRequest {
+        key,
+        caller,
+        proven,
+        at: market.now(),
+    };
+    let Outcome::Revoked(offer) = market.submit(Command::Revoke(request)).await? else {
+        return Err(fault(uri::RUNTIME, "the ledger gave an unexpected answer"));
+    };
+    market.quotes.revoke(&key);
+    let offer = offer_dict(&offer);
+    market
+        .announcer
+        .announce(topic::OFFER_REVOKED, vec![offer.clone()]);
+    Ok(reply(offer))
+}
+
+/// Who calls, as far as it is proven. Every anonymous session is somebody else.
+pub(super) fn placer(invocation: &Invocation) -> Result<Placer, bourse_wamp::WampError> {
+    let anonymous = invocation
+        .caller_authrole
+        .as_deref()
+        .is_none_or(|role| role == bourse_wamp::ROLE_ANONYMOUS);
+    Ok(Placer {
+        session: SessionId(caller(invocation)?),
+        authid: invocation.caller_authid.clone().filter(|_| !anonymous),
+    })
+}

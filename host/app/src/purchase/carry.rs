@@ -1,0 +1,480 @@
+//! Carrying a purchase out: price, turn, RESERVE, the seller, POST or VOID.
+
+use super::BuyRequest;
+use super::pending::Answer;
+use super::sell::{self, unavailable, unpayable};
+use super::turns::{Crowded, Place, Turn};
+use crate::events::topic;
+use crate::market::Market;
+use crate::pricing::Inquiry;
+use crate::quotes::Quote;
+use crate::wire::{bytes, fault, of_refusal, of_store, of_submit, uri};
+use bourse_market::{
+    Amount, Channel, ChannelKind, Command, DecisionId, Fault, Identity, KeyId, Offer, Outcome, PairKey,
+    PostRequest, PriceSource, Purchase, PurchaseId, PurchaseState, Refusal, ReserveRequest, Sale, SealedKey,
+    Signature, View, VoidReason, VoidRequest,
+};
+use bourse_policy::Action;
+use bourse_store::SubmitError;
+use bourse_wamp::WampError;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a seller may take that has never yet answered with its delegate's signature.
+const UNPROVEN_DEADLINE: Duration = Duration::from_secs(2);
+/// Kept free of the deadline for the write that resolves the purchase.
+const SETTLE: Duration = Duration::from_millis(200);
+/// Tries to write a purchase's end. What the disk refuses this often stays pending until the next start.
+const RESOLVE_TRIES: u32 = 5;
+
+/// Everything known of a purchase before it is reserved.
+struct Plan {
+    offer: Offer,
+    provider_id: String,
+    /// The session registered to sell.
+    callee: u64,
+    paying: Channel,
+    proven: bool,
+}
+
+/// The price a purchase is made at.
+struct Price {
+    quote: Arc<Quote>,
+    /// It was promised to the session, and is used up by the purchase.
+    promised: bool,
+}
+
+/// Carries out one purchase. On an error nothing is reserved any more.
+pub(super) async fn carry(market: &Arc<Market>, request: BuyRequest, deadline: Instant) -> Answer {
+    let key = request.identity.key;
+    let offer = offer(market, &key)?;
+    let price = price(market, &request, &offer).await?;
+    let plan = plan(market, offer).await?;
+    rehearse(market, &request, &plan, &price)?;
+
+    let turn = await_turn(market, &plan, deadline).await?;
+    let (purchase, plan, price) = reserve(market, &request, plan, price).await?;
+
+    let ask_deadline = deadline - SETTLE.min(market.terms.sell_deadline / 4);
+    let ask_deadline = if plan.proven {
+        ask_deadline
+    } else {
+        ask_deadline.min(Instant::now() + UNPROVEN_DEADLINE)
+    };
+    let answer = sell::ask(
+        &*market.sellers,
+        market.network.marketmaker,
+        &purchase,
+        &plan.provider_id,
+        ask_deadline,
+    )
+    .await;
+    let resolved = match answer {
+        sell::Answer::Sold(s3, sealed_key) => settle(market, &purchase, &plan, &price, s3, sealed_key).await,
+        sell::Answer::Not(reason) => Err(void(market, purchase.id, reason).await),
+    };
+    drop(turn);
+    resolved
+}
+
+fn offer(market: &Market, key: &KeyId) -> Result<Offer, WampError> {
+    market
+        .read(|ledger| ledger.offer_by_key(key))?
+        .ok_or_else(|| of_refusal(&Refusal::OfferUnknown { key: *key }))
+}
+
+/// The session's live quote, else a fresh price.
+async fn price(market: &Arc<Market>, request: &BuyRequest, offer: &Offer) -> Result<Price, WampError> {
+    let now = market.now();
+    if let Some(quote) = market.quotes.peek(request.session, &offer.key, &offer.id, now) {
+        return Ok(Price {
+            quote,
+            promised: true,
+        });
+    }
+    let inquiry = Inquiry {
+        action: Action::Buy,
+        buyer: Some(request.buyer),
+        now,
+        decision: DecisionId(market.environment.fresh_id()),
+    };
+    let (desk, offer) = (Arc::clone(market), offer.clone());
+    let quote = market
+        .workers
+        .run(move || desk.pricing.price(&offer, &inquiry))
+        .await??;
+    Ok(Price {
+        quote: Arc::new(quote),
+        promised: false,
+    })
+}
+
+/// Who sells, over which channel, and whether it may.
+async fn plan(market: &Market, offer: Offer) -> Result<Plan, WampError> {
+    let not_connected = || unavailable("the seller is not connected");
+    let provider_id = offer.provider_id.clone().ok_or_else(not_connected)?;
+    let registration = market
+        .providers
+        .find(&provider_id, &offer.seller)
+        .ok_or_else(not_connected)?;
+    let bound = match registration.bound {
+        Some(channel) => channel,
+        None => {
+            let active = market.read(|ledger| ledger.active_channel(ChannelKind::Paying, &offer.seller))?;
+            market
+                .providers
+                .bind(&provider_id, offer.seller, active.ok_or_else(unpayable)?.id)
+        }
+    };
+    let key = PairKey {
+        delegate: offer.seller,
+        provider_id: provider_id.clone(),
+    };
+    let (paying, pair) =
+        market.read(|ledger| Ok((ledger.channel(&bound)?, ledger.pair(&key)?.unwrap_or_default())))?;
+    let paying = paying.ok_or_else(unpayable)?;
+
+    if pair
+        .suspended
+        .as_ref()
+        .is_some_and(|suspension| registration.since > suspension.at)
+    {
+        market.submit(Command::ReleasePair(key)).await?;
+    }
+    if let Some(suspension) = &paying.suspended {
+        // Only the provider whose answer was unclear can clear it up, and only by starting afresh.
+        let suspended_by = market.read(|ledger| {
+            let purchase = ledger.purchase(&suspension.purchase)?;
+            purchase.map_or(Ok(None), |purchase| ledger.offer(&purchase.offer))
+        })?;
+        let same = suspended_by.is_some_and(|offer| offer.provider_id.as_deref() == Some(&provider_id));
+        if same && registration.since > suspension.at {
+            market
+                .submit(Command::ReleaseChannel {
+                    channel: paying.id,
+                    by_operator: false,
+                })
+                .await?;
+        }
+    }
+    Ok(Plan {
+        offer,
+        provider_id,
+        callee: registration.session,
+        paying,
+        proven: pair.proven,
+    })
+}
+
+/// Asks the core on a snapshot. Whatever only the head of the line can decide is left to it.
+fn rehearse(market: &Market, request: &BuyRequest, plan: &Plan, price: &Price) -> Result<(), WampError> {
+    /// What stands where our signature will be: the core does not look at it.
+    const UNSIGNED: Signature = Signature([0; 65]);
+    let paying = market
+        .read(|ledger| ledger.channel(&plan.paying.id))?
+        .ok_or_else(unpayable)?;
+    let Ok((_, reserve)) = assemble(market, request, &paying, price, UNSIGNED) else {
+        return Ok(());
+    };
+    let ledger = market.store.read().map_err(of_store)?;
+    match bourse_market::apply(&ledger, &Command::Reserve(Box::new(reserve))) {
+        Ok(_) | Err(Fault::Refused(Refusal::PayingMoved { .. })) => Ok(()),
+        // Not this purchase's channel alone: the seller may be mid-sale with less or more left when the turn comes.
+        Err(Fault::Refused(Refusal::InsufficientPayingBalance { .. })) if paying.pending.is_some() => Ok(()),
+        Err(Fault::Refused(refusal)) => Err(of_refusal(&refusal)),
+        Err(Fault::View(error)) => Err(of_store(error)),
+    }
+}
+
+/// The reservation as it would be made over `paying` as it stands, and the digest of the state it commits us to.
+fn assemble(
+    market: &Market,
+    request: &BuyRequest,
+    paying: &Channel,
+    price: &Price,
+    s2: Signature,
+) -> Result<([u8; 32], ReserveRequest), WampError> {
+    let due = price.quote.price;
+    let fee = market.settlement.fee(due);
+    let credit = due.checked_sub(fee).unwrap_or(Amount::ZERO);
+    let remaining = paying.posted_remaining();
+    let paying_balance = remaining
+        .checked_sub(credit)
+        .ok_or_else(|| of_refusal(&Refusal::InsufficientPayingBalance { credit, remaining }))?;
+    let paying_seq = paying
+        .seq
+        .next()
+        .ok_or_else(|| of_refusal(&Refusal::SeqExhausted { channel: paying.id }))?;
+    let reserve = ReserveRequest {
+        id: PurchaseId(market.environment.fresh_id()),
+        at: market.now(),
+        identity: request.identity,
+        buyer: request.buyer,
+        signer: request.buyer,
+        s1: request.s1,
+        price: due,
+        fee,
+        source: price.quote.source,
+        paying_channel: paying.id,
+        paying_seq,
+        paying_balance,
+        s2,
+        lenient_seq: market.terms.lenient_seq,
+    };
+    Ok((
+        market.state_digest(paying.id, paying_seq, paying_balance),
+        reserve,
+    ))
+}
+
+/// Waits for the head of the paying channel's line.
+async fn await_turn(market: &Market, plan: &Plan, deadline: Instant) -> Result<Turn, WampError> {
+    match market.turns.join(plan.paying.id, plan.proven) {
+        Ok(Place::Now(turn)) => Ok(turn),
+        Ok(Place::Wait(turn)) => match tokio::time::timeout_at(deadline - SETTLE, turn).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(unavailable(
+                "the seller is busy: its turn did not come in time; nothing was charged",
+            )),
+        },
+        Err(Crowded) => Err(fault(uri::OVERLOADED, "too many purchases wait for this seller")),
+    }
+}
+
+/// At the head of the line: signs the seller's next state and reserves the purchase, in this order, so that a reserved
+/// purchase always carries the signature that the seller will be shown.
+async fn reserve(
+    market: &Arc<Market>,
+    request: &BuyRequest,
+    plan: Plan,
+    mut price: Price,
+) -> Result<(Arc<Purchase>, Plan, Price), WampError> {
+    let session = request.session;
+    if price.promised
+        && !market
+            .quotes
+            .take(session, &plan.offer.key, &price.quote, market.now())
+    {
+        // It ran out while waiting.
+        price = self::price(market, request, &plan.offer).await?;
+        if price.promised
+            && !market
+                .quotes
+                .take(session, &plan.offer.key, &price.quote, market.now())
+        {
+            price.promised = false;
+        }
+    }
+    let reserved = try_reserve(market, request, &plan, &price).await;
+    match reserved {
+        Ok(purchase) => Ok((purchase, plan, price)),
+        Err(error) => {
+            if price.promised {
+                market.quotes.put_back(session, plan.offer.key, price.quote);
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn try_reserve(
+    market: &Arc<Market>,
+    request: &BuyRequest,
+    plan: &Plan,
+    price: &Price,
+) -> Result<Arc<Purchase>, WampError> {
+    let paying = market
+        .read(|ledger| ledger.channel(&plan.paying.id))?
+        .ok_or_else(unpayable)?;
+    let (digest, mut reserve) = assemble(market, request, &paying, price, Signature([0; 65]))?;
+    let signer = Arc::clone(&market.signer);
+    reserve.s2 = market.workers.run(move || signer.sign(&digest)).await?;
+    match market.submit(Command::Reserve(Box::new(reserve))).await? {
+        Outcome::Reserved(purchase) => Ok(Arc::new(*purchase)),
+        // Nobody else carries out this channel's purchases, so this is one that an earlier process posted.
+        Outcome::Replayed(_) => Err(fault(
+            uri::OUT_OF_ORDER,
+            "this purchase was posted before; ask again",
+        )),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// A clean answer: verifies it, signs the receipt, posts.
+async fn settle(
+    market: &Arc<Market>,
+    purchase: &Arc<Purchase>,
+    plan: &Plan,
+    price: &Price,
+    s3: Signature,
+    sealed_key: SealedKey,
+) -> Answer {
+    let theirs = market.state_digest(
+        purchase.paying_channel,
+        purchase.paying_seq,
+        purchase.paying_balance,
+    );
+    let ours = market.state_digest(
+        purchase.identity.channel,
+        purchase.payment_seq,
+        purchase.payment_balance,
+    );
+    let signer = Arc::clone(&market.signer);
+    let signed = market
+        .workers
+        .run(move || (bourse_chain::recover(&theirs, &s3), signer.sign(&ours)))
+        .await;
+    let (s3_signer, s4) = match signed {
+        Ok(signed) => signed,
+        Err(_) => {
+            // The workers are gone or crowded: the answer stands unverified, and that is unclear, not false.
+            let reason = VoidReason {
+                error: uri::OVERLOADED.to_owned(),
+                text: "the seller's answer could not be verified in time".to_owned(),
+                ambiguous: true,
+            };
+            return Err(void(market, purchase.id, reason).await);
+        }
+    };
+    let s3_signer = match s3_signer {
+        Ok(s3_signer) if s3_signer == plan.paying.delegate => s3_signer,
+        wrong => {
+            market
+                .sellers
+                .drop_registration(&crate::providers::sell_uri(&plan.provider_id), plan.callee);
+            market.unregistered(plan.callee, &crate::providers::sell_uri(&plan.provider_id));
+            let text = match wrong {
+                Ok(other) => format!("the seller's answer is signed by {other}, not by its delegate"),
+                Err(error) => format!("the seller's answer carries a bad signature: {error}"),
+            };
+            let reason = VoidReason {
+                error: uri::INVALID_SIGNATURE.to_owned(),
+                text,
+                ambiguous: true,
+            };
+            return Err(void(market, purchase.id, reason).await);
+        }
+    };
+    let decision = match purchase.source {
+        PriceSource::Policy(_) => price.quote.decision.clone(),
+        PriceSource::Fixed => None,
+    };
+    let post = PostRequest {
+        id: purchase.id,
+        at: market.now(),
+        s3,
+        signer: s3_signer,
+        sealed_key,
+        s4,
+        decision,
+        state_writes: Vec::new(),
+    };
+    match resolve(market, purchase.id, Command::Post(Box::new(post))).await {
+        Ok(Some((payment, paying, posted))) => {
+            posted_news(market, &posted, &payment, &paying);
+            Ok(posted)
+        }
+        Ok(None) => Err(fault(uri::RUNTIME, "the purchase could not be completed")),
+        Err(error) => Err(error),
+    }
+}
+
+/// Undoes a purchase, durably, and returns the error its buyer gets.
+async fn void(market: &Market, id: PurchaseId, reason: VoidReason) -> WampError {
+    let error = fault(&reason.error, format!("{}; nothing was charged", reason.text));
+    if reason.ambiguous {
+        tracing::warn!(purchase = %id, reason = reason.text, "a seller's answer was unclear; it is suspended");
+    }
+    match resolve(
+        market,
+        id,
+        Command::Void(VoidRequest {
+            id,
+            at: market.now(),
+            reason,
+        }),
+    )
+    .await
+    {
+        Ok(_) => error,
+        Err(error) => error,
+    }
+}
+
+/// The channels and the purchase as they stand after POST.
+type Posted = (Channel, Channel, Arc<Purchase>);
+
+/// Writes the end of a purchase, and tries again where the disk hesitates: until then it stands reserved.
+async fn resolve(market: &Market, id: PurchaseId, command: Command) -> Result<Option<Posted>, WampError> {
+    let mut pause = Duration::from_millis(20);
+    for attempt in 1.. {
+        match market.store.submit(command.clone()).await {
+            Ok(Outcome::Posted {
+                purchase,
+                payment,
+                paying,
+            }) => {
+                return Ok(Some((*payment, *paying, Arc::new(*purchase))));
+            }
+            Ok(_) => return Ok(None),
+            Err(SubmitError::Storage(_) | SubmitError::Overloaded | SubmitError::Full { .. })
+                if attempt < RESOLVE_TRIES =>
+            {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            // A commit that failed may yet have reached the disk: then it is resolved already.
+            Err(SubmitError::Refused(Refusal::NotPending { .. })) if attempt > 1 => {
+                return posted_before(market, id);
+            }
+            Err(error) => {
+                tracing::error!(purchase = %id, %error, "a purchase could not be resolved; it waits for the next start");
+                return Err(of_submit(error));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn posted_before(market: &Market, id: PurchaseId) -> Result<Option<Posted>, WampError> {
+    market.read(|ledger| {
+        let Some(purchase) = ledger.purchase(&id)? else {
+            return Ok(None);
+        };
+        if !matches!(purchase.state, PurchaseState::Posted { .. }) {
+            return Ok(None);
+        }
+        let payment = ledger.channel(&purchase.identity.channel)?;
+        let paying = ledger.channel(&purchase.paying_channel)?;
+        Ok(payment
+            .zip(paying)
+            .map(|(payment, paying)| (payment, paying, Arc::new(purchase))))
+    })
+}
+
+/// What a posted purchase changes outside the ledger.
+fn posted_news(market: &Market, purchase: &Purchase, payment: &Channel, paying: &Channel) {
+    let Identity { key, .. } = purchase.identity;
+    market.demand.lock().record_sale(&Sale {
+        at: market.now(),
+        key,
+        api: purchase.api,
+        seller: purchase.seller,
+        buyer: purchase.buyer,
+        price: purchase.price,
+    });
+    for (channel, topic) in [
+        (payment, topic::PAYMENT_CHANNEL_EMPTY),
+        (paying, topic::PAYING_CHANNEL_EMPTY),
+    ] {
+        if channel.posted_remaining().is_zero() {
+            market.announcer.announce(topic, vec![bytes(channel.id.0)]);
+        }
+    }
+}
+
+fn unexpected(outcome: &Outcome) -> WampError {
+    tracing::error!(?outcome, "the ledger answered a command with another's outcome");
+    fault(uri::RUNTIME, "the ledger gave an unexpected answer")
+}

@@ -1,0 +1,182 @@
+//! Purchases under way, one for each payment channel: whoever asks for the same again waits for the same answer.
+
+use crate::wire::{fault, uri};
+use bourse_market::{ChannelId, Identity, Purchase};
+use bourse_wamp::WampError;
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::{oneshot, watch};
+
+/// What a purchase came to.
+pub(crate) type Answer = Result<Arc<Purchase>, WampError>;
+
+struct Under {
+    identity: Identity,
+    answer: Waiting,
+}
+
+/// The purchases under way.
+#[derive(Default)]
+pub(crate) struct Pending {
+    by_channel: Mutex<HashMap<ChannelId, Under>>,
+    /// How many are under way, for getters and for a graceful stop.
+    count: watch::Sender<usize>,
+}
+
+/// Where the answer to a purchase arrives, for everybody who asked for it.
+pub(crate) type Waiting = Shared<oneshot::Receiver<Answer>>;
+
+/// What asking for a purchase comes to.
+pub(crate) enum Entry {
+    /// It is the caller's to carry out; dropping the ticket without an answer frees the channel.
+    Mine(Ticket, Waiting),
+    /// The very same purchase is under way: its answer is this one's.
+    Joined(Waiting),
+    /// Another purchase is under way on this channel.
+    Taken,
+}
+
+/// The right to answer for a payment channel.
+pub(crate) struct Ticket {
+    channel: ChannelId,
+    pending: Arc<Pending>,
+    answer: Option<oneshot::Sender<Answer>>,
+}
+
+impl Pending {
+    /// Asks to carry out a purchase.
+    pub(crate) fn enter(self: &Arc<Self>, identity: Identity) -> Entry {
+        let mut by_channel = self.by_channel.lock();
+        if let Some(under) = by_channel.get(&identity.channel) {
+            return if under.identity == identity {
+                Entry::Joined(under.answer.clone())
+            } else {
+                Entry::Taken
+            };
+        }
+        let (answer, wait) = oneshot::channel();
+        let wait = wait.shared();
+        by_channel.insert(
+            identity.channel,
+            Under {
+                identity,
+                answer: wait.clone(),
+            },
+        );
+        self.count.send_modify(|count| *count += 1);
+        let ticket = Ticket {
+            channel: identity.channel,
+            pending: Arc::clone(self),
+            answer: Some(answer),
+        };
+        Entry::Mine(ticket, wait)
+    }
+
+    /// Resolves once nothing is under way on `channel`; at once if nothing is.
+    pub(crate) fn settled(&self, channel: &ChannelId) -> impl Future<Output = ()> + Send + use<> {
+        let answer = self
+            .by_channel
+            .lock()
+            .get(channel)
+            .map(|under| under.answer.clone());
+        async move {
+            if let Some(answer) = answer {
+                // Whatever came of it, it is over.
+                let _ = answer.await;
+            }
+        }
+    }
+
+    /// Resolves once nothing at all is under way.
+    pub(crate) async fn drained(&self) {
+        let mut count = self.count.subscribe();
+        // The sender lives as long as `self`.
+        let _ = count.wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Ticket {
+    /// Frees the channel, then answers everybody who waits.
+    pub(crate) fn answer(mut self, answer: Answer) {
+        if let Some(waiting) = self.answer.take() {
+            self.leave();
+            let _ = waiting.send(answer);
+        }
+    }
+
+    fn leave(&self) {
+        self.pending.by_channel.lock().remove(&self.channel);
+        self.pending
+            .count
+            .send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.answer.is_some() {
+            self.leave();
+        }
+    }
+}
+
+/// Waits for the answer to a purchase.
+pub(crate) async fn joined(answer: Waiting) -> Answer {
+    let stopped = || {
+        Err(fault(
+            uri::NOT_READY,
+            "the market stopped before this purchase was resolved",
+        ))
+    };
+    answer.await.unwrap_or_else(|_| stopped())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bourse_market::{Amount, BuyerPubkey, KeyId, Seq};
+
+    fn identity(key: u8) -> Identity {
+        Identity {
+            channel: ChannelId([1; 16]),
+            seq: Seq(2),
+            key: KeyId([key; 16]),
+            buyer_pubkey: BuyerPubkey([1; 32]),
+            amount: Amount::ZERO,
+            balance: Amount::ZERO,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_same_purchase_joins_and_another_is_turned_away() {
+        let pending = Arc::new(Pending::default());
+        let Entry::Mine(ticket, _) = pending.enter(identity(1)) else {
+            panic!("the channel is free")
+        };
+        let Entry::Joined(wait) = pending.enter(identity(1)) else {
+            panic!("it is the same purchase")
+        };
+        assert!(matches!(pending.enter(identity(2)), Entry::Taken));
+        ticket.answer(Err(fault("a.b", "c")));
+        assert_eq!(joined(wait).await.unwrap_err().uri, "a.b");
+        assert!(matches!(pending.enter(identity(2)), Entry::Mine(..)));
+    }
+
+    #[tokio::test]
+    async fn a_lost_ticket_frees_the_channel_and_tells_who_waits() {
+        let pending = Arc::new(Pending::default());
+        let Entry::Mine(ticket, _) = pending.enter(identity(1)) else {
+            panic!("the channel is free")
+        };
+        let Entry::Joined(wait) = pending.enter(identity(1)) else {
+            panic!("it is the same purchase")
+        };
+        drop(ticket);
+        assert!(joined(wait).await.is_err());
+        pending.drained().await;
+    }
+}

@@ -1,0 +1,191 @@
+//! Asking a seller for its key, and what its answer proves.
+
+use crate::providers::sell_uri;
+use crate::wire::{bytes, fault, int, uri};
+use bourse_market::{Address, Purchase, SealedKey, Signature, VoidReason};
+use bourse_wamp::{CallError, CallOptions, CallResult, Dict, Session, Value, WampError};
+use futures_util::future::BoxFuture;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How sellers are reached. Injected, so that tests can play them.
+pub(crate) trait Sellers: Send + Sync {
+    /// Calls `procedure` and waits at most `timeout`.
+    fn call(
+        &self,
+        procedure: String,
+        args: Vec<Value>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<CallResult, CallError>>;
+
+    /// Takes a registration from a callee that cheated.
+    fn drop_registration(&self, procedure: &str, session: u64);
+}
+
+/// Sellers behind the market maker's own router.
+pub(crate) struct RoutedSellers {
+    pub(crate) session: Session,
+    pub(crate) router: bourse_wamp::Router,
+}
+
+impl Sellers for RoutedSellers {
+    fn call(
+        &self,
+        procedure: String,
+        args: Vec<Value>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<CallResult, CallError>> {
+        Box::pin(async move {
+            let options = CallOptions {
+                timeout: Some(timeout),
+                ..CallOptions::default()
+            };
+            self.session.call(&procedure, args, Dict::new(), options).await
+        })
+    }
+
+    fn drop_registration(&self, procedure: &str, session: u64) {
+        self.router.drop_registration(procedure, session);
+    }
+}
+
+/// What came of asking.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// A sealed key and a signature, not yet verified.
+    Sold(Signature, SealedKey),
+    /// No sale.
+    Not(VoidReason),
+}
+
+/// First pause before a seller that is not ready is asked again; doubled each time.
+const BACKOFF: Duration = Duration::from_millis(25);
+/// The longest pause.
+const BACKOFF_MAX: Duration = Duration::from_millis(400);
+
+/// Asks the provider of a reserved purchase, again while it only says that it expects another seq: a seller that has
+/// not finished its start says so too.
+pub(crate) async fn ask(
+    sellers: &dyn Sellers,
+    marketmaker: Address,
+    purchase: &Purchase,
+    provider_id: &str,
+    deadline: Instant,
+) -> Answer {
+    let credit = purchase.credit().unwrap_or_default();
+    let mut pause = BACKOFF;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return unclear(uri::SELLER_UNAVAILABLE, "the seller did not answer in time");
+        }
+        let args = vec![
+            bytes(marketmaker.0),
+            bytes(purchase.identity.buyer_pubkey.0),
+            bytes(purchase.identity.key.0),
+            bytes(purchase.paying_channel.0),
+            int(purchase.paying_seq.0),
+            bytes(credit.to_be_bytes()),
+            bytes(purchase.paying_balance.to_be_bytes()),
+            bytes(purchase.s2.0),
+        ];
+        match sellers.call(sell_uri(provider_id), args, left).await {
+            Ok(result) => return read(result),
+            Err(CallError::Wamp(error)) if error.uri == uri::UNEXPECTED_CHANNEL_SEQ => {
+                if Instant::now() + pause >= deadline {
+                    return unclear(uri::UNEXPECTED_CHANNEL_SEQ, "the seller expects another seq");
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(BACKOFF_MAX);
+            }
+            Err(error) => return classify(error),
+        }
+    }
+}
+
+fn no_sale(error: &str, text: impl Into<String>, ambiguous: bool) -> Answer {
+    Answer::Not(VoidReason {
+        error: error.to_owned(),
+        text: text.into(),
+        ambiguous,
+    })
+}
+
+fn unclear(error: &str, text: impl Into<String>) -> Answer {
+    no_sale(error, text, true)
+}
+
+/// Whether an error proves that the seller did not advance its side of the channel.
+fn classify(error: CallError) -> Answer {
+    /// Refused by a seller before it touched its state.
+    const NOT_ADVANCED: [&str; 4] = [
+        uri::UNEXPECTED_MARKETMAKER,
+        uri::NO_SUCH_OBJECT,
+        uri::UNEXPECTED_CHANNEL_OID,
+        uri::UNEXPECTED_CHANNEL_BALANCE,
+    ];
+    match error {
+        CallError::Wamp(error) if error.uri == uri::NO_SUCH_PROCEDURE => {
+            no_sale(uri::SELLER_UNAVAILABLE, "the seller is not connected", false)
+        }
+        CallError::Wamp(error) if NOT_ADVANCED.contains(&error.uri.as_str()) => no_sale(
+            &error.uri,
+            format!("the seller refused: {}", words(&error)),
+            false,
+        ),
+        CallError::Wamp(error) => unclear(
+            uri::TRANSACTION_FAILED,
+            format!("the seller failed with {}: {}", error.uri, words(&error)),
+        ),
+        CallError::Timeout => unclear(uri::SELLER_UNAVAILABLE, "the seller did not answer in time"),
+        error => unclear(uri::SELLER_UNAVAILABLE, format!("the seller was lost: {error}")),
+    }
+}
+
+/// The text of a seller's error, cut: it goes into a record and to the buyer.
+fn words(error: &WampError) -> String {
+    /// Characters kept.
+    const KEPT: usize = 200;
+    match error.args.first() {
+        Some(Value::Str(text)) => text.chars().take(KEPT).collect(),
+        _ => "no text".to_owned(),
+    }
+}
+
+/// Reads `signature` and `sealed_key` out of the answer; the rest of it is the seller's own affair.
+fn read(result: CallResult) -> Answer {
+    let mut fields = match result.args.into_iter().next() {
+        Some(Value::Map(fields)) => fields,
+        _ => result.kwargs,
+    };
+    let mut field = |name: &str| match fields.remove(name) {
+        Some(Value::Bytes(bytes)) => Some(bytes),
+        _ => None,
+    };
+    let signature = field("signature").and_then(|bytes| Signature::try_from(bytes.as_slice()).ok());
+    let sealed_key = field("sealed_key").and_then(|bytes| SealedKey::try_from(bytes.as_slice()).ok());
+    match (signature, sealed_key) {
+        (Some(signature), Some(sealed_key)) => Answer::Sold(signature, sealed_key),
+        (None, _) => unclear(
+            uri::TRANSACTION_FAILED,
+            "the seller's answer has no 65-byte signature",
+        ),
+        (_, None) => unclear(
+            uri::TRANSACTION_FAILED,
+            "the seller's answer has no 80-byte sealed key",
+        ),
+    }
+}
+
+/// The refusal of a purchase whose seller cannot be asked now; nothing is reserved.
+pub(crate) fn unavailable(text: impl Into<String>) -> WampError {
+    fault(uri::SELLER_UNAVAILABLE, text)
+}
+
+/// The refusal where a seller has nothing to be paid over.
+pub(crate) fn unpayable() -> WampError {
+    fault(
+        uri::INSUFFICIENT_PAYING_BALANCE,
+        "the seller has no open paying channel with anything left",
+    )
+}

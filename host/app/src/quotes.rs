@@ -1,0 +1,175 @@
+//! Quotes that are still good: in memory, bound to the session and key they were given for, used at most once.
+
+use bourse_market::{Amount, Decision, KeyId, Nanos, OfferId, PriceSource};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Quotes one session may hold; the oldest goes first.
+const PER_SESSION: usize = 64;
+/// The longest any quote holds.
+pub(crate) const MAX_VALID_MS: u32 = 30_000;
+
+/// A price as it was promised.
+#[derive(Debug)]
+pub(crate) struct Quote {
+    /// The offer it is for.
+    pub(crate) offer: OfferId,
+    /// The price.
+    pub(crate) price: Amount,
+    /// How it came about.
+    pub(crate) source: PriceSource,
+    /// The decision behind it, kept with the purchase.
+    pub(crate) decision: Option<Decision>,
+    /// When it was given.
+    pub(crate) at: Nanos,
+    /// Until when it holds.
+    pub(crate) until: Nanos,
+}
+
+/// All live quotes.
+#[derive(Debug, Default)]
+pub(crate) struct Quotes {
+    by_session: Mutex<HashMap<u64, HashMap<KeyId, Arc<Quote>>>>,
+}
+
+impl Quotes {
+    /// Remembers a quote; a new one replaces the old.
+    pub(crate) fn remember(&self, session: u64, key: KeyId, quote: Arc<Quote>) {
+        let mut sessions = self.by_session.lock();
+        let quotes = sessions.entry(session).or_default();
+        if quotes.len() >= PER_SESSION && !quotes.contains_key(&key) {
+            let now = quote.at;
+            quotes.retain(|_, held| held.until > now);
+            let oldest = quotes.iter().min_by_key(|(_, held)| held.at).map(|(key, _)| *key);
+            if let Some(oldest) = oldest.filter(|_| quotes.len() >= PER_SESSION) {
+                quotes.remove(&oldest);
+            }
+        }
+        quotes.insert(key, quote);
+    }
+
+    /// The live quote of a session for a key, left in place.
+    pub(crate) fn peek(&self, session: u64, key: &KeyId, offer: &OfferId, now: Nanos) -> Option<Arc<Quote>> {
+        let sessions = self.by_session.lock();
+        let quote = sessions.get(&session)?.get(key)?;
+        (quote.until > now && quote.offer == *offer).then(|| Arc::clone(quote))
+    }
+
+    /// Uses `quote` up. False if it was used, replaced or ran out since.
+    pub(crate) fn take(&self, session: u64, key: &KeyId, quote: &Arc<Quote>, now: Nanos) -> bool {
+        let mut sessions = self.by_session.lock();
+        let Some(quotes) = sessions.get_mut(&session) else {
+            return false;
+        };
+        let good = quotes
+            .get(key)
+            .is_some_and(|held| Arc::ptr_eq(held, quote) && held.until > now);
+        if good {
+            quotes.remove(key);
+        }
+        good
+    }
+
+    /// Puts a quote back whose purchase was refused untouched, unless a newer one took its place.
+    pub(crate) fn put_back(&self, session: u64, key: KeyId, quote: Arc<Quote>) {
+        if let Some(quotes) = self.by_session.lock().get_mut(&session) {
+            quotes.entry(key).or_insert(quote);
+        }
+    }
+
+    /// The session is gone, and its quotes with it.
+    pub(crate) fn forget(&self, session: u64) {
+        self.by_session.lock().remove(&session);
+    }
+
+    /// A revoked key: nobody's quote for it holds any longer.
+    pub(crate) fn revoke(&self, key: &KeyId) {
+        for quotes in self.by_session.lock().values_mut() {
+            quotes.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: KeyId = KeyId([1; 16]);
+    const OFFER: OfferId = OfferId([2; 16]);
+
+    fn quote(at: u64, until: u64) -> Arc<Quote> {
+        Arc::new(Quote {
+            offer: OFFER,
+            price: Amount::from_units(7),
+            source: PriceSource::Fixed,
+            decision: None,
+            at: Nanos(at),
+            until: Nanos(until),
+        })
+    }
+
+    #[test]
+    fn a_quote_is_used_once() {
+        let quotes = Quotes::default();
+        quotes.remember(1, KEY, quote(0, 10));
+        let held = quotes.peek(1, &KEY, &OFFER, Nanos(5)).unwrap();
+        assert!(quotes.take(1, &KEY, &held, Nanos(5)));
+        assert!(!quotes.take(1, &KEY, &held, Nanos(5)));
+    }
+
+    #[test]
+    fn a_quote_holds_for_its_session_and_key_and_time_alone() {
+        let quotes = Quotes::default();
+        quotes.remember(1, KEY, quote(0, 10));
+        assert!(quotes.peek(2, &KEY, &OFFER, Nanos(5)).is_none());
+        assert!(quotes.peek(1, &KeyId([9; 16]), &OFFER, Nanos(5)).is_none());
+        assert!(quotes.peek(1, &KEY, &OfferId([9; 16]), Nanos(5)).is_none());
+        assert!(quotes.peek(1, &KEY, &OFFER, Nanos(10)).is_none());
+    }
+
+    #[test]
+    fn a_new_quote_replaces_the_old() {
+        let quotes = Quotes::default();
+        quotes.remember(1, KEY, quote(0, 10));
+        let old = quotes.peek(1, &KEY, &OFFER, Nanos(5)).unwrap();
+        quotes.remember(1, KEY, quote(5, 20));
+        assert!(!quotes.take(1, &KEY, &old, Nanos(6)));
+        assert!(quotes.peek(1, &KEY, &OFFER, Nanos(15)).is_some());
+    }
+
+    #[test]
+    fn a_refused_purchase_gives_its_quote_back_but_never_over_a_newer_one() {
+        let quotes = Quotes::default();
+        let old = quote(0, 10);
+        quotes.remember(1, KEY, Arc::clone(&old));
+        assert!(quotes.take(1, &KEY, &old, Nanos(1)));
+        quotes.put_back(1, KEY, Arc::clone(&old));
+        assert!(quotes.take(1, &KEY, &old, Nanos(1)));
+        let new = quote(2, 10);
+        quotes.remember(1, KEY, Arc::clone(&new));
+        quotes.put_back(1, KEY, old);
+        assert!(quotes.take(1, &KEY, &new, Nanos(3)));
+    }
+
+    #[test]
+    fn a_session_holds_sixty_four_quotes_and_loses_the_oldest() {
+        let quotes = Quotes::default();
+        for number in 0..=u8::try_from(PER_SESSION).unwrap() {
+            quotes.remember(1, KeyId([number; 16]), quote(u64::from(number), 1_000));
+        }
+        assert!(quotes.peek(1, &KeyId([0; 16]), &OFFER, Nanos(100)).is_none());
+        assert!(quotes.peek(1, &KeyId([64; 16]), &OFFER, Nanos(100)).is_some());
+    }
+
+    #[test]
+    fn quotes_are_gone_on_revoke_and_disconnect() {
+        let quotes = Quotes::default();
+        quotes.remember(1, KEY, quote(0, 10));
+        quotes.remember(2, KEY, quote(0, 10));
+        quotes.forget(1);
+        assert!(quotes.peek(1, &KEY, &OFFER, Nanos(5)).is_none());
+        quotes.revoke(&KEY);
+        assert!(quotes.peek(2, &KEY, &OFFER, Nanos(5)).is_none());
+    }
+}

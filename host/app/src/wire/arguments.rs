@@ -1,0 +1,231 @@
+//! Arguments of a call: each by position or by keyword, typed, every fault naming the argument.
+
+use super::error::invalid;
+use bourse_market::{
+    Address, Amount, ApiId, BuyerPubkey, ChannelId, KeyId, MarketId, Nanos, OfferId, Seq, Signature,
+};
+use bourse_wamp::{Dict, Invocation, Value, WampError};
+
+/// A type an argument can be parsed into.
+pub(crate) trait FromValue: Sized {
+    /// What is expected, for the error: `16 bytes`.
+    const EXPECTED: &'static str;
+
+    /// The value, none if it is something else.
+    fn from_value(value: Value) -> Option<Self>;
+}
+
+macro_rules! from_bytes {
+    ($($type:ty = $expected:literal),* $(,)?) => {$(
+        impl FromValue for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn from_value(value: Value) -> Option<Self> {
+                match value {
+                    Value::Bytes(bytes) => Self::try_from(bytes.as_slice()).ok(),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+from_bytes!(
+    KeyId = "16 bytes",
+    ApiId = "16 bytes",
+    OfferId = "16 bytes",
+    ChannelId = "16 bytes",
+    MarketId = "16 bytes",
+    Address = "20 bytes",
+    BuyerPubkey = "32 bytes",
+    Signature = "65 bytes",
+);
+
+impl FromValue for Amount {
+    const EXPECTED: &'static str = "a uint256 as 32 big-endian bytes";
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Bytes(bytes) => bytes.try_into().ok().map(Self::from_be_bytes),
+            _ => None,
+        }
+    }
+}
+
+/// 32 raw bytes that are no number. Nothing looks into them yet.
+pub(crate) struct Bytes32;
+
+impl FromValue for Bytes32 {
+    const EXPECTED: &'static str = "32 bytes";
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Bytes(bytes) => (bytes.len() == 32).then_some(Self),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for u64 {
+    const EXPECTED: &'static str = "a non-negative integer of at most 64 bits";
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Int(int) => int.as_u64(),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for u32 {
+    const EXPECTED: &'static str = "a non-negative integer of at most 32 bits";
+
+    fn from_value(value: Value) -> Option<Self> {
+        u64::from_value(value).and_then(|int| int.try_into().ok())
+    }
+}
+
+impl FromValue for Nanos {
+    const EXPECTED: &'static str = "nanoseconds since the Unix epoch";
+
+    fn from_value(value: Value) -> Option<Self> {
+        u64::from_value(value).map(Self)
+    }
+}
+
+impl FromValue for Seq {
+    const EXPECTED: &'static str = u32::EXPECTED;
+
+    fn from_value(value: Value) -> Option<Self> {
+        u32::from_value(value).map(Self)
+    }
+}
+
+impl FromValue for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Bool(bool) => Some(bool),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for String {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for Dict {
+    const EXPECTED: &'static str = "a dictionary";
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+}
+
+/// The arguments of one call, taken out one by one.
+pub(crate) struct Arguments {
+    names: &'static [&'static str],
+    values: Vec<Option<Value>>,
+}
+
+impl Arguments {
+    /// Sorts positional and keyword arguments under `names`, which lists them in positional order.
+    ///
+    /// # Errors
+    ///
+    /// `wamp.error.invalid_argument` for one too many, an unknown keyword, or one given twice.
+    pub(crate) fn of(invocation: &mut Invocation, names: &'static [&'static str]) -> Result<Self, WampError> {
+        let args = std::mem::take(&mut invocation.args);
+        if args.len() > names.len() {
+            return Err(invalid(
+                "arguments",
+                format_args!(
+                    "expected at most {} ({}), got {}",
+                    names.len(),
+                    names.join(", "),
+                    args.len()
+                ),
+            ));
+        }
+        let mut values: Vec<Option<Value>> = args.into_iter().map(Some).collect();
+        values.resize_with(names.len(), || None);
+        for (keyword, value) in std::mem::take(&mut invocation.kwargs) {
+            let Some(slot) = names
+                .iter()
+                .position(|name| *name == keyword)
+                .and_then(|at| values.get_mut(at))
+            else {
+                return Err(invalid(
+                    &keyword,
+                    format_args!("unknown argument; known are {}", names.join(", ")),
+                ));
+            };
+            if slot.is_some() {
+                return Err(invalid(&keyword, "given by position and by keyword"));
+            }
+            *slot = Some(value);
+        }
+        Ok(Self { names, values })
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let at = self.names.iter().position(|known| *known == name)?;
+        self.values.get_mut(at)?.take()
+    }
+
+    /// An argument that must be there.
+    pub(crate) fn required<T: FromValue>(&mut self, name: &str) -> Result<T, WampError> {
+        self.optional(name)?
+            .ok_or_else(|| invalid(name, format_args!("missing; expected {}", T::EXPECTED)))
+    }
+
+    /// An argument that may be missing or null.
+    pub(crate) fn optional<T: FromValue>(&mut self, name: &str) -> Result<Option<T>, WampError> {
+        match self.take(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let got = describe(&value);
+                T::from_value(value)
+                    .map(Some)
+                    .ok_or_else(|| invalid(name, format_args!("expected {}, got {got}", T::EXPECTED)))
+            }
+        }
+    }
+
+    /// An optional argument with a default.
+    pub(crate) fn or<T: FromValue>(&mut self, name: &str, default: T) -> Result<T, WampError> {
+        Ok(self.optional(name)?.unwrap_or(default))
+    }
+}
+
+/// A value in a few words: enough to find the mistake, never the whole of it.
+pub(crate) fn describe(value: &Value) -> String {
+    /// Characters of a string that an error repeats.
+    const SHOWN: usize = 40;
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(bool) => bool.to_string(),
+        Value::Int(int) => format!("the integer {int}"),
+        Value::Float(float) => format!("the number {float}"),
+        Value::Str(text) => {
+            let shown: String = text.chars().take(SHOWN).collect();
+            let more = if shown.len() < text.len() { "…" } else { "" };
+            format!("the string {shown:?}{more}")
+        }
+        Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
+        Value::List(list) => format!("a list of {}", list.len()),
+        Value::Map(map) => format!("a dictionary of {}", map.len()),
+    }
+}

@@ -1,0 +1,143 @@
+//! Records as the dictionaries that clients read. Amounts always go out as 32 bytes, also when zero.
+
+use bourse_market::{Amount, Channel, Nanos, Offer, Price, Purchase, PurchaseState};
+use bourse_wamp::{CallResult, Dict, Value};
+
+/// Raw bytes as a value.
+pub(crate) fn bytes(bytes: impl AsRef<[u8]>) -> Value {
+    Value::Bytes(bytes.as_ref().to_vec())
+}
+
+/// An integer as a value.
+pub(crate) fn int(int: impl Into<u64>) -> Value {
+    Value::Int(int.into().into())
+}
+
+/// A text as a value.
+pub(crate) fn text(text: impl Into<String>) -> Value {
+    Value::Str(text.into())
+}
+
+/// A value or null.
+pub(crate) fn opt<T>(value: Option<T>, spell: impl FnOnce(T) -> Value) -> Value {
+    value.map_or(Value::Null, spell)
+}
+
+/// A reply with one positional result.
+pub(crate) fn reply(value: Value) -> CallResult {
+    CallResult {
+        args: vec![value],
+        kwargs: Dict::new(),
+    }
+}
+
+fn amount(value: Amount) -> Value {
+    bytes(value.to_be_bytes())
+}
+
+fn nanos(value: Nanos) -> Value {
+    int(value.0)
+}
+
+fn dict<const N: usize>(entries: [(&str, Value); N]) -> Dict {
+    entries
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+}
+
+/// An offer as place_offer, get_offer, revoke_offer and the offer events spell it. A dynamic price is null.
+pub(crate) fn offer_dict(offer: &Offer) -> Value {
+    let price = match offer.price {
+        Price::Fixed(price) => amount(price),
+        Price::Dynamic => Value::Null,
+    };
+    let categories = (!offer.categories.is_empty()).then(|| {
+        offer
+            .categories
+            .iter()
+            .map(|(key, value)| (key.clone(), text(value)))
+            .collect::<Dict>()
+    });
+    Value::Map(dict([
+        ("timestamp", nanos(offer.placed_at)),
+        ("offer", bytes(offer.id.0)),
+        ("seller", bytes(offer.seller.0)),
+        ("seller_session_id", int(offer.placer.session.0)),
+        ("seller_authid", opt(offer.provider_id.as_deref(), text)),
+        ("key", bytes(offer.key.0)),
+        ("api", bytes(offer.api.0)),
+        ("uri", text(&offer.uri)),
+        ("valid_from", opt(offer.valid_from, nanos)),
+        ("signature", bytes(offer.signature.0)),
+        ("price", price),
+        ("dynamic", Value::Bool(offer.price == Price::Dynamic)),
+        ("categories", opt(categories, Value::Map)),
+        ("expires", opt(offer.revoked.or(offer.expires), nanos)),
+        ("copies", opt(offer.copies, int)),
+        ("remaining", opt(offer.remaining, int)),
+    ]))
+}
+
+/// A channel as the channel getters and events spell it.
+pub(crate) fn channel_dict(channel: &Channel) -> Value {
+    Value::Map(dict([
+        ("market_oid", bytes(channel.market.0)),
+        ("member_oid", Value::Null),
+        ("channel_oid", bytes(channel.id.0)),
+        ("timestamp", nanos(channel.opened)),
+        ("open_at", amount(channel.open_at)),
+        ("seq", int(bourse_market::Seq::FIRST.0)),
+        ("channel_type", int(channel.kind as u8)),
+        ("marketmaker", bytes(channel.marketmaker.0)),
+        ("actor", bytes(channel.actor.0)),
+        ("delegate", bytes(channel.delegate.0)),
+        ("recipient", bytes(channel.recipient.0)),
+        ("amount", amount(channel.amount)),
+        ("timeout", int(0u8)),
+        ("state", int(channel.state as u8)),
+        ("closing_at", Value::Null),
+        ("closed_at", Value::Null),
+        ("close_mm_sig", Value::Null),
+        ("close_del_sig", Value::Null),
+        ("close_channel_seq", int(0u8)),
+        ("close_balance", amount(Amount::ZERO)),
+        ("close_is_final", Value::Bool(false)),
+        ("closed_tx", Value::Null),
+        (
+            "suspended",
+            opt(channel.suspended.as_ref(), |suspension| text(&suspension.why)),
+        ),
+    ]))
+}
+
+/// The balance of a channel: always the last posted pair, never one half of a pending purchase.
+pub(crate) fn balance_dict(channel: &Channel) -> Value {
+    Value::Map(dict([
+        ("remaining", amount(channel.posted_remaining())),
+        ("inflight", amount(Amount::ZERO)),
+        ("seq", int(channel.seq.0)),
+    ]))
+}
+
+/// The receipt of a posted purchase: the values of this purchase, whatever happened since. None if it is not posted.
+pub(crate) fn receipt_dict(purchase: &Purchase) -> Option<Value> {
+    let PurchaseState::Posted { s4, sealed_key, .. } = &purchase.state else {
+        return None;
+    };
+    Some(Value::Map(dict([
+        ("key_id", bytes(purchase.identity.key.0)),
+        ("delegate", bytes(purchase.buyer.0)),
+        ("buyer_pubkey", bytes(purchase.identity.buyer_pubkey.0)),
+        ("sealed_key", bytes(sealed_key.0)),
+        ("offer_id", bytes(purchase.offer.0)),
+        ("free_rated", Value::Bool(purchase.price.is_zero())),
+        ("amount", amount(purchase.identity.amount)),
+        ("amount_paid", amount(purchase.price)),
+        ("channel_seq", int(purchase.payment_seq.0)),
+        ("payment_channel", bytes(purchase.identity.channel.0)),
+        ("remaining", amount(purchase.payment_balance)),
+        ("inflight", amount(Amount::ZERO)),
+        ("signature", bytes(s4.0)),
+    ])))
+}

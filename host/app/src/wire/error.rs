@@ -1,0 +1,141 @@
+//! One table: which WAMP error each refusal becomes.
+
+use bourse_market::Refusal;
+use bourse_store::{StoreError, SubmitError};
+use bourse_wamp::{Dict, Value, WampError};
+
+/// The error URIs of the market's procedures.
+pub mod uri {
+    #![allow(missing_docs, reason = "each URI says what it is")]
+    pub const INVALID_ARGUMENT: &str = "wamp.error.invalid_argument";
+    pub const RUNTIME: &str = "wamp.error.runtime_error";
+    pub const NO_SUCH_PROCEDURE: &str = "wamp.error.no_such_procedure";
+    pub const NO_SUCH_OBJECT: &str = "crossbar.error.no_such_object";
+    pub const INVALID_SIGNATURE: &str = "xbr.error.invalid_signature";
+    pub const INSUFFICIENT_AMOUNT: &str = "xbr.error.insufficient_amount";
+    pub const INSUFFICIENT_PAYMENT_BALANCE: &str = "xbr.error.insufficient_payment_balance";
+    pub const INSUFFICIENT_PAYING_BALANCE: &str = "xbr.error.insufficient_paying_balance";
+    pub const OFFER_EXPIRED: &str = "xbr.error.offer_expired";
+    pub const TRANSACTION_FAILED: &str = "xbr.error.transaction_failed";
+    pub const UNEXPECTED_CHANNEL_SEQ: &str = "xbr.error.unexpected_channel_seq";
+    pub const UNEXPECTED_CHANNEL_OID: &str = "xbr.error.unexpected_channel_oid";
+    pub const UNEXPECTED_CHANNEL_BALANCE: &str = "xbr.error.unexpected_channel_balance";
+    pub const UNEXPECTED_MARKETMAKER: &str = "xbr.error.unexpected_marketmaker_adr";
+    pub const INVALID_CHANNEL_TYPE: &str = "xbr.marketmaker.error.invalid_channel_type";
+    pub const INVALID_DELEGATE_ADR: &str = "xbr.marketmaker.error.invalid_delegate_adr";
+    pub const INVALID_MEMBER_ADR: &str = "xbr.marketmaker.error.invalid_member_adr";
+    pub const REFUSED: &str = "bourse.error.refused";
+    pub const POLICY_FAILED: &str = "bourse.error.policy_failed";
+    pub const PRICE_CHANGED: &str = "bourse.error.price_changed";
+    pub const OUT_OF_ORDER: &str = "bourse.error.out_of_order";
+    pub const WRONG_BALANCE: &str = "bourse.error.wrong_balance";
+    pub const SOLD_OUT: &str = "bourse.error.sold_out";
+    pub const NOT_YET_VALID: &str = "bourse.error.not_yet_valid";
+    pub const SELLER_UNAVAILABLE: &str = "bourse.error.seller_unavailable";
+    pub const OVERLOADED: &str = "bourse.error.overloaded";
+    pub const STORAGE_FULL: &str = "bourse.error.storage_full";
+    pub const NOT_AUTHORIZED: &str = "bourse.error.not_authorized";
+    pub const DUPLICATE_KEY: &str = "bourse.error.duplicate_key";
+    pub const NOT_READY: &str = "bourse.error.not_ready";
+    pub const INSUFFICIENT_FUNDS: &str = "bourse.error.insufficient_funds";
+}
+
+/// An error with one line of text.
+pub(crate) fn fault(uri: &str, text: impl Into<String>) -> WampError {
+    WampError {
+        uri: uri.to_owned(),
+        args: vec![Value::Str(text.into())],
+        kwargs: Dict::new(),
+    }
+}
+
+/// A fault of one argument, named.
+pub(crate) fn invalid(argument: &str, text: impl std::fmt::Display) -> WampError {
+    let mut error = fault(uri::INVALID_ARGUMENT, format!("{argument}: {text}"));
+    error
+        .kwargs
+        .insert("argument".to_owned(), Value::Str(argument.to_owned()));
+    error
+}
+
+/// The table: every [`Refusal`] of the core, its URI, and the figures a client needs to go on.
+pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
+    use Refusal as R;
+    let amount = |value: &bourse_market::Amount| Value::Bytes(value.to_be_bytes().to_vec());
+    let (uri, details): (&str, Vec<(&str, Value)>) = match refusal {
+        R::WrongMarket { .. } => return invalid("market_oid", refusal),
+        R::WrongMarketMaker { .. } => return invalid("marketmaker", refusal),
+        R::WrongRecipient { .. } => return invalid("recipient", refusal),
+        R::ZeroDelegate => return invalid("delegate", refusal),
+        R::ZeroDeposit | R::Overflow => return invalid("amount", refusal),
+        R::ZeroBlock => return invalid("current_block_number", refusal),
+        R::ChannelExists { .. } => return invalid("channel_oid", refusal),
+        R::NoGenesis | R::GenesisMismatch => (uri::NOT_READY, vec![]),
+        R::NotLocal | R::NotTheSeller { .. } => (uri::NOT_AUTHORIZED, vec![]),
+        R::InsufficientAccount { holds, needs, .. } => (
+            uri::INSUFFICIENT_FUNDS,
+            vec![("holds", amount(holds)), ("needs", amount(needs))],
+        ),
+        R::WrongSigner { .. } => (uri::INVALID_SIGNATURE, vec![]),
+        R::DuplicateKey { .. } => (uri::DUPLICATE_KEY, vec![]),
+        R::OfferUnknown { .. }
+        | R::ChannelUnknown { .. }
+        | R::ChannelNotOpen { .. }
+        | R::ChannelUnbound { .. } => (uri::NO_SUCH_OBJECT, vec![]),
+        R::OfferExpired { at, .. } => (uri::OFFER_EXPIRED, vec![("expired", Value::Int(at.0.into()))]),
+        R::OfferNotYetValid { at, .. } => (uri::NOT_YET_VALID, vec![("valid_from", Value::Int(at.0.into()))]),
+        R::SoldOut { .. } => (uri::SOLD_OUT, vec![]),
+        R::OutOfOrder {
+            expected,
+            got: _,
+            remaining,
+        } => (
+            uri::OUT_OF_ORDER,
+            vec![
+                ("expected_seq", Value::Int(u64::from(expected.0).into())),
+                ("remaining", amount(remaining)),
+            ],
+        ),
+        R::SeqExhausted { .. } | R::PurchasePending { .. } => (uri::OUT_OF_ORDER, vec![]),
+        R::InsufficientAmount { price, .. } => (uri::INSUFFICIENT_AMOUNT, vec![("price", amount(price))]),
+        R::InsufficientPaymentBalance { price, remaining } => (
+            uri::INSUFFICIENT_PAYMENT_BALANCE,
+            vec![("price", amount(price)), ("remaining", amount(remaining))],
+        ),
+        R::PriceChanged { price, .. } => (uri::PRICE_CHANGED, vec![("price", amount(price))]),
+        R::WrongBalance { expected, .. } => (uri::WRONG_BALANCE, vec![("expected", amount(expected))]),
+        R::InsufficientPayingBalance { .. } => (uri::INSUFFICIENT_PAYING_BALANCE, vec![]),
+        R::PayingMoved { .. } | R::ChannelSuspended { .. } | R::PairSuspended { .. } => {
+            (uri::SELLER_UNAVAILABLE, vec![])
+        }
+        R::FeeAbovePrice { .. } | R::NotPending { .. } | R::DecisionMismatch { .. } => (uri::RUNTIME, vec![]),
+    };
+    let mut error = fault(uri, refusal.to_string());
+    error
+        .kwargs
+        .extend(details.into_iter().map(|(key, value)| (key.to_owned(), value)));
+    error
+}
+
+/// What the writer could not do.
+pub(crate) fn of_submit(error: SubmitError) -> WampError {
+    match error {
+        SubmitError::Refused(refusal) => of_refusal(&refusal),
+        SubmitError::Full { .. } => fault(uri::STORAGE_FULL, error.to_string()),
+        SubmitError::Overloaded => fault(uri::OVERLOADED, error.to_string()),
+        SubmitError::Stopped => fault(uri::NOT_READY, error.to_string()),
+        SubmitError::Storage(_) => {
+            tracing::error!(%error, "the ledger could not be written");
+            fault(
+                uri::RUNTIME,
+                "the ledger could not be written; nothing was changed",
+            )
+        }
+    }
+}
+
+/// What the ledger could not read.
+pub(crate) fn of_store(error: StoreError) -> WampError {
+    tracing::error!(%error, "the ledger could not be read");
+    fault(uri::RUNTIME, "the ledger could not be read")
+}

@@ -1,0 +1,12 @@
+//! The edge to WAMP: what arrives is parsed into types here, what leaves is spelled here.
+//!
+//! Never here: any decision about a request that parsed.
+
+mod arguments;
+mod dicts;
+mod error;
+
+pub(crate) use arguments::{Arguments, Bytes32, FromValue, describe};
+pub(crate) use dicts::{balance_dict, bytes, channel_dict, int, offer_dict, opt, receipt_dict, reply, text};
+pub use error::uri;
+pub(crate) use error::{fault, invalid, of_refusal, of_store, of_submit};

@@ -1,0 +1,125 @@
+//! What the machine allows, without a market: sockets, signatures, commits, the sandbox.
+
+use crate::IN_FLIGHT;
+use crate::process::{cpu_of, start};
+use crate::report::{Figures, RUN, RUNS, Report, repeat};
+use bourse_chain::{Signer, recover};
+use bourse_market::{Address, Amount, Command, FundRequest, Genesis, MarketId, Nanos};
+use bourse_store::{Options, Stamp, Store};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// The argument that makes this program the other side of `limit.echo`.
+pub(crate) const ECHO_SERVER: &str = "--echo-server";
+/// Bytes of a small call, and of its result.
+const CALL: usize = 49;
+const RESULT: usize = 150;
+
+pub(crate) fn measure(report: &mut Report) {
+    let wants = |name: &str, dependents: &[&str]| {
+        report.wants(name) || dependents.iter().any(|dependent| report.wants(dependent))
+    };
+    let echo: Vec<usize> = IN_FLIGHT
+        .into_iter()
+        .filter(|n| {
+            wants(&format!("limit.echo.{n}"), &[&format!("wamp.echo.{n}"), &format!("wamp.get_quote.{n}")])
+        })
+        .collect();
+    let signatures = wants("limit.signatures", &IN_FLIGHT.map(|n| format!("wamp.buy_key.{n}")).each_ref().map(String::as_str));
+    let commits = wants("limit.commit", &IN_FLIGHT.map(|n| format!("wamp.place_offer.{n}")).each_ref().map(String::as_str));
+    for n in echo {
+        let runs: Vec<Figures> = (0..RUNS).map(|_| self::echo(n)).collect();
+        report.line(&format!("limit.echo.{n}"), &runs, None);
+    }
+    if signatures {
+        let runs: Vec<Figures> = (0..RUNS).map(|_| self::signatures()).collect();
+        report.line("limit.signatures", &runs, None);
+    }
+    if commits {
+        let runs: Vec<Figures> = (0..RUNS).map(|_| commit()).collect();
+        report.line("limit.commit", &runs, None);
+    }
+}
+
+/// The bare signature work of a purchase: two recoveries and two signatures.
+fn signatures() -> Figures {
+    let signer = Signer::generate();
+    let digest = [7; 32];
+    let signature = signer.sign(&digest);
+    repeat(|| {
+        for _ in 0..2 {
+            std::hint::black_box(recover(&digest, &signature).unwrap());
+            std::hint::black_box(signer.sign(&digest));
+        }
+    })
+}
+
+/// One durable commit of one small record, with nobody to share it with.
+fn commit() -> Figures {
+    let folder = tempfile::tempdir().unwrap();
+    let (market, marketmaker) = (MarketId([1; 16]), Address([1; 20]));
+    let stamp = Stamp { mode: "local".to_owned(), chain_id: 1337, contract: marketmaker, market, marketmaker };
+    let store = Store::open(Options::at(folder.path()), &stamp).unwrap();
+    let genesis = Genesis { market, marketmaker, owner: marketmaker, float: Amount::ZERO, local: true, at: Nanos(0) };
+    store.submit_blocking(Command::Genesis(genesis)).unwrap();
+    let fund = FundRequest { address: Address([2; 20]), amount: Amount::from_units(1), at: Nanos(0) };
+    let figures = repeat(|| {
+        store.submit_blocking(Command::Fund(fund.clone())).unwrap();
+    });
+    store.shutdown();
+    figures
+}
+
+/// Round trips of frames as long as a small call and its result, over TCP, with `n` connections.
+fn echo(n: usize) -> Figures {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let (server, address) = start(command.arg(ECHO_SERVER), |line| line.parse::<SocketAddr>().ok());
+    let pid = server.0.id();
+    runtime().block_on(async {
+        let before = cpu_of(pid);
+        let started = Instant::now();
+        let clients: Vec<_> = (0..n).map(|_| tokio::spawn(echo_client(address, started))).collect();
+        let mut samples = Vec::new();
+        for client in clients {
+            samples.extend(client.await.unwrap());
+        }
+        Figures::of(samples, started.elapsed(), cpu_of(pid) - before)
+    })
+}
+
+async fn echo_client(address: SocketAddr, started: Instant) -> Vec<Duration> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (call, mut result) = ([1; CALL], [0; RESULT]);
+    let mut samples = Vec::new();
+    while started.elapsed() < RUN {
+        let begun = Instant::now();
+        stream.write_all(&call).await.unwrap();
+        stream.read_exact(&mut result).await.unwrap();
+        samples.push(begun.elapsed());
+    }
+    samples
+}
+
+/// The other side: answers every call on every connection until it is killed.
+pub(crate) fn serve_echo() {
+    runtime().block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        println!("{}", listener.local_addr().unwrap());
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            tokio::spawn(async move {
+                let (mut call, result) = ([0; CALL], [1; RESULT]);
+                while stream.read_exact(&mut call).await.is_ok() && stream.write_all(&result).await.is_ok() {}
+            });
+        }
+    });
+}
+
+/// A runtime like the host's.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+}

@@ -1,0 +1,40 @@
+//! The benchmark: what the host does in a second, next to what the machine allows, measured in the same run.
+//!
+//! One JSON object a line: `name, p50_us, p99_us, ops_per_s, cpu_us_per_op, limit, ratio_to_limit`. Each figure is the
+//! median of several runs. The host runs in a process of its own, and `cpu_us_per_op` is that process's time as the
+//! operating system counts it; for a limit it is the time of whoever does the work. `ratio_to_limit` divides CPU by
+//! CPU, but for the policy lines, which divide p50 by p50, and `place_offer`, which divides time per operation.
+//!
+//! Usage: `bench [FILTER]`; a line is measured if its name contains the filter, and so is the limit it needs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a measurement that cannot be made must stop"
+)]
+
+mod limits;
+mod market;
+mod policy;
+mod process;
+mod report;
+mod wamp;
+
+use report::Report;
+
+/// Requests in flight.
+const IN_FLIGHT: [usize; 3] = [1, 16, 64];
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let filter = arguments.next();
+    if filter.as_deref() == Some(limits::ECHO_SERVER) {
+        return limits::serve_echo();
+    }
+    let mut report = Report::new(filter);
+    limits::measure(&mut report);
+    policy::measure(&mut report);
+    wamp::measure(&mut report);
+}

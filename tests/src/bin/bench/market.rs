@@ -1,0 +1,126 @@
+//! A host in a process of its own, with delegates that do what real ones do, signatures included.
+
+use crate::process::{Running, host_binary, start};
+use bourse_chain::{ChannelClose, Signer};
+use bourse_delegates::dev::{self, ChannelTerms};
+use bourse_delegates::{KeyTerms, MarketClient, Pricing, Seller, SellerOptions, Series, SeriesTerms, connect};
+use bourse_market::{Amount, ApiId, ChannelId, ChannelKind, KeyId, Seq};
+use bourse_wamp::{CallOptions, CallResult, Dict, Session, Value};
+use std::process::Command;
+use std::time::Duration;
+
+/// A running host and where it is.
+pub(crate) struct Host {
+    process: Running,
+    url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Host {
+    /// Starts `bourse serve` on a fresh folder.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(host_binary());
+        command.arg("serve").arg("--data").arg(folder.path().join("data"));
+        for listener in ["--listen-ws", "--listen-rs", "--listen-http"] {
+            command.args([listener, "127.0.0.1:0"]);
+        }
+        let (process, url) =
+            start(&mut command, |line| line.split_whitespace().find(|word| word.starts_with("ws://")).map(str::to_owned));
+        Self { process, url, _folder: folder }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
+    pub(crate) async fn session(&self) -> Session {
+        connect(&self.url, "realm1").await.unwrap()
+    }
+
+    /// A client whose buyer or seller has a channel of its own, with plenty in it.
+    async fn delegate(&self, kind: ChannelKind) -> (MarketClient, Signer, ChannelId) {
+        let client = MarketClient::new(self.session().await, None).await.unwrap();
+        let (actor, delegate) = (Signer::generate(), Signer::generate());
+        let deposit = Amount::from_tokens(10_000_000);
+        if kind == ChannelKind::Payment {
+            dev::fund(client.session(), actor.address(), deposit).await.unwrap();
+        }
+        let terms = ChannelTerms { kind, delegate: delegate.address(), amount: deposit };
+        let channel = dev::open_channel(&client, &actor, terms).await.unwrap();
+        (client, delegate, channel)
+    }
+
+    /// A seller with one key on sale, priced by the market.
+    pub(crate) async fn seller(&self) -> (Seller, Series) {
+        let (client, delegate, _) = self.delegate(ChannelKind::Paying).await;
+        let seller = Seller::start(client, delegate, SellerOptions::default()).await.unwrap();
+        let terms = SeriesTerms {
+            api: ApiId(rand::random()),
+            uri: "com.example.bench".to_owned(),
+            terms: KeyTerms::Dynamic(Pricing::default()),
+            copies: None,
+            categories: std::collections::BTreeMap::new(),
+            lifetime: Duration::from_secs(3600),
+        };
+        let series = seller.series(terms).await.unwrap();
+        (seller, series)
+    }
+
+    pub(crate) async fn buyer(&self) -> Buyer {
+        let (client, signer, channel) = self.delegate(ChannelKind::Payment).await;
+        let remaining = Amount::from_tokens(10_000_000);
+        Buyer { client, signer, channel, seq: Seq::FIRST, remaining }
+    }
+}
+
+/// A buyer whose steps are taken one by one, so that each can be timed alone.
+pub(crate) struct Buyer {
+    client: MarketClient,
+    signer: Signer,
+    channel: ChannelId,
+    seq: Seq,
+    remaining: Amount,
+}
+
+/// An order, signed and ready.
+pub(crate) struct Order {
+    args: Vec<Value>,
+    seq: Seq,
+    remaining: Amount,
+}
+
+impl Buyer {
+    /// Asks for the price and signs for it.
+    pub(crate) async fn prepare(&self, key: KeyId) -> Order {
+        let price = self.client.quote(key).await.unwrap().price;
+        let seq = self.seq.next().unwrap();
+        let remaining = self.remaining.checked_sub(price).unwrap();
+        let facts = self.client.facts();
+        let state = ChannelClose::off_chain(facts.market, self.channel, seq, remaining);
+        let signature = self.signer.sign(&state.digest(&facts.domain));
+        let args = vec![
+            self.signer.address().0.into(),
+            [9; 32].into(),
+            key.0.into(),
+            self.channel.0.into(),
+            Value::Int(u64::from(seq.0).into()),
+            price.to_be_bytes().into(),
+            remaining.to_be_bytes().into(),
+            signature.0.into(),
+        ];
+        Order { args, seq, remaining }
+    }
+
+    /// Buys.
+    pub(crate) async fn send(&mut self, order: Order) {
+        call(self.client.session(), "xbr.marketmaker.buy_key", order.args, Dict::new()).await;
+        (self.seq, self.remaining) = (order.seq, order.remaining);
+    }
+}
+
+/// A call that must succeed.
+pub(crate) async fn call(session: &Session, uri: &str, args: Vec<Value>, kwargs: Dict) -> CallResult {
+    let options = CallOptions { timeout: Some(Duration::from_secs(20)), ..CallOptions::default() };
+    session.call(uri, args, kwargs, options).await.unwrap_or_else(|error| panic!("{uri}: {error:?}"))
+}

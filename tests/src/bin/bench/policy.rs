@@ -1,0 +1,81 @@
+//! Pricing without a market around it.
+
+use crate::report::{Figures, RUNS, Ratio, Report, repeat};
+use bourse_market::{
+    Address, Amount, ApiId, Figures as Demand, KeyId, MarketId, Nanos, Offer, OfferId, Placer, Price, PricingTerms,
+    SessionId, Signature, Subject,
+};
+use bourse_policy::{Action, Engine, EngineOptions, Grants, Imports, Limits, PriceRequest};
+
+/// Demand that is always the same.
+struct Steady;
+
+impl Imports for Steady {
+    fn demand(&self, _subject: Subject, _window_ms: u32) -> Demand {
+        Demand { sales: 12, ..Demand::default() }
+    }
+}
+
+/// `limit.engine` is the bare call on a fresh instance; `policy.price.fresh` adds encoding, checks and the record.
+pub(crate) fn measure(report: &mut Report) {
+    if !report.wants("limit.engine") && !report.wants("policy.price.fresh") {
+        return;
+    }
+    let engine = Engine::new(EngineOptions::default()).unwrap();
+    let surge = engine.load("surge", include_bytes!("../../../../policies/dist/surge.wasm")).unwrap();
+    let offer = offer();
+    let request = PriceRequest {
+        now: Nanos(1_700_000_000_000_000_000),
+        market: MarketId([1; 16]),
+        action: Action::Quote,
+        buyer: Some(Address([2; 20])),
+        params: "{}",
+        offer: &offer,
+        base: None,
+        floor: Amount::ZERO,
+        cap: Amount::from_tokens(1_000_000),
+        max_valid_ms: 30_000,
+    };
+    let (grants, limits) = (Grants { market: true, ..Grants::NONE }, Limits::default());
+    let bare_call = surge.bare(&request, grants, &limits);
+    let bare: Vec<Figures> = (0..RUNS)
+        .map(|_| repeat(|| bare_call.call(&Steady).unwrap()))
+        .collect();
+    report.line("limit.engine", &bare, None);
+    let fresh: Vec<Figures> = (0..RUNS)
+        .map(|_| {
+            repeat(|| {
+                let decision = surge.price(&request, &Steady, grants, &limits);
+                assert!(decision.outcome.is_ok());
+                std::hint::black_box(decision.record.encode());
+            })
+        })
+        .collect();
+    report.line("policy.price.fresh", &fresh, Some(("limit.engine", Ratio::P50)));
+}
+
+fn offer() -> Offer {
+    Offer {
+        id: OfferId([1; 16]),
+        key: KeyId([2; 16]),
+        api: ApiId([3; 16]),
+        catalog: None,
+        uri: "com.example.weather.".to_owned(),
+        seller: Address([4; 20]),
+        provider_id: Some("0x0123456789abcdef".repeat(8)),
+        placer: Placer { session: SessionId(1), authid: None },
+        placed_at: Nanos(1_699_999_000_000_000_000),
+        valid_from: None,
+        expires: None,
+        revoked: None,
+        signature: Signature([1; 65]),
+        signature_verified: false,
+        price: Price::Dynamic,
+        pricing: PricingTerms::default(),
+        copies: None,
+        remaining: None,
+        categories: [("region", "eu"), ("kind", "weather")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+    }
+}

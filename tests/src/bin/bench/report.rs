@@ -1,0 +1,112 @@
+//! Samples, their figures, and the lines.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Runs of each measurement; the line shows their medians.
+pub(crate) const RUNS: usize = 3;
+/// How long each run lasts.
+pub(crate) const RUN: Duration = Duration::from_millis(1500);
+
+/// What one run came to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Figures {
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) ops_per_s: f64,
+    pub(crate) cpu_us_per_op: f64,
+}
+
+impl Figures {
+    /// From the duration of each operation, of the run, and the processor time it took.
+    pub(crate) fn of(mut samples: Vec<Duration>, elapsed: Duration, cpu: Duration) -> Self {
+        assert!(!samples.is_empty(), "a run without a single operation");
+        samples.sort_unstable();
+        let at = |share: f64| samples[((samples.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e6;
+        let count = samples.len() as f64;
+        Self {
+            p50_us: at(0.5),
+            p99_us: at(0.99),
+            ops_per_s: count / elapsed.as_secs_f64(),
+            cpu_us_per_op: cpu.as_secs_f64() * 1e6 / count,
+        }
+    }
+
+    fn median(runs: &[Self]) -> Self {
+        let median = |figure: fn(&Self) -> f64| {
+            let mut figures: Vec<f64> = runs.iter().map(figure).collect();
+            figures.sort_by(f64::total_cmp);
+            figures[figures.len() / 2]
+        };
+        Self {
+            p50_us: median(|run| run.p50_us),
+            p99_us: median(|run| run.p99_us),
+            ops_per_s: median(|run| run.ops_per_s),
+            cpu_us_per_op: median(|run| run.cpu_us_per_op),
+        }
+    }
+}
+
+/// What a ratio compares.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ratio {
+    /// Processor time of an operation.
+    Cpu,
+    /// The median duration of an operation.
+    P50,
+    /// Wall time of an operation with everything in flight.
+    Throughput,
+}
+
+/// The lines so far.
+pub(crate) struct Report {
+    filter: Option<String>,
+    limits: HashMap<String, Figures>,
+}
+
+impl Report {
+    pub(crate) fn new(filter: Option<String>) -> Self {
+        Self { filter, limits: HashMap::new() }
+    }
+
+    /// Whether a line is asked for.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.filter.as_deref().is_none_or(|filter| name.contains(filter))
+    }
+
+    /// Prints a line and keeps its figures for those that refer to it.
+    pub(crate) fn line(&mut self, name: &str, runs: &[Figures], limit: Option<(&str, Ratio)>) {
+        let figures = Figures::median(runs);
+        self.limits.insert(name.to_owned(), figures);
+        let (limit, ratio) = match limit.and_then(|(limit, ratio)| Some((limit, ratio, self.limits.get(limit)?))) {
+            None => ("null".to_owned(), "null".to_owned()),
+            Some((name, ratio, limit)) => {
+                let ratio = match ratio {
+                    Ratio::Cpu => figures.cpu_us_per_op / limit.cpu_us_per_op,
+                    Ratio::P50 => figures.p50_us / limit.p50_us,
+                    Ratio::Throughput => limit.ops_per_s / figures.ops_per_s,
+                };
+                (format!("\"{name}\""), format!("{ratio:.2}"))
+            }
+        };
+        println!(
+            "{{\"name\": \"{name}\", \"p50_us\": {:.1}, \"p99_us\": {:.1}, \"ops_per_s\": {:.0}, \"cpu_us_per_op\": {:.2}, \
+             \"limit\": {limit}, \"ratio_to_limit\": {ratio}}}",
+            figures.p50_us, figures.p99_us, figures.ops_per_s, figures.cpu_us_per_op
+        );
+    }
+}
+
+/// Repeats `operation` on this thread for one run, and measures the processor time of this process.
+pub(crate) fn repeat(mut operation: impl FnMut()) -> Figures {
+    let own = crate::process::cpu_of_self();
+    let started = Instant::now();
+    let mut samples = Vec::new();
+    while started.elapsed() < RUN {
+        let begun = Instant::now();
+        operation();
+        samples.push(begun.elapsed());
+    }
+    let elapsed = started.elapsed();
+    Figures::of(samples, elapsed, crate::process::cpu_of_self() - own)
+}

@@ -2,13 +2,16 @@
 
 mod bench;
 mod gates;
+mod guest_toolchain;
 mod place;
+mod policies;
 mod python;
 mod step;
 mod tidy;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Set-up, checks and gates of the Bourse workspace.
@@ -33,6 +36,15 @@ enum Task {
     Long,
     /// The rules of the house that no compiler holds: who may import what, sizes, heads of files
     Tidy,
+    /// Rebuilds policies/dist with the pinned compiler
+    Policies {
+        /// Only compares policies/dist with its checksums and, where the compiler can be had, with a rebuild
+        #[arg(long, conflicts_with = "build")]
+        check: bool,
+        /// Builds the policy in this folder into ./NAME.wasm instead, with rustup's compiler where it has the target
+        #[arg(long, value_name = "FOLDER")]
+        build: Option<PathBuf>,
+    },
     /// Measures; prints one line per figure
     Bench {
         /// Only the figures whose name contains this
@@ -56,6 +68,8 @@ fn run(task: Task) -> Result<()> {
         Task::Ci => gates::ci(),
         Task::Long => gates::long(),
         Task::Tidy => tidy::run(&place::root()?),
+        Task::Policies { build: Some(folder), .. } => policies::build(&folder),
+        Task::Policies { check, .. } => policies::rebuild(check),
         Task::Bench { filter } => bench::run(filter.as_deref()),
     }
 }

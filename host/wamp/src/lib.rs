@@ -9,10 +9,24 @@
 mod codec;
 mod integer;
 pub mod limits;
+mod link;
 mod message;
+mod proto;
+mod router;
+mod session;
+pub mod uri;
 mod value;
 
 pub use codec::{DecodeError, EncodeError, Serializer};
 pub use integer::{Integer, MAX_INTEGER_BYTES};
 pub use limits::Limits;
+pub use link::{ConnectError, Link, connect_rs, connect_ws};
+pub use router::{
+    AuthDecision, AuthMethod, AuthRequest, Authenticator, ROLE_ANONYMOUS, ROLE_MARKETMAKER, Router, RouterConfig,
+    RouterObserver, RouterStats, SessionInfo, Tickets, Transport, anonymous_authid, check_listener,
+};
+pub use session::{
+    Auth, CallError, CallOptions, CallResult, Event, Invocation, JoinError, JoinOptions, PublishOptions,
+    RegisterOptions, Session, WampError,
+};
 pub use value::{Dict, Value};

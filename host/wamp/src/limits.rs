@@ -17,6 +17,8 @@ pub const MAX_SESSIONS: usize = 10_000;
 pub const MAX_OUTSTANDING_CALLS: usize = 256;
 /// Messages queued towards one session; a session that does not read faster is dropped.
 pub const OUTGOING_QUEUE: usize = 1_024;
+/// Bytes of the frames queued towards one session.
+pub const OUTGOING_QUEUE_BYTES: usize = 8 << 20;
 /// Registrations of one session.
 pub const MAX_REGISTRATIONS: usize = 256;
 /// Subscriptions of one session.
@@ -32,6 +34,8 @@ pub const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
 /// Queue and call limits of a trusted in-process session, which serves everybody else's calls.
 pub const TRUSTED_QUEUE: usize = 1 << 16;
+/// Bytes of the frames queued towards the trusted in-process session.
+pub const TRUSTED_QUEUE_BYTES: usize = 64 << 20;
 /// Calls that the trusted in-process session may have unanswered.
 pub const TRUSTED_OUTSTANDING_CALLS: usize = 1 << 14;
 /// Registrations and subscriptions of the trusted in-process session.
@@ -48,6 +52,8 @@ pub struct Limits {
     pub outstanding_calls: usize,
     /// Messages queued towards one session.
     pub outgoing_queue: usize,
+    /// Bytes of the frames queued towards one session.
+    pub outgoing_bytes: usize,
     /// Registrations of one session.
     pub registrations: usize,
     /// Subscriptions of one session.
@@ -67,6 +73,7 @@ impl Default for Limits {
             sessions: MAX_SESSIONS,
             outstanding_calls: MAX_OUTSTANDING_CALLS,
             outgoing_queue: OUTGOING_QUEUE,
+            outgoing_bytes: OUTGOING_QUEUE_BYTES,
             registrations: MAX_REGISTRATIONS,
             subscriptions: MAX_SUBSCRIPTIONS,
             handshake: HANDSHAKE_TIMEOUT,

@@ -41,6 +41,24 @@ pub(crate) type Payload = Option<Arc<Arguments>>;
 pub(crate) struct Arguments {
     pub(crate) args: Vec<Value>,
     pub(crate) kwargs: Dict,
+    /// Bytes of the frame that they came in; 0 if they were made here. Queues are bounded by it.
+    pub(crate) weight: Weight,
+}
+
+/// Bytes, for accounting only: it makes no two payloads different.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Weight(pub(crate) usize);
+
+impl std::fmt::Debug for Weight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("_")
+    }
+}
+
+impl PartialEq for Weight {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// Wraps arguments for a message.
@@ -48,7 +66,7 @@ pub(crate) fn payload(args: Vec<Value>, kwargs: Dict) -> Payload {
     if args.is_empty() && kwargs.is_empty() {
         None
     } else {
-        Some(Arc::new(Arguments { args, kwargs }))
+        Some(Arc::new(Arguments { args, kwargs, weight: Weight(0) }))
     }
 }
 
@@ -230,6 +248,20 @@ impl Message {
         }
     }
 
+    /// What the message counts in a queue that is bounded by bytes.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Error { payload: Some(arguments), .. }
+            | Self::Publish { payload: Some(arguments), .. }
+            | Self::Event { payload: Some(arguments), .. }
+            | Self::Call { payload: Some(arguments), .. }
+            | Self::Result { payload: Some(arguments), .. }
+            | Self::Invocation { payload: Some(arguments), .. }
+            | Self::Yield { payload: Some(arguments), .. } => arguments.weight.0,
+            _ => 0,
+        }
+    }
+
     /// Appends the message's frame to `out`.
     pub(crate) fn encode(&self, serializer: Serializer, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         use Field::{Dict as Map, Id, Text};
@@ -357,16 +389,12 @@ impl Message {
 
     /// Reads one frame.
     pub(crate) fn decode(serializer: Serializer, frame: &[u8]) -> Result<Self, DecodeError> {
-        Self::from_fields(codec::read(serializer, frame)?)
+        Self::from_fields(codec::read(serializer, frame)?, frame.len())
     }
 
     /// Reads a message from the elements of its outermost array.
-    fn from_fields(fields: Vec<Value>) -> Result<Self, DecodeError> {
-        let mut fields = Fields {
-            fields: fields.into_iter(),
-            name: "message",
-            position: 0,
-        };
+    fn from_fields(fields: Vec<Value>, weight: usize) -> Result<Self, DecodeError> {
+        let mut fields = Fields { fields: fields.into_iter(), name: "message", position: 0, weight };
         let code = fields.any_id()?;
         fields.name = name_of(code).ok_or_else(|| not_a_message(format!("{code} is no message type")))?;
         let message = match code {
@@ -552,6 +580,7 @@ struct Fields {
     fields: std::vec::IntoIter<Value>,
     name: &'static str,
     position: usize,
+    weight: usize,
 }
 
 impl Fields {
@@ -622,7 +651,10 @@ impl Fields {
             Some(Value::Map(kwargs)) => kwargs,
             other => return Err(self.wrong("a map of keyword arguments", other.as_ref())),
         };
-        Ok(payload(args, kwargs))
+        if args.is_empty() && kwargs.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Arguments { args, kwargs, weight: Weight(self.weight) })))
     }
 
     fn finish(&self) -> Result<(), DecodeError> {

@@ -1,0 +1,178 @@
+//! Links: how messages get from one process to another, or from one half of this process to the other.
+//!
+//! A link is an [`Incoming`] half, read by one task and never inside a `select!`, and an [`Outgoing`] half, a
+//! bounded queue which anybody may feed. Sockets add a writer task that encodes, batches and flushes; the
+//! in-process link hands the structures over. Nothing here knows who the peer is or what a message does.
+
+mod connect;
+mod outgoing;
+mod raw;
+mod writer;
+mod ws;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use connect::{ConnectError, connect_rs, connect_ws};
+pub(crate) use outgoing::Outgoing;
+pub(crate) use raw::accept as accept_raw;
+pub(crate) use writer::Unsendable;
+pub(crate) use ws::accept as accept_ws;
+
+use crate::codec::{DecodeError, Serializer};
+use crate::message::Message;
+use crate::uri::error;
+use outgoing::Item;
+
+/// A connection, not yet joined to a realm.
+pub struct Link(Kind);
+
+enum Kind {
+    Ws(ws::Halves),
+    Raw(raw::Halves),
+    Local(LocalEnd),
+}
+
+struct LocalEnd {
+    outgoing: Outgoing,
+    incoming: LocalReader,
+}
+
+/// What a link's queue may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueLimits {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Link {
+    /// Two ends in one process: what one sends, the other receives, without being serialised.
+    pub(crate) fn pair(limits: QueueLimits) -> (Self, Self) {
+        let closed = CancellationToken::new();
+        let (left, to_left) = Outgoing::local(limits, closed.clone());
+        let (right, to_right) = Outgoing::local(limits, closed.clone());
+        let end = |outgoing, queue| {
+            let incoming = LocalReader { queue, closed: closed.clone() };
+            Self(Kind::Local(LocalEnd { outgoing, incoming }))
+        };
+        (end(left, to_right), end(right, to_left))
+    }
+
+    /// Starts the link. `unsendable` is asked what to send instead of a message that the serializer cannot write.
+    pub(crate) fn start(self, limits: QueueLimits, unsendable: Unsendable) -> (Incoming, Outgoing) {
+        match self.0 {
+            Kind::Local(end) => (Incoming::Local(end.incoming), end.outgoing),
+            Kind::Ws(halves) => {
+                let (outgoing, queue) = Outgoing::queue(limits);
+                let reader = halves.start(queue, &outgoing, unsendable);
+                (Incoming::Ws(reader), outgoing)
+            }
+            Kind::Raw(halves) => {
+                let (outgoing, queue) = Outgoing::queue(limits);
+                let reader = halves.start(queue, &outgoing, unsendable);
+                (Incoming::Raw(reader), outgoing)
+            }
+        }
+    }
+
+    /// The serializer; none in-process.
+    #[must_use]
+    pub fn serializer(&self) -> Option<Serializer> {
+        match &self.0 {
+            Kind::Ws(halves) => Some(halves.serializer()),
+            Kind::Raw(halves) => Some(halves.serializer()),
+            Kind::Local(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match &self.0 {
+            Kind::Ws(_) => "WebSocket",
+            Kind::Raw(_) => "RawSocket",
+            Kind::Local(_) => "in-process",
+        };
+        f.debug_struct("Link").field("kind", &kind).field("serializer", &self.serializer()).finish()
+    }
+}
+
+/// Where messages arrive.
+pub(crate) enum Incoming {
+    Ws(ws::Reader),
+    Raw(raw::Reader),
+    Local(LocalReader),
+}
+
+impl Incoming {
+    /// The next message; `None` when the peer has closed. Not cancel-safe: give it a task of its own.
+    pub(crate) async fn next(&mut self) -> Result<Option<Message>, ReadError> {
+        match self {
+            Self::Ws(reader) => reader.next().await,
+            Self::Raw(reader) => reader.next().await,
+            Self::Local(reader) => Ok(reader.next().await),
+        }
+    }
+
+    /// Takes something in without looking at it; false when the peer has closed.
+    pub(crate) async fn discard(&mut self) -> bool {
+        match self {
+            Self::Ws(reader) => reader.discard().await,
+            Self::Raw(reader) => reader.discard().await,
+            Self::Local(_) => false,
+        }
+    }
+}
+
+pub(crate) struct LocalReader {
+    queue: outgoing::Queue,
+    closed: CancellationToken,
+}
+
+impl LocalReader {
+    async fn next(&mut self) -> Option<Message> {
+        loop {
+            let item = tokio::select! {
+                biased;
+                item = self.queue.recv() => item,
+                // What was said before closing is still heard.
+                () = self.closed.cancelled() => self.queue.try_recv(),
+            };
+            match item? {
+                Item::Message(message) => return Some(message),
+                Item::Pong(_) => {}
+            }
+        }
+    }
+}
+
+/// Why nothing more can be read from a link.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("malformed frame: {0}")]
+    Malformed(#[from] DecodeError),
+    #[error("a {found} frame, where the serializer needs {expected} frames")]
+    WrongKind { found: &'static str, expected: &'static str },
+    #[error("a frame of {bytes} bytes, at most {limit} are read")]
+    TooLong { bytes: usize, limit: usize },
+    #[error("{0}")]
+    Transport(String),
+}
+
+impl ReadError {
+    /// The reason to give to the peer; none when it cannot hear it.
+    pub(crate) fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Malformed(_) | Self::WrongKind { .. } => Some(error::PROTOCOL_VIOLATION),
+            Self::TooLong { .. } => Some(error::PAYLOAD_SIZE_EXCEEDED),
+            Self::Transport(_) => None,
+        }
+    }
+}
+
+/// Reads one frame as a message, noting how long it was.
+fn decode(serializer: Serializer, frame: &[u8]) -> Result<Message, ReadError> {
+    Ok(Message::decode(serializer, frame)?)
+}
+
+type Receiver = mpsc::Receiver<Item>;

@@ -1,0 +1,179 @@
+//! The writer task of a socket: encodes what is queued, batches it into few writes, keeps the peer awake, and
+//! says the last words.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::time::{MissedTickBehavior, timeout};
+
+use super::outgoing::{Closing, Item, Queue};
+use crate::codec::{EncodeError, Serializer};
+use crate::limits::CLOSE_GRACE;
+use crate::message::Message;
+
+/// Asked what to send instead of a message that cannot be written, and why it cannot.
+pub(crate) type Unsendable = Box<dyn Fn(Message, &EncodeError) -> Option<Message> + Send + Sync>;
+
+/// Messages written before the connection is flushed, at most.
+const BATCH: usize = 64;
+
+/// A socket that takes frames.
+pub(super) trait FrameSink: Send + 'static {
+    /// Takes a frame; it may wait until [`FrameSink::flush`].
+    fn frame(&mut self, frame: Vec<u8>) -> impl Future<Output = std::io::Result<()>> + Send;
+    fn pong(&mut self, payload: Vec<u8>) -> impl Future<Output = std::io::Result<()>> + Send;
+    fn ping(&mut self) -> impl Future<Output = std::io::Result<()>> + Send;
+    fn flush(&mut self) -> impl Future<Output = std::io::Result<()>> + Send;
+    fn close(&mut self, reason: &str) -> impl Future<Output = ()> + Send;
+}
+
+/// When the peer was last heard, shared between reader and writer.
+#[derive(Clone)]
+pub(super) struct Pulse {
+    start: Instant,
+    heard: Arc<AtomicU64>,
+    interval: Option<Duration>,
+}
+
+impl Pulse {
+    /// Pings after `interval` of silence; never, without one.
+    pub(super) fn new(interval: Option<Duration>) -> Self {
+        Self { start: Instant::now(), heard: Arc::default(), interval }
+    }
+
+    pub(super) fn heard(&self) {
+        if self.interval.is_some() {
+            let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.heard.store(now, Ordering::Relaxed);
+        }
+    }
+
+    fn silence(&self) -> Duration {
+        self.start.elapsed().saturating_sub(Duration::from_millis(self.heard.load(Ordering::Relaxed)))
+    }
+}
+
+/// What a writer needs to know of its connection.
+pub(super) struct Writer {
+    pub(super) serializer: Serializer,
+    /// Bytes of the largest frame that the peer reads.
+    pub(super) limit: usize,
+    pub(super) closing: Closing,
+    pub(super) pulse: Pulse,
+    pub(super) unsendable: Unsendable,
+}
+
+impl Writer {
+    pub(super) async fn run(self, mut sink: impl FrameSink, mut queue: Queue) {
+        let alive = self.serve(&mut sink, &mut queue).await;
+        self.closing.token.cancel();
+        if alive {
+            // A peer that does not read is not waited for.
+            let _ = timeout(CLOSE_GRACE, self.finish(&mut sink, &mut queue)).await;
+        }
+    }
+
+    /// Writes until the connection closes. Returns whether it can still be written to.
+    async fn serve(&self, sink: &mut impl FrameSink, queue: &mut Queue) -> bool {
+        let interval = self.pulse.interval.unwrap_or(Duration::from_secs(3_600));
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let tick = tokio::select! {
+                biased;
+                () = self.closing.token.cancelled() => return true,
+                count = queue.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        return true;
+                    }
+                    false
+                }
+                _ = ticks.tick() => true,
+            };
+            let write = async {
+                if tick { self.keep_awake(sink).await } else { self.write(sink, &mut batch).await }
+            };
+            tokio::pin!(write);
+            let written = tokio::select! {
+                written = &mut write => written,
+                // Half a frame must not stay half written, unless the peer has stopped reading.
+                () = self.closing.token.cancelled() => match timeout(CLOSE_GRACE, &mut write).await {
+                    Ok(written) => written,
+                    Err(_) => return false,
+                },
+            };
+            if written.is_err() {
+                return false;
+            }
+        }
+    }
+
+    async fn keep_awake(&self, sink: &mut impl FrameSink) -> std::io::Result<()> {
+        let Some(interval) = self.pulse.interval else {
+            return Ok(());
+        };
+        let silence = self.pulse.silence();
+        if silence >= interval * 3 {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
+        if silence >= interval / 2 {
+            sink.ping().await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&self, sink: &mut impl FrameSink, batch: &mut Vec<Item>) -> std::io::Result<()> {
+        for item in batch.drain(..) {
+            match item {
+                Item::Message(message) => {
+                    if let Some(frame) = self.encode(message) {
+                        sink.frame(frame).await?;
+                    }
+                }
+                Item::Pong(payload) => sink.pong(payload).await?,
+            }
+        }
+        sink.flush().await
+    }
+
+    fn encode(&self, message: Message) -> Option<Vec<u8>> {
+        match self.try_encode(&message) {
+            Ok(frame) => Some(frame),
+            Err(error) => {
+                let instead = (self.unsendable)(message, &error)?;
+                self.try_encode(&instead).ok()
+            }
+        }
+    }
+
+    fn try_encode(&self, message: &Message) -> Result<Vec<u8>, EncodeError> {
+        let mut frame = Vec::with_capacity(256);
+        message.encode(self.serializer, &mut frame)?;
+        if frame.len() > self.limit {
+            return Err(EncodeError::TooLong { bytes: frame.len(), limit: self.limit });
+        }
+        Ok(frame)
+    }
+
+    async fn finish(&self, sink: &mut impl FrameSink, queue: &mut Queue) -> std::io::Result<()> {
+        let words = std::mem::take(&mut *self.closing.words.lock());
+        if !words.abandon {
+            let mut rest = Vec::new();
+            while let Some(item) = queue.try_recv() {
+                rest.push(item);
+            }
+            self.write(sink, &mut rest).await?;
+        }
+        let mut reason = String::new();
+        if let Some(message) = words.message {
+            if let Message::Abort { reason: uri, .. } | Message::Goodbye { reason: uri, .. } = &message {
+                reason.clone_from(uri);
+            }
+            self.write(sink, &mut vec![Item::Message(message)]).await?;
+        }
+        sink.close(&reason).await;
+        Ok(())
+    }
+}

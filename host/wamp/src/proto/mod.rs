@@ -1,0 +1,43 @@
+//! wampproto behind our own messages: the handshake of both sides, and the routing state of calls and events.
+//!
+//! Only this folder names wampproto. It sees envelopes, never payloads: its value type holds neither integers
+//! beyond 64 bits nor shared data, so arguments are taken off before routing and put on again by the caller.
+//! Nothing here authorises anything, keeps time or does I/O.
+
+mod broker;
+mod convert;
+mod dealer;
+mod handshake;
+
+pub(crate) use broker::Broker;
+pub(crate) use dealer::Dealer;
+pub(crate) use handshake::{Acceptor, Joined, Joiner, Question, Step};
+
+use crate::message::Message;
+
+/// A message for a session, its payload still missing.
+pub(crate) struct Routed {
+    pub(crate) to: u64,
+    pub(crate) message: Message,
+}
+
+/// Who a session is, as far as routing discloses and filters by it.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity<'a> {
+    pub(crate) session: u64,
+    pub(crate) realm: &'a str,
+    pub(crate) authid: &'a str,
+    pub(crate) role: &'a str,
+}
+
+/// The protocol engine refuses a message: the session that sent it broke the protocol.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Violation(pub(crate) String);
+
+impl From<wampproto::messages::types::Error> for Violation {
+    fn from(error: wampproto::messages::types::Error) -> Self {
+        // Its Display prefixes "MyError:".
+        Self(error.message)
+    }
+}

@@ -1,0 +1,73 @@
+//! What a router is told at its start, and what it counts.
+
+use std::io;
+use std::net::SocketAddr;
+
+use super::auth::{AuthMethod, Authenticator};
+use crate::limits::Limits;
+
+/// How to run a router.
+#[derive(Clone, Debug)]
+pub struct RouterConfig {
+    /// The one realm that it serves.
+    pub realm: String,
+    /// What each session is held to.
+    pub limits: Limits,
+    /// Let sessions without authentication in from other machines too.
+    pub allow_anonymous_remote: bool,
+}
+
+impl Default for RouterConfig {
+    fn default() -> Self {
+        Self { realm: "realm1".to_owned(), limits: Limits::default(), allow_anonymous_remote: false }
+    }
+}
+
+/// Whether a listener on this address may start: anonymous sessions are for this machine only, unless the
+/// operator says otherwise.
+///
+/// # Errors
+/// `PermissionDenied`, naming the address and what would be right.
+pub fn check_listener(
+    addr: SocketAddr,
+    authenticator: &dyn Authenticator,
+    allow_anonymous_remote: bool,
+) -> io::Result<()> {
+    let anonymous = authenticator.methods().contains(&AuthMethod::Anonymous);
+    if addr.ip().is_loopback() || !anonymous || allow_anonymous_remote {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!(
+            "a listener on {addr} would let anybody in from other machines: listen on 127.0.0.1, require \
+             authentication, or set wamp.allow_anonymous_remote = true"
+        ),
+    ))
+}
+
+/// What a router has and what it has done since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouterStats {
+    /// Sessions joined at the moment.
+    pub sessions: usize,
+    /// Their registrations.
+    pub registrations: usize,
+    /// Their subscriptions.
+    pub subscriptions: usize,
+    /// Calls that wait for their answer.
+    pub pending_calls: usize,
+    /// Calls received.
+    pub calls: u64,
+    /// Calls that the router timed out.
+    pub timeouts: u64,
+    /// Publications accepted.
+    pub publications: u64,
+    /// Events sent to subscribers.
+    pub events: u64,
+    /// Sessions dropped because they did not read what was sent to them.
+    pub dropped_slow: u64,
+    /// Sessions ended because they broke the protocol.
+    pub violations: u64,
+}

@@ -1,0 +1,207 @@
+//! What the router knows, behind one lock that is held briefly: sessions, and the routing of calls and events.
+//!
+//! Messages are put into the receivers' queues under the lock, so that nobody gets an INVOCATION before the
+//! REGISTERED that it follows from; queueing never waits, and encoding happens later, in the writers.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::config::RouterStats;
+use super::gate::Holders;
+use super::observer::{Notice, SessionInfo};
+use super::pubsub::PubSub;
+use super::rpc::Rpc;
+use super::shards::ShardSet;
+use crate::limits::Limits;
+use crate::link::Outgoing;
+use crate::message::{INVOCATION, Message};
+use crate::proto::{Identity, Violation};
+use crate::uri::error;
+
+pub(super) struct Core {
+    pub(super) realm: String,
+    pub(super) limits: Limits,
+    pub(super) peers: HashMap<u64, Peer>,
+    pub(super) rpc: Rpc,
+    pub(super) pubsub: PubSub,
+    pub(super) holders: Holders,
+    pub(super) notices: VecDeque<Notice>,
+    pub(super) stats: RouterStats,
+}
+
+/// A session as the router sees it.
+pub(super) struct Peer {
+    pub(super) info: Arc<SessionInfo>,
+    pub(super) out: Outgoing,
+    pub(super) features: Features,
+    pub(super) bounds: Bounds,
+    /// Invocations of calls that it made.
+    pub(super) calling: HashSet<u64>,
+    /// Invocations that it is to answer.
+    pub(super) serving: HashSet<u64>,
+    pub(super) registrations: HashMap<u64, Registration>,
+    pub(super) subscriptions: HashMap<u64, Option<Arc<str>>>,
+    /// Provider ids that it holds.
+    pub(super) providers: Vec<String>,
+    pub(super) dealers: ShardSet,
+    pub(super) brokers: ShardSet,
+}
+
+/// What a client said in HELLO that it can do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Features {
+    pub(super) call_canceling: bool,
+    pub(super) registration_revocation: bool,
+}
+
+/// What one session may have at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) calls: usize,
+    pub(super) registrations: usize,
+    pub(super) subscriptions: usize,
+}
+
+pub(super) struct Registration {
+    pub(super) uri: Arc<str>,
+    pub(super) exact: bool,
+    /// The provider id that the URI belongs to.
+    pub(super) provider: Option<String>,
+}
+
+impl Core {
+    pub(super) fn new(realm: String, limits: Limits) -> Self {
+        Self {
+            realm,
+            limits,
+            peers: HashMap::new(),
+            rpc: Rpc::new(),
+            pubsub: PubSub::new(),
+            holders: Holders::new(),
+            notices: VecDeque::new(),
+            stats: RouterStats::default(),
+        }
+    }
+
+    /// Takes a session in and queues its WELCOME, ahead of anything else. False if the id is taken.
+    pub(super) fn join(&mut self, peer: Peer, welcome: Message) -> bool {
+        let session = peer.info.id;
+        if self.peers.contains_key(&session) {
+            return false;
+        }
+        // A fresh queue has room for one message.
+        let _ = peer.out.try_send(welcome);
+        self.notices.push_back(Notice::Joined(peer.info.clone()));
+        self.peers.insert(session, peer);
+        true
+    }
+
+    /// Lets a session go: its callers get errors, its callees are interrupted.
+    pub(super) fn leave(&mut self, session: u64) {
+        let Some(peer) = self.peers.remove(&session) else {
+            return;
+        };
+        self.abandon_calls(session, &peer);
+        self.abandon_subscriptions(session, &peer);
+        for registration in peer.registrations.values() {
+            self.forget_registration(session, registration);
+        }
+        for provider in &peer.providers {
+            self.release(session, provider);
+        }
+        self.notices.push_back(Notice::Left(session));
+    }
+
+    /// Handles one message of a session.
+    pub(super) fn on(&mut self, session: u64, message: Message) -> Result<(), Violation> {
+        match message {
+            Message::Call { request, options, procedure, payload } => {
+                self.call(session, request, options, procedure, payload)
+            }
+            Message::Yield { request, options, payload } => self.answer(session, request, options, payload),
+            Message::Error { kind: INVOCATION, request, details, uri, payload } => {
+                self.answer_error(session, request, details, uri, payload)
+            }
+            Message::Cancel { request, options } => self.cancel(session, request, &options),
+            Message::Publish { request, options, topic, payload } => {
+                self.publish(session, request, &options, &topic, &payload)
+            }
+            Message::Register { request, options, procedure } => {
+                self.register(session, request, options, procedure)
+            }
+            Message::Unregister { request, registration } => self.unregister(session, request, registration),
+            Message::Subscribe { request, options, topic } => self.subscribe(session, request, options, topic),
+            Message::Unsubscribe { request, subscription } => {
+                self.unsubscribe(session, request, subscription)
+            }
+            Message::Error { kind, .. } => Err(Violation(format!("an ERROR for a message of type {kind}"))),
+            other => Err(Violation(format!("{} is not for a router, or not now", other.name()))),
+        }
+    }
+
+    pub(super) fn peer(&self, session: u64) -> Result<&Peer, Violation> {
+        self.peers.get(&session).ok_or_else(gone)
+    }
+
+    pub(super) fn peer_mut(&mut self, session: u64) -> Result<&mut Peer, Violation> {
+        self.peers.get_mut(&session).ok_or_else(gone)
+    }
+
+    /// Queues a message for a session, and drops the session if it does not read.
+    pub(super) fn send(&mut self, to: u64, message: Message) {
+        let Some(peer) = self.peers.get(&to) else {
+            return;
+        };
+        if peer.out.try_send(message).is_err() {
+            tracing::warn!(session = to, authid = %peer.info.authid, "dropped: it does not read what is sent to it");
+            let text = "the session does not read what is sent to it, and its queue is full";
+            peer.out.abandon(Some(Message::farewell(true, error::RESOURCE_LIMIT, text)));
+            self.stats.dropped_slow += 1;
+        }
+    }
+
+    pub(super) fn refuse(&mut self, to: u64, kind: u64, request: u64, uri: &str, text: impl Into<String>) {
+        self.send(to, Message::error(kind, request, uri, text));
+    }
+
+    pub(super) fn first_deadline(&self) -> Option<Instant> {
+        self.rpc.first_deadline()
+    }
+
+    pub(super) fn stats(&self) -> RouterStats {
+        RouterStats {
+            sessions: self.peers.len(),
+            registrations: self.peers.values().map(|peer| peer.registrations.len()).sum(),
+            subscriptions: self.peers.values().map(|peer| peer.subscriptions.len()).sum(),
+            pending_calls: self.rpc.pending(),
+            ..self.stats
+        }
+    }
+}
+
+impl Peer {
+    pub(super) fn new(info: SessionInfo, out: Outgoing, features: Features, bounds: Bounds) -> Self {
+        Self {
+            info: Arc::new(info),
+            out,
+            features,
+            bounds,
+            calling: HashSet::new(),
+            serving: HashSet::new(),
+            registrations: HashMap::new(),
+            subscriptions: HashMap::new(),
+            providers: Vec::new(),
+            dealers: ShardSet::default(),
+            brokers: ShardSet::default(),
+        }
+    }
+
+    pub(super) fn identity<'a>(&'a self, realm: &'a str) -> Identity<'a> {
+        Identity { session: self.info.id, realm, authid: &self.info.authid, role: &self.info.role }
+    }
+}
+
+fn gone() -> Violation {
+    Violation("the session has ended".to_owned())
+}

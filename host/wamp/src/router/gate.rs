@@ -1,0 +1,242 @@
+//! Who may register and publish where. Calls and subscriptions are open to every session of the realm.
+//!
+//! | namespace | registers | publishes |
+//! |---|---|---|
+//! | `wamp.` | nobody | nobody |
+//! | `xbr.provider.<id>.` | whoever holds the id | whoever holds the id, and the market maker |
+//! | the rest of `xbr.`, and `bourse.` | the market maker | the market maker |
+//! | anything else | everybody | everybody |
+
+use std::collections::HashMap;
+
+use super::auth::{AuthMethod, ROLE_MARKETMAKER};
+use super::observer::SessionInfo;
+use crate::uri::Match;
+
+/// Namespaces in which only whole URIs are registered, each by one callee.
+const GUARDED: [&str; 3] = ["wamp.", "xbr.", "bourse."];
+const PROVIDER: &str = "xbr.provider.";
+
+/// The sessions that hold each provider id: one anonymous session, or all those of an authid.
+pub(super) type Holders = HashMap<String, Vec<u64>>;
+
+fn holds(holders: &Holders, id: &str, session: u64) -> bool {
+    holders.get(id).is_some_and(|sessions| sessions.contains(&session))
+}
+
+/// Why something is not allowed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Denied(pub(super) String);
+
+/// May this session register this? The answer names the provider id that it holds from then on, if any.
+pub(super) fn register(
+    session: &SessionInfo,
+    uri: &str,
+    matching: Match,
+    single: bool,
+    holders: &Holders,
+) -> Result<Option<String>, Denied> {
+    if matching != Match::Exact {
+        return match GUARDED.iter().find(|namespace| covers(uri, matching, namespace)) {
+            Some(namespace) => {
+                Err(Denied(format!("the pattern {uri:?} covers {namespace}, where only whole URIs are registered")))
+            }
+            None => Ok(None),
+        };
+    }
+    if GUARDED.iter().any(|namespace| uri.starts_with(namespace)) && !single {
+        return Err(Denied(format!("{uri} takes one callee only: register it with the invocation policy single")));
+    }
+    if uri.starts_with(PROVIDER) {
+        return provider(session, uri, holders).map(Some);
+    }
+    guarded(session, uri, "register")?;
+    Ok(None)
+}
+
+/// May this session publish this?
+pub(super) fn publish(
+    session: &SessionInfo,
+    uri: &str,
+    holders: &Holders,
+) -> Result<(), Denied> {
+    if uri.starts_with(PROVIDER) && session.role != ROLE_MARKETMAKER {
+        let id = provider(session, uri, holders)?;
+        if session.method == AuthMethod::Anonymous && !holds(holders, &id, session.id) {
+            return Err(Denied(format!("only the session that registered under {PROVIDER}{id} publishes there")));
+        }
+        return Ok(());
+    }
+    guarded(session, uri, "publish")
+}
+
+fn guarded(session: &SessionInfo, uri: &str, action: &str) -> Result<(), Denied> {
+    if uri.starts_with("wamp.") {
+        return Err(Denied(format!("nobody may {action} {uri}: wamp. belongs to the router")));
+    }
+    let reserved = GUARDED.iter().any(|namespace| uri.starts_with(namespace));
+    if reserved && session.role != ROLE_MARKETMAKER {
+        let role = &session.role;
+        return Err(Denied(format!("only the role {ROLE_MARKETMAKER} may {action} {uri}; this session's is {role}")));
+    }
+    Ok(())
+}
+
+/// The provider id of a URI `xbr.provider.<id>.<name>`, if this session may use it.
+fn provider(
+    session: &SessionInfo,
+    uri: &str,
+    holders: &Holders,
+) -> Result<String, Denied> {
+    let rest = uri.strip_prefix(PROVIDER).unwrap_or_default();
+    if session.method != AuthMethod::Anonymous {
+        // An authid may hold dots.
+        let own = rest.strip_prefix(session.authid.as_str()).and_then(|rest| rest.strip_prefix('.'));
+        if own.is_none_or(str::is_empty) {
+            let authid = &session.authid;
+            return Err(Denied(format!("{uri} is not under {PROVIDER}{authid}., the place of this session's authid")));
+        }
+        // Other sessions of the same authid share the place.
+        return Ok(session.authid.clone());
+    }
+    // One name after the id and no more, so that no id begins with another one.
+    let Some((id, name)) = rest.split_once('.').filter(|(id, name)| !id.is_empty() && !name.contains('.')) else {
+        return Err(Denied(format!("{uri} should be {PROVIDER}<id>.<name>")));
+    };
+    debug_assert!(!name.is_empty(), "well-formed URIs have no empty components");
+    if holders.get(id).is_some_and(|sessions| !sessions.is_empty()) && !holds(holders, id, session.id) {
+        return Err(Denied(format!("{uri}: another session holds the provider id {id} until it leaves")));
+    }
+    Ok(id.to_owned())
+}
+
+/// Whether a pattern matches anything that begins with `namespace`.
+fn covers(pattern: &str, matching: Match, namespace: &str) -> bool {
+    match matching {
+        Match::Exact => pattern.starts_with(namespace),
+        Match::Prefix => namespace.starts_with(pattern) || pattern.starts_with(namespace),
+        Match::Wildcard => {
+            let first = pattern.split('.').next().unwrap_or_default();
+            first.is_empty() || namespace.strip_suffix('.') == Some(first)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::router::auth::Transport;
+
+    fn session(id: u64, authid: &str, role: &str, method: AuthMethod) -> SessionInfo {
+        SessionInfo {
+            id,
+            authid: authid.into(),
+            role: role.into(),
+            method,
+            transport: Transport::WebSocket,
+            peer: None,
+        }
+    }
+
+    fn anonymous() -> SessionInfo {
+        session(7, "~abc", "anonymous", AuthMethod::Anonymous)
+    }
+
+    fn market_maker() -> SessionInfo {
+        session(1, "marketmaker", ROLE_MARKETMAKER, AuthMethod::Trusted)
+    }
+
+    fn seller() -> SessionInfo {
+        session(9, "seller.one", "delegate", AuthMethod::Ticket)
+    }
+
+    fn free() -> Holders {
+        Holders::new()
+    }
+
+    fn held_by(session: u64) -> Holders {
+        Holders::from([("0xab".to_owned(), vec![session])])
+    }
+
+    fn exact(session: &SessionInfo, uri: &str) -> Result<Option<String>, Denied> {
+        register(session, uri, Match::Exact, true, &free())
+    }
+
+    #[test]
+    fn only_the_market_maker_registers_and_publishes_in_the_market() {
+        for uri in ["xbr.marketmaker.get_quote", "bourse.dev.fund", "xbr.other", "xbr.providers.x.sell"] {
+            assert_eq!(exact(&market_maker(), uri), Ok(None), "{uri}");
+            assert_eq!(publish(&market_maker(), uri, &free()), Ok(()), "{uri}");
+            for intruder in [anonymous(), seller()] {
+                let Denied(text) = exact(&intruder, uri).unwrap_err();
+                assert!(text.contains(uri) && text.contains("the role marketmaker"), "{text}");
+                assert!(publish(&intruder, uri, &free()).is_err(), "{uri}");
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_registers_or_publishes_under_wamp() {
+        for who in [anonymous(), seller(), market_maker()] {
+            assert!(exact(&who, "wamp.session.count").is_err());
+            assert!(publish(&who, "wamp.session.on_join", &free()).is_err());
+        }
+    }
+
+    #[test]
+    fn the_first_anonymous_session_holds_a_provider_id() {
+        let uri = "xbr.provider.0xab.sell";
+        assert_eq!(exact(&anonymous(), uri), Ok(Some("0xab".into())));
+        assert_eq!(register(&anonymous(), uri, Match::Exact, true, &held_by(7)), Ok(Some("0xab".into())));
+        assert!(register(&anonymous(), uri, Match::Exact, true, &held_by(8)).is_err());
+        assert!(register(&anonymous(), "xbr.provider.0xab.quote", Match::Exact, true, &held_by(8)).is_err());
+    }
+
+    #[test]
+    fn an_authenticated_provider_id_is_the_authid() {
+        assert_eq!(exact(&seller(), "xbr.provider.seller.one.sell"), Ok(Some("seller.one".into())));
+        for uri in ["xbr.provider.other.sell", "xbr.provider.seller.sell", "xbr.provider.seller.one"] {
+            assert!(exact(&seller(), uri).is_err(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn an_anonymous_session_cannot_sit_on_the_id_of_an_authid_with_dots() {
+        assert!(exact(&anonymous(), "xbr.provider.seller.one.sell").is_err());
+        for uri in ["xbr.provider.x", "xbr.provider.x.y.z"] {
+            assert!(exact(&anonymous(), uri).is_err(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn only_the_holder_and_the_market_maker_publish_under_a_provider_id() {
+        let topic = "xbr.provider.0xab.on_channel_closed";
+        assert!(publish(&anonymous(), topic, &free()).is_err());
+        assert_eq!(publish(&anonymous(), topic, &held_by(7)), Ok(()));
+        assert!(publish(&anonymous(), topic, &held_by(8)).is_err());
+        assert_eq!(publish(&market_maker(), topic, &held_by(8)), Ok(()));
+        assert_eq!(publish(&seller(), "xbr.provider.seller.one.news", &free()), Ok(()));
+        assert!(publish(&seller(), topic, &free()).is_err());
+    }
+
+    #[test]
+    fn no_pattern_covers_a_guarded_namespace() {
+        for who in [anonymous(), market_maker()] {
+            for prefix in ["", "x", "xbr", "xbr.", "xbr.provider.x", "wamp.", "bour", "bourse.dev"] {
+                assert!(register(&who, prefix, Match::Prefix, true, &free()).is_err(), "{prefix:?}");
+            }
+            for wildcard in ["", "..", ".marketmaker.", "xbr..sell", "bourse.", "wamp..x"] {
+                assert!(register(&who, wildcard, Match::Wildcard, true, &free()).is_err(), "{wildcard:?}");
+            }
+            assert_eq!(register(&who, "com.app.", Match::Prefix, true, &free()), Ok(None));
+            assert_eq!(register(&who, "com..get", Match::Wildcard, true, &free()), Ok(None));
+        }
+    }
+
+    #[test]
+    fn guarded_procedures_are_not_shared() {
+        assert!(register(&market_maker(), "bourse.x", Match::Exact, false, &free()).is_err());
+        assert!(register(&anonymous(), "xbr.provider.a.sell", Match::Exact, false, &free()).is_err());
+        assert_eq!(register(&anonymous(), "com.app.work", Match::Exact, false, &free()), Ok(None));
+    }
+}

@@ -1,0 +1,113 @@
+//! Listeners: one task accepts, each connection gets one of its own.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use super::auth::Transport;
+use super::config::check_listener;
+use super::serve::{Origin, serve};
+use super::{Inner, Router};
+use crate::link::{Link, accept_raw, accept_ws};
+
+/// A pause after a failed accept: without file descriptors, trying again at once only burns the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+#[derive(Clone)]
+enum Protocol {
+    WebSocket { path: Arc<str> },
+    RawSocket,
+}
+
+impl Router {
+    /// Listens for WebSocket connections at `path`; port 0 takes a free one. Returns the address bound.
+    ///
+    /// # Errors
+    /// As [`check_listener`], or the address cannot be bound.
+    pub async fn listen_ws(&self, addr: SocketAddr, path: &str) -> io::Result<SocketAddr> {
+        self.listen(addr, Protocol::WebSocket { path: path.into() }).await
+    }
+
+    /// Listens for RawSocket connections; port 0 takes a free one. Returns the address bound.
+    ///
+    /// # Errors
+    /// As [`check_listener`], or the address cannot be bound.
+    pub async fn listen_rs(&self, addr: SocketAddr) -> io::Result<SocketAddr> {
+        self.listen(addr, Protocol::RawSocket).await
+    }
+
+    async fn listen(&self, addr: SocketAddr, protocol: Protocol) -> io::Result<SocketAddr> {
+        let inner = &self.inner;
+        check_listener(addr, inner.authenticator.as_ref(), inner.config.allow_anonymous_remote)?;
+        let listener = TcpListener::bind(addr).await?;
+        let bound = listener.local_addr()?;
+        inner.start_timer();
+        let router = inner.clone();
+        inner.tasks.spawn(async move {
+            let stop = router.stop.clone();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = accept(router, listener, protocol) => {}
+            }
+        });
+        Ok(bound)
+    }
+}
+
+async fn accept(router: Arc<Inner>, listener: TcpListener, protocol: Protocol) {
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(place) = router.places.clone().try_acquire_owned() else {
+            tracing::warn!(%peer, limit = router.config.limits.sessions, "refused: too many connections");
+            continue;
+        };
+        router.tasks.spawn(connection(router.clone(), stream, peer, protocol.clone(), place));
+    }
+}
+
+async fn connection(
+    router: Arc<Inner>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    protocol: Protocol,
+    place: OwnedSemaphorePermit,
+) {
+    // Small frames must not wait for one another; a socket without the option works too.
+    let _ = stream.set_nodelay(true);
+    let limits = &router.config.limits;
+    let transport = match protocol {
+        Protocol::WebSocket { .. } => Transport::WebSocket,
+        Protocol::RawSocket => Transport::RawSocket,
+    };
+    let opening = async {
+        match &protocol {
+            Protocol::WebSocket { path } => accept_ws(stream, path, limits.frame, limits.ping)
+                .await
+                .map_err(|error| error.to_string()),
+            Protocol::RawSocket => {
+                accept_raw(stream, limits.frame).await.map_err(|error| error.to_string())
+            }
+        }
+    };
+    let opened: Result<Link, String> = match timeout(limits.handshake, opening).await {
+        Ok(opened) => opened,
+        Err(_) => Err("no handshake in time".to_owned()),
+    };
+    match opened {
+        Ok(link) => serve(router.clone(), link, Origin { transport, peer: Some(peer) }).await,
+        Err(error) => tracing::debug!(%peer, error, "no handshake"),
+    }
+    drop(place);
+}

@@ -1,0 +1,192 @@
+//! Registrations: who serves what, and who may.
+
+use std::sync::Arc;
+
+use super::auth::AuthMethod;
+use super::core::{Core, Registration};
+use super::gate;
+use super::observer::Notice;
+use super::shards::{PATTERNS, Shard};
+use crate::message::{Message, REGISTER, UNREGISTER};
+use crate::proto::{Routed, Violation};
+use crate::uri::{self, Match, error};
+use crate::value::{Dict, Value};
+
+impl Core {
+    pub(super) fn register(
+        &mut self,
+        session: u64,
+        request: u64,
+        options: Dict,
+        procedure: String,
+    ) -> Result<(), Violation> {
+        let text = |name: &str| options.get(name).and_then(Value::as_str);
+        let Some(matching) = Match::parse(text("match")) else {
+            let text = "match is one of exact, prefix, wildcard";
+            self.refuse(session, REGISTER, request, error::INVALID_ARGUMENT, text);
+            return Ok(());
+        };
+        if let Some(text) = uri::malformed(&procedure, matching) {
+            self.refuse(session, REGISTER, request, error::INVALID_URI, text);
+            return Ok(());
+        }
+        let single = matches!(text("invoke"), None | Some("" | "single"));
+        let peer = self.peer(session)?;
+        let provider = match gate::register(&peer.info, &procedure, matching, single, &self.holders) {
+            Ok(provider) => provider,
+            Err(denied) => {
+                self.refuse(session, REGISTER, request, error::NOT_AUTHORIZED, denied.0);
+                return Ok(());
+            }
+        };
+        if peer.registrations.len() >= peer.bounds.registrations {
+            let text = format!("a session may have {} registrations", peer.bounds.registrations);
+            self.refuse(session, REGISTER, request, error::RESOURCE_LIMIT, text);
+            return Ok(());
+        }
+        if let Some(provider) = &provider {
+            self.hold(session, provider)?;
+        }
+        let exact = matching == Match::Exact;
+        let shard = if exact { Shard::of(&procedure) } else { PATTERNS };
+        let uri: Arc<str> = procedure.as_str().into();
+        let message = Message::Register { request, options, procedure };
+        match self.dealer_for(shard, session)?.on(session, &message)? {
+            Some(Routed { message: Message::Registered { request, registration }, .. }) => {
+                let registration = shard.outer(registration);
+                if exact {
+                    let callees = self.rpc.procedures.entry(uri.to_string()).or_default();
+                    callees.push((session, registration));
+                } else {
+                    self.rpc.patterns += 1;
+                }
+                self.notices.push_back(Notice::Registered(session, uri.clone()));
+                let kept = Registration { uri, exact, provider };
+                self.peer_mut(session)?.registrations.insert(registration, kept);
+                self.send(session, Message::Registered { request, registration });
+            }
+            Some(Routed { message: Message::Error { uri: reason, .. }, .. }) => {
+                self.refuse(session, REGISTER, request, &reason, format!("{uri} is registered already"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Gives a session the place of a provider id. The proven owner of an authid moves an anonymous session out
+    /// that got there first.
+    fn hold(&mut self, session: u64, provider: &str) -> Result<(), Violation> {
+        let holders = self.holders.get(provider).cloned().unwrap_or_default();
+        if holders.contains(&session) {
+            return Ok(());
+        }
+        for holder in holders {
+            if self.peer(holder).is_ok_and(|peer| peer.info.method == AuthMethod::Anonymous) {
+                self.evict(holder, provider)?;
+            }
+        }
+        self.holders.entry(provider.to_owned()).or_default().push(session);
+        self.peer_mut(session)?.providers.push(provider.to_owned());
+        Ok(())
+    }
+
+    fn evict(&mut self, session: u64, provider: &str) -> Result<(), Violation> {
+        let theirs = |registration: &&Registration| registration.provider.as_deref() == Some(provider);
+        let uris = self.peer(session)?.registrations.values().filter(theirs).map(|kept| kept.uri.clone());
+        for uri in uris.collect::<Vec<_>>() {
+            self.revoke(session, &uri)?;
+        }
+        self.release(session, provider);
+        Ok(())
+    }
+
+    pub(super) fn release(&mut self, session: u64, provider: &str) {
+        if let Some(peer) = self.peers.get_mut(&session) {
+            peer.providers.retain(|held| held != provider);
+        }
+        if let Some(holders) = self.holders.get_mut(provider) {
+            holders.retain(|holder| *holder != session);
+            if holders.is_empty() {
+                self.holders.remove(provider);
+            }
+        }
+    }
+
+    pub(super) fn unregister(
+        &mut self,
+        session: u64,
+        request: u64,
+        registration: u64,
+    ) -> Result<(), Violation> {
+        let Some(kept) = self.peer_mut(session)?.registrations.remove(&registration) else {
+            let text = format!("this session has no registration {registration}");
+            self.refuse(session, UNREGISTER, request, error::NO_SUCH_REGISTRATION, text);
+            return Ok(());
+        };
+        let (shard, inner) = Shard::inner(registration);
+        let message = Message::Unregister { request, registration: inner };
+        let routed = self.dealer_for(shard, session)?.on(session, &message)?;
+        self.forget(session, &kept);
+        if let Some(Routed { to, message }) = routed {
+            self.send(to, message);
+        }
+        Ok(())
+    }
+
+    /// Takes an exact registration away from a session. False if it has none.
+    pub(super) fn revoke(&mut self, session: u64, uri: &str) -> Result<bool, Violation> {
+        let callees = self.rpc.procedures.get(uri).map(Vec::as_slice).unwrap_or_default();
+        let Some((_, registration)) = callees.iter().find(|(callee, _)| *callee == session).copied() else {
+            return Ok(false);
+        };
+        let (shard, inner) = Shard::inner(registration);
+        // The request's number only matters for the answer, which is dropped.
+        let message = Message::Unregister { request: 1, registration: inner };
+        self.dealer_for(shard, session)?.on(session, &message)?;
+        let peer = self.peer_mut(session)?;
+        let told = peer.features.registration_revocation;
+        if let Some(kept) = peer.registrations.remove(&registration) {
+            self.forget(session, &kept);
+            let last = |provider: &String| {
+                self.peers.get(&session).is_none_or(|peer| {
+                    peer.registrations.values().all(|other| other.provider.as_ref() != Some(provider))
+                })
+            };
+            if let Some(provider) = kept.provider.filter(last) {
+                self.release(session, &provider);
+            }
+        }
+        if told {
+            let details = Dict::from([
+                ("registration".to_owned(), registration.into()),
+                ("reason".to_owned(), error::NOT_AUTHORIZED.into()),
+            ]);
+            self.send(session, Message::Unregistered { request: 0, details });
+        }
+        Ok(true)
+    }
+
+    /// Drops a registration of a session that left; its dealer knows already.
+    pub(super) fn forget_registration(&mut self, session: u64, registration: &Registration) {
+        self.forget(session, registration);
+    }
+
+    fn forget(&mut self, session: u64, registration: &Registration) {
+        if registration.exact {
+            if let Some(callees) = self.rpc.procedures.get_mut(&*registration.uri) {
+                callees.retain(|(callee, _)| *callee != session);
+                if callees.is_empty() {
+                    self.rpc.procedures.remove(&*registration.uri);
+                }
+            }
+        } else {
+            self.rpc.patterns = self.rpc.patterns.saturating_sub(1);
+        }
+        self.notices.push_back(Notice::Unregistered(session, registration.uri.clone()));
+    }
+
+    /// The session that serves an exact URI.
+    pub(super) fn callee(&self, uri: &str) -> Option<u64> {
+        self.rpc.procedures.get(uri)?.first().map(|(callee, _)| *callee)
+    }
+}

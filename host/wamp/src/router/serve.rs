@@ -1,0 +1,303 @@
+//! One connection of the router: handshake, then message after message, then the last words.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock, Weak};
+
+use tokio::time::timeout;
+
+use super::Inner;
+use super::auth::{AuthDecision, AuthMethod, AuthRequest, ROLE_MARKETMAKER, Transport};
+use super::core::{Bounds, Features, Peer};
+use super::observer::SessionInfo;
+use crate::limits::{
+    CLOSE_GRACE, TRUSTED_OUTSTANDING_CALLS, TRUSTED_QUEUE, TRUSTED_QUEUE_BYTES, TRUSTED_REGISTRATIONS,
+};
+use crate::link::{Incoming, Link, Outgoing, QueueLimits};
+use crate::message::Message;
+use crate::proto::{Acceptor, Question, Step, Violation};
+use crate::uri::error;
+use crate::value::{Dict, Value};
+
+/// The authid of the in-process session.
+const TRUSTED_AUTHID: &str = "marketmaker";
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) transport: Transport,
+    pub(super) peer: Option<SocketAddr>,
+}
+
+impl Origin {
+    fn trusted(self) -> bool {
+        self.transport == Transport::InProcess
+    }
+}
+
+impl Peer {
+    pub(super) fn is_trusted(&self) -> bool {
+        self.info.method == AuthMethod::Trusted
+    }
+}
+
+/// A handshake that ends with an ABORT.
+struct Refused {
+    reason: &'static str,
+    text: String,
+}
+
+impl From<Violation> for Refused {
+    fn from(violation: Violation) -> Self {
+        Self { reason: error::PROTOCOL_VIOLATION, text: violation.0 }
+    }
+}
+
+/// The limits of the in-process link's queues.
+pub(super) fn trusted_queue() -> QueueLimits {
+    QueueLimits { messages: TRUSTED_QUEUE, bytes: TRUSTED_QUEUE_BYTES }
+}
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(router: Arc<Inner>, link: Link, origin: Origin) {
+    let joined = Arc::new(OnceLock::new());
+    let unsendable = unsendable(Arc::downgrade(&router), joined.clone());
+    let limits = &router.config.limits;
+    let queue = QueueLimits { messages: limits.outgoing_queue, bytes: limits.outgoing_bytes };
+    let (mut incoming, out) = link.start(queue, unsendable);
+    let greeting = timeout(limits.handshake, greet(&router, &mut incoming, &out, origin, &joined));
+    let session = match greeting.await {
+        Ok(Ok(session)) => session,
+        Ok(Err(refused)) => {
+            tracing::debug!(?origin, reason = refused.reason, text = refused.text, "not let in");
+            out.close(Some(Message::farewell(false, refused.reason, &refused.text)));
+            listen_out(&mut incoming).await;
+            return;
+        }
+        Err(_) => {
+            let text = format!("no session within {} ms", limits.handshake.as_millis());
+            out.close(Some(Message::farewell(false, error::TIMEOUT, &text)));
+            return;
+        }
+    };
+    let hear = tokio::select! {
+        hear = read(&router, session, &mut incoming, &out) => hear,
+        () = out.closed() => true,
+    };
+    router.leave(session);
+    if hear {
+        listen_out(&mut incoming).await;
+    }
+}
+
+/// Reads until the session ends. Returns whether the peer may still be talking.
+async fn read(router: &Inner, session: u64, incoming: &mut Incoming, out: &Outgoing) -> bool {
+    loop {
+        let message = match incoming.next().await {
+            Ok(Some(message)) => message,
+            Ok(None) => {
+                out.close(None);
+                return false;
+            }
+            Err(error) => {
+                tracing::debug!(session, %error, "the connection ends");
+                let words = error.reason().map(|reason| Message::farewell(true, reason, &error.to_string()));
+                if words.is_some() {
+                    router.count_violation();
+                }
+                out.close(words);
+                return true;
+            }
+        };
+        if let Message::Goodbye { .. } = message {
+            let reason = error::GOODBYE_AND_OUT.to_owned();
+            out.close(Some(Message::Goodbye { details: Dict::new(), reason }));
+            return true;
+        }
+        if let Message::Abort { .. } = message {
+            out.close(None);
+            return false;
+        }
+        if let Err(violation) = router.on(session, message) {
+            tracing::debug!(session, %violation, "the session broke the protocol");
+            router.count_violation();
+            out.close(Some(Message::farewell(true, error::PROTOCOL_VIOLATION, &violation.0)));
+            return true;
+        }
+    }
+}
+
+/// Takes in what the peer was still sending, for a moment: closing a socket with unread data resets the
+/// connection, and the peer would not get the last words.
+async fn listen_out(incoming: &mut Incoming) {
+    let listening = async {
+        while incoming.discard().await {}
+    };
+    let _ = timeout(CLOSE_GRACE, listening).await;
+}
+
+async fn greet(
+    router: &Inner,
+    incoming: &mut Incoming,
+    out: &Outgoing,
+    origin: Origin,
+    joined: &OnceLock<u64>,
+) -> Result<u64, Refused> {
+    let (realm, details) = match next(incoming).await? {
+        Message::Hello { realm, details } => (realm, details),
+        other => return Err(Violation(format!("{} before HELLO", other.name())).into()),
+    };
+    if realm != router.config.realm {
+        let text = format!("there is no realm {realm:?} here, only {:?}", router.config.realm);
+        return Err(Refused { reason: error::NO_SUCH_REALM, text });
+    }
+    let (mut acceptor, authid, role, method) = if origin.trusted() {
+        let mut acceptor = Acceptor::new(vec![AuthMethod::Anonymous.name().to_owned()]);
+        acceptor.hello(&realm, &details)?;
+        (acceptor, TRUSTED_AUTHID.to_owned(), ROLE_MARKETMAKER.to_owned(), AuthMethod::Trusted)
+    } else {
+        authenticate(router, incoming, out, origin, &realm, &details).await?
+    };
+    let (session, mut welcome) = acceptor.accept(&authid, &role)?;
+    welcome.insert("authmethod".to_owned(), method.name().into());
+    welcome.insert("authprovider".to_owned(), "bourse".into());
+    welcome.insert("roles".to_owned(), roles().into());
+    let info = SessionInfo { id: session, authid, role, method, transport: origin.transport, peer: origin.peer };
+    let peer = Peer::new(info, out.clone(), features(&details), bounds(router, origin));
+    // The writer may ask for the session as soon as the WELCOME is queued.
+    let _ = joined.set(session);
+    if !router.join(peer, Message::Welcome { session, details: welcome }) {
+        return Err(Refused { reason: error::UNAVAILABLE, text: "try again".to_owned() });
+    }
+    Ok(session)
+}
+
+async fn authenticate(
+    router: &Inner,
+    incoming: &mut Incoming,
+    out: &Outgoing,
+    origin: Origin,
+    realm: &str,
+    details: &Dict,
+) -> Result<(Acceptor, String, String, AuthMethod), Refused> {
+    let offered: Vec<_> =
+        router.authenticator.methods().iter().map(|method| method.name().to_owned()).collect();
+    let asked = details.get("authmethods").and_then(Value::as_list).unwrap_or_default();
+    // Without a list the client is anonymous.
+    let anonymous = [Value::from(AuthMethod::Anonymous.name())];
+    let asked = if asked.is_empty() { &anonymous } else { asked };
+    if !asked.iter().filter_map(Value::as_str).any(|method| offered.iter().any(|offer| offer == method)) {
+        let text = format!("the authentication methods here are {}", offered.join(", "));
+        return Err(Refused { reason: error::NO_MATCHING_AUTH_METHOD, text });
+    }
+    let mut acceptor = Acceptor::new(offered);
+    let mut step = acceptor.hello(realm, details)?;
+    let question = loop {
+        match step {
+            Step::Decide(question) => break question,
+            Step::Challenge(challenge) => {
+                out.send(challenge).await;
+                step = match next(incoming).await? {
+                    Message::Authenticate { signature, extra } => acceptor.authenticate(&signature, &extra)?,
+                    other => {
+                        return Err(Violation(format!("{} instead of AUTHENTICATE", other.name())).into());
+                    }
+                };
+            }
+        }
+    };
+    let (method, request) = request(realm, origin, question)?;
+    match router.authenticator.authenticate(&request) {
+        AuthDecision::Accept { authid, role } => Ok((acceptor, authid, role, method)),
+        AuthDecision::Deny { reason } => {
+            Err(Refused { reason: error::AUTHENTICATION_FAILED, text: reason })
+        }
+    }
+}
+
+fn request(realm: &str, origin: Origin, question: Question) -> Result<(AuthMethod, AuthRequest), Violation> {
+    let method = [AuthMethod::Anonymous, AuthMethod::Ticket]
+        .into_iter()
+        .find(|method| method.name() == question.method)
+        .ok_or_else(|| Violation(format!("the method {} is not known", question.method)))?;
+    let request = AuthRequest {
+        realm: realm.to_owned(),
+        method,
+        authid: Some(question.authid).filter(|authid| !authid.is_empty()),
+        ticket: question.ticket,
+        transport: origin.transport,
+        peer: origin.peer,
+    };
+    Ok((method, request))
+}
+
+async fn next(incoming: &mut Incoming) -> Result<Message, Refused> {
+    match incoming.next().await {
+        Ok(Some(Message::Abort { .. }) | None) => {
+            Err(Refused { reason: error::GOODBYE_AND_OUT, text: "the client gave up".to_owned() })
+        }
+        Ok(Some(message)) => Ok(message),
+        Err(error) => Err(Refused {
+            reason: error.reason().unwrap_or(error::PROTOCOL_VIOLATION),
+            text: error.to_string(),
+        }),
+    }
+}
+
+fn features(hello: &Dict) -> Features {
+    let callee = hello
+        .get("roles")
+        .and_then(Value::as_map)
+        .and_then(|roles| roles.get("callee")?.as_map()?.get("features")?.as_map());
+    let has = |name: &str| callee.and_then(|callee| callee.get(name)).and_then(Value::as_bool) == Some(true);
+    Features {
+        call_canceling: has("call_canceling"),
+        registration_revocation: has("registration_revocation"),
+    }
+}
+
+fn bounds(router: &Inner, origin: Origin) -> Bounds {
+    if origin.trusted() {
+        return Bounds {
+            calls: TRUSTED_OUTSTANDING_CALLS,
+            registrations: TRUSTED_REGISTRATIONS,
+            subscriptions: TRUSTED_REGISTRATIONS,
+        };
+    }
+    let limits = &router.config.limits;
+    Bounds {
+        calls: limits.outstanding_calls,
+        registrations: limits.registrations,
+        subscriptions: limits.subscriptions,
+    }
+}
+
+/// The features that WELCOME announces.
+fn roles() -> Dict {
+    let role = |features: &[&str]| {
+        let features = features.iter().map(|name| ((*name).to_owned(), Value::from(true))).collect::<Dict>();
+        Value::Map(Dict::from([("features".to_owned(), features.into())]))
+    };
+    let dealer = role(&[
+        "call_canceling",
+        "call_timeout",
+        "caller_identification",
+        "pattern_based_registration",
+        "progressive_call_results",
+        "registration_revocation",
+        "shared_registration",
+    ]);
+    let broker = role(&[
+        "pattern_based_subscription",
+        "publisher_exclusion",
+        "publisher_identification",
+        "subscriber_blackwhite_listing",
+    ]);
+    Dict::from([("broker".to_owned(), broker), ("dealer".to_owned(), dealer)])
+}
+
+fn unsendable(router: Weak<Inner>, joined: Arc<OnceLock<u64>>) -> crate::link::Unsendable {
+    Box::new(move |message, why| {
+        let session = *joined.get()?;
+        router.upgrade()?.unsendable(session, message, why)
+    })
+}

@@ -1,0 +1,213 @@
+//! Joining a realm, and the task that reads from then on.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::table::Table;
+use super::{Auth, Inner, JoinOptions, LastHandle, Session};
+use crate::limits::TRUSTED_QUEUE_BYTES;
+use crate::link::{Incoming, Link, Outgoing, QueueLimits};
+use crate::message::Message;
+use crate::proto::{Joined, Joiner, Violation};
+use crate::uri::error;
+use crate::value::{Dict, Value};
+
+/// Why a realm could not be joined.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The router says no.
+    #[error("the router refuses: {reason}{}", text.as_deref().map(|text| format!(" ({text})")).unwrap_or_default())]
+    Refused {
+        /// The URI of the reason, such as `wamp.error.no_such_realm`.
+        reason: String,
+        /// The router's sentence, if it gave one.
+        text: Option<String>,
+    },
+    /// The router does not keep to the protocol.
+    #[error("the handshake went wrong: {what}")]
+    Protocol {
+        /// What was wrong.
+        what: String,
+    },
+    /// The connection ended before WELCOME.
+    #[error("the connection ended during the handshake: {what}")]
+    Closed {
+        /// What is known.
+        what: String,
+    },
+    /// No WELCOME in time.
+    #[error("no WELCOME within {} ms", within.as_millis())]
+    Timeout {
+        /// How long was waited.
+        within: Duration,
+    },
+}
+
+impl From<Violation> for JoinError {
+    fn from(violation: Violation) -> Self {
+        Self::Protocol { what: violation.0 }
+    }
+}
+
+/// The features that HELLO announces.
+fn roles() -> Dict {
+    let role = |features: &[&str]| {
+        let features = features.iter().map(|name| ((*name).to_owned(), Value::from(true))).collect::<Dict>();
+        Value::Map(Dict::from([("features".to_owned(), features.into())]))
+    };
+    Dict::from([
+        ("caller".to_owned(), role(&["call_canceling", "call_timeout", "caller_identification"])),
+        (
+            "callee".to_owned(),
+            role(&["call_canceling", "call_timeout", "caller_identification", "registration_revocation"]),
+        ),
+        ("publisher".to_owned(), role(&["publisher_exclusion", "subscriber_blackwhite_listing"])),
+        ("subscriber".to_owned(), role(&["publisher_identification"])),
+    ])
+}
+
+pub(super) async fn join(link: Link, options: JoinOptions) -> Result<Session, JoinError> {
+    let table = Arc::new(Table::default());
+    let limits = QueueLimits { messages: options.queue, bytes: TRUSTED_QUEUE_BYTES };
+    let unsendable = {
+        let table = table.clone();
+        Box::new(move |message, why: &_| table.unsendable(message, why))
+    };
+    let (mut incoming, out) = link.start(limits, unsendable);
+    let joined = match timeout(options.handshake, handshake(&options, &mut incoming, &out)).await {
+        Ok(Ok(joined)) => joined,
+        Ok(Err(failed)) => {
+            out.close(None);
+            return Err(failed);
+        }
+        Err(_) => {
+            out.abandon(None);
+            return Err(JoinError::Timeout { within: options.handshake });
+        }
+    };
+    let inner = Arc::new(Inner {
+        id: joined.session,
+        realm: joined.realm,
+        authid: joined.authid,
+        role: joined.role,
+        out: out.clone(),
+        table,
+        requests: AtomicU64::new(1),
+        slots: Arc::new(Semaphore::new(options.max_invocations.min(Semaphore::MAX_PERMITS))),
+        busy_error: options.busy_error,
+    });
+    tokio::spawn(read(inner.clone(), incoming));
+    Ok(Session { inner, _last: Arc::new(LastHandle(out)) })
+}
+
+async fn handshake(
+    options: &JoinOptions,
+    incoming: &mut Incoming,
+    out: &Outgoing,
+) -> Result<Joined, JoinError> {
+    let ticket = match &options.auth {
+        Auth::Anonymous => None,
+        Auth::Ticket(ticket) => Some(ticket.as_str()),
+    };
+    let mut joiner = Joiner::new(&options.realm, options.authid.as_deref().unwrap_or_default(), ticket);
+    out.send(joiner.hello(roles())?).await;
+    loop {
+        let message = match incoming.next().await {
+            Ok(Some(message)) => message,
+            Ok(None) => return Err(JoinError::Closed { what: "the router hung up".to_owned() }),
+            Err(error) => return Err(JoinError::Closed { what: error.to_string() }),
+        };
+        match message {
+            Message::Welcome { session, details } => return Ok(joiner.welcome(session, &details)?),
+            Message::Challenge { method, extra } => {
+                out.send(joiner.challenge(method, &extra)?).await;
+            }
+            Message::Abort { details, reason } => {
+                let text = details.get("message").and_then(Value::as_str).map(str::to_owned);
+                return Err(JoinError::Refused { reason, text });
+            }
+            other => {
+                return Err(JoinError::Protocol { what: format!("{} before WELCOME", other.name()) });
+            }
+        }
+    }
+}
+
+/// Reads until the link ends, then fails everything that waits.
+async fn read(inner: Arc<Inner>, mut incoming: Incoming) {
+    let reading = async {
+        loop {
+            match incoming.next().await {
+                Ok(Some(message)) => {
+                    if let Some(reason) = inner.on(message).await {
+                        return reason;
+                    }
+                }
+                Ok(None) => return "the router hung up".to_owned(),
+                Err(error) => {
+                    if let Some(reason) = error.reason() {
+                        inner.out.close(Some(Message::farewell(true, reason, &error.to_string())));
+                    }
+                    return error.to_string();
+                }
+            }
+        }
+    };
+    let reason = tokio::select! {
+        // The last words of the router come before the end of the link.
+        biased;
+        reason = reading => reason,
+        () = inner.out.closed() => "closed on this side".to_owned(),
+    };
+    inner.out.close(None);
+    inner.table.close(reason);
+}
+
+impl Inner {
+    /// Takes one message; returns why the session ends, if it does.
+    async fn on(self: &Arc<Self>, message: Message) -> Option<String> {
+        match message {
+            Message::Result { request, details, payload } => {
+                // We never ask for progressive results; one that comes all the same is not the answer.
+                if details.get("progress").and_then(Value::as_bool) != Some(true) {
+                    self.table.result(request, payload);
+                }
+            }
+            Message::Invocation { request, registration, details, payload } => {
+                self.invoke(request, registration, &details, payload).await;
+            }
+            Message::Interrupt { request, .. } => self.table.interrupt(request),
+            Message::Event { subscription, publication, details, payload } => {
+                self.table.event(subscription, publication, &details, payload);
+            }
+            Message::Error { request, uri, payload, .. } => self.table.error(request, uri, payload),
+            Message::Registered { request, registration } => self.table.registered(request, registration),
+            Message::Unregistered { request, details } => self.table.unregistered(request, &details),
+            Message::Subscribed { request, subscription } => self.table.subscribed(request, subscription),
+            Message::Published { request, .. } => self.table.published(request),
+            Message::Goodbye { reason, .. } => {
+                let leaving = self.table.is_leaving();
+                let answer = Message::Goodbye {
+                    details: Dict::new(),
+                    reason: error::GOODBYE_AND_OUT.to_owned(),
+                };
+                self.out.close((!leaving).then_some(answer));
+                return Some(reason);
+            }
+            Message::Abort { reason, .. } => return Some(reason),
+            Message::Unsubscribed { .. } => {}
+            other => {
+                let text = format!("{} is not for a client", other.name());
+                self.out.close(Some(Message::farewell(true, error::PROTOCOL_VIOLATION, &text)));
+                return Some(text);
+            }
+        }
+        None
+    }
+}
+

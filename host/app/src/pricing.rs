@@ -8,7 +8,9 @@ use bourse_market::{
     Address, Amount, Decision, DecisionHeader, DecisionId, Demand, Figures, MarketId, Nanos, Offer, Price,
     PriceSource, Subject,
 };
-use bourse_policy::{Action, Grants, Imports, Limits, PriceDecision, PriceFailure, PriceRequest, Revision};
+use bourse_policy::{
+    Action, Grants, Hex, Hook, Imports, Limits, PriceDecision, PriceFailure, PriceRequest, Record, Revision,
+};
 use bourse_wamp::{Dict, Value, WampError};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -167,6 +169,14 @@ impl Pricing {
                 Prepared::new(rule).with_context(|| format!("in the rule for policy `{name}`"))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
+        for prepared in &rules {
+            if let Some(problem) = problem(&prepared.rule, prepared.grants, &policies) {
+                tracing::error!(
+                    "the rule for policy `{}` prices nothing: {problem}",
+                    prepared.rule.policy
+                );
+            }
+        }
         let unruled = Prepared::new(Rule::default_pricing())?;
         Ok(Self {
             market,
@@ -244,7 +254,14 @@ impl Pricing {
     pub(crate) fn price(&self, offer: &Offer, inquiry: &Inquiry) -> Result<Quote, WampError> {
         let (rule, revision, base) = match self.source(offer)? {
             Source::Fixed(price) => {
-                return Ok(self.quote(offer, inquiry, price, MAX_VALID_MS, PriceSource::Fixed, None));
+                return Ok(Self::quote(
+                    offer,
+                    inquiry,
+                    price,
+                    MAX_VALID_MS,
+                    PriceSource::Fixed,
+                    None,
+                ));
             }
             Source::Policy { rule, revision, base } => (rule, revision, base),
         };
@@ -272,54 +289,51 @@ impl Pricing {
             demand: &self.demand,
             now: inquiry.now,
         };
-        let decision = revision.price(&request, &window, rule.grants, &rule.limits);
-        match &decision.outcome {
-            Ok(priced) => {
-                let (price, valid_ms) = (priced.amount, priced.valid_ms);
-                if let Some(bound) = priced.bounded {
-                    tracing::debug!(policy = revision.name(), ?bound, %price, "a policy's price was bounded");
-                }
-                let record = self.record(revision, inquiry, &decision);
-                Ok(self.quote(
-                    offer,
-                    inquiry,
-                    price,
-                    valid_ms,
-                    PriceSource::Policy(record.id),
-                    Some(record),
-                ))
-            }
+        let PriceDecision {
+            outcome,
+            fuel,
+            elapsed,
+            record,
+        } = revision.price(&request, &window, rule.grants, &rule.limits);
+        let (price, valid_ms) = match outcome {
+            Ok(priced) => (priced.amount, priced.valid_ms),
             Err(PriceFailure::Refused { code, text }) => {
-                let mut error = fault(uri::REFUSED, text.clone());
-                error.kwargs = Self::names(revision, code);
-                Err(error)
+                let mut error = fault(uri::REFUSED, text);
+                error.kwargs = names(revision, &code);
+                return Err(error);
             }
             Err(PriceFailure::Failed(failure)) => {
                 tracing::warn!(
-                    policy = revision.name(), revision = %revision.id(), code = failure.code(), %failure,
-                    fuel = decision.fuel, elapsed = ?decision.elapsed, "a pricing policy failed"
+                    policy = revision.name(), revision = %revision.id(), code = failure.code(), %failure, fuel,
+                    ?elapsed, "a pricing policy failed"
                 );
                 let stand_in = (rule.rule.on_failure == OnFailure::FallbackPrice)
                     .then(|| rule.fallback.or(base))
-                    .flatten()
-                    .map(|price| price.clamp(floor, cap));
+                    .flatten();
                 let Some(price) = stand_in else {
+                    let name = revision.name();
                     let mut error = fault(
                         uri::POLICY_FAILED,
-                        format!("the pricing policy `{}` failed: {failure}", revision.name()),
+                        format!("the pricing policy `{name}` failed: {failure}"),
                     );
-                    error.kwargs = Self::names(revision, failure.code());
+                    error.kwargs = names(revision, failure.code());
                     return Err(error);
                 };
-                let record = self.record(revision, inquiry, &decision);
-                let source = PriceSource::Policy(record.id);
-                Ok(self.quote(offer, inquiry, price, rule.max_valid_ms, source, Some(record)))
+                (price.clamp(floor, cap), rule.max_valid_ms)
             }
-        }
+        };
+        let decision = keep(revision, inquiry, record);
+        Ok(Self::quote(
+            offer,
+            inquiry,
+            price,
+            valid_ms,
+            PriceSource::Policy(decision.id),
+            Some(decision),
+        ))
     }
 
     fn quote(
-        &self,
         offer: &Offer,
         inquiry: &Inquiry,
         price: Amount,
@@ -339,34 +353,63 @@ impl Pricing {
         }
     }
 
-    fn record(&self, revision: &Revision, inquiry: &Inquiry, decision: &PriceDecision) -> Decision {
-        Decision {
-            id: inquiry.decision,
-            header: DecisionHeader {
-                at: inquiry.now,
-                hook: "pricing".to_owned(),
-                policy: revision.name().to_owned(),
-                revision: revision.id(),
-            },
-            body: decision.record.encode(),
-        }
-    }
-
-    fn names(revision: &Revision, code: &str) -> Dict {
-        [
-            ("policy", revision.name().to_owned()),
-            ("revision", revision.id().to_string()),
-            ("code", code.to_owned()),
-        ]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), Value::Str(value)))
-        .collect()
-    }
-
     /// Whether a policy has a say in this offer's price.
     pub(crate) fn is_decided_by_policy(&self, offer: &Offer) -> bool {
         !matches!(self.source(offer), Ok(Source::Fixed(_)))
     }
+}
+
+/// Why a rule cannot work with the policies that are loaded, if it cannot.
+fn problem(rule: &Rule, grants: Grants, policies: &HashMap<String, Revision>) -> Option<String> {
+    let Some(revision) = policies.get(&rule.policy) else {
+        return Some("no such policy is loaded".to_owned());
+    };
+    if !revision.has_pricing() {
+        return Some("it exports no pricing hook".to_owned());
+    }
+    revision.check_grants(grants).err().map(|error| error.to_string())
+}
+
+/// Each rule that cannot work, by its policy, with the reason.
+pub(crate) fn problems(rules: &[Rule], policies: &HashMap<String, Revision>) -> Vec<(String, String)> {
+    rules
+        .iter()
+        .filter_map(|rule| Some((rule.policy.clone(), problem(rule, granted(rule), policies)?)))
+        .collect()
+}
+
+fn granted(rule: &Rule) -> Grants {
+    Grants {
+        market: rule.grants.contains(&Grant::Market),
+        ..Grants::NONE
+    }
+}
+
+/// The decision as the ledger keeps it, with the purchase it comes to.
+fn keep(revision: &Revision, inquiry: &Inquiry, mut record: Record) -> Decision {
+    record.id = Some(Hex(inquiry.decision));
+    Decision {
+        id: inquiry.decision,
+        header: DecisionHeader {
+            at: inquiry.now,
+            hook: Hook::Pricing.to_string(),
+            policy: revision.name().to_owned(),
+            revision: revision.id(),
+        },
+        body: record.encode(),
+    }
+}
+
+/// What a client is told of a policy that did not price.
+fn names(revision: &Revision, code: &str) -> Dict {
+    [
+        ("policy", revision.name().to_owned()),
+        ("revision", revision.id().to_string()),
+        ("code", code.to_owned()),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), Value::Str(value)))
+    .collect()
 }
 
 fn first_text(error: &WampError) -> String {

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::policies;
+use crate::pricing::problems;
 use bourse_policy::{Engine, EngineOptions};
 use std::process::ExitCode;
 
@@ -15,15 +16,9 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<ExitCode> {
         eprintln!("policy {}: {error}", path.display());
         sound = false;
     }
-    for rule in config.rules() {
-        if !loaded
-            .policies
-            .iter()
-            .any(|(revision, _)| revision.name() == rule.policy)
-        {
-            eprintln!("rule for policy `{}`: no such policy is loaded", rule.policy);
-            sound = false;
-        }
+    for (policy, problem) in problems(&config.rules(), &loaded.revisions()) {
+        eprintln!("rule for policy `{policy}`: {problem}");
+        sound = false;
     }
     print!("{}", toml::to_string_pretty(config)?);
     Ok(if sound {

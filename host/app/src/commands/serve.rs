@@ -4,6 +4,7 @@ use crate::cli::ServeArgs;
 use crate::config::{AppliesTo, Config};
 use crate::host::{Host, WS_PATH};
 use crate::policies::Origin;
+use crate::pricing::problems;
 use anyhow::Context;
 use bourse_delegates::demo::DemoOptions;
 use std::process::ExitCode;
@@ -89,6 +90,9 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
             "  NOT LOADED: these offers are refused"
         };
         println!("  rule          {offers} -> {}{missing}", rule.policy);
+    }
+    for (policy, problem) in problems(&config.rules(), &host.policies().revisions()) {
+        println!("  rule          DOES NOT WORK for {policy}: {problem}; its offers are refused");
     }
     let data = config.store.path.display();
     if demo {

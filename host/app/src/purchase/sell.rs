@@ -38,7 +38,6 @@ impl Sellers for RoutedSellers {
         Box::pin(async move {
             let options = CallOptions {
                 timeout: Some(timeout),
-                ..CallOptions::default()
             };
             self.session.call(&procedure, args, Dict::new(), options).await
         })

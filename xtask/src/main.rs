@@ -68,7 +68,9 @@ fn run(task: Task) -> Result<()> {
         Task::Ci => gates::ci(),
         Task::Long => gates::long(),
         Task::Tidy => tidy::run(&place::root()?),
-        Task::Policies { build: Some(folder), .. } => policies::build(&folder),
+        Task::Policies {
+            build: Some(folder), ..
+        } => policies::build(&folder),
         Task::Policies { check, .. } => policies::rebuild(check),
         Task::Bench { filter } => bench::run(filter.as_deref()),
     }

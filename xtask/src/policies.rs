@@ -24,7 +24,8 @@ pub(crate) fn rebuild(check: bool) -> Result<()> {
     let dist = policies.join("dist");
     let names = members(&policies)?;
     if !check {
-        let toolchain = Toolchain::pinned().context("the components of policies/dist are built with the pinned compiler")?;
+        let toolchain = Toolchain::pinned()
+            .context("the components of policies/dist are built with the pinned compiler")?;
         fs::create_dir_all(&dist)?;
         let mut sums = String::new();
         for name in names {
@@ -49,7 +50,9 @@ pub(crate) fn rebuild(check: bool) -> Result<()> {
     };
     for name in names {
         if component(&toolchain, &policies, &name)? != fs::read(dist.join(format!("{name}.wasm")))? {
-            bail!("policies/dist/{name}.wasm is not what its sources give: run `cargo xtask policies` and commit");
+            bail!(
+                "policies/dist/{name}.wasm is not what its sources give: run `cargo xtask policies` and commit"
+            );
         }
         println!("policies/dist/{name}.wasm: rebuilt, identical");
     }
@@ -63,70 +66,126 @@ pub(crate) fn rebuild(check: bool) -> Result<()> {
 ///
 /// If there is no compiler, or it fails.
 pub(crate) fn build(folder: &Path) -> Result<()> {
-    let folder = folder.canonicalize().with_context(|| format!("no folder {}", folder.display()))?;
+    let folder = folder
+        .canonicalize()
+        .with_context(|| format!("no folder {}", folder.display()))?;
     let manifest = read_toml(&folder.join("Cargo.toml"))?;
-    let package = manifest.get("package").and_then(|package| package.get("name")).and_then(toml::Value::as_str);
-    let name = package.with_context(|| format!("{} has no package name", folder.join("Cargo.toml").display()))?;
+    let package = manifest
+        .get("package")
+        .and_then(|package| package.get("name"))
+        .and_then(toml::Value::as_str);
+    let name =
+        package.with_context(|| format!("{} has no package name", folder.join("Cargo.toml").display()))?;
     let toolchain = match Toolchain::installed() {
         Some(toolchain) => toolchain,
         None => Toolchain::pinned().context("run `rustup target add wasm32-unknown-unknown`")?,
     };
     let path = PathBuf::from(format!("{name}.wasm"));
     fs::write(&path, component(&toolchain, &folder, name)?)?;
-    println!("{}: {} bytes, sha256 {}", path.display(), fs::metadata(&path)?.len(), sha256(&path)?);
+    println!(
+        "{}: {} bytes, sha256 {}",
+        path.display(),
+        fs::metadata(&path)?.len(),
+        sha256(&path)?
+    );
     Ok(())
 }
 
 /// Compiles the package `name` of the workspace or package in `folder`, and makes the module a component.
 fn component(toolchain: &Toolchain, folder: &Path, name: &str) -> Result<Vec<u8>> {
     let root = place::root()?;
-    let checkout = if folder.starts_with(&root) { root.as_path() } else { folder };
+    let checkout = if folder.starts_with(&root) {
+        root.as_path()
+    } else {
+        folder
+    };
     let target = folder.join("target");
-    let locked: &[&str] = if folder.join("Cargo.lock").exists() { &["--locked"] } else { &[] };
+    let locked: &[&str] = if folder.join("Cargo.lock").exists() {
+        &["--locked"]
+    } else {
+        &[]
+    };
     // Before the build, so that it knows the folders whose paths it must take out.
     let mut fetch = toolchain.cargo(checkout, &[])?;
     guest_toolchain::run(fetch.current_dir(folder).args(["fetch", "--quiet"]).args(locked))?;
 
     let mut build = toolchain.cargo(checkout, &[format!("-Clink-arg=-zstack-size={STACK}")])?;
     build.current_dir(folder).env("CARGO_TARGET_DIR", &target);
-    build.args(["build", "--quiet", "--release", "--lib", "--package", name, "--target", TARGET]).args(locked);
+    build
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--lib",
+            "--package",
+            name,
+            "--target",
+            TARGET,
+        ])
+        .args(locked);
     guest_toolchain::run(&mut build)?;
 
-    let module = target.join(TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
-    let bytes = fs::read(&module)
-        .with_context(|| format!("no {}: a policy's library has crate-type = [\"cdylib\", \"lib\"]", module.display()))?;
+    let module = target
+        .join(TARGET)
+        .join("release")
+        .join(format!("{}.wasm", name.replace('-', "_")));
+    let bytes = fs::read(&module).with_context(|| {
+        format!(
+            "no {}: a policy's library has crate-type = [\"cdylib\", \"lib\"]",
+            module.display()
+        )
+    })?;
     ComponentEncoder::default()
         .validate(true)
         .module(&bytes)
         .and_then(|encoder| encoder.encode())
-        .with_context(|| format!("{} is no component: does it call export_pricing?", module.display()))
+        .with_context(|| {
+            format!(
+                "{} is no component: does it call export_pricing?",
+                module.display()
+            )
+        })
 }
 
 /// The policies of the workspace, by name.
 fn members(policies: &Path) -> Result<Vec<String>> {
     let manifest = read_toml(&policies.join("Cargo.toml"))?;
-    let members = manifest.get("workspace").and_then(|workspace| workspace.get("members"));
-    let members = members.and_then(toml::Value::as_array).context("policies/Cargo.toml has no workspace.members")?;
-    let mut names: Vec<String> = members.iter().filter_map(toml::Value::as_str).map(str::to_owned).collect();
+    let members = manifest
+        .get("workspace")
+        .and_then(|workspace| workspace.get("members"));
+    let members = members
+        .and_then(toml::Value::as_array)
+        .context("policies/Cargo.toml has no workspace.members")?;
+    let mut names: Vec<String> = members
+        .iter()
+        .filter_map(toml::Value::as_str)
+        .map(str::to_owned)
+        .collect();
     names.sort();
     Ok(names)
 }
 
 fn read_toml(path: &Path) -> Result<toml::Table> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    text.parse().with_context(|| format!("{} is not TOML", path.display()))
+    text.parse()
+        .with_context(|| format!("{} is not TOML", path.display()))
 }
 
 /// Compares the components of `dist` with `SHA256SUMS`: those of `names`, no fewer and no more.
 fn check_sums(dist: &Path, names: &[String]) -> Result<()> {
     let sums = dist.join("SHA256SUMS");
     let text = fs::read_to_string(&sums).with_context(|| format!("cannot read {}", sums.display()))?;
-    let listed: BTreeMap<&str, &str> =
-        text.lines().filter_map(|line| line.split_once("  ").map(|(sum, file)| (file, sum))).collect();
+    let listed: BTreeMap<&str, &str> = text
+        .lines()
+        .filter_map(|line| line.split_once("  ").map(|(sum, file)| (file, sum)))
+        .collect();
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(dist)? {
         let path = entry?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         if name.ends_with(".wasm") {
             found.insert(name, sha256(&path)?);
         }
@@ -139,7 +198,9 @@ fn check_sums(dist: &Path, names: &[String]) -> Result<()> {
     for (name, sum) in &found {
         match listed.get(name.as_str()) {
             Some(expected) if expected == sum => {}
-            Some(expected) => bail!("policies/dist/{name} has the sha256 {sum}, but SHA256SUMS says {expected}"),
+            Some(expected) => {
+                bail!("policies/dist/{name} has the sha256 {sum}, but SHA256SUMS says {expected}")
+            }
             None => bail!("policies/dist/{name} is not in SHA256SUMS"),
         }
     }
@@ -171,7 +232,10 @@ mod tests {
         write("a.wasm", "");
         write("b.wasm", "");
         assert!(check().unwrap_err().contains("b.wasm is not in SHA256SUMS"));
-        write("SHA256SUMS", &format!("{empty}  a.wasm\n{empty}  b.wasm\n{empty}  c.wasm\n"));
+        write(
+            "SHA256SUMS",
+            &format!("{empty}  a.wasm\n{empty}  b.wasm\n{empty}  c.wasm\n"),
+        );
         assert!(check().unwrap_err().contains("lists c.wasm"));
     }
 }

@@ -58,7 +58,8 @@ impl Toolchain {
         let cache = place::target()?.join("guest-toolchain");
         fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
         // Held until the end: two tasks at a time would unpack into one folder.
-        let lock = File::create(cache.join("lock")).context("cannot create the lock of the guest toolchain")?;
+        let lock =
+            File::create(cache.join("lock")).context("cannot create the lock of the guest toolchain")?;
         lock.lock().context("cannot lock the guest toolchain")?;
 
         let key = hex::encode(Sha256::digest(format!("{RECIPE}\n{}", packages::PINS)));
@@ -86,7 +87,10 @@ impl Toolchain {
     }
 
     fn in_folder(folder: &Path) -> Self {
-        Self { rustc: folder.join("bin/rustc"), sources: folder.join("usr/lib/rustlib/src/rust") }
+        Self {
+            rustc: folder.join("bin/rustc"),
+            sources: folder.join("usr/lib/rustlib/src/rust"),
+        }
     }
 
     /// A cargo command that compiles with this compiler and nothing else of the caller's settings, such that the
@@ -101,7 +105,10 @@ impl Toolchain {
         all.extend(registries()?.iter().map(|registry| remap(registry, "/registry")));
         all.extend(flags.iter().cloned());
         let mut command = bare_cargo();
-        command.env("RUSTC", &self.rustc).env(KIND, "policy").env("CARGO_ENCODED_RUSTFLAGS", all.join("\u{1f}"));
+        command
+            .env("RUSTC", &self.rustc)
+            .env(KIND, "policy")
+            .env("CARGO_ENCODED_RUSTFLAGS", all.join("\u{1f}"));
         Ok(command)
     }
 }
@@ -114,10 +121,14 @@ fn remap(from: &Path, to: &str) -> String {
 fn registries() -> Result<Vec<PathBuf>> {
     let home = match env::var_os("CARGO_HOME") {
         Some(home) => PathBuf::from(home),
-        None => env::home_dir().context("neither CARGO_HOME nor a home folder")?.join(".cargo"),
+        None => env::home_dir()
+            .context("neither CARGO_HOME nor a home folder")?
+            .join(".cargo"),
     };
     let mut folders: Vec<PathBuf> = match fs::read_dir(home.join("registry/src")) {
-        Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
+        Ok(entries) => entries
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .collect(),
         Err(_) => Vec::new(),
     };
     folders.sort();
@@ -127,9 +138,19 @@ fn registries() -> Result<Vec<PathBuf>> {
 /// Cargo without what its caller's environment would change in a build.
 fn bare_cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let settings = ["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_ENCODED_", "RUSTC", "RUSTFLAGS"];
+    let settings = [
+        "CARGO_BUILD_",
+        "CARGO_PROFILE_",
+        "CARGO_TARGET_",
+        "CARGO_ENCODED_",
+        "RUSTC",
+        "RUSTFLAGS",
+    ];
     for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|name| settings.iter().any(|setting| name.starts_with(setting))) {
+        if name
+            .to_str()
+            .is_some_and(|name| settings.iter().any(|setting| name.starts_with(setting)))
+        {
             command.env_remove(&name);
         }
     }
@@ -154,11 +175,22 @@ fn unpack(folder: &Path, from: &Path, pinned: &[packages::Package<'_>]) -> Resul
     for package in pinned {
         let path = package.path(from);
         if package.name == "rust-web-src" {
-            let mut tar = Command::new("dpkg").arg("--fsys-tarfile").arg(&path).stdout(Stdio::piped()).spawn()?;
+            let mut tar = Command::new("dpkg")
+                .arg("--fsys-tarfile")
+                .arg(&path)
+                .stdout(Stdio::piped())
+                .spawn()?;
             let stream = tar.stdout.take().context("dpkg has no output")?;
             let mut extract = Command::new("tar");
-            extract.arg("-x").arg("-C").arg(folder).arg("--wildcards").stdin(stream);
-            extract.arg(format!("./usr/src/rustc-{RELEASE}/library/*")).arg(format!("./usr/src/rustc-{RELEASE}/Cargo.*"));
+            extract
+                .arg("-x")
+                .arg("-C")
+                .arg(folder)
+                .arg("--wildcards")
+                .stdin(stream);
+            extract
+                .arg(format!("./usr/src/rustc-{RELEASE}/library/*"))
+                .arg(format!("./usr/src/rustc-{RELEASE}/Cargo.*"));
             extract.arg("./usr/lib/rustlib/*");
             run(&mut extract)?;
             let status = tar.wait()?;
@@ -173,7 +205,9 @@ fn unpack(folder: &Path, from: &Path, pinned: &[packages::Package<'_>]) -> Resul
     fs::create_dir_all(&tools)?;
     std::os::unix::fs::symlink("../../../llvm-22/bin/lld", tools.join("rust-lld"))?;
     let wrapper = folder.join("bin/rustc");
-    let script = WRAPPER.replace("@FOLDER@", &folder.display().to_string()).replace("@KIND@", KIND);
+    let script = WRAPPER
+        .replace("@FOLDER@", &folder.display().to_string())
+        .replace("@KIND@", KIND);
     fs::write(&wrapper, script).with_context(|| format!("cannot write {}", wrapper.display()))?;
     run(Command::new("chmod").arg("+x").arg(&wrapper))
 }
@@ -207,15 +241,28 @@ fn build_std(folder: &Path) -> Result<()> {
         remap(&origin, &format!("/rustc/{RELEASE}")),
     ];
     let mut build = toolchain.cargo(&empty, &flags)?;
-    build.args(["build", "--quiet", "--release", "--target", TARGET, "-Zbuild-std=std,panic_abort"]);
-    build.env(KIND, "std").env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", empty.join("target"));
+    build.args([
+        "build",
+        "--quiet",
+        "--release",
+        "--target",
+        TARGET,
+        "-Zbuild-std=std,panic_abort",
+    ]);
+    build
+        .env(KIND, "std")
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_TARGET_DIR", empty.join("target"));
     run(build.current_dir(&empty))?;
 
     let libraries = folder.join("usr/lib/rustlib").join(TARGET).join("lib");
     fs::create_dir_all(&libraries)?;
     for entry in fs::read_dir(empty.join("target").join(TARGET).join("release/deps"))? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if name.ends_with(".rlib") && !name.starts_with("libstd_for_policies") {
             fs::copy(&path, libraries.join(name))?;
         }
@@ -233,7 +280,9 @@ fn build_std(folder: &Path) -> Result<()> {
 ///
 /// If it does not start, or ends with a failure.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("{command:?} did not start"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("{command:?} did not start"))?;
     if !status.success() {
         bail!("{command:?} failed ({status})");
     }

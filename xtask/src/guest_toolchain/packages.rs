@@ -22,7 +22,12 @@ pub(super) struct Package<'a> {
 impl Package<'_> {
     /// The name under which apt saves it.
     fn file_name(&self) -> String {
-        let Self { name, version, architecture, .. } = self;
+        let Self {
+            name,
+            version,
+            architecture,
+            ..
+        } = self;
         format!("{name}_{}_{architecture}.deb", version.replace(':', "%3a"))
     }
 
@@ -44,7 +49,10 @@ impl Package<'_> {
         let found = sha256(&path)?;
         let Self { sha256: pinned, .. } = self;
         if found != *pinned {
-            bail!("{} has the sha256 {found}, expected {pinned}: delete it, and find out who made it", path.display());
+            bail!(
+                "{} has the sha256 {found}, expected {pinned}: delete it, and find out who made it",
+                path.display()
+            );
         }
         Ok(true)
     }
@@ -56,12 +64,21 @@ impl Package<'_> {
 ///
 /// The line that is not four words.
 pub(super) fn pinned() -> Result<Vec<Package<'static>>> {
-    let lines = PINS.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    let lines = PINS
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     lines
-        .map(|line| match line.split_whitespace().collect::<Vec<_>>().as_slice() {
-            [sha256, name, version, architecture] => Ok(Package { sha256, name, version, architecture }),
-            _ => bail!("packages.txt: `{line}` is not `sha256 package version architecture`"),
-        })
+        .map(
+            |line| match line.split_whitespace().collect::<Vec<_>>().as_slice() {
+                [sha256, name, version, architecture] => Ok(Package {
+                    sha256,
+                    name,
+                    version,
+                    architecture,
+                }),
+                _ => bail!("packages.txt: `{line}` is not `sha256 package version architecture`"),
+            },
+        )
         .collect()
 }
 
@@ -84,7 +101,10 @@ pub(super) fn obtain(folder: &Path, packages: &[Package<'_>]) -> Result<()> {
     download(folder, &missing)?;
     for package in missing {
         if !package.is_in(folder)? {
-            bail!("apt-get reported success and left no {}", package.path(folder).display());
+            bail!(
+                "apt-get reported success and left no {}",
+                package.path(folder).display()
+            );
         }
     }
     Ok(())
@@ -97,16 +117,25 @@ fn download(folder: &Path, packages: &[&Package<'_>]) -> Result<()> {
         return Err(Unobtainable("the pinned compiler is built for Linux on x86-64".to_owned()).into());
     }
     if !step::works(Command::new("apt-get").arg("--version")) {
-        return Err(Unobtainable("the pinned packages come with apt-get, which is not here".to_owned()).into());
+        return Err(
+            Unobtainable("the pinned packages come with apt-get, which is not here".to_owned()).into(),
+        );
     }
-    println!("downloading the pinned compiler of the policies, 140 MB, into {}", folder.display());
-    let wanted: Vec<String> = packages.iter().map(|package| format!("{}={}", package.name, package.version)).collect();
+    println!(
+        "downloading the pinned compiler of the policies, 140 MB, into {}",
+        folder.display()
+    );
+    let wanted: Vec<String> = packages
+        .iter()
+        .map(|package| format!("{}={}", package.name, package.version))
+        .collect();
     if step::works(apt(folder, None).arg("download").args(&wanted)) {
         return Ok(());
     }
     let state = folder.join("apt");
     for part in ["lists/partial", "cache/archives/partial"] {
-        fs::create_dir_all(state.join(part)).with_context(|| format!("cannot create {part} in {}", state.display()))?;
+        fs::create_dir_all(state.join(part))
+            .with_context(|| format!("cannot create {part} in {}", state.display()))?;
     }
     let updated = step::works(apt(folder, Some(&state)).arg("update"));
     if updated && step::works(apt(folder, Some(&state)).arg("download").args(&wanted)) {
@@ -120,10 +149,14 @@ fn download(folder: &Path, packages: &[&Package<'_>]) -> Result<()> {
 fn apt(folder: &Path, state: Option<&Path>) -> Command {
     let mut command = Command::new("apt-get");
     // The sandbox's user cannot write into a folder of ours, and the warning about it would be all one reads.
-    command.current_dir(folder).args(["-qq", "-o", "APT::Sandbox::User=root"]);
+    command
+        .current_dir(folder)
+        .args(["-qq", "-o", "APT::Sandbox::User=root"]);
     if let Some(state) = state {
         for (option, part) in [("Dir::State::Lists", "lists"), ("Dir::Cache", "cache")] {
-            command.arg("-o").arg(format!("{option}={}", state.join(part).display()));
+            command
+                .arg("-o")
+                .arg(format!("{option}={}", state.join(part).display()));
         }
     }
     command
@@ -149,7 +182,10 @@ mod tests {
         assert_eq!(packages.len(), 6);
         assert!(packages.iter().all(|package| package.sha256.len() == 64));
         let names: Vec<String> = packages.iter().map(Package::file_name).collect();
-        assert!(names.contains(&"libllvm22_1%3a22.1.8-1~deb12u1_amd64.deb".to_owned()), "{names:?}");
+        assert!(
+            names.contains(&"libllvm22_1%3a22.1.8-1~deb12u1_amd64.deb".to_owned()),
+            "{names:?}"
+        );
     }
 
     #[test]

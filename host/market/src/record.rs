@@ -193,6 +193,9 @@ pub struct Offer {
     pub signature: Signature,
     /// Whether that signature was verified. Ignored bytes are never proof.
     pub signature_verified: bool,
+    /// Its placer proved that it answers under [`Offer::provider_id`]. If not, only the placing session itself may
+    /// sell it: else a stranger could offer a seller's key in its name, at no price, before the seller does.
+    pub claimed: bool,
     /// Fixed or dynamic.
     pub price: Price,
     /// The seller's wishes for a dynamic price.

@@ -91,6 +91,7 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
         revoked: None,
         signature,
         signature_verified: false,
+        claimed: false,
         price,
         pricing,
         copies,
@@ -102,6 +103,7 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
         verify_signature(&market, &offer).await?;
         offer.signature_verified = true;
     }
+    offer.claimed = offer.signature_verified || claims(&market, &offer)?;
     let Outcome::Placed(offer) = market
         .submit(Command::Place(Box::new(PlaceRequest { offer })))
         .await?
@@ -114,6 +116,27 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
         .announcer
         .announce(topic::OFFER_PLACED, vec![offer.clone()]);
     Ok(reply(offer))
+}
+
+/// Whether whoever places this offer answers under its provider id. Nobody may name the id of another's session: its
+/// owner would be asked to sell a key at a price it never set.
+fn claims(market: &Market, offer: &Offer) -> Result<bool, WampError> {
+    let Some(provider_id) = &offer.provider_id else {
+        return Ok(false);
+    };
+    if offer.placer.authid.as_ref() == Some(provider_id) {
+        return Ok(true);
+    }
+    match market.providers.find(provider_id, &offer.seller) {
+        None => Ok(false),
+        Some(registration) if registration.session == offer.placer.session.0 => Ok(true),
+        Some(_) => Err(fault(
+            uri::NOT_AUTHORIZED,
+            format!(
+                "provider_id: another session answers under xbr.provider.{provider_id}; place the offer from it"
+            ),
+        )),
+    }
 }
 
 /// A provider that registered before it asked for its channel is bound by its first offer.

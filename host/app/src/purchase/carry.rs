@@ -118,6 +118,11 @@ async fn plan(market: &Market, offer: Offer) -> Result<Plan, WampError> {
         .providers
         .find(&provider_id, &offer.seller)
         .ok_or_else(not_connected)?;
+    if !offer.claimed && registration.session != offer.placer.session.0 {
+        return Err(unavailable(
+            "whoever placed this offer did not answer under its provider id, and is gone",
+        ));
+    }
     let bound = match registration.bound {
         Some(channel) => channel,
         None => {

@@ -239,6 +239,7 @@ impl Market {
             revoked: None,
             signature: signature(0),
             signature_verified: false,
+            claimed: true,
             price,
             pricing: PricingTerms::default(),
             copies: (number == 3).then_some(3),

@@ -171,6 +171,7 @@ impl World {
             revoked: None,
             signature: signature(8),
             signature_verified: false,
+            claimed: true,
             price: Price::Fixed(tokens(10)),
             pricing: PricingTerms::default(),
             copies: None,

@@ -49,6 +49,7 @@ pub(crate) fn offer() -> Offer {
         revoked: None,
         signature: Signature([7; 65]),
         signature_verified: false,
+        claimed: true,
         price: Price::Fixed(Amount::from_units(8)),
         pricing: PricingTerms::default(),
         copies: Some(9),

@@ -124,6 +124,7 @@ pub fn place(number: u64, seller: u64) -> Command {
             revoked: None,
             signature: Signature([0; 65]),
             signature_verified: false,
+            claimed: true,
             price: Price::Fixed(Amount::from_tokens(1)),
             pricing: PricingTerms::default(),
             copies: None,

@@ -24,11 +24,26 @@ pub(crate) fn measure(report: &mut Report) {
     let echo: Vec<usize> = IN_FLIGHT
         .into_iter()
         .filter(|n| {
-            wants(&format!("limit.echo.{n}"), &[&format!("wamp.echo.{n}"), &format!("wamp.get_quote.{n}")])
+            wants(
+                &format!("limit.echo.{n}"),
+                &[&format!("wamp.echo.{n}"), &format!("wamp.get_quote.{n}")],
+            )
         })
         .collect();
-    let signatures = wants("limit.signatures", &IN_FLIGHT.map(|n| format!("wamp.buy_key.{n}")).each_ref().map(String::as_str));
-    let commits = wants("limit.commit", &IN_FLIGHT.map(|n| format!("wamp.place_offer.{n}")).each_ref().map(String::as_str));
+    let signatures = wants(
+        "limit.signatures",
+        &IN_FLIGHT
+            .map(|n| format!("wamp.buy_key.{n}"))
+            .each_ref()
+            .map(String::as_str),
+    );
+    let commits = wants(
+        "limit.commit",
+        &IN_FLIGHT
+            .map(|n| format!("wamp.place_offer.{n}"))
+            .each_ref()
+            .map(String::as_str),
+    );
     for n in echo {
         let runs: Vec<Figures> = (0..RUNS).map(|_| self::echo(n)).collect();
         report.line(&format!("limit.echo.{n}"), &runs, None);
@@ -60,11 +75,28 @@ fn signatures() -> Figures {
 fn commit() -> Figures {
     let folder = tempfile::tempdir().unwrap();
     let (market, marketmaker) = (MarketId([1; 16]), Address([1; 20]));
-    let stamp = Stamp { mode: "local".to_owned(), chain_id: 1337, contract: marketmaker, market, marketmaker };
+    let stamp = Stamp {
+        mode: "local".to_owned(),
+        chain_id: 1337,
+        contract: marketmaker,
+        market,
+        marketmaker,
+    };
     let store = Store::open(Options::at(folder.path()), &stamp).unwrap();
-    let genesis = Genesis { market, marketmaker, owner: marketmaker, float: Amount::ZERO, local: true, at: Nanos(0) };
+    let genesis = Genesis {
+        market,
+        marketmaker,
+        owner: marketmaker,
+        float: Amount::ZERO,
+        local: true,
+        at: Nanos(0),
+    };
     store.submit_blocking(Command::Genesis(genesis)).unwrap();
-    let fund = FundRequest { address: Address([2; 20]), amount: Amount::from_units(1), at: Nanos(0) };
+    let fund = FundRequest {
+        address: Address([2; 20]),
+        amount: Amount::from_units(1),
+        at: Nanos(0),
+    };
     let figures = repeat(|| {
         store.submit_blocking(Command::Fund(fund.clone())).unwrap();
     });
@@ -80,7 +112,9 @@ fn echo(n: usize) -> Figures {
     runtime().block_on(async {
         let before = cpu_of(pid);
         let started = Instant::now();
-        let clients: Vec<_> = (0..n).map(|_| tokio::spawn(echo_client(address, started))).collect();
+        let clients: Vec<_> = (0..n)
+            .map(|_| tokio::spawn(echo_client(address, started)))
+            .collect();
         let mut samples = Vec::new();
         for client in clients {
             samples.extend(client.await.unwrap());
@@ -121,5 +155,8 @@ pub(crate) fn serve_echo() {
 
 /// A runtime like the host's.
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }

@@ -3,7 +3,9 @@
 use crate::process::{Running, host_binary, start};
 use bourse_chain::{ChannelClose, Signer};
 use bourse_delegates::dev::{self, ChannelTerms};
-use bourse_delegates::{KeyTerms, MarketClient, Pricing, Seller, SellerOptions, Series, SeriesTerms, connect};
+use bourse_delegates::{
+    KeyTerms, MarketClient, Pricing, Seller, SellerOptions, Series, SeriesTerms, connect,
+};
 use bourse_market::{Amount, ApiId, ChannelId, ChannelKind, KeyId, Seq};
 use bourse_wamp::{CallOptions, CallResult, Dict, Session, Value};
 use std::process::Command;
@@ -25,9 +27,16 @@ impl Host {
         for listener in ["--listen-ws", "--listen-rs", "--listen-http"] {
             command.args([listener, "127.0.0.1:0"]);
         }
-        let (process, url) =
-            start(&mut command, |line| line.split_whitespace().find(|word| word.starts_with("ws://")).map(str::to_owned));
-        Self { process, url, _folder: folder }
+        let (process, url) = start(&mut command, |line| {
+            line.split_whitespace()
+                .find(|word| word.starts_with("ws://"))
+                .map(str::to_owned)
+        });
+        Self {
+            process,
+            url,
+            _folder: folder,
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -44,9 +53,15 @@ impl Host {
         let (actor, delegate) = (Signer::generate(), Signer::generate());
         let deposit = Amount::from_tokens(10_000_000);
         if kind == ChannelKind::Payment {
-            dev::fund(client.session(), actor.address(), deposit).await.unwrap();
+            dev::fund(client.session(), actor.address(), deposit)
+                .await
+                .unwrap();
         }
-        let terms = ChannelTerms { kind, delegate: delegate.address(), amount: deposit };
+        let terms = ChannelTerms {
+            kind,
+            delegate: delegate.address(),
+            amount: deposit,
+        };
         let channel = dev::open_channel(&client, &actor, terms).await.unwrap();
         (client, delegate, channel)
     }
@@ -54,7 +69,9 @@ impl Host {
     /// A seller with one key on sale, priced by the market.
     pub(crate) async fn seller(&self) -> (Seller, Series) {
         let (client, delegate, _) = self.delegate(ChannelKind::Paying).await;
-        let seller = Seller::start(client, delegate, SellerOptions::default()).await.unwrap();
+        let seller = Seller::start(client, delegate, SellerOptions::default())
+            .await
+            .unwrap();
         let terms = SeriesTerms {
             api: ApiId(rand::random()),
             uri: "com.example.bench".to_owned(),
@@ -70,7 +87,13 @@ impl Host {
     pub(crate) async fn buyer(&self) -> Buyer {
         let (client, signer, channel) = self.delegate(ChannelKind::Payment).await;
         let remaining = Amount::from_tokens(10_000_000);
-        Buyer { client, signer, channel, seq: Seq::FIRST, remaining }
+        Buyer {
+            client,
+            signer,
+            channel,
+            seq: Seq::FIRST,
+            remaining,
+        }
     }
 }
 
@@ -114,13 +137,25 @@ impl Buyer {
 
     /// Buys.
     pub(crate) async fn send(&mut self, order: Order) {
-        call(self.client.session(), "xbr.marketmaker.buy_key", order.args, Dict::new()).await;
+        call(
+            self.client.session(),
+            "xbr.marketmaker.buy_key",
+            order.args,
+            Dict::new(),
+        )
+        .await;
         (self.seq, self.remaining) = (order.seq, order.remaining);
     }
 }
 
 /// A call that must succeed.
 pub(crate) async fn call(session: &Session, uri: &str, args: Vec<Value>, kwargs: Dict) -> CallResult {
-    let options = CallOptions { timeout: Some(Duration::from_secs(20)), ..CallOptions::default() };
-    session.call(uri, args, kwargs, options).await.unwrap_or_else(|error| panic!("{uri}: {error:?}"))
+    let options = CallOptions {
+        timeout: Some(Duration::from_secs(20)),
+        ..CallOptions::default()
+    };
+    session
+        .call(uri, args, kwargs, options)
+        .await
+        .unwrap_or_else(|error| panic!("{uri}: {error:?}"))
 }

@@ -2,8 +2,8 @@
 
 use crate::report::{Figures, RUNS, Ratio, Report, repeat};
 use bourse_market::{
-    Address, Amount, ApiId, Figures as Demand, KeyId, MarketId, Nanos, Offer, OfferId, Placer, Price, PricingTerms,
-    SessionId, Signature, Subject,
+    Address, Amount, ApiId, Figures as Demand, KeyId, MarketId, Nanos, Offer, OfferId, Placer, Price,
+    PricingTerms, SessionId, Signature, Subject,
 };
 use bourse_policy::{Action, Engine, EngineOptions, Grants, Imports, Limits, PriceRequest};
 
@@ -12,7 +12,10 @@ struct Steady;
 
 impl Imports for Steady {
     fn demand(&self, _subject: Subject, _window_ms: u32) -> Demand {
-        Demand { sales: 12, ..Demand::default() }
+        Demand {
+            sales: 12,
+            ..Demand::default()
+        }
     }
 }
 
@@ -22,7 +25,9 @@ pub(crate) fn measure(report: &mut Report) {
         return;
     }
     let engine = Engine::new(EngineOptions::default()).unwrap();
-    let surge = engine.load("surge", include_bytes!("../../../../policies/dist/surge.wasm")).unwrap();
+    let surge = engine
+        .load("surge", include_bytes!("../../../../policies/dist/surge.wasm"))
+        .unwrap();
     let offer = offer();
     let request = PriceRequest {
         now: Nanos(1_700_000_000_000_000_000),
@@ -36,7 +41,13 @@ pub(crate) fn measure(report: &mut Report) {
         cap: Amount::from_tokens(1_000_000),
         max_valid_ms: 30_000,
     };
-    let (grants, limits) = (Grants { market: true, ..Grants::NONE }, Limits::default());
+    let (grants, limits) = (
+        Grants {
+            market: true,
+            ..Grants::NONE
+        },
+        Limits::default(),
+    );
     let bare_call = surge.bare(&request, grants, &limits);
     let bare: Vec<Figures> = (0..RUNS)
         .map(|_| repeat(|| bare_call.call(&Steady).unwrap()))
@@ -63,13 +74,17 @@ fn offer() -> Offer {
         uri: "com.example.weather.".to_owned(),
         seller: Address([4; 20]),
         provider_id: Some("0x0123456789abcdef".repeat(8)),
-        placer: Placer { session: SessionId(1), authid: None },
+        placer: Placer {
+            session: SessionId(1),
+            authid: None,
+        },
         placed_at: Nanos(1_699_999_000_000_000_000),
         valid_from: None,
         expires: None,
         revoked: None,
         signature: Signature([1; 65]),
         signature_verified: false,
+        claimed: true,
         price: Price::Dynamic,
         pricing: PricingTerms::default(),
         copies: None,

@@ -12,7 +12,12 @@ const TICKS: u64 = 100;
 pub(crate) fn cpu_of(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process is there");
     // The name, in parentheses, may hold blanks; the fields after it are counted from the state, number 3.
-    let fields: Vec<&str> = stat.rsplit_once(')').expect("a stat line").1.split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .expect("a stat line")
+        .1
+        .split_whitespace()
+        .collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
     Duration::from_millis(ticks * 1000 / TICKS)
 }
@@ -34,9 +39,19 @@ impl Drop for Running {
 
 /// Starts a program whose standard output is read until `find` has what it looks for.
 pub(crate) fn start<T>(command: &mut Command, mut find: impl FnMut(&str) -> Option<T>) -> (Running, T) {
-    let mut child = Running(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program starts"));
+    let mut child = Running(
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts"),
+    );
     let mut lines = BufReader::new(child.0.stdout.take().expect("a pipe")).lines();
-    let found = lines.by_ref().map_while(Result::ok).find_map(|line| find(&line)).expect("the program says where it is");
+    let found = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find_map(|line| find(&line))
+        .expect("the program says where it is");
     // Read on, so that the program never waits for a full pipe.
     std::thread::spawn(move || lines.for_each(drop));
     (child, found)
@@ -45,6 +60,10 @@ pub(crate) fn start<T>(command: &mut Command, mut find: impl FnMut(&str) -> Opti
 /// The host's binary, beside this one.
 pub(crate) fn host_binary() -> PathBuf {
     let path = std::env::current_exe().unwrap().with_file_name("bourse");
-    assert!(path.exists(), "{} is missing: build it with `cargo build --release -p bourse-app`", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: build it with `cargo build --release -p bourse-app`",
+        path.display()
+    );
     path
 }

@@ -66,7 +66,10 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(filter: Option<String>) -> Self {
-        Self { filter, limits: HashMap::new() }
+        Self {
+            filter,
+            limits: HashMap::new(),
+        }
     }
 
     /// Whether a line is asked for.
@@ -78,17 +81,18 @@ impl Report {
     pub(crate) fn line(&mut self, name: &str, runs: &[Figures], limit: Option<(&str, Ratio)>) {
         let figures = Figures::median(runs);
         self.limits.insert(name.to_owned(), figures);
-        let (limit, ratio) = match limit.and_then(|(limit, ratio)| Some((limit, ratio, self.limits.get(limit)?))) {
-            None => ("null".to_owned(), "null".to_owned()),
-            Some((name, ratio, limit)) => {
-                let ratio = match ratio {
-                    Ratio::Cpu => figures.cpu_us_per_op / limit.cpu_us_per_op,
-                    Ratio::P50 => figures.p50_us / limit.p50_us,
-                    Ratio::Throughput => limit.ops_per_s / figures.ops_per_s,
-                };
-                (format!("\"{name}\""), format!("{ratio:.2}"))
-            }
-        };
+        let (limit, ratio) =
+            match limit.and_then(|(limit, ratio)| Some((limit, ratio, self.limits.get(limit)?))) {
+                None => ("null".to_owned(), "null".to_owned()),
+                Some((name, ratio, limit)) => {
+                    let ratio = match ratio {
+                        Ratio::Cpu => figures.cpu_us_per_op / limit.cpu_us_per_op,
+                        Ratio::P50 => figures.p50_us / limit.p50_us,
+                        Ratio::Throughput => limit.ops_per_s / figures.ops_per_s,
+                    };
+                    (format!("\"{name}\""), format!("{ratio:.2}"))
+                }
+            };
         println!(
             "{{\"name\": \"{name}\", \"p50_us\": {:.1}, \"p99_us\": {:.1}, \"ops_per_s\": {:.0}, \"cpu_us_per_op\": {:.2}, \
              \"limit\": {limit}, \"ratio_to_limit\": {ratio}}}",

@@ -37,7 +37,10 @@ where
 {
     let before = cpu_of(pid);
     let started = Instant::now();
-    let tasks: Vec<_> = clients.into_iter().map(|client| tokio::spawn(work(client, started))).collect();
+    let tasks: Vec<_> = clients
+        .into_iter()
+        .map(|client| tokio::spawn(work(client, started)))
+        .collect();
     let mut samples = Vec::new();
     for task in tasks {
         samples.extend(task.await.unwrap());
@@ -63,7 +66,10 @@ async fn echo(report: &mut Report) {
         let host = Host::start();
         let callee = host.session().await;
         let echo = |invocation: bourse_wamp::Invocation| async move {
-            Ok(CallResult { args: invocation.args, kwargs: Dict::new() })
+            Ok(CallResult {
+                args: invocation.args,
+                kwargs: Dict::new(),
+            })
         };
         callee.register(ECHO, echo).await.unwrap();
         let mut runs = Vec::new();
@@ -101,7 +107,13 @@ async fn get_quote(report: &mut Report) {
                 let mut samples = Vec::new();
                 while started.elapsed() < RUN {
                     let begun = Instant::now();
-                    call(&session, "xbr.marketmaker.get_quote", vec![key.0.into()], Dict::new()).await;
+                    call(
+                        &session,
+                        "xbr.marketmaker.get_quote",
+                        vec![key.0.into()],
+                        Dict::new(),
+                    )
+                    .await;
                     samples.push(begun.elapsed());
                 }
                 samples

@@ -1,1 +1,49 @@
-//! bourse-tests
+//! What end-to-end tests share: a real host in a folder of its own, and parties that can be made to misbehave.
+//!
+//! The parties speak WAMP over a real socket and spell their arguments themselves, so that a test can send what no
+//! honest client would. Never here: an assertion about the market; those are the tests'.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test's support may stop the test"
+)]
+
+mod books;
+mod buyer;
+mod calls;
+mod ear;
+mod process;
+mod seller;
+mod world;
+
+pub use books::assert_balanced;
+pub use buyer::{Buyer, Order, Receipt, send};
+pub use calls::{
+    amount_of, bytes_of, call, call_named, error_amount, error_text, int_of, map_of, now, refused, tokens,
+};
+pub use ear::Ear;
+pub use process::{Process, run};
+pub use seller::{Behaviour, Sell, Seller};
+pub use world::{Wire, World, fund, open, open_args, open_message};
+
+use std::path::PathBuf;
+
+/// The binary under test: `bourse-host`, the same three lines around `bourse_app::cli` as `bourse` itself, built by cargo
+/// with these tests, which it does not promise for another package's binary.
+pub fn binary() -> PathBuf {
+    let mut folder = std::env::current_exe().unwrap();
+    // From target/debug/deps/TEST to target/debug.
+    folder.pop();
+    folder.pop();
+    let binary = folder.join("bourse-host");
+    assert!(
+        binary.is_file(),
+        "{} is missing: `cargo build -p bourse-tests` makes it",
+        binary.display()
+    );
+    binary
+}

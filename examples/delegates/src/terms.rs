@@ -1,0 +1,113 @@
+//! What delegates and markets tell each other, in types.
+
+use bourse_chain::Domain;
+use bourse_market::{Address, Amount, ApiId, BuyerPubkey, ChannelId, KeyId, MarketId, Nanos, Seq, Signature};
+use bourse_wamp::{Dict, Value};
+use std::collections::BTreeMap;
+
+/// Who runs a market, and where its messages are valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// What every signed message names.
+    pub domain: Domain,
+    /// The market.
+    pub market: MarketId,
+    /// Its market maker, the other side of every channel.
+    pub marketmaker: Address,
+    /// Its owner, who receives what buyers spend.
+    pub owner: Address,
+}
+
+/// Where a channel stands after its last completed purchase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balance {
+    /// Its position.
+    pub seq: Seq,
+    /// What is left in it.
+    pub remaining: Amount,
+}
+
+/// What a key costs now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quote {
+    /// The price.
+    pub price: Amount,
+    /// Until when it holds; none without an end.
+    pub expires: Option<Nanos>,
+}
+
+/// How a seller wants a key to be priced.
+#[derive(Debug, Clone, PartialEq)]
+pub enum KeyTerms {
+    /// At a price of its own.
+    Fixed(Amount),
+    /// By the market, at every quote.
+    Dynamic(Pricing),
+}
+
+/// What a seller may say about a price it leaves to the market. Everything is optional.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pricing {
+    /// The policy, by name.
+    pub policy: Option<String>,
+    /// Parameters for it.
+    pub params: Dict,
+    /// Never sell below.
+    pub floor: Option<Amount>,
+    /// Never sell above.
+    pub cap: Option<Amount>,
+}
+
+impl Pricing {
+    /// As `place_offer` takes it.
+    pub(crate) fn to_value(&self) -> Value {
+        let parts = [
+            ("policy", self.policy.as_deref().map(Value::from)),
+            (
+                "params",
+                (!self.params.is_empty()).then(|| Value::Map(self.params.clone())),
+            ),
+            ("floor", self.floor.map(|floor| floor.to_be_bytes().into())),
+            ("cap", self.cap.map(|cap| cap.to_be_bytes().into())),
+        ];
+        Value::Map(
+            parts
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .collect(),
+        )
+    }
+}
+
+/// A key to offer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OfferTerms {
+    /// The key, fresh.
+    pub key: KeyId,
+    /// The API the data belongs to.
+    pub api: ApiId,
+    /// Where the data is published: lower-case words and digits with dots between them.
+    pub uri: String,
+    /// Sold until then; none is for ever.
+    pub expires: Option<Nanos>,
+    /// How often it may be sold; none is without limit.
+    pub copies: Option<u32>,
+    /// Labels.
+    pub categories: BTreeMap<String, String>,
+    /// Its price.
+    pub terms: KeyTerms,
+    /// Under which the seller answers.
+    pub provider_id: String,
+}
+
+/// What a buyer asks for, and the state of its channel it signs for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) key: KeyId,
+    pub(crate) buyer_pubkey: BuyerPubkey,
+    pub(crate) channel: ChannelId,
+    pub(crate) price: Amount,
+    pub(crate) seq: Seq,
+    pub(crate) remaining: Amount,
+    pub(crate) signature: Signature,
+}

@@ -1,0 +1,110 @@
+//! The real binary in a process of its own.
+
+use bourse_app::Addresses;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The binary under test, which [`crate::binary`] names.
+pub struct Process {
+    child: Child,
+    addresses: Addresses,
+}
+
+impl Process {
+    /// `bourse serve` on a data folder, up and listening.
+    pub fn serve(data: &Path) -> Self {
+        let mut child = bourse(data)
+            .args([
+                "serve",
+                "--listen-ws",
+                "127.0.0.1:0",
+                "--listen-rs",
+                "127.0.0.1:0",
+            ])
+            .args(["--listen-http", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut said = String::new();
+        let mut address = |what: &str| {
+            for line in lines.by_ref() {
+                let line = line.unwrap();
+                said.push_str(&line);
+                said.push('\n');
+                if let Some(rest) = line.trim_start().strip_prefix(what) {
+                    let rest = rest
+                        .trim_start()
+                        .trim_start_matches("ws://")
+                        .trim_start_matches("http://");
+                    let end = rest.find(['/', ' ']).unwrap_or(rest.len());
+                    return rest.get(..end).unwrap().parse().unwrap();
+                }
+            }
+            panic!("the host never said where it listens for {what}:\n{said}");
+        };
+        let addresses = Addresses {
+            ws: address("WebSocket"),
+            rs: address("RawSocket"),
+            http: address("health"),
+        };
+        // Somebody must read on, or the host would block once the pipe is full.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, addresses }
+    }
+
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// SIGKILL: the process gets no chance to finish anything.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and waits for a clean end.
+    pub fn terminate(mut self) {
+        let status = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let status = wait(&mut self.child);
+        assert!(status.success(), "the host ended with {status}");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A test that fails must not leave a market behind. One that has ended already is left alone.
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < until, "the host does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Runs `bourse` with these arguments on a data folder, to its end.
+pub fn run(data: &Path, args: &[&str]) -> Output {
+    bourse(data).args(args).output().unwrap()
+}
+
+fn bourse(data: &Path) -> Command {
+    let mut command = Command::new(crate::binary());
+    command.arg("--data").arg(data).stdin(Stdio::null());
+    command
+}

@@ -1,0 +1,317 @@
+//! A seller that answers as a SimpleSeller does, or as badly as a test wants.
+
+use crate::calls::{amount_of, bytes_of, call, call_named, map_of};
+use crate::world::{World, open};
+use bourse_chain::{ChannelClose, Signer};
+use bourse_market::{Amount, ApiId, ChannelId, ChannelKind, KeyId, Seq};
+use bourse_wamp::{CallResult, Dict, Invocation, Session, Value, WampError};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a seller does when it is asked to sell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Advance, seal, sign.
+    Honest,
+    /// The same, after a while.
+    Slow(Duration),
+    /// Never answer.
+    Silent,
+    /// Refuse with this URI, its state untouched.
+    Refuse(&'static str),
+    /// Advance, then fail: its answer is lost on the way.
+    LoseAnswer,
+    /// Refuse with `xbr.error.unexpected_channel_seq` this often, then be honest.
+    StartSlowly(u32),
+    /// Sign with another key than the delegate's.
+    WrongSigner,
+    /// Answer without a sealed key.
+    NoKey,
+    /// Answer with a sealed key of another length.
+    ShortKey,
+    /// Answer with no dictionary at all.
+    Nonsense,
+    /// Answer amounts as plain numbers, as the Python seller does.
+    PlainNumbers,
+}
+
+/// One call of `sell`, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sell {
+    pub key: KeyId,
+    pub seq: Seq,
+    pub amount: Amount,
+    pub balance: Amount,
+}
+
+struct Inner {
+    behaviour: Behaviour,
+    seq: Seq,
+    balance: Amount,
+    sells: Vec<Sell>,
+}
+
+/// A seller's delegate with a paying channel, on a session of its own.
+pub struct Seller {
+    pub session: Session,
+    pub actor: Signer,
+    pub signer: Signer,
+    pub channel: ChannelId,
+    pub deposit: Amount,
+    pub provider_id: String,
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl Seller {
+    /// A seller whose paying channel holds `deposit`, registered and honest.
+    pub async fn new(world: &World, deposit: Amount) -> Self {
+        let provider_id = format!("p{}", u64::from_be_bytes(rand::random()));
+        Self::on(world, world.session().await, &provider_id, deposit).await
+    }
+
+    /// The same on a session and under a provider id of the test's choice.
+    pub async fn on(world: &World, session: Session, provider_id: &str, deposit: Amount) -> Self {
+        let (actor, signer) = (Signer::generate(), Signer::generate());
+        let channel = open(
+            world,
+            &session,
+            ChannelKind::Paying,
+            &actor,
+            signer.address(),
+            deposit,
+        )
+        .await;
+        let mut seller = Self {
+            session,
+            actor,
+            signer,
+            channel,
+            deposit,
+            provider_id: provider_id.to_owned(),
+            inner: Arc::new(Mutex::new(Inner {
+                behaviour: Behaviour::Honest,
+                seq: Seq::FIRST,
+                balance: deposit,
+                sells: Vec::new(),
+            })),
+        };
+        seller.register(world).await;
+        seller
+    }
+
+    /// Asks for the active channel, registers `sell`, and adopts the posted pair: a start, as the real clients do it.
+    pub async fn register(&mut self, world: &World) {
+        let ask = vec![Value::from(self.signer.address().0)];
+        let active = call(&self.session, "xbr.marketmaker.get_active_paying_channel", ask)
+            .await
+            .unwrap();
+        if let Value::Map(active) = &active
+            && let Some(Value::Bytes(channel)) = active.get("channel_oid")
+        {
+            self.channel = ChannelId::try_from(channel.as_slice()).unwrap();
+        }
+        let (inner, signer) = (
+            Arc::clone(&self.inner),
+            Arc::new(Signer::from_bytes(&self.signer.to_bytes()).unwrap()),
+        );
+        let (domain, market, channel) = (world.domain(), world.market(), self.channel);
+        let uri = format!("xbr.provider.{}.sell", self.provider_id);
+        self.session
+            .register(&uri, move |invocation| {
+                let (inner, signer) = (Arc::clone(&inner), Arc::clone(&signer));
+                async move { answer(&inner, &signer, domain, market, channel, invocation).await }
+            })
+            .await
+            .unwrap();
+        let balance = vec![Value::from(self.channel.0)];
+        let balance = call(
+            &self.session,
+            "xbr.marketmaker.get_paying_channel_balance",
+            balance,
+        )
+        .await
+        .unwrap();
+        let seq = map_of(&balance).get("seq").and_then(Value::as_u64).unwrap();
+        let mut inner = self.inner.lock();
+        inner.seq = Seq(u32::try_from(seq).unwrap());
+        inner.balance = amount_of(&balance, "remaining");
+    }
+
+    /// Leaves and comes back on a new session, as after a restart.
+    pub async fn restart(&mut self, world: &World) {
+        self.session.leave().await;
+        self.reconnect(world).await;
+    }
+
+    /// Comes back on a new session, as after a lost connection.
+    pub async fn reconnect(&mut self, world: &World) {
+        self.session = world.session().await;
+        self.register(world).await;
+    }
+
+    /// From now on, whenever it is asked to sell.
+    pub fn behave(&self, behaviour: Behaviour) {
+        self.inner.lock().behaviour = behaviour;
+    }
+
+    /// What this seller believes of its channel.
+    pub fn books(&self) -> (Seq, Amount) {
+        let inner = self.inner.lock();
+        (inner.seq, inner.balance)
+    }
+
+    /// Every `sell` that arrived.
+    pub fn sells(&self) -> Vec<Sell> {
+        self.inner.lock().sells.clone()
+    }
+
+    /// What the market maker says of the channel.
+    pub async fn posted(&self) -> (Seq, Amount) {
+        let args = vec![Value::from(self.channel.0)];
+        let balance = call(&self.session, "xbr.marketmaker.get_paying_channel_balance", args)
+            .await
+            .unwrap();
+        let seq = map_of(&balance).get("seq").and_then(Value::as_u64).unwrap();
+        (Seq(u32::try_from(seq).unwrap()), amount_of(&balance, "remaining"))
+    }
+
+    /// Places a fresh key at a fixed price, or without one.
+    pub async fn offer(&self, price: Option<Amount>) -> KeyId {
+        self.try_offer(price, Dict::new()).await.unwrap()
+    }
+
+    /// Places a fresh key without a price, which the policy `name` is to find.
+    pub async fn offer_by(&self, name: &str) -> KeyId {
+        let pricing = Dict::from([("policy".to_owned(), Value::from(name))]);
+        self.try_offer(None, Dict::from([("pricing".to_owned(), pricing.into())]))
+            .await
+            .unwrap()
+    }
+
+    /// The same with any further keyword arguments, which go over the usual ones.
+    pub async fn try_offer(&self, price: Option<Amount>, more: Dict) -> Result<KeyId, WampError> {
+        let args = self.offer_args(price, more);
+        let offer = call_named(&self.session, "xbr.marketmaker.place_offer", Vec::new(), args).await?;
+        Ok(KeyId::try_from(bytes_of(&offer, "key")).unwrap())
+    }
+
+    /// The keyword arguments of place_offer for a fresh key; `more` goes over the usual ones.
+    pub fn offer_args(&self, price: Option<Amount>, more: Dict) -> Dict {
+        let mut kwargs = Dict::from([
+            ("key_id".to_owned(), Value::from(rand::random::<[u8; 16]>())),
+            ("api_id".to_owned(), Value::from(ApiId([7; 16]).0)),
+            ("uri".to_owned(), Value::Str("com.example.".to_owned())),
+            ("valid_from".to_owned(), Value::Int(0u64.into())),
+            ("delegate_adr".to_owned(), Value::from(self.signer.address().0)),
+            ("delegate_signature".to_owned(), Value::Bytes(vec![1; 65])),
+            ("provider_id".to_owned(), Value::Str(self.provider_id.clone())),
+        ]);
+        if let Some(price) = price {
+            kwargs.insert("price".to_owned(), Value::from(price.to_be_bytes()));
+        }
+        kwargs.extend(more);
+        kwargs
+    }
+}
+
+fn fault(uri: &str) -> WampError {
+    WampError {
+        uri: uri.to_owned(),
+        args: Vec::new(),
+        kwargs: Dict::new(),
+    }
+}
+
+fn bytes<const N: usize>(value: Option<&Value>) -> [u8; N] {
+    match value {
+        Some(Value::Bytes(bytes)) => bytes.as_slice().try_into().unwrap(),
+        other => panic!("expected {N} bytes, got {other:?}"),
+    }
+}
+
+async fn answer(
+    inner: &Mutex<Inner>,
+    signer: &Signer,
+    domain: bourse_chain::Domain,
+    market: bourse_market::MarketId,
+    channel: ChannelId,
+    invocation: Invocation,
+) -> Result<CallResult, WampError> {
+    let args = &invocation.args;
+    let sell = Sell {
+        key: KeyId(bytes(args.get(2))),
+        seq: Seq(u32::try_from(args.get(4).and_then(Value::as_u64).unwrap()).unwrap()),
+        amount: Amount::from_be_bytes(bytes(args.get(5))),
+        balance: Amount::from_be_bytes(bytes(args.get(6))),
+    };
+    let behaviour = {
+        let mut inner = inner.lock();
+        inner.sells.push(sell.clone());
+        if let Behaviour::StartSlowly(left) = inner.behaviour {
+            inner.behaviour = match left {
+                0 => Behaviour::Honest,
+                left => Behaviour::StartSlowly(left - 1),
+            };
+            if left > 0 {
+                return Err(fault("xbr.error.unexpected_channel_seq"));
+            }
+        }
+        inner.behaviour.clone()
+    };
+    match &behaviour {
+        Behaviour::Silent => std::future::pending().await,
+        Behaviour::Slow(pause) => tokio::time::sleep(*pause).await,
+        Behaviour::Refuse(uri) => return Err(fault(uri)),
+        _ => {}
+    }
+    if ChannelId(bytes(args.get(3))) != channel {
+        return Err(fault("xbr.error.unexpected_channel_oid"));
+    }
+    {
+        let mut inner = inner.lock();
+        if Some(sell.seq) != inner.seq.next() {
+            return Err(fault("xbr.error.unexpected_channel_seq"));
+        }
+        if Some(sell.balance) != inner.balance.checked_sub(sell.amount) {
+            return Err(fault("xbr.error.unexpected_channel_balance"));
+        }
+        if behaviour != Behaviour::WrongSigner {
+            (inner.seq, inner.balance) = (sell.seq, sell.balance);
+        }
+    }
+    let digest = ChannelClose::off_chain(market, channel, sell.seq, sell.balance).digest(&domain);
+    let signature = match behaviour {
+        Behaviour::WrongSigner => Signer::generate().sign(&digest),
+        _ => signer.sign(&digest),
+    };
+    let amount = |amount: Amount| match behaviour {
+        Behaviour::PlainNumbers => Value::Int(bourse_wamp::Integer::from_be_32(&amount.to_be_bytes())),
+        _ => Value::from(amount.to_be_bytes()),
+    };
+    let mut fields = Dict::from([
+        ("key_id".to_owned(), Value::from(sell.key.0)),
+        ("delegate".to_owned(), Value::from(signer.address().0)),
+        ("sealed_key".to_owned(), Value::Bytes(vec![5; 80])),
+        ("channel_seq".to_owned(), Value::Int(u64::from(sell.seq.0).into())),
+        ("amount".to_owned(), amount(sell.amount)),
+        ("balance".to_owned(), amount(sell.balance)),
+        ("signature".to_owned(), Value::from(signature.0)),
+    ]);
+    match behaviour {
+        Behaviour::LoseAnswer => return Err(fault("wamp.error.runtime_error")),
+        Behaviour::Nonsense => {
+            return Ok(CallResult {
+                args: vec![Value::Bool(true)],
+                kwargs: Dict::new(),
+            });
+        }
+        Behaviour::NoKey => drop(fields.remove("sealed_key")),
+        Behaviour::ShortKey => drop(fields.insert("sealed_key".to_owned(), Value::Bytes(vec![5; 79]))),
+        _ => {}
+    }
+    Ok(CallResult {
+        args: vec![Value::Map(fields)],
+        kwargs: Dict::new(),
+    })
+}

@@ -102,7 +102,13 @@ fn nextest(interpreter: Option<OsString>, arguments: Vec<&str>, long: bool) -> R
     if arguments.is_empty() {
         of_policies(&["nextest", "run", "--workspace", "--manifest-path", POLICIES])?;
     }
-    let mut line = vec!["nextest", "run", "--workspace"];
+    let mut line = vec!["nextest", "run"];
+    if !arguments
+        .iter()
+        .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"))
+    {
+        line.push("--workspace");
+    }
     if long {
         line.extend(["--run-ignored", "all"]);
     }

@@ -26,7 +26,7 @@ struct Arguments {
 enum Task {
     /// Sets up what the tests need, then runs all of them
     Test {
-        /// Passed on to `cargo nextest run --workspace`
+        /// Passed on to `cargo nextest run`; without `-p` it covers the workspace
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         nextest: Vec<String>,
     },

@@ -1,11 +1,14 @@
-//! Who may register and publish where. Calls and subscriptions are open to every session of the realm.
+//! Who may register, call and publish where. Subscriptions are open to every session of the realm.
 //!
-//! | namespace | registers | publishes |
-//! |---|---|---|
-//! | `wamp.` | nobody | nobody |
-//! | `xbr.provider.<id>.` | whoever holds the id | whoever holds the id, and the market maker |
-//! | the rest of `xbr.`, and `bourse.` | the market maker | the market maker |
-//! | anything else | everybody | everybody |
+//! | namespace | registers | calls | publishes |
+//! |---|---|---|---|
+//! | `wamp.` | nobody | everybody | nobody |
+//! | `xbr.provider.<id>.` | whoever holds the id | the market maker | whoever holds the id, and the market maker |
+//! | the rest of `xbr.`, and `bourse.` | the market maker | everybody | the market maker |
+//! | anything else | everybody | everybody | everybody |
+//!
+//! Providers are called by the market maker alone because what it signs for one sale does not name the key: whoever
+//! got hold of such a signature could show it to a seller and be sealed any of its keys.
 
 use std::collections::HashMap;
 
@@ -21,7 +24,9 @@ const PROVIDER: &str = "xbr.provider.";
 pub(super) type Holders = HashMap<String, Vec<u64>>;
 
 fn holds(holders: &Holders, id: &str, session: u64) -> bool {
-    holders.get(id).is_some_and(|sessions| sessions.contains(&session))
+    holders
+        .get(id)
+        .is_some_and(|sessions| sessions.contains(&session))
 }
 
 /// Why something is not allowed.
@@ -38,14 +43,16 @@ pub(super) fn register(
 ) -> Result<Option<String>, Denied> {
     if matching != Match::Exact {
         return match GUARDED.iter().find(|namespace| covers(uri, matching, namespace)) {
-            Some(namespace) => {
-                Err(Denied(format!("the pattern {uri:?} covers {namespace}, where only whole URIs are registered")))
-            }
+            Some(namespace) => Err(Denied(format!(
+                "the pattern {uri:?} covers {namespace}, where only whole URIs are registered"
+            ))),
             None => Ok(None),
         };
     }
     if GUARDED.iter().any(|namespace| uri.starts_with(namespace)) && !single {
-        return Err(Denied(format!("{uri} takes one callee only: register it with the invocation policy single")));
+        return Err(Denied(format!(
+            "{uri} takes one callee only: register it with the invocation policy single"
+        )));
     }
     if uri.starts_with(PROVIDER) {
         return provider(session, uri, holders).map(Some);
@@ -54,16 +61,25 @@ pub(super) fn register(
     Ok(None)
 }
 
+/// May this session call this?
+pub(super) fn call(session: &SessionInfo, uri: &str) -> Result<(), Denied> {
+    if uri.starts_with(PROVIDER) && session.role != ROLE_MARKETMAKER {
+        let role = &session.role;
+        return Err(Denied(format!(
+            "only the role {ROLE_MARKETMAKER} may call {uri}; this session's is {role}"
+        )));
+    }
+    Ok(())
+}
+
 /// May this session publish this?
-pub(super) fn publish(
-    session: &SessionInfo,
-    uri: &str,
-    holders: &Holders,
-) -> Result<(), Denied> {
+pub(super) fn publish(session: &SessionInfo, uri: &str, holders: &Holders) -> Result<(), Denied> {
     if uri.starts_with(PROVIDER) && session.role != ROLE_MARKETMAKER {
         let id = provider(session, uri, holders)?;
         if session.method == AuthMethod::Anonymous && !holds(holders, &id, session.id) {
-            return Err(Denied(format!("only the session that registered under {PROVIDER}{id} publishes there")));
+            return Err(Denied(format!(
+                "only the session that registered under {PROVIDER}{id} publishes there"
+            )));
         }
         return Ok(());
     }
@@ -72,40 +88,49 @@ pub(super) fn publish(
 
 fn guarded(session: &SessionInfo, uri: &str, action: &str) -> Result<(), Denied> {
     if uri.starts_with("wamp.") {
-        return Err(Denied(format!("nobody may {action} {uri}: wamp. belongs to the router")));
+        return Err(Denied(format!(
+            "nobody may {action} {uri}: wamp. belongs to the router"
+        )));
     }
     let reserved = GUARDED.iter().any(|namespace| uri.starts_with(namespace));
     if reserved && session.role != ROLE_MARKETMAKER {
         let role = &session.role;
-        return Err(Denied(format!("only the role {ROLE_MARKETMAKER} may {action} {uri}; this session's is {role}")));
+        return Err(Denied(format!(
+            "only the role {ROLE_MARKETMAKER} may {action} {uri}; this session's is {role}"
+        )));
     }
     Ok(())
 }
 
 /// The provider id of a URI `xbr.provider.<id>.<name>`, if this session may use it.
-fn provider(
-    session: &SessionInfo,
-    uri: &str,
-    holders: &Holders,
-) -> Result<String, Denied> {
+fn provider(session: &SessionInfo, uri: &str, holders: &Holders) -> Result<String, Denied> {
     let rest = uri.strip_prefix(PROVIDER).unwrap_or_default();
     if session.method != AuthMethod::Anonymous {
         // An authid may hold dots.
-        let own = rest.strip_prefix(session.authid.as_str()).and_then(|rest| rest.strip_prefix('.'));
+        let own = rest
+            .strip_prefix(session.authid.as_str())
+            .and_then(|rest| rest.strip_prefix('.'));
         if own.is_none_or(str::is_empty) {
             let authid = &session.authid;
-            return Err(Denied(format!("{uri} is not under {PROVIDER}{authid}., the place of this session's authid")));
+            return Err(Denied(format!(
+                "{uri} is not under {PROVIDER}{authid}., the place of this session's authid"
+            )));
         }
         // Other sessions of the same authid share the place.
         return Ok(session.authid.clone());
     }
     // One name after the id and no more, so that no id begins with another one.
-    let Some((id, name)) = rest.split_once('.').filter(|(id, name)| !id.is_empty() && !name.contains('.')) else {
+    let Some((id, name)) = rest
+        .split_once('.')
+        .filter(|(id, name)| !id.is_empty() && !name.contains('.'))
+    else {
         return Err(Denied(format!("{uri} should be {PROVIDER}<id>.<name>")));
     };
     debug_assert!(!name.is_empty(), "well-formed URIs have no empty components");
     if holders.get(id).is_some_and(|sessions| !sessions.is_empty()) && !holds(holders, id, session.id) {
-        return Err(Denied(format!("{uri}: another session holds the provider id {id} until it leaves")));
+        return Err(Denied(format!(
+            "{uri}: another session holds the provider id {id} until it leaves"
+        )));
     }
     Ok(id.to_owned())
 }
@@ -164,12 +189,20 @@ mod tests {
 
     #[test]
     fn only_the_market_maker_registers_and_publishes_in_the_market() {
-        for uri in ["xbr.marketmaker.get_quote", "bourse.dev.fund", "xbr.other", "xbr.providers.x.sell"] {
+        for uri in [
+            "xbr.marketmaker.get_quote",
+            "bourse.dev.fund",
+            "xbr.other",
+            "xbr.providers.x.sell",
+        ] {
             assert_eq!(exact(&market_maker(), uri), Ok(None), "{uri}");
             assert_eq!(publish(&market_maker(), uri, &free()), Ok(()), "{uri}");
             for intruder in [anonymous(), seller()] {
                 let Denied(text) = exact(&intruder, uri).unwrap_err();
-                assert!(text.contains(uri) && text.contains("the role marketmaker"), "{text}");
+                assert!(
+                    text.contains(uri) && text.contains("the role marketmaker"),
+                    "{text}"
+                );
                 assert!(publish(&intruder, uri, &free()).is_err(), "{uri}");
             }
         }
@@ -187,15 +220,34 @@ mod tests {
     fn the_first_anonymous_session_holds_a_provider_id() {
         let uri = "xbr.provider.0xab.sell";
         assert_eq!(exact(&anonymous(), uri), Ok(Some("0xab".into())));
-        assert_eq!(register(&anonymous(), uri, Match::Exact, true, &held_by(7)), Ok(Some("0xab".into())));
+        assert_eq!(
+            register(&anonymous(), uri, Match::Exact, true, &held_by(7)),
+            Ok(Some("0xab".into()))
+        );
         assert!(register(&anonymous(), uri, Match::Exact, true, &held_by(8)).is_err());
-        assert!(register(&anonymous(), "xbr.provider.0xab.quote", Match::Exact, true, &held_by(8)).is_err());
+        assert!(
+            register(
+                &anonymous(),
+                "xbr.provider.0xab.quote",
+                Match::Exact,
+                true,
+                &held_by(8)
+            )
+            .is_err()
+        );
     }
 
     #[test]
     fn an_authenticated_provider_id_is_the_authid() {
-        assert_eq!(exact(&seller(), "xbr.provider.seller.one.sell"), Ok(Some("seller.one".into())));
-        for uri in ["xbr.provider.other.sell", "xbr.provider.seller.sell", "xbr.provider.seller.one"] {
+        assert_eq!(
+            exact(&seller(), "xbr.provider.seller.one.sell"),
+            Ok(Some("seller.one".into()))
+        );
+        for uri in [
+            "xbr.provider.other.sell",
+            "xbr.provider.seller.sell",
+            "xbr.provider.seller.one",
+        ] {
             assert!(exact(&seller(), uri).is_err(), "{uri}");
         }
     }
@@ -215,21 +267,42 @@ mod tests {
         assert_eq!(publish(&anonymous(), topic, &held_by(7)), Ok(()));
         assert!(publish(&anonymous(), topic, &held_by(8)).is_err());
         assert_eq!(publish(&market_maker(), topic, &held_by(8)), Ok(()));
-        assert_eq!(publish(&seller(), "xbr.provider.seller.one.news", &free()), Ok(()));
+        assert_eq!(
+            publish(&seller(), "xbr.provider.seller.one.news", &free()),
+            Ok(())
+        );
         assert!(publish(&seller(), topic, &free()).is_err());
     }
 
     #[test]
     fn no_pattern_covers_a_guarded_namespace() {
         for who in [anonymous(), market_maker()] {
-            for prefix in ["", "x", "xbr", "xbr.", "xbr.provider.x", "wamp.", "bour", "bourse.dev"] {
-                assert!(register(&who, prefix, Match::Prefix, true, &free()).is_err(), "{prefix:?}");
+            for prefix in [
+                "",
+                "x",
+                "xbr",
+                "xbr.",
+                "xbr.provider.x",
+                "wamp.",
+                "bour",
+                "bourse.dev",
+            ] {
+                assert!(
+                    register(&who, prefix, Match::Prefix, true, &free()).is_err(),
+                    "{prefix:?}"
+                );
             }
             for wildcard in ["", "..", ".marketmaker.", "xbr..sell", "bourse.", "wamp..x"] {
-                assert!(register(&who, wildcard, Match::Wildcard, true, &free()).is_err(), "{wildcard:?}");
+                assert!(
+                    register(&who, wildcard, Match::Wildcard, true, &free()).is_err(),
+                    "{wildcard:?}"
+                );
             }
             assert_eq!(register(&who, "com.app.", Match::Prefix, true, &free()), Ok(None));
-            assert_eq!(register(&who, "com..get", Match::Wildcard, true, &free()), Ok(None));
+            assert_eq!(
+                register(&who, "com..get", Match::Wildcard, true, &free()),
+                Ok(None)
+            );
         }
     }
 
@@ -237,6 +310,9 @@ mod tests {
     fn guarded_procedures_are_not_shared() {
         assert!(register(&market_maker(), "bourse.x", Match::Exact, false, &free()).is_err());
         assert!(register(&anonymous(), "xbr.provider.a.sell", Match::Exact, false, &free()).is_err());
-        assert_eq!(register(&anonymous(), "com.app.work", Match::Exact, false, &free()), Ok(None));
+        assert_eq!(
+            register(&anonymous(), "com.app.work", Match::Exact, false, &free()),
+            Ok(None)
+        );
     }
 }

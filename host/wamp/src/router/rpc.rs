@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Peer};
+use super::gate::{self, Denied};
 use super::shards::{self, PATTERNS, Shard};
 use crate::codec::EncodeError;
 use crate::message::{CALL, Message, Payload, sentence};
@@ -56,7 +57,9 @@ impl Rpc {
     }
 
     pub(super) fn dealer(&mut self, shard: Shard) -> Result<&mut Dealer, Violation> {
-        self.dealers.get_mut(shard.index()).ok_or_else(|| Violation("an id that was never given".to_owned()))
+        self.dealers
+            .get_mut(shard.index())
+            .ok_or_else(|| Violation("an id that was never given".to_owned()))
     }
 
     /// Where calls of a procedure go, if anybody may serve it.
@@ -84,7 +87,10 @@ impl Rpc {
 impl Core {
     /// The dealer of a shard, which knows the session from now on.
     pub(super) fn dealer_for(&mut self, shard: Shard, session: u64) -> Result<&mut Dealer, Violation> {
-        let peer = self.peers.get_mut(&session).ok_or_else(|| Violation("the session has ended".to_owned()))?;
+        let peer = self
+            .peers
+            .get_mut(&session)
+            .ok_or_else(|| Violation("the session has ended".to_owned()))?;
         let dealer = self.rpc.dealer(shard)?;
         if peer.dealers.insert(shard) {
             dealer.add(peer.identity(&self.realm))?;
@@ -102,21 +108,31 @@ impl Core {
     ) -> Result<(), Violation> {
         self.stats.calls += 1;
         if self.rpc.calls.contains_key(&(caller, request)) {
-            return Err(Violation(format!("CALL {request} while a call of that number is not answered yet")));
+            return Err(Violation(format!(
+                "CALL {request} while a call of that number is not answered yet"
+            )));
         }
         if let Some(text) = uri::malformed(&procedure, Match::Exact) {
             self.refuse(caller, CALL, request, error::INVALID_URI, text);
             return Ok(());
         }
         if options.get("progress").and_then(Value::as_bool) == Some(true) {
-            let text = "calls whose arguments come in parts are not supported: send the call without progress";
+            let text =
+                "calls whose arguments come in parts are not supported: send the call without progress";
             self.refuse(caller, CALL, request, error::OPTION_NOT_ALLOWED, text);
             return Ok(());
         }
         let peer = self.peer(caller)?;
         if peer.calling.len() >= peer.bounds.calls {
-            let text = format!("{} calls are unanswered, the most that a session may have", peer.calling.len());
+            let text = format!(
+                "{} calls are unanswered, the most that a session may have",
+                peer.calling.len()
+            );
             self.refuse(caller, CALL, request, error::OVERLOADED, text);
+            return Ok(());
+        }
+        if let Err(Denied(text)) = gate::call(&peer.info, &procedure) {
+            self.refuse(caller, CALL, request, error::NOT_AUTHORIZED, text);
             return Ok(());
         }
         let timeout = call_timeout(&options, self.limits.call_timeout);
@@ -125,11 +141,22 @@ impl Core {
             self.refuse(caller, CALL, request, error::NO_SUCH_PROCEDURE, nobody);
             return Ok(());
         };
-        let message = Message::Call { request, options, procedure, payload: None };
+        let message = Message::Call {
+            request,
+            options,
+            procedure,
+            payload: None,
+        };
         match self.dealer_for(shard, caller)?.on(caller, &message)? {
             Some(Routed {
                 to: callee,
-                message: Message::Invocation { request: inner, registration, mut details, .. },
+                message:
+                    Message::Invocation {
+                        request: inner,
+                        registration,
+                        mut details,
+                        ..
+                    },
             }) => {
                 let invocation = shard.outer(inner);
                 if let Some(timeout) = timeout {
@@ -138,10 +165,18 @@ impl Core {
                 }
                 self.begin(invocation, caller, request, callee, timeout);
                 let registration = shard.outer(registration);
-                let message = Message::Invocation { request: invocation, registration, details, payload };
+                let message = Message::Invocation {
+                    request: invocation,
+                    registration,
+                    details,
+                    payload,
+                };
                 self.invoke(callee, invocation, message)
             }
-            Some(Routed { message: Message::Error { uri, .. }, .. }) => {
+            Some(Routed {
+                message: Message::Error { uri, .. },
+                ..
+            }) => {
                 self.refuse(caller, CALL, request, &uri, nobody);
                 Ok(())
             }
@@ -155,7 +190,13 @@ impl Core {
             self.rpc.deadlines.insert((deadline, invocation));
         }
         self.rpc.calls.insert((caller, request), invocation);
-        let pending = Pending { caller, request, callee, deadline, killed: false };
+        let pending = Pending {
+            caller,
+            request,
+            callee,
+            deadline,
+            killed: false,
+        };
         self.rpc.invocations.insert(invocation, pending);
         if let Some(peer) = self.peers.get_mut(&caller) {
             peer.calling.insert(invocation);
@@ -179,7 +220,12 @@ impl Core {
 
     /// Answers a call in place of its callee.
     fn fail(&mut self, invocation: u64, uri: &str, text: &str) -> Result<(), Violation> {
-        let Some(callee) = self.rpc.invocations.get(&invocation).map(|pending| pending.callee) else {
+        let Some(callee) = self
+            .rpc
+            .invocations
+            .get(&invocation)
+            .map(|pending| pending.callee)
+        else {
             return Ok(());
         };
         self.answer_error(callee, invocation, Dict::new(), uri.to_owned(), sentence(text))
@@ -201,7 +247,9 @@ impl Core {
         match self.rpc.invocations.get(&invocation) {
             None => Ok(false),
             Some(pending) if pending.callee == callee => Ok(true),
-            Some(_) => Err(Violation(format!("an answer to invocation {invocation}, which is another session's"))),
+            Some(_) => Err(Violation(format!(
+                "an answer to invocation {invocation}, which is another session's"
+            ))),
         }
     }
 
@@ -217,14 +265,34 @@ impl Core {
         }
         let (shard, inner) = Shard::inner(invocation);
         let progress = options.get("progress").and_then(Value::as_bool) == Some(true);
-        let message = Message::Yield { request: inner, options, payload: None };
+        let message = Message::Yield {
+            request: inner,
+            options,
+            payload: None,
+        };
         let routed = self.rpc.dealer(shard)?.on(callee, &message)?;
-        if !progress || self.rpc.invocations.get(&invocation).is_some_and(|pending| pending.killed) {
+        if !progress
+            || self
+                .rpc
+                .invocations
+                .get(&invocation)
+                .is_some_and(|pending| pending.killed)
+        {
             self.finish(invocation);
         }
         match routed {
-            Some(Routed { to, message: Message::Result { request, details, .. } }) => {
-                self.send(to, Message::Result { request, details, payload });
+            Some(Routed {
+                to,
+                message: Message::Result { request, details, .. },
+            }) => {
+                self.send(
+                    to,
+                    Message::Result {
+                        request,
+                        details,
+                        payload,
+                    },
+                );
             }
             Some(Routed { to, message }) => self.send(to, message),
             None => {}
@@ -244,13 +312,32 @@ impl Core {
             return Ok(());
         }
         let (shard, inner) = Shard::inner(invocation);
-        let message =
-            Message::Error { kind: 0, request: inner, details: Dict::new(), uri, payload: None };
+        let message = Message::Error {
+            kind: 0,
+            request: inner,
+            details: Dict::new(),
+            uri,
+            payload: None,
+        };
         let routed = self.rpc.dealer(shard)?.on(callee, &message)?;
         let killed = self.finish(invocation).is_some_and(|pending| pending.killed);
         match routed {
-            Some(Routed { to, message: Message::Error { kind, request, uri, .. } }) if !killed => {
-                self.send(to, Message::Error { kind, request, details, uri, payload });
+            Some(Routed {
+                to,
+                message: Message::Error {
+                    kind, request, uri, ..
+                },
+            }) if !killed => {
+                self.send(
+                    to,
+                    Message::Error {
+                        kind,
+                        request,
+                        details,
+                        uri,
+                        payload,
+                    },
+                );
             }
             Some(Routed { to, message }) => self.send(to, message),
             None => {}
@@ -288,7 +375,12 @@ impl Core {
             self.refuse(caller, CALL, request, error::TIMEOUT, text);
             return Ok(());
         }
-        self.stop(invocation, "killnowait", error::TIMEOUT, "the callee did not answer in time")
+        self.stop(
+            invocation,
+            "killnowait",
+            error::TIMEOUT,
+            "the callee did not answer in time",
+        )
     }
 
     fn stop(&mut self, invocation: u64, mode: &str, uri: &str, text: &str) -> Result<(), Violation> {
@@ -300,7 +392,10 @@ impl Core {
         }
         let (caller, request, callee) = (pending.caller, pending.request, pending.callee);
         // A callee that cannot be interrupted is left alone.
-        let interruptible = self.peers.get(&callee).is_some_and(|peer| peer.features.call_canceling);
+        let interruptible = self
+            .peers
+            .get(&callee)
+            .is_some_and(|peer| peer.features.call_canceling);
         let mode = if interruptible { mode } else { "skip" };
         pending.killed = mode == "kill";
         let (shard, _) = Shard::inner(invocation);
@@ -308,12 +403,22 @@ impl Core {
             match message {
                 Message::Interrupt { mut options, .. } => {
                     options.insert("reason".to_owned(), uri.into());
-                    self.send(to, Message::Interrupt { request: invocation, options });
+                    self.send(
+                        to,
+                        Message::Interrupt {
+                            request: invocation,
+                            options,
+                        },
+                    );
                 }
                 _ => self.refuse(to, CALL, request, uri, text),
             }
         }
-        if mode == "kill" { Ok(()) } else { self.close_invocation(invocation) }
+        if mode == "kill" {
+            Ok(())
+        } else {
+            self.close_invocation(invocation)
+        }
     }
 
     /// Has the dealer forget an invocation whose caller is answered: it would wait for the callee for ever.
@@ -321,7 +426,13 @@ impl Core {
         if let Some(pending) = self.finish(invocation) {
             let (shard, inner) = Shard::inner(invocation);
             let uri = error::CANCELED.to_owned();
-            let message = Message::Error { kind: 0, request: inner, details: Dict::new(), uri, payload: None };
+            let message = Message::Error {
+                kind: 0,
+                request: inner,
+                details: Dict::new(),
+                uri,
+                payload: None,
+            };
             self.rpc.dealer(shard)?.on(pending.callee, &message)?;
         }
         Ok(())
@@ -329,7 +440,9 @@ impl Core {
 
     /// Ends the calls whose time is up by `now`.
     pub(super) fn time_out_until(&mut self, now: Instant) {
-        while let Some((deadline, invocation)) = self.rpc.deadlines.first().copied().filter(|due| due.0 <= now) {
+        while let Some((deadline, invocation)) =
+            self.rpc.deadlines.first().copied().filter(|due| due.0 <= now)
+        {
             self.rpc.deadlines.remove(&(deadline, invocation));
             if let Err(violation) = self.time_out(invocation) {
                 tracing::error!(invocation, %violation, "a call could not be timed out");
@@ -350,11 +463,23 @@ impl Core {
             for Routed { to, message } in affected {
                 match message {
                     Message::Interrupt { request, options } => {
-                        if self.peers.get(&to).is_some_and(|peer| peer.features.call_canceling) {
-                            self.send(to, Message::Interrupt { request: shard.outer(request), options });
+                        if self
+                            .peers
+                            .get(&to)
+                            .is_some_and(|peer| peer.features.call_canceling)
+                        {
+                            self.send(
+                                to,
+                                Message::Interrupt {
+                                    request: shard.outer(request),
+                                    options,
+                                },
+                            );
                         }
                     }
-                    Message::Error { kind, request, uri, .. } => {
+                    Message::Error {
+                        kind, request, uri, ..
+                    } => {
                         self.refuse(to, kind, request, &uri, "the callee left before it answered");
                     }
                     other => self.send(to, other),
@@ -377,12 +502,20 @@ impl Core {
                 }
                 None
             }
-            Message::Result { request, .. } => {
-                Some(Message::error(CALL, request, uri, format!("the caller cannot be sent the result: {why}")))
-            }
-            Message::Error { kind, request, uri, .. } => {
-                Some(Message::error(kind, request, &uri, format!("the error's details cannot be sent: {why}")))
-            }
+            Message::Result { request, .. } => Some(Message::error(
+                CALL,
+                request,
+                uri,
+                format!("the caller cannot be sent the result: {why}"),
+            )),
+            Message::Error {
+                kind, request, uri, ..
+            } => Some(Message::error(
+                kind,
+                request,
+                &uri,
+                format!("the error's details cannot be sent: {why}"),
+            )),
             other => {
                 tracing::warn!(session = to, message = other.name(), %why, "not sent");
                 None

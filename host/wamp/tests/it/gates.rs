@@ -23,7 +23,12 @@ async fn a_refusal_names_the_uri_and_the_role_that_would_do() {
         "wamp.error.not_authorized: only the role marketmaker may register xbr.marketmaker.buy_key; \
          this session's is anonymous"
     );
-    world.market_maker().await.register("xbr.marketmaker.buy_key", echo).await.unwrap();
+    world
+        .market_maker()
+        .await
+        .register("xbr.marketmaker.buy_key", echo)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -32,10 +37,19 @@ async fn the_first_anonymous_session_holds_a_provider_id_until_it_leaves() {
     let first = world.join(WS).await;
     let second = world.join(RS).await;
     first.register("xbr.provider.0xab.sell", echo).await.unwrap();
-    assert_eq!(uri(second.register("xbr.provider.0xab.sell", echo).await), "wamp.error.not_authorized");
-    assert_eq!(uri(second.register("xbr.provider.0xab.quote", echo).await), "wamp.error.not_authorized");
+    assert_eq!(
+        uri(second.register("xbr.provider.0xab.sell", echo).await),
+        "wamp.error.not_authorized"
+    );
+    assert_eq!(
+        uri(second.register("xbr.provider.0xab.quote", echo).await),
+        "wamp.error.not_authorized"
+    );
     first.unregister("xbr.provider.0xab.sell").await.unwrap();
-    assert_eq!(uri(second.register("xbr.provider.0xab.sell", echo).await), "wamp.error.not_authorized");
+    assert_eq!(
+        uri(second.register("xbr.provider.0xab.sell", echo).await),
+        "wamp.error.not_authorized"
+    );
     first.leave().await;
     until(|| world.router.session(first.id()).is_none()).await;
     second.register("xbr.provider.0xab.sell", echo).await.unwrap();
@@ -50,9 +64,21 @@ async fn the_owner_of_an_authid_moves_an_anonymous_session_out_of_its_place() {
     let alice = world.join_as(RS, "alice", "secret-a").await;
     alice.register("xbr.provider.alice.sell", echo).await.unwrap();
     assert_eq!(world.router.callee("xbr.provider.alice.sell"), Some(alice.id()));
-    assert_eq!(uri(squatter.register("xbr.provider.alice.quote", echo).await), "wamp.error.not_authorized");
-    assert_eq!(uri(alice.register("xbr.provider.bob.sell", echo).await), "wamp.error.not_authorized");
-    assert_eq!(squatter.unregister("xbr.provider.alice.sell").await.map_err(|_| ()), Err(()));
+    assert_eq!(
+        uri(squatter.register("xbr.provider.alice.quote", echo).await),
+        "wamp.error.not_authorized"
+    );
+    assert_eq!(
+        uri(alice.register("xbr.provider.bob.sell", echo).await),
+        "wamp.error.not_authorized"
+    );
+    assert_eq!(
+        squatter
+            .unregister("xbr.provider.alice.sell")
+            .await
+            .map_err(|_| ()),
+        Err(())
+    );
 }
 
 #[tokio::test]
@@ -60,14 +86,30 @@ async fn a_dropped_registration_is_gone_and_can_be_taken_by_another() {
     let world = world().await;
     let cheat = world.join(WS).await;
     cheat.register("xbr.provider.p.sell", echo).await.unwrap();
-    let other = world.join(RS).await;
+    let (other, market_maker) = (world.join(RS).await, world.market_maker().await);
     world.router.drop_registration("xbr.provider.p.sell", other.id());
     assert_eq!(world.router.callee("xbr.provider.p.sell"), Some(cheat.id()));
     world.router.drop_registration("xbr.provider.p.sell", cheat.id());
     assert_eq!(world.router.callee("xbr.provider.p.sell"), None);
-    assert_eq!(uri(call(&other, "xbr.provider.p.sell", vec![]).await), "wamp.error.no_such_procedure");
+    assert_eq!(
+        uri(call(&market_maker, "xbr.provider.p.sell", vec![]).await),
+        "wamp.error.no_such_procedure"
+    );
     other.register("xbr.provider.p.sell", echo).await.unwrap();
-    call(&cheat, "xbr.provider.p.sell", vec![]).await.unwrap();
+    call(&market_maker, "xbr.provider.p.sell", vec![]).await.unwrap();
+}
+
+#[tokio::test]
+async fn providers_are_called_by_the_market_maker_alone() {
+    let world = world().await;
+    let (seller, stranger) = (world.join(WS).await, world.join(RS).await);
+    seller.register("xbr.provider.p.sell", echo).await.unwrap();
+    assert_eq!(
+        uri(call(&stranger, "xbr.provider.p.sell", vec![]).await),
+        "wamp.error.not_authorized"
+    );
+    let market_maker = world.market_maker().await;
+    call(&market_maker, "xbr.provider.p.sell", vec![]).await.unwrap();
 }
 
 #[tokio::test]
@@ -75,15 +117,29 @@ async fn procedures_are_taken_once_unless_they_are_shared() {
     let world = world().await;
     let (one, other) = (world.join(WS).await, world.join(RS).await);
     one.register("com.app.single", echo).await.unwrap();
-    assert_eq!(uri(other.register("com.app.single", echo).await), "wamp.error.procedure_already_exists");
-    assert_eq!(uri(one.register("com.app..x", echo).await), "wamp.error.invalid_uri");
-    let shared = RegisterOptions { invoke: Some("roundrobin".into()), ..RegisterOptions::default() };
-    one.register_with("com.app.shared", shared.clone(), echo).await.unwrap();
+    assert_eq!(
+        uri(other.register("com.app.single", echo).await),
+        "wamp.error.procedure_already_exists"
+    );
+    assert_eq!(
+        uri(one.register("com.app..x", echo).await),
+        "wamp.error.invalid_uri"
+    );
+    let shared = RegisterOptions {
+        invoke: Some("roundrobin".into()),
+        ..RegisterOptions::default()
+    };
+    one.register_with("com.app.shared", shared.clone(), echo)
+        .await
+        .unwrap();
     other.register_with("com.app.shared", shared, echo).await.unwrap();
     one.leave().await;
     until(|| world.router.session(one.id()).is_none()).await;
     call(&other, "com.app.shared", vec![]).await.unwrap();
-    let prefix = RegisterOptions { matching: Some("prefix".into()), ..RegisterOptions::default() };
+    let prefix = RegisterOptions {
+        matching: Some("prefix".into()),
+        ..RegisterOptions::default()
+    };
     other
         .register_with("com.files.", prefix, async |invocation| {
             Ok(bourse_wamp::CallResult::one(invocation.procedure))
@@ -99,7 +155,9 @@ struct Diary(Mutex<Vec<String>>);
 
 impl RouterObserver for Diary {
     fn joined(&self, session: &SessionInfo) {
-        self.0.lock().push(format!("{} joined as {}", session.id, session.role));
+        self.0
+            .lock()
+            .push(format!("{} joined as {}", session.id, session.role));
     }
 
     fn left(&self, session: u64) {
@@ -137,12 +195,27 @@ async fn the_observer_is_told_in_order() {
 #[tokio::test]
 async fn anonymous_listeners_stay_on_this_machine() {
     let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
-    let anonymous = Router::new(RouterConfig::default(), Arc::new(Tickets::new(true).with("a", "delegate", "s")));
+    let anonymous = Router::new(
+        RouterConfig::default(),
+        Arc::new(Tickets::new(true).with("a", "delegate", "s")),
+    );
     let error = anonymous.listen_rs(everywhere).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
-    assert!(error.to_string().contains("wamp.allow_anonymous_remote"), "{error}");
-    let tickets_only = Router::new(RouterConfig::default(), Arc::new(Tickets::new(false).with("a", "delegate", "s")));
+    assert!(
+        error.to_string().contains("wamp.allow_anonymous_remote"),
+        "{error}"
+    );
+    let tickets_only = Router::new(
+        RouterConfig::default(),
+        Arc::new(Tickets::new(false).with("a", "delegate", "s")),
+    );
     tickets_only.listen_ws(everywhere, "/ws").await.unwrap();
-    let asked_for = RouterConfig { allow_anonymous_remote: true, ..RouterConfig::default() };
-    Router::new(asked_for, Arc::new(Tickets::new(true))).listen_rs(everywhere).await.unwrap();
+    let asked_for = RouterConfig {
+        allow_anonymous_remote: true,
+        ..RouterConfig::default()
+    };
+    Router::new(asked_for, Arc::new(Tickets::new(true)))
+        .listen_rs(everywhere)
+        .await
+        .unwrap();
 }

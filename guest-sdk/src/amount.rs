@@ -187,15 +187,13 @@ impl Amount {
         if whole.is_empty() || fraction.is_empty() || fraction.len() > Self::DECIMALS {
             return None;
         }
-        let padding = core::iter::repeat_n(b'0', Self::DECIMALS - fraction.len());
-        whole
-            .bytes()
-            .chain(fraction.bytes())
-            .chain(padding)
-            .try_fold(Self::ZERO, |amount, byte| {
-                let digit = byte.is_ascii_digit().then(|| u128::from(byte - b'0'))?;
-                amount.checked_mul(10)?.checked_add(Self::from_units(digit))
-            })
+        let append = |amount: Self, byte: u8| {
+            let digit = byte.is_ascii_digit().then(|| u128::from(byte - b'0'))?;
+            amount.checked_mul(10)?.checked_add(Self::from_units(digit))
+        };
+        let whole = whole.bytes().try_fold(Self::ZERO, append)?;
+        let digits = fraction.bytes().try_fold(whole, append)?;
+        (fraction.len()..Self::DECIMALS).try_fold(digits, |amount, _| amount.checked_mul(10))
     }
 
     /// The 320-bit product with a limb: the low 256 bits and what is over them.
@@ -259,22 +257,21 @@ impl PartialOrd for Amount {
 /// Whole tokens with the fraction that is there: `35`, `0.5`.
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // 2^256 has 78 digits; they come out last first.
+        // Last digit first; 2^256 has 78 of them.
         let mut digits = Vec::with_capacity(80);
         let mut left = *self;
         while !left.is_zero() || digits.len() <= Self::DECIMALS {
             let Some((quotient, digit)) = left.div_from(0, 10) else {
                 return Err(fmt::Error);
             };
+            if digits.len() == Self::DECIMALS {
+                digits.push('.');
+            }
             digits.push(char::from(b'0' + digit as u8));
             left = quotient;
         }
-        let whole: String = digits.iter().skip(Self::DECIMALS).rev().collect();
-        let fraction: String = digits.iter().take(Self::DECIMALS).rev().collect();
-        match fraction.trim_end_matches('0') {
-            "" => f.pad(&whole),
-            fraction => f.pad(&format!("{whole}.{fraction}")),
-        }
+        let text: String = digits.into_iter().rev().collect();
+        f.pad(text.trim_end_matches('0').trim_end_matches('.'))
     }
 }
 

@@ -2,15 +2,6 @@
 //!
 //! Exists in components alone. Bindings of a world describe their exports only where its `export!` is used, so that a
 //! policy has the exports of the hooks it implements and no others.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    clippy::indexing_slicing,
-    unsafe_code,
-    reason = "wit-bindgen writes the bindings, and calls across the component's border are unsafe by nature"
-)]
-
 use crate::{
     Action, Address, Amount, Figures, Market, Nanos, Offer, Price, PriceRequest, PricingPolicy, pricing,
 };
@@ -19,6 +10,14 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 /// The world of a policy that sets prices.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unsafe_code,
+    clippy::all,
+    clippy::indexing_slicing,
+    reason = "wit-bindgen writes it, and calls across the border of a component are unsafe by nature"
+)]
 pub mod pricing_world {
     wit_bindgen::generate!({
         path: "wit",
@@ -166,27 +165,21 @@ fn write_id(bytes: [u8; 16]) -> types::Id {
 
 fn read_address(types::Address { a, b, c }: types::Address) -> Address {
     let mut bytes = [0; 20];
-    let parts = a
-        .to_be_bytes()
-        .into_iter()
-        .chain(b.to_be_bytes())
-        .chain(c.to_be_bytes());
-    bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+    let (front, last) = bytes.split_at_mut(16);
+    front.copy_from_slice(&read_id(types::Id { hi: a, lo: b }));
+    last.copy_from_slice(&c.to_be_bytes());
     Address(bytes)
 }
 
 fn write_address(Address(bytes): Address) -> types::Address {
-    let part = |from: usize, len: usize| {
-        bytes
-            .iter()
-            .skip(from)
-            .take(len)
-            .fold(0, |whole, byte| (whole << 8) | u64::from(*byte))
-    };
+    let (mut front, mut last) = ([0; 16], [0; 4]);
+    front.copy_from_slice(&bytes[..16]);
+    last.copy_from_slice(&bytes[16..]);
+    let types::Id { hi, lo } = write_id(front);
     types::Address {
-        a: part(0, 8),
-        b: part(8, 8),
-        c: part(16, 4) as u32,
+        a: hi,
+        b: lo,
+        c: u32::from_be_bytes(last),
     }
 }
 

@@ -42,6 +42,7 @@ mod amount;
 #[cfg(target_arch = "wasm32")]
 mod export;
 mod ids;
+mod json;
 mod market;
 mod offer;
 mod pricing;

@@ -1,6 +1,6 @@
 //! The pricing hook: from a request to a price or a refusal.
 
-use crate::{Address, Amount, Market, MarketId, Nanos, Offer};
+use crate::{Address, Amount, Market, MarketId, Nanos, Offer, json};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 
@@ -18,6 +18,9 @@ pub trait PricingPolicy {
     const SUMMARY: &'static str;
 
     /// What the operator and the seller may set. [`Default`] is what holds where they set nothing.
+    ///
+    /// An amount is an [`Amount`], in tokens. A fraction is read by an `f64` alone, and a price made of such depends on
+    /// its rounding: whole numbers of the smallest unit, as basis points are, do better.
     ///
     /// Derive `serde::Deserialize` with `#[serde(default, deny_unknown_fields)]`, so that each field is optional and a
     /// misspelt one is refused by its name. The seller's values overlay the rule's, field by field, before the policy
@@ -77,7 +80,7 @@ pub struct PriceRequest<P> {
 }
 
 impl<P> PriceRequest<P> {
-    /// `amount` moved between the floor and the cap. The cap wins where they cross.
+    /// `amount` moved between the floor and the cap, which never cross: the host answers such a request itself.
     pub fn bound(&self, amount: Amount) -> Amount {
         amount.max(self.floor).min(self.cap)
     }
@@ -138,12 +141,11 @@ impl Refusal {
     }
 }
 
-/// Answers a request whose parameters are still text, as the exported hook does: parses them, refuses bounds that no
-/// price can meet, and asks the policy.
+/// Answers a request whose parameters are still text, as the exported hook does: parses them and asks the policy.
 ///
 /// # Errors
 ///
-/// [`Refusal`] with the code `bad_params` or `floor_above_cap`, or the policy's own.
+/// [`Refusal`] with the code `bad_params`, or the policy's own.
 pub fn quote<P: PricingPolicy>(
     request: PriceRequest<String>,
     market: &impl Market,
@@ -160,15 +162,9 @@ pub fn quote<P: PricingPolicy>(
         cap,
         max_valid_ms,
     } = request;
-    if floor > cap {
-        return Err(Refusal::new(
-            "floor_above_cap",
-            format!("no price is at least {floor} and at most {cap} tokens"),
-        ));
-    }
     let params = match params.as_str() {
         "" | "{}" => P::Params::default(),
-        text => serde_json::from_str(text).map_err(|error| Refusal::params(error.to_string()))?,
+        text => json::from_str(text).map_err(|error| Refusal::params(error.to_string()))?,
     };
     P::quote(
         &PriceRequest {

@@ -159,9 +159,12 @@ fn parameters_come_as_json_and_senseless_ones_are_refused_by_name() {
         (r#"{"window_ms":86400001}"#, "window_ms is 86400001"),
         (r#"{"max_bp":9999}"#, "max_bp is 9999"),
         (r#"{"windows":5}"#, "windows"),
-        (r#"{"base":0.5}"#, "in quotes"),
+        (
+            r#"{"base":0.5}"#,
+            "base: found the number 0.5, expected an amount of tokens",
+        ),
         (r#"{"scope":"world"}"#, "world"),
-        ("[", "EOF"),
+        ("[", "found a list"),
     ] {
         let refusal = ask(params).unwrap_err();
         assert_eq!(refusal.code, "bad_params", "{params}");

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bourse_wamp::{
-    CallOptions, CallResult, Dict, JoinOptions, PublishOptions, Router, RouterConfig, Session, Tickets, Value, WampError,
+    CallOptions, CallResult, Dict, JoinOptions, PublishOptions, Router, RouterConfig, Session, Tickets,
+    Value, WampError,
 };
 
 #[tokio::main]
@@ -16,13 +17,27 @@ async fn main() {
     let authenticator = Arc::new(Tickets::new(true).with("alice", "delegate", "secret"));
     let router = Router::new(RouterConfig::default(), authenticator);
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let ws = router.listen_ws(any, "/ws").await.expect("the WebSocket listener starts");
-    let rs = router.listen_rs(any).await.expect("the RawSocket listener starts");
-    let session = Session::join(router.local_link(), JoinOptions::default()).await.expect("the echo joins");
+    let ws = router
+        .listen_ws(any, "/ws")
+        .await
+        .expect("the WebSocket listener starts");
+    let rs = router
+        .listen_rs(any)
+        .await
+        .expect("the RawSocket listener starts");
+    let session = Session::join(router.local_link(), JoinOptions::default())
+        .await
+        .expect("the echo joins");
     let echo = async |invocation: bourse_wamp::Invocation| {
-        Ok(CallResult { args: invocation.args, kwargs: invocation.kwargs })
+        Ok(CallResult {
+            args: invocation.args,
+            kwargs: invocation.kwargs,
+        })
     };
-    session.register("bourse.echo", echo).await.expect("the market maker may register it");
+    session
+        .register("bourse.echo", echo)
+        .await
+        .expect("the market maker may register it");
     session
         .register("bourse.whoami", async |invocation: bourse_wamp::Invocation| {
             let caller = Dict::from([
@@ -63,7 +78,9 @@ async fn main() {
                     ..PublishOptions::default()
                 };
                 let published = publisher.publish("bourse.news", invocation.args, invocation.kwargs, options);
-                published.await.map_err(|error| WampError::new("bourse.error.failed", error.to_string()))?;
+                published
+                    .await
+                    .map_err(|error| WampError::new("bourse.error.failed", error.to_string()))?;
                 Ok(CallResult::default())
             }
         })
@@ -75,8 +92,15 @@ async fn main() {
         .register("bourse.relay", move |invocation: bourse_wamp::Invocation| {
             let caller = caller.clone();
             async move {
-                let uri = invocation.kwargs.get("uri").and_then(Value::as_str).unwrap_or_default().to_owned();
-                let options = CallOptions { timeout: Some(Duration::from_secs(1)) };
+                let uri = invocation
+                    .kwargs
+                    .get("uri")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned();
+                let options = CallOptions {
+                    timeout: Some(Duration::from_secs(1)),
+                };
                 match caller.call(&uri, invocation.args, Dict::new(), options).await {
                     Ok(result) => Ok(result),
                     Err(bourse_wamp::CallError::Wamp(error)) => Err(error),

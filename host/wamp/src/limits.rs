@@ -29,6 +29,9 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MAX_CALL_TIMEOUT: Duration = Duration::from_secs(600);
 /// Silence after which a WebSocket peer is pinged; after three times that it is dropped.
 pub const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// Silence after which the kernel asks whether a TCP peer is still there. RawSocket peers are not pinged (see
+/// there), so that this alone finds those that vanished.
+pub const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 /// How long a closing connection may take to accept what is still queued and the last words.
 pub const CLOSE_GRACE: Duration = Duration::from_secs(2);
 

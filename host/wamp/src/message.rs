@@ -66,7 +66,11 @@ pub(crate) fn payload(args: Vec<Value>, kwargs: Dict) -> Payload {
     if args.is_empty() && kwargs.is_empty() {
         None
     } else {
-        Some(Arc::new(Arguments { args, kwargs, weight: Weight(0) }))
+        Some(Arc::new(Arguments {
+            args,
+            kwargs,
+            weight: Weight(0),
+        }))
     }
 }
 
@@ -251,13 +255,34 @@ impl Message {
     /// What the message counts in a queue that is bounded by bytes.
     pub(crate) fn weight(&self) -> usize {
         match self {
-            Self::Error { payload: Some(arguments), .. }
-            | Self::Publish { payload: Some(arguments), .. }
-            | Self::Event { payload: Some(arguments), .. }
-            | Self::Call { payload: Some(arguments), .. }
-            | Self::Result { payload: Some(arguments), .. }
-            | Self::Invocation { payload: Some(arguments), .. }
-            | Self::Yield { payload: Some(arguments), .. } => arguments.weight.0,
+            Self::Error {
+                payload: Some(arguments),
+                ..
+            }
+            | Self::Publish {
+                payload: Some(arguments),
+                ..
+            }
+            | Self::Event {
+                payload: Some(arguments),
+                ..
+            }
+            | Self::Call {
+                payload: Some(arguments),
+                ..
+            }
+            | Self::Result {
+                payload: Some(arguments),
+                ..
+            }
+            | Self::Invocation {
+                payload: Some(arguments),
+                ..
+            }
+            | Self::Yield {
+                payload: Some(arguments),
+                ..
+            } => arguments.weight.0,
             _ => 0,
         }
     }
@@ -394,7 +419,12 @@ impl Message {
 
     /// Reads a message from the elements of its outermost array.
     fn from_fields(fields: Vec<Value>, weight: usize) -> Result<Self, DecodeError> {
-        let mut fields = Fields { fields: fields.into_iter(), name: "message", position: 0, weight };
+        let mut fields = Fields {
+            fields: fields.into_iter(),
+            name: "message",
+            position: 0,
+            weight,
+        };
         let code = fields.any_id()?;
         fields.name = name_of(code).ok_or_else(|| not_a_message(format!("{code} is no message type")))?;
         let message = match code {
@@ -654,7 +684,11 @@ impl Fields {
         if args.is_empty() && kwargs.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Arc::new(Arguments { args, kwargs, weight: Weight(self.weight) })))
+        Ok(Some(Arc::new(Arguments {
+            args,
+            kwargs,
+            weight: Weight(self.weight),
+        })))
     }
 
     fn finish(&self) -> Result<(), DecodeError> {

@@ -4,7 +4,10 @@ use crate::limits::MAX_URI;
 
 /// Errors and reasons that the router and the client session use.
 pub mod error {
-    #![allow(missing_docs, reason = "the constants are the names in the WAMP specification")]
+    #![allow(
+        missing_docs,
+        reason = "the constants are the names in the WAMP specification"
+    )]
 
     pub const CANCELED: &str = "wamp.error.canceled";
     pub const TIMEOUT: &str = "wamp.error.timeout";
@@ -56,9 +59,15 @@ impl Match {
 /// Why `uri` is not well formed, if it is not. Patterns may have empty components, and a prefix may be empty.
 pub(crate) fn malformed(uri: &str, matching: Match) -> Option<String> {
     if uri.len() > MAX_URI {
-        return Some(format!("a URI of {} bytes, at most {MAX_URI} are accepted", uri.len()));
+        return Some(format!(
+            "a URI of {} bytes, at most {MAX_URI} are accepted",
+            uri.len()
+        ));
     }
-    if let Some(bad) = uri.chars().find(|c| *c == '#' || c.is_whitespace() || c.is_control()) {
+    if let Some(bad) = uri
+        .chars()
+        .find(|c| *c == '#' || c.is_whitespace() || c.is_control())
+    {
         return Some(format!("the URI {uri:?} must not contain {bad:?}"));
     }
     match matching {
@@ -66,9 +75,9 @@ pub(crate) fn malformed(uri: &str, matching: Match) -> Option<String> {
             Some(format!("the URI {uri:?} must not have an empty component"))
         }
         // wampproto takes these for globs, which the specification does not know.
-        Match::Wildcard if uri.contains(['*', '?', '[', '\\']) => {
-            Some(format!("the wildcard {uri:?} marks free components by leaving them empty"))
-        }
+        Match::Wildcard if uri.contains(['*', '?', '[', '\\']) => Some(format!(
+            "the wildcard {uri:?} marks free components by leaving them empty"
+        )),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 
-use super::{Link, raw, ws};
+use super::{Link, raw, tune, ws};
 use crate::codec::Serializer;
 use crate::limits::{HANDSHAKE_TIMEOUT, MAX_FRAME};
 
@@ -58,10 +58,13 @@ pub async fn connect_ws(url: &str, serializer: Serializer) -> Result<Link, Conne
 pub async fn connect_rs(addr: SocketAddr, serializer: Serializer) -> Result<Link, ConnectError> {
     let to = addr.to_string();
     within(&to, async {
-        let stream = TcpStream::connect(addr).await.map_err(|error| failed(&to, &error))?;
-        // Small frames must not wait for one another; a socket without the option works too.
-        let _ = stream.set_nodelay(true);
-        raw::open(stream, serializer, MAX_FRAME).await.map_err(|error| failed(&to, &error))
+        let stream = TcpStream::connect(addr)
+            .await
+            .map_err(|error| failed(&to, &error))?;
+        tune(&stream);
+        raw::open(stream, serializer, MAX_FRAME)
+            .await
+            .map_err(|error| failed(&to, &error))
     })
     .await
 }
@@ -72,17 +75,28 @@ async fn within(
 ) -> Result<Link, ConnectError> {
     match timeout(HANDSHAKE_TIMEOUT, connecting).await {
         Ok(result) => result,
-        Err(_) => Err(ConnectError::Timeout { to: to.to_owned(), within: HANDSHAKE_TIMEOUT }),
+        Err(_) => Err(ConnectError::Timeout {
+            to: to.to_owned(),
+            within: HANDSHAKE_TIMEOUT,
+        }),
     }
 }
 
 fn failed(to: &str, error: &dyn std::error::Error) -> ConnectError {
-    ConnectError::Failed { to: to.to_owned(), reason: error.to_string() }
+    ConnectError::Failed {
+        to: to.to_owned(),
+        reason: error.to_string(),
+    }
 }
 
 async fn open_ws(url: &str, serializer: Serializer) -> Result<Link, ConnectError> {
-    let invalid = |reason: &str| ConnectError::Url { url: url.to_owned(), reason: reason.to_owned() };
-    let mut request = url.into_client_request().map_err(|error| invalid(&error.to_string()))?;
+    let invalid = |reason: &str| ConnectError::Url {
+        url: url.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let mut request = url
+        .into_client_request()
+        .map_err(|error| invalid(&error.to_string()))?;
     let name = HeaderValue::from_static(serializer.subprotocol());
     request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
     if request.uri().scheme_str() != Some("ws") {
@@ -91,17 +105,24 @@ async fn open_ws(url: &str, serializer: Serializer) -> Result<Link, ConnectError
     let host = request.uri().host().ok_or_else(|| invalid("it has no host"))?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = request.uri().port_u16().unwrap_or(80);
-    let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|error| failed(url, &error))?;
-    // As above.
-    let _ = stream.set_nodelay(true);
+    let stream = TcpStream::connect((host.as_str(), port))
+        .await
+        .map_err(|error| failed(url, &error))?;
+    tune(&stream);
     let (stream, response) = client_async_with_config(request, stream, Some(ws::config(MAX_FRAME)))
         .await
         .map_err(|error| failed(url, &error))?;
-    let answered = response.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|value| value.to_str().ok());
+    let answered = response
+        .headers()
+        .get(SEC_WEBSOCKET_PROTOCOL)
+        .and_then(|value| value.to_str().ok());
     if answered != Some(serializer.subprotocol()) {
         return Err(ConnectError::Failed {
             to: url.to_owned(),
-            reason: format!("it answers with the subprotocol {answered:?}, not {:?}", serializer.subprotocol()),
+            reason: format!(
+                "it answers with the subprotocol {answered:?}, not {:?}",
+                serializer.subprotocol()
+            ),
         });
     }
     Ok(ws::link(stream, serializer, MAX_FRAME, None))

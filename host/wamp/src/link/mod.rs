@@ -10,6 +10,8 @@ mod raw;
 mod writer;
 mod ws;
 
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +22,7 @@ pub(crate) use writer::Unsendable;
 pub(crate) use ws::accept as accept_ws;
 
 use crate::codec::{DecodeError, Serializer};
+use crate::limits::TCP_KEEPALIVE;
 use crate::message::Message;
 use crate::uri::error;
 use outgoing::Item;
@@ -28,7 +31,7 @@ use outgoing::Item;
 pub struct Link(Kind);
 
 enum Kind {
-    Ws(ws::Halves),
+    Ws(Box<ws::Halves>),
     Raw(raw::Halves),
     Local(LocalEnd),
 }
@@ -52,7 +55,10 @@ impl Link {
         let (left, to_left) = Outgoing::local(limits, closed.clone());
         let (right, to_right) = Outgoing::local(limits, closed.clone());
         let end = |outgoing, queue| {
-            let incoming = LocalReader { queue, closed: closed.clone() };
+            let incoming = LocalReader {
+                queue,
+                closed: closed.clone(),
+            };
             Self(Kind::Local(LocalEnd { outgoing, incoming }))
         };
         (end(left, to_right), end(right, to_left))
@@ -93,7 +99,10 @@ impl std::fmt::Debug for Link {
             Kind::Raw(_) => "RawSocket",
             Kind::Local(_) => "in-process",
         };
-        f.debug_struct("Link").field("kind", &kind).field("serializer", &self.serializer()).finish()
+        f.debug_struct("Link")
+            .field("kind", &kind)
+            .field("serializer", &self.serializer())
+            .finish()
     }
 }
 
@@ -152,7 +161,10 @@ pub(crate) enum ReadError {
     #[error("malformed frame: {0}")]
     Malformed(#[from] DecodeError),
     #[error("a {found} frame, where the serializer needs {expected} frames")]
-    WrongKind { found: &'static str, expected: &'static str },
+    WrongKind {
+        found: &'static str,
+        expected: &'static str,
+    },
     #[error("a frame of {bytes} bytes, at most {limit} are read")]
     TooLong { bytes: usize, limit: usize },
     #[error("{0}")]
@@ -168,6 +180,16 @@ impl ReadError {
             Self::Transport(_) => None,
         }
     }
+}
+
+/// Sets what every socket of ours needs.
+pub(crate) fn tune(stream: &TcpStream) {
+    let keepalive = TcpKeepalive::new()
+        .with_time(TCP_KEEPALIVE)
+        .with_interval(TCP_KEEPALIVE / 4);
+    // A socket without these options works too, only later or less surely.
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    let _ = stream.set_nodelay(true);
 }
 
 /// Reads one frame as a message, noting how long it was.

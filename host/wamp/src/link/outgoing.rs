@@ -73,8 +73,20 @@ impl Outgoing {
     fn new(limits: QueueLimits, token: CancellationToken, local: bool) -> (Self, Queue) {
         let (queue, items) = mpsc::channel(limits.messages.max(1));
         let bytes = Arc::new(AtomicUsize::new(0));
-        let closing = Closing { token, words: Arc::default() };
-        (Self { queue, bytes: bytes.clone(), limits, closing, local }, Queue { items, bytes })
+        let closing = Closing {
+            token,
+            words: Arc::default(),
+        };
+        (
+            Self {
+                queue,
+                bytes: bytes.clone(),
+                limits,
+                closing,
+                local,
+            },
+            Queue { items, bytes },
+        )
     }
 
     pub(super) fn closing(&self) -> Closing {
@@ -146,7 +158,10 @@ impl Outgoing {
                 let _ = self.queue.try_send(Item::Message(message));
             }
         } else {
-            *self.closing.words.lock() = LastWords { message: last, abandon };
+            *self.closing.words.lock() = LastWords {
+                message: last,
+                abandon,
+            };
         }
         self.closing.token.cancel();
     }

@@ -80,13 +80,25 @@ pub(crate) async fn accept(mut stream: TcpStream, limit: usize) -> Result<Link, 
         return Err(HandshakeError::Reserved);
     }
     let id = choice & 0x0f;
-    let Some(serializer) = Serializer::ALL.into_iter().find(|serializer| id_of(*serializer) == id) else {
-        stream.write_all(&[MAGIC, SERIALIZER_UNSUPPORTED << 4, 0, 0]).await?;
+    let Some(serializer) = Serializer::ALL
+        .into_iter()
+        .find(|serializer| id_of(*serializer) == id)
+    else {
+        stream
+            .write_all(&[MAGIC, SERIALIZER_UNSUPPORTED << 4, 0, 0])
+            .await?;
         return Err(HandshakeError::Serializer { id });
     };
-    stream.write_all(&[MAGIC, exponent(limit) << 4 | id, 0, 0]).await?;
+    stream
+        .write_all(&[MAGIC, exponent(limit) << 4 | id, 0, 0])
+        .await?;
     let limit = length(exponent(limit));
-    Ok(Link(Kind::Raw(Halves { stream, serializer, limit, peer_limit: length(choice >> 4) })))
+    Ok(Link(Kind::Raw(Halves {
+        stream,
+        serializer,
+        limit,
+        peer_limit: length(choice >> 4),
+    })))
 }
 
 /// Opens the handshake as a client.
@@ -96,7 +108,9 @@ pub(super) async fn open(
     limit: usize,
 ) -> Result<Link, HandshakeError> {
     let id = id_of(serializer);
-    stream.write_all(&[MAGIC, exponent(limit) << 4 | id, 0, 0]).await?;
+    stream
+        .write_all(&[MAGIC, exponent(limit) << 4 | id, 0, 0])
+        .await?;
     let mut answer = [0_u8; 4];
     stream.read_exact(&mut answer).await?;
     let [first, choice, ..] = answer;
@@ -107,7 +121,12 @@ pub(super) async fn open(
         0 => Err(HandshakeError::Refused { code: choice >> 4 }),
         answered if answered == id => {
             let limit = length(exponent(limit));
-            Ok(Link(Kind::Raw(Halves { stream, serializer, limit, peer_limit: length(choice >> 4) })))
+            Ok(Link(Kind::Raw(Halves {
+                stream,
+                serializer,
+                limit,
+                peer_limit: length(choice >> 4),
+            })))
         }
         other => Err(HandshakeError::Serializer { id: other }),
     }
@@ -128,7 +147,13 @@ impl Halves {
             pulse: Pulse::new(None),
             unsendable,
         };
-        tokio::spawn(writer.run(Sink { write, buffer: Vec::new() }, queue));
+        tokio::spawn(writer.run(
+            Sink {
+                write,
+                buffer: Vec::new(),
+            },
+            queue,
+        ));
         Reader {
             read: BufReader::with_capacity(BUFFER, read),
             serializer: self.serializer,
@@ -159,13 +184,21 @@ impl Reader {
                 Err(error) => return Err(ReadError::Transport(error.to_string())),
             }
             let [kind, length @ ..] = head;
-            let bytes = length.iter().fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
+            let bytes = length
+                .iter()
+                .fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
             if bytes > self.limit {
-                return Err(ReadError::TooLong { bytes, limit: self.limit });
+                return Err(ReadError::TooLong {
+                    bytes,
+                    limit: self.limit,
+                });
             }
             self.frame.clear();
             // Grows as bytes arrive, not as the length claims.
-            let read = (&mut self.read).take(bytes as u64).read_to_end(&mut self.frame).await;
+            let read = (&mut self.read)
+                .take(bytes as u64)
+                .read_to_end(&mut self.frame)
+                .await;
             if read.map_err(|error| ReadError::Transport(error.to_string()))? < bytes {
                 return Ok(None);
             }
@@ -182,7 +215,11 @@ impl Reader {
                     let _ = self.outgoing.try_pong(std::mem::take(&mut self.frame));
                 }
                 KIND_PONG => {}
-                other => return Err(ReadError::Transport(format!("{other} is no kind of RawSocket frame"))),
+                other => {
+                    return Err(ReadError::Transport(format!(
+                        "{other} is no kind of RawSocket frame"
+                    )));
+                }
             }
         }
     }
@@ -200,11 +237,18 @@ struct Sink {
 
 impl Sink {
     async fn append(&mut self, kind: u8, payload: &[u8]) -> std::io::Result<()> {
-        let length = u32::try_from(payload.len()).ok().filter(|length| *length as usize <= MAX_LENGTH);
+        let length = u32::try_from(payload.len())
+            .ok()
+            .filter(|length| *length as usize <= MAX_LENGTH);
         let length = length.ok_or(std::io::ErrorKind::InvalidInput)?;
-        self.buffer.extend_from_slice(&(u32::from(kind) << 24 | length).to_be_bytes());
+        self.buffer
+            .extend_from_slice(&(u32::from(kind) << 24 | length).to_be_bytes());
         self.buffer.extend_from_slice(payload);
-        if self.buffer.len() > BUFFER { self.flush().await } else { Ok(()) }
+        if self.buffer.len() > BUFFER {
+            self.flush().await
+        } else {
+            Ok(())
+        }
     }
 }
 

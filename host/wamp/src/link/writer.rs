@@ -39,7 +39,11 @@ pub(super) struct Pulse {
 impl Pulse {
     /// Pings after `interval` of silence; never, without one.
     pub(super) fn new(interval: Option<Duration>) -> Self {
-        Self { start: Instant::now(), heard: Arc::default(), interval }
+        Self {
+            start: Instant::now(),
+            heard: Arc::default(),
+            interval,
+        }
     }
 
     pub(super) fn heard(&self) {
@@ -50,7 +54,9 @@ impl Pulse {
     }
 
     fn silence(&self) -> Duration {
-        self.start.elapsed().saturating_sub(Duration::from_millis(self.heard.load(Ordering::Relaxed)))
+        self.start
+            .elapsed()
+            .saturating_sub(Duration::from_millis(self.heard.load(Ordering::Relaxed)))
     }
 }
 
@@ -93,7 +99,11 @@ impl Writer {
                 _ = ticks.tick() => true,
             };
             let write = async {
-                if tick { self.keep_awake(sink).await } else { self.write(sink, &mut batch).await }
+                if tick {
+                    self.keep_awake(sink).await
+                } else {
+                    self.write(sink, &mut batch).await
+                }
             };
             tokio::pin!(write);
             let written = tokio::select! {
@@ -152,7 +162,10 @@ impl Writer {
         let mut frame = Vec::with_capacity(256);
         message.encode(self.serializer, &mut frame)?;
         if frame.len() > self.limit {
-            return Err(EncodeError::TooLong { bytes: frame.len(), limit: self.limit });
+            return Err(EncodeError::TooLong {
+                bytes: frame.len(),
+                limit: self.limit,
+            });
         }
         Ok(frame)
     }

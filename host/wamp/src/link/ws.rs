@@ -8,9 +8,9 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, StatusCode};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message as Frame, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
@@ -52,7 +52,10 @@ pub(crate) async fn accept(
     #[allow(clippy::result_large_err, reason = "the shape that tungstenite asks for")]
     let callback = |request: &Request, mut response: Response| {
         if request.uri().path() != path {
-            return Err(refusal(StatusCode::NOT_FOUND, &format!("WAMP is served at {path}")));
+            return Err(refusal(
+                StatusCode::NOT_FOUND,
+                &format!("WAMP is served at {path}"),
+            ));
         }
         let Some(serializer) = choose(request.headers()) else {
             let text = "a WAMP subprotocol is needed: wamp.2.cbor, wamp.2.msgpack or wamp.2.json";
@@ -74,7 +77,12 @@ pub(super) fn link(
     limit: usize,
     ping: Option<Duration>,
 ) -> Link {
-    Link(Kind::Ws(Halves { stream, serializer, limit, ping }))
+    Link(Kind::Ws(Box::new(Halves {
+        stream,
+        serializer,
+        limit,
+        ping,
+    })))
 }
 
 fn choose(headers: &HeaderMap) -> Option<Serializer> {
@@ -107,8 +115,18 @@ impl Halves {
             pulse: pulse.clone(),
             unsendable,
         };
-        tokio::spawn(writer.run(Sink { sink, text: self.serializer.is_text() }, queue));
-        Reader { stream, serializer: self.serializer, pulse }
+        tokio::spawn(writer.run(
+            Sink {
+                sink,
+                text: self.serializer.is_text(),
+            },
+            queue,
+        ));
+        Reader {
+            stream,
+            serializer: self.serializer,
+            pulse,
+        }
     }
 }
 
@@ -129,8 +147,14 @@ impl Reader {
                 Ok(Frame::Binary(bytes)) if !self.serializer.is_text() => {
                     decode(self.serializer, &bytes).map(Some)
                 }
-                Ok(Frame::Text(_)) => Err(ReadError::WrongKind { found: "text", expected: "binary" }),
-                Ok(Frame::Binary(_)) => Err(ReadError::WrongKind { found: "binary", expected: "text" }),
+                Ok(Frame::Text(_)) => Err(ReadError::WrongKind {
+                    found: "text",
+                    expected: "binary",
+                }),
+                Ok(Frame::Binary(_)) => Err(ReadError::WrongKind {
+                    found: "binary",
+                    expected: "text",
+                }),
                 Ok(Frame::Close(_)) => Ok(None),
                 // tungstenite answers pings by itself.
                 Ok(_) => continue,
@@ -151,9 +175,10 @@ fn failed(error: WsError) -> Result<Option<Message>, ReadError> {
         WsError::ConnectionClosed
         | WsError::AlreadyClosed
         | WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ok(None),
-        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-            Err(ReadError::TooLong { bytes: size, limit: max_size })
-        }
+        WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => Err(ReadError::TooLong {
+            bytes: size,
+            limit: max_size,
+        }),
         other => Err(ReadError::Transport(other.to_string())),
     }
 }
@@ -174,11 +199,17 @@ impl FrameSink for Sink {
     }
 
     async fn pong(&mut self, payload: Vec<u8>) -> std::io::Result<()> {
-        self.sink.feed(Frame::Pong(payload.into())).await.map_err(std::io::Error::other)
+        self.sink
+            .feed(Frame::Pong(payload.into()))
+            .await
+            .map_err(std::io::Error::other)
     }
 
     async fn ping(&mut self) -> std::io::Result<()> {
-        self.sink.send(Frame::Ping(Bytes::new())).await.map_err(std::io::Error::other)
+        self.sink
+            .send(Frame::Ping(Bytes::new()))
+            .await
+            .map_err(std::io::Error::other)
     }
 
     async fn flush(&mut self) -> std::io::Result<()> {
@@ -188,7 +219,10 @@ impl FrameSink for Sink {
     async fn close(&mut self, reason: &str) {
         let mut reason = reason.to_owned();
         reason.truncate(MAX_CLOSE_REASON);
-        let frame = CloseFrame { code: CloseCode::Normal, reason: reason.into() };
+        let frame = CloseFrame {
+            code: CloseCode::Normal,
+            reason: reason.into(),
+        };
         // The peer may be gone already.
         let _ = self.sink.send(Frame::Close(Some(frame))).await;
         let _ = self.sink.close().await;

@@ -46,12 +46,19 @@ impl Broker {
     /// Routes SUBSCRIBE and UNSUBSCRIBE.
     pub(crate) fn on(&mut self, session: u64, message: &Message) -> Result<Routed, Violation> {
         let envelope: Box<dyn Envelope> = match message {
-            Message::Subscribe { request, options, topic } => Box::new(wire::subscribe::Subscribe {
+            Message::Subscribe {
+                request,
+                options,
+                topic,
+            } => Box::new(wire::subscribe::Subscribe {
                 request_id: id(*request),
                 options: pick(options, &["match"]),
                 topic: topic.clone(),
             }),
-            Message::Unsubscribe { request, subscription } => Box::new(wire::unsubscribe::Unsubscribe {
+            Message::Unsubscribe {
+                request,
+                subscription,
+            } => Box::new(wire::unsubscribe::Unsubscribe {
                 request_id: id(*request),
                 subscription_id: id(*subscription),
             }),

@@ -58,7 +58,10 @@ pub(super) fn theirs(value: &Value) -> Option<Theirs> {
 }
 
 pub(super) fn their_dict(entries: &Dict) -> Options {
-    entries.iter().filter_map(|(key, value)| Some((key.clone(), theirs(value)?))).collect()
+    entries
+        .iter()
+        .filter_map(|(key, value)| Some((key.clone(), theirs(value)?)))
+        .collect()
 }
 
 pub(super) fn ours(value: &Theirs) -> Value {
@@ -76,11 +79,17 @@ pub(super) fn ours(value: &Theirs) -> Value {
 }
 
 pub(super) fn our_dict(entries: &Options) -> Dict {
-    entries.iter().map(|(key, value)| (key.clone(), ours(value))).collect()
+    entries
+        .iter()
+        .map(|(key, value)| (key.clone(), ours(value)))
+        .collect()
 }
 
 pub(super) fn routed(routed: &wampproto::routing::RoutedMessage) -> Result<Routed, Violation> {
-    Ok(Routed { to: our_id(routed.recipient), message: message(routed.message.as_ref())? })
+    Ok(Routed {
+        to: our_id(routed.recipient),
+        message: message(routed.message.as_ref())?,
+    })
 }
 
 /// What the engine made, as one of our messages without payload.
@@ -115,7 +124,10 @@ pub(super) fn message(envelope: &dyn Envelope) -> Result<Message, Violation> {
         });
     }
     if let Some(made) = any.downcast_ref::<wire::interrupt::Interrupt>() {
-        return Ok(Message::Interrupt { request: our_id(made.request_id), options: our_dict(&made.options) });
+        return Ok(Message::Interrupt {
+            request: our_id(made.request_id),
+            options: our_dict(&made.options),
+        });
     }
     if let Some(made) = any.downcast_ref::<wire::event::Event>() {
         return Ok(Message::Event {
@@ -132,7 +144,10 @@ pub(super) fn message(envelope: &dyn Envelope) -> Result<Message, Violation> {
         });
     }
     if let Some(made) = any.downcast_ref::<wire::unregistered::Unregistered>() {
-        return Ok(Message::Unregistered { request: our_id(made.request_id), details: Dict::new() });
+        return Ok(Message::Unregistered {
+            request: our_id(made.request_id),
+            details: Dict::new(),
+        });
     }
     if let Some(made) = any.downcast_ref::<wire::subscribed::Subscribed>() {
         return Ok(Message::Subscribed {
@@ -141,7 +156,9 @@ pub(super) fn message(envelope: &dyn Envelope) -> Result<Message, Violation> {
         });
     }
     if let Some(made) = any.downcast_ref::<wire::unsubscribed::Unsubscribed>() {
-        return Ok(Message::Unsubscribed { request: our_id(made.request_id) });
+        return Ok(Message::Unsubscribed {
+            request: our_id(made.request_id),
+        });
     }
     if let Some(made) = any.downcast_ref::<wire::published::Published>() {
         return Ok(Message::Published {
@@ -149,5 +166,8 @@ pub(super) fn message(envelope: &dyn Envelope) -> Result<Message, Violation> {
             publication: our_id(made.publication_id),
         });
     }
-    Err(Violation(format!("the engine made a message of type {:?}, which no router sends", envelope.message_type())))
+    Err(Violation(format!(
+        "the engine made a message of type {:?}, which no router sends",
+        envelope.message_type()
+    )))
 }

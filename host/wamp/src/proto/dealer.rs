@@ -26,7 +26,10 @@ impl Dealer {
     /// Errors for the callers of a callee that left, interrupts for the callees of a caller that left.
     pub(crate) fn remove(&mut self, session: u64) -> Vec<Routed> {
         match self.0.remove_session(id(session)) {
-            Ok(affected) => affected.iter().filter_map(|message| routed(message).ok()).collect(),
+            Ok(affected) => affected
+                .iter()
+                .filter_map(|message| routed(message).ok())
+                .collect(),
             Err(_) => Vec::new(),
         }
     }
@@ -35,7 +38,12 @@ impl Dealer {
     /// waits for any more.
     pub(crate) fn on(&mut self, session: u64, message: &Message) -> Result<Option<Routed>, Violation> {
         let envelope: Box<dyn Envelope> = match message {
-            Message::Call { request, options, procedure, .. } => Box::new(wire::call::Call {
+            Message::Call {
+                request,
+                options,
+                procedure,
+                ..
+            } => Box::new(wire::call::Call {
                 request_id: id(*request),
                 options: pick(options, &["receive_progress"]),
                 procedure: procedure.clone(),
@@ -56,12 +64,19 @@ impl Dealer {
                 args: None,
                 kwargs: None,
             }),
-            Message::Register { request, options, procedure } => Box::new(wire::register::Register {
+            Message::Register {
+                request,
+                options,
+                procedure,
+            } => Box::new(wire::register::Register {
                 request_id: id(*request),
                 options: pick(options, &["match", "invoke"]),
                 procedure: procedure.clone(),
             }),
-            Message::Unregister { request, registration } => Box::new(wire::unregister::Unregister {
+            Message::Unregister {
+                request,
+                registration,
+            } => Box::new(wire::unregister::Unregister {
                 request_id: id(*request),
                 registration_id: id(*registration),
             }),
@@ -72,11 +87,20 @@ impl Dealer {
     }
 
     /// Cancels a call; `mode` is skip, kill or killnowait.
-    pub(crate) fn cancel(&mut self, session: u64, request: u64, mode: &str) -> Result<Vec<Routed>, Violation> {
+    pub(crate) fn cancel(
+        &mut self,
+        session: u64,
+        request: u64,
+        mode: &str,
+    ) -> Result<Vec<Routed>, Violation> {
         let cancel = wire::cancel::Cancel {
             request_id: id(request),
             options: Options::from([("mode".to_owned(), Theirs::Str(mode.to_owned()))]),
         };
-        self.0.receive_cancel(id(session), &cancel)?.iter().map(routed).collect()
+        self.0
+            .receive_cancel(id(session), &cancel)?
+            .iter()
+            .map(routed)
+            .collect()
     }
 }

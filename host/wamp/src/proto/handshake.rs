@@ -52,12 +52,21 @@ impl ServerAuthenticator for Methods {
 impl Acceptor {
     pub(crate) fn new(methods: Vec<String>) -> Self {
         // The serializer matters only to the byte-level interface, which is not used.
-        Self(AcceptorEngine::new(Box::new(JSONSerializer {}), Box::new(Methods(methods))))
+        Self(AcceptorEngine::new(
+            Box::new(JSONSerializer {}),
+            Box::new(Methods(methods)),
+        ))
     }
 
     /// Takes the HELLO. A realm or methods that do not fit are the caller's to refuse, before.
     pub(crate) fn hello(&mut self, realm: &str, details: &Dict) -> Result<Step, Violation> {
-        let text = |name: &str| details.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |name: &str| {
+            details
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let roles = details
             .get("roles")
             .and_then(Value::as_map)
@@ -66,10 +75,27 @@ impl Acceptor {
             .filter(|role| CLIENT_ROLES.contains(&role.as_str()))
             .map(|role| (role.clone(), Theirs::Dict(Options::new())))
             .collect();
-        let methods = details.get("authmethods").and_then(Value::as_list).unwrap_or_default();
-        let methods = methods.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-        let extra = details.get("authextra").and_then(Value::as_map).map(their_dict).unwrap_or_default();
-        self.step(&wire::hello::Hello::new(realm, &text("authid"), extra, roles, methods))
+        let methods = details
+            .get("authmethods")
+            .and_then(Value::as_list)
+            .unwrap_or_default();
+        let methods = methods
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
+        let extra = details
+            .get("authextra")
+            .and_then(Value::as_map)
+            .map(their_dict)
+            .unwrap_or_default();
+        self.step(&wire::hello::Hello::new(
+            realm,
+            &text("authid"),
+            extra,
+            roles,
+            methods,
+        ))
     }
 
     /// Takes the AUTHENTICATE.
@@ -94,14 +120,18 @@ impl Acceptor {
                         extra: our_dict(&challenge.extra),
                     }));
                 }
-                Err(Violation("no authentication method that both sides know".to_owned()))
+                Err(Violation(
+                    "no authentication method that both sides know".to_owned(),
+                ))
             }
         }
     }
 
     /// Lets the session in: its id and the WELCOME's details, without roles.
     pub(crate) fn accept(&mut self, authid: &str, role: &str) -> Result<(u64, Dict), Violation> {
-        let answer = self.0.complete_authentication(Ok(AuthResponse::new(authid, role)))?;
+        let answer = self
+            .0
+            .complete_authentication(Ok(AuthResponse::new(authid, role)))?;
         let welcome = answer
             .as_any()
             .downcast_ref::<wire::welcome::Welcome>()
@@ -130,10 +160,19 @@ impl Joiner {
     /// Joins with a ticket, or anonymously without one.
     pub(crate) fn new(realm: &str, authid: &str, ticket: Option<&str>) -> Self {
         let (method, authenticator): (_, Box<dyn ClientAuthenticator>) = match ticket {
-            Some(ticket) => ("ticket", Box::new(TicketAuthenticator::new(authid, ticket, Options::new()))),
-            None => ("anonymous", Box::new(AnonymousAuthenticator::new(authid, Options::new()))),
+            Some(ticket) => (
+                "ticket",
+                Box::new(TicketAuthenticator::new(authid, ticket, Options::new())),
+            ),
+            None => (
+                "anonymous",
+                Box::new(AnonymousAuthenticator::new(authid, Options::new())),
+            ),
         };
-        Self { engine: JoinerEngine::new(realm, Box::new(JSONSerializer {}), authenticator), method }
+        Self {
+            engine: JoinerEngine::new(realm, Box::new(JSONSerializer {}), authenticator),
+            method,
+        }
     }
 
     /// The HELLO, announcing `roles`.
@@ -143,7 +182,11 @@ impl Joiner {
             .as_any()
             .downcast_ref::<wire::hello::Hello>()
             .ok_or_else(|| Violation("the engine did not make a HELLO".to_owned()))?;
-        let methods = hello.auth_methods.iter().map(|method| Value::from(method.as_str())).collect::<Vec<_>>();
+        let methods = hello
+            .auth_methods
+            .iter()
+            .map(|method| Value::from(method.as_str()))
+            .collect::<Vec<_>>();
         let mut details = Dict::from([
             ("roles".to_owned(), Value::Map(roles)),
             ("authmethods".to_owned(), Value::List(methods)),
@@ -151,15 +194,24 @@ impl Joiner {
         if !hello.authid.is_empty() {
             details.insert("authid".to_owned(), hello.authid.as_str().into());
         }
-        Ok(Message::Hello { realm: hello.realm.clone(), details })
+        Ok(Message::Hello {
+            realm: hello.realm.clone(),
+            details,
+        })
     }
 
     /// Answers a CHALLENGE, of the method that was offered and no other.
     pub(crate) fn challenge(&mut self, method: String, extra: &Dict) -> Result<Message, Violation> {
         if method != self.method {
-            return Err(Violation(format!("the router challenges with {method:?}, offered was {:?}", self.method)));
+            return Err(Violation(format!(
+                "the router challenges with {method:?}, offered was {:?}",
+                self.method
+            )));
         }
-        let challenge = wire::challenge::Challenge { auth_method: method, extra: their_dict(extra) };
+        let challenge = wire::challenge::Challenge {
+            auth_method: method,
+            extra: their_dict(extra),
+        };
         let answer = self
             .engine
             .receive_message(Box::new(challenge))?
@@ -168,12 +220,21 @@ impl Joiner {
             .as_any()
             .downcast_ref::<wire::authenticate::Authenticate>()
             .ok_or_else(|| Violation("the engine did not make an AUTHENTICATE".to_owned()))?;
-        Ok(Message::Authenticate { signature: answer.signature.clone(), extra: our_dict(&answer.extra) })
+        Ok(Message::Authenticate {
+            signature: answer.signature.clone(),
+            extra: our_dict(&answer.extra),
+        })
     }
 
     /// Takes the WELCOME.
     pub(crate) fn welcome(&mut self, session: u64, details: &Dict) -> Result<Joined, Violation> {
-        let text = |name: &str| details.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |name: &str| {
+            details
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let welcome = wire::welcome::Welcome {
             session_id: id(session),
             realm: text("realm"),
@@ -182,7 +243,10 @@ impl Joiner {
             details: Options::new(),
         };
         self.engine.receive_message(Box::new(welcome))?;
-        let details = self.engine.session_details()?.ok_or_else(|| Violation("no session".to_owned()))?;
+        let details = self
+            .engine
+            .session_details()?
+            .ok_or_else(|| Violation("no session".to_owned()))?;
         Ok(Joined {
             session: our_id(details.id),
             realm: details.realm.clone(),

@@ -120,7 +120,10 @@ impl Tickets {
     /// Nobody is let in, but for anonymous sessions if `allow_anonymous`.
     #[must_use]
     pub fn new(allow_anonymous: bool) -> Self {
-        Self { allow_anonymous, tickets: HashMap::new() }
+        Self {
+            allow_anonymous,
+            tickets: HashMap::new(),
+        }
     }
 
     /// Lets `authid` in with `secret`, as `role`.
@@ -131,7 +134,13 @@ impl Tickets {
         role: impl Into<String>,
         secret: impl Into<String>,
     ) -> Self {
-        self.tickets.insert(authid.into(), Ticket { role: role.into(), secret: secret.into() });
+        self.tickets.insert(
+            authid.into(),
+            Ticket {
+                role: role.into(),
+                secret: secret.into(),
+            },
+        );
         self
     }
 }
@@ -159,20 +168,29 @@ impl Authenticator for Tickets {
 
     fn authenticate(&self, request: &AuthRequest) -> AuthDecision {
         match request.method {
-            AuthMethod::Anonymous if self.allow_anonymous => {
-                AuthDecision::Accept { authid: anonymous_authid(), role: ROLE_ANONYMOUS.to_owned() }
-            }
+            AuthMethod::Anonymous if self.allow_anonymous => AuthDecision::Accept {
+                authid: anonymous_authid(),
+                role: ROLE_ANONYMOUS.to_owned(),
+            },
             AuthMethod::Ticket => {
-                let known = request.authid.as_ref().and_then(|authid| Some((authid, self.tickets.get(authid)?)));
+                let known = request
+                    .authid
+                    .as_ref()
+                    .and_then(|authid| Some((authid, self.tickets.get(authid)?)));
                 let shown = request.ticket.as_deref().unwrap_or_default();
                 match known {
-                    Some((authid, ticket)) if same(&ticket.secret, shown) => {
-                        AuthDecision::Accept { authid: authid.clone(), role: ticket.role.clone() }
-                    }
-                    _ => AuthDecision::Deny { reason: "the authid or the ticket is wrong".to_owned() },
+                    Some((authid, ticket)) if same(&ticket.secret, shown) => AuthDecision::Accept {
+                        authid: authid.clone(),
+                        role: ticket.role.clone(),
+                    },
+                    _ => AuthDecision::Deny {
+                        reason: "the authid or the ticket is wrong".to_owned(),
+                    },
                 }
             }
-            _ => AuthDecision::Deny { reason: format!("{} is not allowed here", request.method.name()) },
+            _ => AuthDecision::Deny {
+                reason: format!("{} is not allowed here", request.method.name()),
+            },
         }
     }
 }
@@ -183,12 +201,17 @@ pub fn anonymous_authid() -> String {
     const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let random: [u8; ANONYMOUS_LENGTH] = rand::random();
     let digit = |byte: u8| char::from(DIGITS.get(usize::from(byte % 32)).copied().unwrap_or(b'a'));
-    std::iter::once('~').chain(random.into_iter().map(digit)).collect()
+    std::iter::once('~')
+        .chain(random.into_iter().map(digit))
+        .collect()
 }
 
 /// Compares without telling by its duration where the two begin to differ.
 fn same(secret: &str, shown: &str) -> bool {
     let (secret, shown) = (secret.as_bytes(), shown.as_bytes());
-    let difference = secret.iter().zip(shown).fold(0_u8, |difference, (a, b)| difference | (a ^ b));
+    let difference = secret
+        .iter()
+        .zip(shown)
+        .fold(0_u8, |difference, (a, b)| difference | (a ^ b));
     secret.len() == shown.len() && difference == 0
 }

@@ -19,7 +19,11 @@ pub struct RouterConfig {
 
 impl Default for RouterConfig {
     fn default() -> Self {
-        Self { realm: "realm1".to_owned(), limits: Limits::default(), allow_anonymous_remote: false }
+        Self {
+            realm: "realm1".to_owned(),
+            limits: Limits::default(),
+            allow_anonymous_remote: false,
+        }
     }
 }
 

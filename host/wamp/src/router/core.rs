@@ -116,27 +116,54 @@ impl Core {
     /// Handles one message of a session.
     pub(super) fn on(&mut self, session: u64, message: Message) -> Result<(), Violation> {
         match message {
-            Message::Call { request, options, procedure, payload } => {
-                self.call(session, request, options, procedure, payload)
-            }
-            Message::Yield { request, options, payload } => self.answer(session, request, options, payload),
-            Message::Error { kind: INVOCATION, request, details, uri, payload } => {
-                self.answer_error(session, request, details, uri, payload)
-            }
+            Message::Call {
+                request,
+                options,
+                procedure,
+                payload,
+            } => self.call(session, request, options, procedure, payload),
+            Message::Yield {
+                request,
+                options,
+                payload,
+            } => self.answer(session, request, options, payload),
+            Message::Error {
+                kind: INVOCATION,
+                request,
+                details,
+                uri,
+                payload,
+            } => self.answer_error(session, request, details, uri, payload),
             Message::Cancel { request, options } => self.cancel(session, request, &options),
-            Message::Publish { request, options, topic, payload } => {
-                self.publish(session, request, &options, &topic, &payload)
-            }
-            Message::Register { request, options, procedure } => {
-                self.register(session, request, options, procedure)
-            }
-            Message::Unregister { request, registration } => self.unregister(session, request, registration),
-            Message::Subscribe { request, options, topic } => self.subscribe(session, request, options, topic),
-            Message::Unsubscribe { request, subscription } => {
-                self.unsubscribe(session, request, subscription)
-            }
+            Message::Publish {
+                request,
+                options,
+                topic,
+                payload,
+            } => self.publish(session, request, &options, &topic, &payload),
+            Message::Register {
+                request,
+                options,
+                procedure,
+            } => self.register(session, request, options, procedure),
+            Message::Unregister {
+                request,
+                registration,
+            } => self.unregister(session, request, registration),
+            Message::Subscribe {
+                request,
+                options,
+                topic,
+            } => self.subscribe(session, request, options, topic),
+            Message::Unsubscribe {
+                request,
+                subscription,
+            } => self.unsubscribe(session, request, subscription),
             Message::Error { kind, .. } => Err(Violation(format!("an ERROR for a message of type {kind}"))),
-            other => Err(Violation(format!("{} is not for a router, or not now", other.name()))),
+            other => Err(Violation(format!(
+                "{} is not for a router, or not now",
+                other.name()
+            ))),
         }
     }
 
@@ -156,7 +183,8 @@ impl Core {
         if peer.out.try_send(message).is_err() {
             tracing::warn!(session = to, authid = %peer.info.authid, "dropped: it does not read what is sent to it");
             let text = "the session does not read what is sent to it, and its queue is full";
-            peer.out.abandon(Some(Message::farewell(true, error::RESOURCE_LIMIT, text)));
+            peer.out
+                .abandon(Some(Message::farewell(true, error::RESOURCE_LIMIT, text)));
             self.stats.dropped_slow += 1;
         }
     }
@@ -198,7 +226,12 @@ impl Peer {
     }
 
     pub(super) fn identity<'a>(&'a self, realm: &'a str) -> Identity<'a> {
-        Identity { session: self.info.id, realm, authid: &self.info.authid, role: &self.info.role }
+        Identity {
+            session: self.info.id,
+            realm,
+            authid: &self.info.authid,
+            role: &self.info.role,
+        }
     }
 }
 

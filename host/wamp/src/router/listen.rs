@@ -13,7 +13,7 @@ use super::auth::Transport;
 use super::config::check_listener;
 use super::serve::{Origin, serve};
 use super::{Inner, Router};
-use crate::link::{Link, accept_raw, accept_ws};
+use crate::link::{Link, accept_raw, accept_ws, tune};
 
 /// A pause after a failed accept: without file descriptors, trying again at once only burns the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -43,7 +43,11 @@ impl Router {
 
     async fn listen(&self, addr: SocketAddr, protocol: Protocol) -> io::Result<SocketAddr> {
         let inner = &self.inner;
-        check_listener(addr, inner.authenticator.as_ref(), inner.config.allow_anonymous_remote)?;
+        check_listener(
+            addr,
+            inner.authenticator.as_ref(),
+            inner.config.allow_anonymous_remote,
+        )?;
         let listener = TcpListener::bind(addr).await?;
         let bound = listener.local_addr()?;
         inner.start_timer();
@@ -73,7 +77,9 @@ async fn accept(router: Arc<Inner>, listener: TcpListener, protocol: Protocol) {
             tracing::warn!(%peer, limit = router.config.limits.sessions, "refused: too many connections");
             continue;
         };
-        router.tasks.spawn(connection(router.clone(), stream, peer, protocol.clone(), place));
+        router
+            .tasks
+            .spawn(connection(router.clone(), stream, peer, protocol.clone(), place));
     }
 }
 
@@ -84,8 +90,7 @@ async fn connection(
     protocol: Protocol,
     place: OwnedSemaphorePermit,
 ) {
-    // Small frames must not wait for one another; a socket without the option works too.
-    let _ = stream.set_nodelay(true);
+    tune(&stream);
     let limits = &router.config.limits;
     let transport = match protocol {
         Protocol::WebSocket { .. } => Transport::WebSocket,
@@ -96,9 +101,9 @@ async fn connection(
             Protocol::WebSocket { path } => accept_ws(stream, path, limits.frame, limits.ping)
                 .await
                 .map_err(|error| error.to_string()),
-            Protocol::RawSocket => {
-                accept_raw(stream, limits.frame).await.map_err(|error| error.to_string())
-            }
+            Protocol::RawSocket => accept_raw(stream, limits.frame)
+                .await
+                .map_err(|error| error.to_string()),
         }
     };
     let opened: Result<Link, String> = match timeout(limits.handshake, opening).await {
@@ -106,7 +111,17 @@ async fn connection(
         Err(_) => Err("no handshake in time".to_owned()),
     };
     match opened {
-        Ok(link) => serve(router.clone(), link, Origin { transport, peer: Some(peer) }).await,
+        Ok(link) => {
+            serve(
+                router.clone(),
+                link,
+                Origin {
+                    transport,
+                    peer: Some(peer),
+                },
+            )
+            .await
+        }
         Err(error) => tracing::debug!(%peer, error, "no handshake"),
     }
     drop(place);

@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use auth::{
-    AuthDecision, AuthMethod, AuthRequest, Authenticator, ROLE_ANONYMOUS, ROLE_MARKETMAKER, Tickets, Transport,
-    anonymous_authid,
+    AuthDecision, AuthMethod, AuthRequest, Authenticator, ROLE_ANONYMOUS, ROLE_MARKETMAKER, Tickets,
+    Transport, anonymous_authid,
 };
 pub use config::{RouterConfig, RouterStats, check_listener};
 pub use observer::{RouterObserver, SessionInfo};
@@ -79,7 +79,9 @@ impl Router {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Has an observer told of sessions and registrations from now on. There is one; a new one replaces it.
@@ -93,7 +95,10 @@ impl Router {
     pub fn local_link(&self) -> Link {
         let (ours, theirs) = Link::pair(trusted_queue());
         self.inner.start_timer();
-        let origin = Origin { transport: Transport::InProcess, peer: None };
+        let origin = Origin {
+            transport: Transport::InProcess,
+            peer: None,
+        };
         self.inner.tasks.spawn(serve(self.inner.clone(), ours, origin));
         theirs
     }
@@ -107,7 +112,12 @@ impl Router {
     /// What is known of a session.
     #[must_use]
     pub fn session(&self, id: u64) -> Option<Arc<SessionInfo>> {
-        self.inner.core.lock().peers.get(&id).map(|peer| peer.info.clone())
+        self.inner
+            .core
+            .lock()
+            .peers
+            .get(&id)
+            .map(|peer| peer.info.clone())
     }
 
     /// Takes a registration away from a session that does not deserve it. Its calls in flight may still be
@@ -145,7 +155,11 @@ impl Router {
             core.peers.values().map(|peer| peer.out.clone()).collect()
         };
         for out in everybody {
-            out.close(Some(Message::farewell(true, error::SYSTEM_SHUTDOWN, "the router stops")));
+            out.close(Some(Message::farewell(
+                true,
+                error::SYSTEM_SHUTDOWN,
+                "the router stops",
+            )));
         }
         // The writers have CLOSE_GRACE for their last words, the readers as long again to hear the peers out.
         let _ = tokio::time::timeout(CLOSE_GRACE * 3, self.inner.tasks.wait()).await;
@@ -154,7 +168,9 @@ impl Router {
 
 impl std::fmt::Debug for Router {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Router").field("realm", &self.inner.config.realm).finish_non_exhaustive()
+        f.debug_struct("Router")
+            .field("realm", &self.inner.config.realm)
+            .finish_non_exhaustive()
     }
 }
 
@@ -236,3 +252,6 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

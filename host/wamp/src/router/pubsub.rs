@@ -32,7 +32,9 @@ impl PubSub {
     }
 
     fn broker(&mut self, shard: Shard) -> Result<&mut Broker, Violation> {
-        self.brokers.get_mut(shard.index()).ok_or_else(|| Violation("an id that was never given".to_owned()))
+        self.brokers
+            .get_mut(shard.index())
+            .ok_or_else(|| Violation("an id that was never given".to_owned()))
     }
 
     /// Where an event on this topic has to be looked at.
@@ -58,7 +60,10 @@ impl PubSub {
 impl Core {
     /// The broker of a shard, which knows the session from now on.
     fn broker_for(&mut self, shard: Shard, session: u64) -> Result<&mut Broker, Violation> {
-        let peer = self.peers.get_mut(&session).ok_or_else(|| Violation("the session has ended".to_owned()))?;
+        let peer = self
+            .peers
+            .get_mut(&session)
+            .ok_or_else(|| Violation("the session has ended".to_owned()))?;
         let broker = self.pubsub.broker(shard)?;
         if peer.brokers.insert(shard) {
             broker.add(peer.identity(&self.realm))?;
@@ -89,22 +94,45 @@ impl Core {
             return Ok(());
         }
         let exact = (matching == Match::Exact).then(|| Arc::<str>::from(topic.as_str()));
-        let shard = if exact.is_some() { Shard::of(&topic) } else { PATTERNS };
-        let message = Message::Subscribe { request, options, topic };
+        let shard = if exact.is_some() {
+            Shard::of(&topic)
+        } else {
+            PATTERNS
+        };
+        let message = Message::Subscribe {
+            request,
+            options,
+            topic,
+        };
         let routed = self.broker_for(shard, session)?.on(session, &message)?;
-        let Message::Subscribed { request, subscription } = routed.message else {
+        let Message::Subscribed {
+            request,
+            subscription,
+        } = routed.message
+        else {
             self.send(session, routed.message);
             return Ok(());
         };
         let subscription = shard.outer(subscription);
         // Subscribing again gives the same subscription again.
-        if self.peer_mut(session)?.subscriptions.insert(subscription, exact.clone()).is_none() {
+        if self
+            .peer_mut(session)?
+            .subscriptions
+            .insert(subscription, exact.clone())
+            .is_none()
+        {
             match exact {
                 Some(topic) => *self.pubsub.topics.entry(topic).or_default() += 1,
                 None => self.pubsub.patterns += 1,
             }
         }
-        self.send(session, Message::Subscribed { request, subscription });
+        self.send(
+            session,
+            Message::Subscribed {
+                request,
+                subscription,
+            },
+        );
         Ok(())
     }
 
@@ -121,7 +149,10 @@ impl Core {
         };
         self.pubsub.forget(topic.as_ref());
         let (shard, inner) = Shard::inner(subscription);
-        let message = Message::Unsubscribe { request, subscription: inner };
+        let message = Message::Unsubscribe {
+            request,
+            subscription: inner,
+        };
         let routed = self.broker_for(shard, session)?.on(session, &message)?;
         self.send(session, routed.message);
         Ok(())
@@ -155,7 +186,10 @@ impl Core {
         self.pubsub.publications += 1;
         let publication = self.pubsub.publications;
         for shard in self.pubsub.shards(topic) {
-            let events = self.broker_for(shard, session)?.publish(session, request, options, topic)?.events;
+            let events = self
+                .broker_for(shard, session)?
+                .publish(session, request, options, topic)?
+                .events;
             for (event, recipients) in events {
                 self.deliver(shard, publication, &event, &recipients, payload);
             }
@@ -174,16 +208,32 @@ impl Core {
         recipients: &[u64],
         payload: &Payload,
     ) {
-        let Message::Event { subscription, details, .. } = event else {
+        let Message::Event {
+            subscription,
+            details,
+            ..
+        } = event
+        else {
             return;
         };
         let subscription = shard.outer(*subscription);
         for recipient in recipients {
             // The market maker is not dropped for events that it cannot take in: it serves everybody.
-            let spared = self.peers.get(recipient).is_some_and(|peer| peer.is_trusted() && !peer.out.has_room());
+            let spared = self
+                .peers
+                .get(recipient)
+                .is_some_and(|peer| peer.is_trusted() && !peer.out.has_room());
             if !spared {
                 let (details, payload) = (details.clone(), payload.clone());
-                self.send(*recipient, Message::Event { subscription, publication, details, payload });
+                self.send(
+                    *recipient,
+                    Message::Event {
+                        subscription,
+                        publication,
+                        details,
+                        payload,
+                    },
+                );
             }
         }
         self.stats.events += recipients.len() as u64;

@@ -50,9 +50,20 @@ impl Core {
         let exact = matching == Match::Exact;
         let shard = if exact { Shard::of(&procedure) } else { PATTERNS };
         let uri: Arc<str> = procedure.as_str().into();
-        let message = Message::Register { request, options, procedure };
+        let message = Message::Register {
+            request,
+            options,
+            procedure,
+        };
         match self.dealer_for(shard, session)?.on(session, &message)? {
-            Some(Routed { message: Message::Registered { request, registration }, .. }) => {
+            Some(Routed {
+                message:
+                    Message::Registered {
+                        request,
+                        registration,
+                    },
+                ..
+            }) => {
                 let registration = shard.outer(registration);
                 if exact {
                     let callees = self.rpc.procedures.entry(uri.to_string()).or_default();
@@ -63,10 +74,25 @@ impl Core {
                 self.notices.push_back(Notice::Registered(session, uri.clone()));
                 let kept = Registration { uri, exact, provider };
                 self.peer_mut(session)?.registrations.insert(registration, kept);
-                self.send(session, Message::Registered { request, registration });
+                self.send(
+                    session,
+                    Message::Registered {
+                        request,
+                        registration,
+                    },
+                );
             }
-            Some(Routed { message: Message::Error { uri: reason, .. }, .. }) => {
-                self.refuse(session, REGISTER, request, &reason, format!("{uri} is registered already"));
+            Some(Routed {
+                message: Message::Error { uri: reason, .. },
+                ..
+            }) => {
+                self.refuse(
+                    session,
+                    REGISTER,
+                    request,
+                    &reason,
+                    format!("{uri} is registered already"),
+                );
             }
             _ => {}
         }
@@ -81,7 +107,10 @@ impl Core {
             return Ok(());
         }
         for holder in holders {
-            if self.peer(holder).is_ok_and(|peer| peer.info.method == AuthMethod::Anonymous) {
+            if self
+                .peer(holder)
+                .is_ok_and(|peer| peer.info.method == AuthMethod::Anonymous)
+            {
                 self.evict(holder, provider)?;
             }
         }
@@ -92,7 +121,12 @@ impl Core {
 
     fn evict(&mut self, session: u64, provider: &str) -> Result<(), Violation> {
         let theirs = |registration: &&Registration| registration.provider.as_deref() == Some(provider);
-        let uris = self.peer(session)?.registrations.values().filter(theirs).map(|kept| kept.uri.clone());
+        let uris = self
+            .peer(session)?
+            .registrations
+            .values()
+            .filter(theirs)
+            .map(|kept| kept.uri.clone());
         for uri in uris.collect::<Vec<_>>() {
             self.revoke(session, &uri)?;
         }
@@ -124,7 +158,10 @@ impl Core {
             return Ok(());
         };
         let (shard, inner) = Shard::inner(registration);
-        let message = Message::Unregister { request, registration: inner };
+        let message = Message::Unregister {
+            request,
+            registration: inner,
+        };
         let routed = self.dealer_for(shard, session)?.on(session, &message)?;
         self.forget(session, &kept);
         if let Some(Routed { to, message }) = routed {
@@ -135,13 +172,21 @@ impl Core {
 
     /// Takes an exact registration away from a session. False if it has none.
     pub(super) fn revoke(&mut self, session: u64, uri: &str) -> Result<bool, Violation> {
-        let callees = self.rpc.procedures.get(uri).map(Vec::as_slice).unwrap_or_default();
+        let callees = self
+            .rpc
+            .procedures
+            .get(uri)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let Some((_, registration)) = callees.iter().find(|(callee, _)| *callee == session).copied() else {
             return Ok(false);
         };
         let (shard, inner) = Shard::inner(registration);
         // The request's number only matters for the answer, which is dropped.
-        let message = Message::Unregister { request: 1, registration: inner };
+        let message = Message::Unregister {
+            request: 1,
+            registration: inner,
+        };
         self.dealer_for(shard, session)?.on(session, &message)?;
         let peer = self.peer_mut(session)?;
         let told = peer.features.registration_revocation;
@@ -149,7 +194,9 @@ impl Core {
             self.forget(session, &kept);
             let last = |provider: &String| {
                 self.peers.get(&session).is_none_or(|peer| {
-                    peer.registrations.values().all(|other| other.provider.as_ref() != Some(provider))
+                    peer.registrations
+                        .values()
+                        .all(|other| other.provider.as_ref() != Some(provider))
                 })
             };
             if let Some(provider) = kept.provider.filter(last) {
@@ -182,7 +229,8 @@ impl Core {
         } else {
             self.rpc.patterns = self.rpc.patterns.saturating_sub(1);
         }
-        self.notices.push_back(Notice::Unregistered(session, registration.uri.clone()));
+        self.notices
+            .push_back(Notice::Unregistered(session, registration.uri.clone()));
     }
 
     /// The session that serves an exact URI.

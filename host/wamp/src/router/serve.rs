@@ -48,13 +48,19 @@ struct Refused {
 
 impl From<Violation> for Refused {
     fn from(violation: Violation) -> Self {
-        Self { reason: error::PROTOCOL_VIOLATION, text: violation.0 }
+        Self {
+            reason: error::PROTOCOL_VIOLATION,
+            text: violation.0,
+        }
     }
 }
 
 /// The limits of the in-process link's queues.
 pub(super) fn trusted_queue() -> QueueLimits {
-    QueueLimits { messages: TRUSTED_QUEUE, bytes: TRUSTED_QUEUE_BYTES }
+    QueueLimits {
+        messages: TRUSTED_QUEUE,
+        bytes: TRUSTED_QUEUE_BYTES,
+    }
 }
 
 /// Serves a connection until it ends.
@@ -62,13 +68,24 @@ pub(super) async fn serve(router: Arc<Inner>, link: Link, origin: Origin) {
     let joined = Arc::new(OnceLock::new());
     let unsendable = unsendable(Arc::downgrade(&router), joined.clone());
     let limits = &router.config.limits;
-    let queue = QueueLimits { messages: limits.outgoing_queue, bytes: limits.outgoing_bytes };
+    let queue = QueueLimits {
+        messages: limits.outgoing_queue,
+        bytes: limits.outgoing_bytes,
+    };
     let (mut incoming, out) = link.start(queue, unsendable);
-    let greeting = timeout(limits.handshake, greet(&router, &mut incoming, &out, origin, &joined));
+    let greeting = timeout(
+        limits.handshake,
+        greet(&router, &mut incoming, &out, origin, &joined),
+    );
     let session = match greeting.await {
         Ok(Ok(session)) => session,
         Ok(Err(refused)) => {
-            tracing::debug!(?origin, reason = refused.reason, text = refused.text, "not let in");
+            tracing::debug!(
+                ?origin,
+                reason = refused.reason,
+                text = refused.text,
+                "not let in"
+            );
             out.close(Some(Message::farewell(false, refused.reason, &refused.text)));
             listen_out(&mut incoming).await;
             return;
@@ -79,13 +96,32 @@ pub(super) async fn serve(router: Arc<Inner>, link: Link, origin: Origin) {
             return;
         }
     };
+    let membership = Membership {
+        router: router.clone(),
+        session,
+        out: out.clone(),
+    };
     let hear = tokio::select! {
         hear = read(&router, session, &mut incoming, &out) => hear,
         () = out.closed() => true,
     };
-    router.leave(session);
+    drop(membership);
     if hear {
         listen_out(&mut incoming).await;
+    }
+}
+
+/// Lets the session go at its end, also if its task panics: nobody waits for a session without a task.
+struct Membership {
+    router: Arc<Inner>,
+    session: u64,
+    out: Outgoing,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.out.close(None);
+        self.router.leave(self.session);
     }
 }
 
@@ -100,7 +136,9 @@ async fn read(router: &Inner, session: u64, incoming: &mut Incoming, out: &Outgo
             }
             Err(error) => {
                 tracing::debug!(session, %error, "the connection ends");
-                let words = error.reason().map(|reason| Message::farewell(true, reason, &error.to_string()));
+                let words = error
+                    .reason()
+                    .map(|reason| Message::farewell(true, reason, &error.to_string()));
                 if words.is_some() {
                     router.count_violation();
                 }
@@ -110,7 +148,10 @@ async fn read(router: &Inner, session: u64, incoming: &mut Incoming, out: &Outgo
         };
         if let Message::Goodbye { .. } = message {
             let reason = error::GOODBYE_AND_OUT.to_owned();
-            out.close(Some(Message::Goodbye { details: Dict::new(), reason }));
+            out.close(Some(Message::Goodbye {
+                details: Dict::new(),
+                reason,
+            }));
             return true;
         }
         if let Message::Abort { .. } = message {
@@ -120,7 +161,11 @@ async fn read(router: &Inner, session: u64, incoming: &mut Incoming, out: &Outgo
         if let Err(violation) = router.on(session, message) {
             tracing::debug!(session, %violation, "the session broke the protocol");
             router.count_violation();
-            out.close(Some(Message::farewell(true, error::PROTOCOL_VIOLATION, &violation.0)));
+            out.close(Some(Message::farewell(
+                true,
+                error::PROTOCOL_VIOLATION,
+                &violation.0,
+            )));
             return true;
         }
     }
@@ -129,9 +174,7 @@ async fn read(router: &Inner, session: u64, incoming: &mut Incoming, out: &Outgo
 /// Takes in what the peer was still sending, for a moment: closing a socket with unread data resets the
 /// connection, and the peer would not get the last words.
 async fn listen_out(incoming: &mut Incoming) {
-    let listening = async {
-        while incoming.discard().await {}
-    };
+    let listening = async { while incoming.discard().await {} };
     let _ = timeout(CLOSE_GRACE, listening).await;
 }
 
@@ -148,12 +191,20 @@ async fn greet(
     };
     if realm != router.config.realm {
         let text = format!("there is no realm {realm:?} here, only {:?}", router.config.realm);
-        return Err(Refused { reason: error::NO_SUCH_REALM, text });
+        return Err(Refused {
+            reason: error::NO_SUCH_REALM,
+            text,
+        });
     }
     let (mut acceptor, authid, role, method) = if origin.trusted() {
         let mut acceptor = Acceptor::new(vec![AuthMethod::Anonymous.name().to_owned()]);
         acceptor.hello(&realm, &details)?;
-        (acceptor, TRUSTED_AUTHID.to_owned(), ROLE_MARKETMAKER.to_owned(), AuthMethod::Trusted)
+        (
+            acceptor,
+            TRUSTED_AUTHID.to_owned(),
+            ROLE_MARKETMAKER.to_owned(),
+            AuthMethod::Trusted,
+        )
     } else {
         authenticate(router, incoming, out, origin, &realm, &details).await?
     };
@@ -161,12 +212,28 @@ async fn greet(
     welcome.insert("authmethod".to_owned(), method.name().into());
     welcome.insert("authprovider".to_owned(), "bourse".into());
     welcome.insert("roles".to_owned(), roles().into());
-    let info = SessionInfo { id: session, authid, role, method, transport: origin.transport, peer: origin.peer };
+    let info = SessionInfo {
+        id: session,
+        authid,
+        role,
+        method,
+        transport: origin.transport,
+        peer: origin.peer,
+    };
     let peer = Peer::new(info, out.clone(), features(&details), bounds(router, origin));
     // The writer may ask for the session as soon as the WELCOME is queued.
     let _ = joined.set(session);
-    if !router.join(peer, Message::Welcome { session, details: welcome }) {
-        return Err(Refused { reason: error::UNAVAILABLE, text: "try again".to_owned() });
+    if !router.join(
+        peer,
+        Message::Welcome {
+            session,
+            details: welcome,
+        },
+    ) {
+        return Err(Refused {
+            reason: error::UNAVAILABLE,
+            text: "try again".to_owned(),
+        });
     }
     Ok(session)
 }
@@ -179,15 +246,29 @@ async fn authenticate(
     realm: &str,
     details: &Dict,
 ) -> Result<(Acceptor, String, String, AuthMethod), Refused> {
-    let offered: Vec<_> =
-        router.authenticator.methods().iter().map(|method| method.name().to_owned()).collect();
-    let asked = details.get("authmethods").and_then(Value::as_list).unwrap_or_default();
+    let offered: Vec<_> = router
+        .authenticator
+        .methods()
+        .iter()
+        .map(|method| method.name().to_owned())
+        .collect();
+    let asked = details
+        .get("authmethods")
+        .and_then(Value::as_list)
+        .unwrap_or_default();
     // Without a list the client is anonymous.
     let anonymous = [Value::from(AuthMethod::Anonymous.name())];
     let asked = if asked.is_empty() { &anonymous } else { asked };
-    if !asked.iter().filter_map(Value::as_str).any(|method| offered.iter().any(|offer| offer == method)) {
+    if !asked
+        .iter()
+        .filter_map(Value::as_str)
+        .any(|method| offered.iter().any(|offer| offer == method))
+    {
         let text = format!("the authentication methods here are {}", offered.join(", "));
-        return Err(Refused { reason: error::NO_MATCHING_AUTH_METHOD, text });
+        return Err(Refused {
+            reason: error::NO_MATCHING_AUTH_METHOD,
+            text,
+        });
     }
     let mut acceptor = Acceptor::new(offered);
     let mut step = acceptor.hello(realm, details)?;
@@ -197,7 +278,9 @@ async fn authenticate(
             Step::Challenge(challenge) => {
                 out.send(challenge).await;
                 step = match next(incoming).await? {
-                    Message::Authenticate { signature, extra } => acceptor.authenticate(&signature, &extra)?,
+                    Message::Authenticate { signature, extra } => {
+                        acceptor.authenticate(&signature, &extra)?
+                    }
                     other => {
                         return Err(Violation(format!("{} instead of AUTHENTICATE", other.name())).into());
                     }
@@ -208,9 +291,10 @@ async fn authenticate(
     let (method, request) = request(realm, origin, question)?;
     match router.authenticator.authenticate(&request) {
         AuthDecision::Accept { authid, role } => Ok((acceptor, authid, role, method)),
-        AuthDecision::Deny { reason } => {
-            Err(Refused { reason: error::AUTHENTICATION_FAILED, text: reason })
-        }
+        AuthDecision::Deny { reason } => Err(Refused {
+            reason: error::AUTHENTICATION_FAILED,
+            text: reason,
+        }),
     }
 }
 
@@ -232,9 +316,10 @@ fn request(realm: &str, origin: Origin, question: Question) -> Result<(AuthMetho
 
 async fn next(incoming: &mut Incoming) -> Result<Message, Refused> {
     match incoming.next().await {
-        Ok(Some(Message::Abort { .. }) | None) => {
-            Err(Refused { reason: error::GOODBYE_AND_OUT, text: "the client gave up".to_owned() })
-        }
+        Ok(Some(Message::Abort { .. }) | None) => Err(Refused {
+            reason: error::GOODBYE_AND_OUT,
+            text: "the client gave up".to_owned(),
+        }),
         Ok(Some(message)) => Ok(message),
         Err(error) => Err(Refused {
             reason: error.reason().unwrap_or(error::PROTOCOL_VIOLATION),
@@ -248,7 +333,12 @@ fn features(hello: &Dict) -> Features {
         .get("roles")
         .and_then(Value::as_map)
         .and_then(|roles| roles.get("callee")?.as_map()?.get("features")?.as_map());
-    let has = |name: &str| callee.and_then(|callee| callee.get(name)).and_then(Value::as_bool) == Some(true);
+    let has = |name: &str| {
+        callee
+            .and_then(|callee| callee.get(name))
+            .and_then(Value::as_bool)
+            == Some(true)
+    };
     Features {
         call_canceling: has("call_canceling"),
         registration_revocation: has("registration_revocation"),
@@ -274,7 +364,10 @@ fn bounds(router: &Inner, origin: Origin) -> Bounds {
 /// The features that WELCOME announces.
 fn roles() -> Dict {
     let role = |features: &[&str]| {
-        let features = features.iter().map(|name| ((*name).to_owned(), Value::from(true))).collect::<Dict>();
+        let features = features
+            .iter()
+            .map(|name| ((*name).to_owned(), Value::from(true)))
+            .collect::<Dict>();
         Value::Map(Dict::from([("features".to_owned(), features.into())]))
     };
     let dealer = role(&[

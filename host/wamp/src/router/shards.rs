@@ -55,7 +55,9 @@ impl ShardSet {
     }
 
     pub(super) fn iter(self) -> impl Iterator<Item = Shard> {
-        (0..COUNT).filter(move |number| self.0 & (1 << number) != 0).map(Shard)
+        (0..COUNT)
+            .filter(move |number| self.0 & (1 << number) != 0)
+            .map(Shard)
     }
 }
 

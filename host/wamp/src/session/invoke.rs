@@ -12,6 +12,9 @@ use crate::message::{self, INVOCATION, Message, Payload, payload};
 use crate::uri::error;
 use crate::value::{Dict, Value};
 
+/// What a router gets beyond the caller's time-out to interrupt the call itself, before the session does.
+const ROUTER_FIRST: Duration = Duration::from_secs(1);
+
 type Answer = Pin<Box<dyn Future<Output = Result<CallResult, WampError>> + Send>>;
 pub(super) type Handler = Arc<dyn Fn(Invocation) -> Answer + Send + Sync>;
 
@@ -26,17 +29,30 @@ impl Inner {
     ) {
         let Some(Registration { uri, handler }) = self.table.serving(registration) else {
             let text = format!("registration {registration} is not served any more");
-            self.out.send(Message::error(INVOCATION, request, error::NO_SUCH_PROCEDURE, text)).await;
+            self.out
+                .send(Message::error(
+                    INVOCATION,
+                    request,
+                    error::NO_SUCH_PROCEDURE,
+                    text,
+                ))
+                .await;
             return;
         };
         let Ok(slot) = self.slots.clone().try_acquire_owned() else {
             let text = "too many calls at a time; try again";
-            self.out.send(Message::error(INVOCATION, request, &self.busy_error, text)).await;
+            self.out
+                .send(Message::error(INVOCATION, request, &self.busy_error, text))
+                .await;
             return;
         };
         let invocation = invocation(&uri, details, payload);
         self.table.begin(request, invocation.cancelled.clone());
-        let reply = Reply { inner: self.clone(), request, sent: false };
+        let reply = Reply {
+            inner: self.clone(),
+            request,
+            sent: false,
+        };
         tokio::spawn(async move {
             let answer = work(handler, invocation).await;
             reply.send(answer).await;
@@ -73,7 +89,7 @@ async fn work(handler: Handler, invocation: Invocation) -> Result<CallResult, Wa
     let mut working = handler(invocation);
     tokio::select! {
         answer = &mut working => answer,
-        () = tokio::time::sleep(timeout) => {
+        () = tokio::time::sleep(timeout + ROUTER_FIRST) => {
             cancelled.cancel();
             working.await
         }
@@ -91,9 +107,11 @@ impl Reply {
     async fn send(mut self, answer: Result<CallResult, WampError>) {
         let request = self.request;
         let message = match answer {
-            Ok(CallResult { args, kwargs }) => {
-                Message::Yield { request, options: Dict::new(), payload: payload(args, kwargs) }
-            }
+            Ok(CallResult { args, kwargs }) => Message::Yield {
+                request,
+                options: Dict::new(),
+                payload: payload(args, kwargs),
+            },
             Err(WampError { uri, args, kwargs }) => Message::Error {
                 kind: INVOCATION,
                 request,

@@ -57,23 +57,40 @@ impl From<Violation> for JoinError {
 /// The features that HELLO announces.
 fn roles() -> Dict {
     let role = |features: &[&str]| {
-        let features = features.iter().map(|name| ((*name).to_owned(), Value::from(true))).collect::<Dict>();
+        let features = features
+            .iter()
+            .map(|name| ((*name).to_owned(), Value::from(true)))
+            .collect::<Dict>();
         Value::Map(Dict::from([("features".to_owned(), features.into())]))
     };
     Dict::from([
-        ("caller".to_owned(), role(&["call_canceling", "call_timeout", "caller_identification"])),
+        (
+            "caller".to_owned(),
+            role(&["call_canceling", "call_timeout", "caller_identification"]),
+        ),
         (
             "callee".to_owned(),
-            role(&["call_canceling", "call_timeout", "caller_identification", "registration_revocation"]),
+            role(&[
+                "call_canceling",
+                "call_timeout",
+                "caller_identification",
+                "registration_revocation",
+            ]),
         ),
-        ("publisher".to_owned(), role(&["publisher_exclusion", "subscriber_blackwhite_listing"])),
+        (
+            "publisher".to_owned(),
+            role(&["publisher_exclusion", "subscriber_blackwhite_listing"]),
+        ),
         ("subscriber".to_owned(), role(&["publisher_identification"])),
     ])
 }
 
 pub(super) async fn join(link: Link, options: JoinOptions) -> Result<Session, JoinError> {
     let table = Arc::new(Table::default());
-    let limits = QueueLimits { messages: options.queue, bytes: TRUSTED_QUEUE_BYTES };
+    let limits = QueueLimits {
+        messages: options.queue,
+        bytes: TRUSTED_QUEUE_BYTES,
+    };
     let unsendable = {
         let table = table.clone();
         Box::new(move |message, why: &_| table.unsendable(message, why))
@@ -87,7 +104,9 @@ pub(super) async fn join(link: Link, options: JoinOptions) -> Result<Session, Jo
         }
         Err(_) => {
             out.abandon(None);
-            return Err(JoinError::Timeout { within: options.handshake });
+            return Err(JoinError::Timeout {
+                within: options.handshake,
+            });
         }
     };
     let inner = Arc::new(Inner {
@@ -98,11 +117,16 @@ pub(super) async fn join(link: Link, options: JoinOptions) -> Result<Session, Jo
         out: out.clone(),
         table,
         requests: AtomicU64::new(1),
-        slots: Arc::new(Semaphore::new(options.max_invocations.min(Semaphore::MAX_PERMITS))),
+        slots: Arc::new(Semaphore::new(
+            options.max_invocations.min(Semaphore::MAX_PERMITS),
+        )),
         busy_error: options.busy_error,
     });
     tokio::spawn(read(inner.clone(), incoming));
-    Ok(Session { inner, _last: Arc::new(LastHandle(out)) })
+    Ok(Session {
+        inner,
+        _last: Arc::new(LastHandle(out)),
+    })
 }
 
 async fn handshake(
@@ -114,13 +138,25 @@ async fn handshake(
         Auth::Anonymous => None,
         Auth::Ticket(ticket) => Some(ticket.as_str()),
     };
-    let mut joiner = Joiner::new(&options.realm, options.authid.as_deref().unwrap_or_default(), ticket);
+    let mut joiner = Joiner::new(
+        &options.realm,
+        options.authid.as_deref().unwrap_or_default(),
+        ticket,
+    );
     out.send(joiner.hello(roles())?).await;
     loop {
         let message = match incoming.next().await {
             Ok(Some(message)) => message,
-            Ok(None) => return Err(JoinError::Closed { what: "the router hung up".to_owned() }),
-            Err(error) => return Err(JoinError::Closed { what: error.to_string() }),
+            Ok(None) => {
+                return Err(JoinError::Closed {
+                    what: "the router hung up".to_owned(),
+                });
+            }
+            Err(error) => {
+                return Err(JoinError::Closed {
+                    what: error.to_string(),
+                });
+            }
         };
         match message {
             Message::Welcome { session, details } => return Ok(joiner.welcome(session, &details)?),
@@ -132,7 +168,9 @@ async fn handshake(
                 return Err(JoinError::Refused { reason, text });
             }
             other => {
-                return Err(JoinError::Protocol { what: format!("{} before WELCOME", other.name()) });
+                return Err(JoinError::Protocol {
+                    what: format!("{} before WELCOME", other.name()),
+                });
             }
         }
     }
@@ -140,6 +178,7 @@ async fn handshake(
 
 /// Reads until the link ends, then fails everything that waits.
 async fn read(inner: Arc<Inner>, mut incoming: Incoming) {
+    let _end = End(inner.clone());
     let reading = async {
         loop {
             match incoming.next().await {
@@ -151,7 +190,9 @@ async fn read(inner: Arc<Inner>, mut incoming: Incoming) {
                 Ok(None) => return "the router hung up".to_owned(),
                 Err(error) => {
                     if let Some(reason) = error.reason() {
-                        inner.out.close(Some(Message::farewell(true, reason, &error.to_string())));
+                        inner
+                            .out
+                            .close(Some(Message::farewell(true, reason, &error.to_string())));
                     }
                     return error.to_string();
                 }
@@ -164,31 +205,66 @@ async fn read(inner: Arc<Inner>, mut incoming: Incoming) {
         reason = reading => reason,
         () = inner.out.closed() => "closed on this side".to_owned(),
     };
-    inner.out.close(None);
     inner.table.close(reason);
+}
+
+/// Ends the session with its reading task, also if an event's handler panics: nobody waits for an answer that
+/// cannot be read any more.
+struct End(Arc<Inner>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.out.close(None);
+        self.0.table.close("reading the link failed".to_owned());
+    }
 }
 
 impl Inner {
     /// Takes one message; returns why the session ends, if it does.
     async fn on(self: &Arc<Self>, message: Message) -> Option<String> {
         match message {
-            Message::Result { request, details, payload } => {
+            Message::Result {
+                request,
+                details,
+                payload,
+            } => {
                 // We never ask for progressive results; one that comes all the same is not the answer.
                 if details.get("progress").and_then(Value::as_bool) != Some(true) {
                     self.table.result(request, payload);
                 }
             }
-            Message::Invocation { request, registration, details, payload } => {
+            Message::Invocation {
+                request,
+                registration,
+                details,
+                payload,
+            } => {
                 self.invoke(request, registration, &details, payload).await;
             }
             Message::Interrupt { request, .. } => self.table.interrupt(request),
-            Message::Event { subscription, publication, details, payload } => {
+            Message::Event {
+                subscription,
+                publication,
+                details,
+                payload,
+            } => {
                 self.table.event(subscription, publication, &details, payload);
             }
-            Message::Error { request, uri, payload, .. } => self.table.error(request, uri, payload),
-            Message::Registered { request, registration } => self.table.registered(request, registration),
+            Message::Error {
+                request,
+                uri,
+                payload,
+                ..
+            } => self.table.error(request, uri, payload),
+            Message::Registered {
+                request,
+                registration,
+            } => self.table.registered(request, registration),
             Message::Unregistered { request, details } => self.table.unregistered(request, &details),
-            Message::Subscribed { request, subscription } => self.table.subscribed(request, subscription),
+            Message::Subscribed {
+                request,
+                subscription,
+            } => self.table.subscribed(request, subscription),
             Message::Published { request, .. } => self.table.published(request),
             Message::Goodbye { reason, .. } => {
                 let leaving = self.table.is_leaving();
@@ -203,11 +279,11 @@ impl Inner {
             Message::Unsubscribed { .. } => {}
             other => {
                 let text = format!("{} is not for a client", other.name());
-                self.out.close(Some(Message::farewell(true, error::PROTOCOL_VIOLATION, &text)));
+                self.out
+                    .close(Some(Message::farewell(true, error::PROTOCOL_VIOLATION, &text)));
                 return Some(text);
             }
         }
         None
     }
 }
-

@@ -40,14 +40,21 @@ pub struct WampError {
 }
 
 fn first_text(args: &[Value]) -> String {
-    args.first().and_then(Value::as_str).map(|text| format!(": {text}")).unwrap_or_default()
+    args.first()
+        .and_then(Value::as_str)
+        .map(|text| format!(": {text}"))
+        .unwrap_or_default()
 }
 
 impl WampError {
     /// An error with one explaining sentence.
     #[must_use]
     pub fn new(uri: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { uri: uri.into(), args: vec![Value::Str(text.into())], kwargs: Dict::new() }
+        Self {
+            uri: uri.into(),
+            args: vec![Value::Str(text.into())],
+            kwargs: Dict::new(),
+        }
     }
 }
 
@@ -64,7 +71,10 @@ impl CallResult {
     /// One positional result.
     #[must_use]
     pub fn one(value: impl Into<Value>) -> Self {
-        Self { args: vec![value.into()], kwargs: Dict::new() }
+        Self {
+            args: vec![value.into()],
+            kwargs: Dict::new(),
+        }
     }
 }
 
@@ -194,7 +204,11 @@ impl Session {
     ) -> Result<CallResult, CallError> {
         let (reply, answer) = oneshot::channel();
         let request = self.inner.wait_for(Waiting::Call(reply))?;
-        let mut pending = PendingCall { inner: &self.inner, request, answered: false };
+        let mut pending = PendingCall {
+            inner: &self.inner,
+            request,
+            answered: false,
+        };
         let call = Message::Call {
             request,
             options: options.wire(),
@@ -250,7 +264,11 @@ impl Session {
     {
         let handler: Handler = Arc::new(move |invocation| Box::pin(handler(invocation)));
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting::Register { uri: uri.to_owned(), handler, reply };
+        let waiting = Waiting::Register {
+            uri: uri.to_owned(),
+            handler,
+            reply,
+        };
         self.ask(waiting, answer, |request| Message::Register {
             request,
             options: options.wire(),
@@ -265,12 +283,17 @@ impl Session {
     /// [`CallError::Wamp`] if this session does not serve it, or [`CallError::Closed`].
     pub async fn unregister(&self, uri: &str) -> Result<(), CallError> {
         let registration = self.inner.table.registration(uri).ok_or_else(|| {
-            WampError::new(error::NO_SUCH_REGISTRATION, format!("this session does not serve {uri}"))
+            WampError::new(
+                error::NO_SUCH_REGISTRATION,
+                format!("this session does not serve {uri}"),
+            )
         })?;
         let (reply, answer) = oneshot::channel();
-        self.ask(Waiting::Unregister { registration, reply }, answer, |request| Message::Unregister {
-            request,
-            registration,
+        self.ask(Waiting::Unregister { registration, reply }, answer, |request| {
+            Message::Unregister {
+                request,
+                registration,
+            }
         })
         .await
     }
@@ -285,7 +308,11 @@ impl Session {
         F: Fn(Event) + Send + Sync + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting::Subscribe { topic: topic.to_owned(), handler: Arc::new(handler), reply };
+        let waiting = Waiting::Subscribe {
+            topic: topic.to_owned(),
+            handler: Arc::new(handler),
+            reply,
+        };
         self.ask(waiting, answer, |request| Message::Subscribe {
             request,
             options: Dict::new(),
@@ -316,7 +343,11 @@ impl Session {
             return self.ask(Waiting::Publish(reply), answer, publish).await;
         }
         let request = self.inner.next_request();
-        if self.inner.out.send(publish(request)).await { Ok(()) } else { Err(CallError::Closed) }
+        if self.inner.out.send(publish(request)).await {
+            Ok(())
+        } else {
+            Err(CallError::Closed)
+        }
     }
 
     async fn ask(
@@ -334,8 +365,10 @@ impl Session {
 
     /// Says goodbye, waits a little for the router's, and closes.
     pub async fn leave(&self) {
-        let goodbye =
-            Message::Goodbye { details: Dict::new(), reason: error::CLOSE_REALM.to_owned() };
+        let goodbye = Message::Goodbye {
+            details: Dict::new(),
+            reason: error::CLOSE_REALM.to_owned(),
+        };
         self.inner.table.leaving();
         if self.inner.out.send(goodbye).await {
             let _ = timeout(CLOSE_GRACE, self.inner.out.closed()).await;
@@ -374,7 +407,11 @@ impl Inner {
 
     fn wait_for(&self, waiting: Waiting) -> Result<u64, CallError> {
         let request = self.next_request();
-        if self.table.insert(request, waiting) { Ok(request) } else { Err(CallError::Closed) }
+        if self.table.insert(request, waiting) {
+            Ok(request)
+        } else {
+            Err(CallError::Closed)
+        }
     }
 }
 
@@ -390,7 +427,10 @@ impl Drop for PendingCall<'_> {
         if !self.answered && self.inner.table.forget(self.request) {
             let options = Dict::from([("mode".to_owned(), "killnowait".into())]);
             // With a full queue the call just runs on, unheard.
-            let _ = self.inner.out.try_send(Message::Cancel { request: self.request, options });
+            let _ = self.inner.out.try_send(Message::Cancel {
+                request: self.request,
+                options,
+            });
         }
     }
 }

@@ -20,9 +20,20 @@ type Reply<T> = oneshot::Sender<Result<T, CallError>>;
 /// A request of ours that the router has not answered.
 pub(super) enum Waiting {
     Call(Reply<CallResult>),
-    Register { uri: String, handler: Handler, reply: Reply<()> },
-    Unregister { registration: u64, reply: Reply<()> },
-    Subscribe { topic: String, handler: EventHandler, reply: Reply<()> },
+    Register {
+        uri: String,
+        handler: Handler,
+        reply: Reply<()>,
+    },
+    Unregister {
+        registration: u64,
+        reply: Reply<()>,
+    },
+    Subscribe {
+        topic: String,
+        handler: EventHandler,
+        reply: Reply<()>,
+    },
     Publish(Reply<()>),
 }
 
@@ -89,7 +100,11 @@ impl Table {
 
     pub(super) fn registration(&self, uri: &str) -> Option<u64> {
         let state = self.state.lock();
-        state.registrations.iter().find(|(_, registration)| &*registration.uri == uri).map(|(id, _)| *id)
+        state
+            .registrations
+            .iter()
+            .find(|(_, registration)| &*registration.uri == uri)
+            .map(|(id, _)| *id)
     }
 
     pub(super) fn serving(&self, registration: u64) -> Option<Registration> {
@@ -99,7 +114,10 @@ impl Table {
     pub(super) fn result(&self, request: u64, payload: Payload) {
         if let Some(Waiting::Call(reply)) = self.take(request) {
             let arguments = message::unwrap(payload);
-            let _ = reply.send(Ok(CallResult { args: arguments.args, kwargs: arguments.kwargs }));
+            let _ = reply.send(Ok(CallResult {
+                args: arguments.args,
+                kwargs: arguments.kwargs,
+            }));
         }
     }
 
@@ -107,14 +125,27 @@ impl Table {
     pub(super) fn error(&self, request: u64, uri: String, payload: Payload) {
         if let Some(waiting) = self.take(request) {
             let arguments = message::unwrap(payload);
-            waiting.fail(WampError { uri, args: arguments.args, kwargs: arguments.kwargs }.into());
+            waiting.fail(
+                WampError {
+                    uri,
+                    args: arguments.args,
+                    kwargs: arguments.kwargs,
+                }
+                .into(),
+            );
         }
     }
 
     pub(super) fn registered(&self, request: u64, registration: u64) {
         let mut state = self.state.lock();
         if let Some(Waiting::Register { uri, handler, reply }) = state.waiting.remove(&request) {
-            state.registrations.insert(registration, Registration { uri: uri.into(), handler });
+            state.registrations.insert(
+                registration,
+                Registration {
+                    uri: uri.into(),
+                    handler,
+                },
+            );
             let _ = reply.send(Ok(()));
         }
     }
@@ -134,12 +165,20 @@ impl Table {
 
     pub(super) fn subscribed(&self, request: u64, subscription: u64) {
         let mut state = self.state.lock();
-        if let Some(Waiting::Subscribe { topic, handler, reply }) = state.waiting.remove(&request) {
+        if let Some(Waiting::Subscribe {
+            topic,
+            handler,
+            reply,
+        }) = state.waiting.remove(&request)
+        {
             let topic = topic.into();
             state
                 .subscriptions
                 .entry(subscription)
-                .or_insert_with(|| Subscription { topic, handlers: Vec::new() })
+                .or_insert_with(|| Subscription {
+                    topic,
+                    handlers: Vec::new(),
+                })
                 .handlers
                 .push(handler);
             let _ = reply.send(Ok(()));
@@ -161,10 +200,20 @@ impl Table {
             };
             (subscription.topic.clone(), subscription.handlers.clone())
         };
-        let topic = details.get("topic").and_then(Value::as_str).unwrap_or(&topic).to_owned();
+        let topic = details
+            .get("topic")
+            .and_then(Value::as_str)
+            .unwrap_or(&topic)
+            .to_owned();
         let arguments = message::unwrap(payload);
         let publisher = details.get("publisher").and_then(Value::as_u64);
-        let event = Event { topic, publication, args: arguments.args, kwargs: arguments.kwargs, publisher };
+        let event = Event {
+            topic,
+            publication,
+            args: arguments.args,
+            kwargs: arguments.kwargs,
+            publisher,
+        };
         if let Some((last, others)) = handlers.split_last() {
             others.iter().for_each(|handler| handler(event.clone()));
             last(event);
@@ -200,7 +249,10 @@ impl Table {
             if state.closed.is_some() {
                 return;
             }
-            let ended = State { closed: Some(reason), ..State::default() };
+            let ended = State {
+                closed: Some(reason),
+                ..State::default()
+            };
             std::mem::replace(&mut *state, ended)
         };
         for waiting in state.waiting.into_values() {
@@ -228,19 +280,35 @@ impl Table {
         };
         match message {
             Message::Call { request, .. } => {
-                self.error(request, uri.to_owned(), message::sentence(format!("the arguments: {why}")));
+                self.error(
+                    request,
+                    uri.to_owned(),
+                    message::sentence(format!("the arguments: {why}")),
+                );
                 None
             }
             Message::Publish { request, .. } => {
-                self.error(request, uri.to_owned(), message::sentence(format!("the event: {why}")));
+                self.error(
+                    request,
+                    uri.to_owned(),
+                    message::sentence(format!("the event: {why}")),
+                );
                 None
             }
-            Message::Yield { request, .. } => {
-                Some(Message::error(INVOCATION, request, uri, format!("the result: {why}")))
-            }
-            Message::Error { kind, request, uri, .. } if kind != CALL => {
-                Some(Message::error(kind, request, &uri, format!("the details of the error: {why}")))
-            }
+            Message::Yield { request, .. } => Some(Message::error(
+                INVOCATION,
+                request,
+                uri,
+                format!("the result: {why}"),
+            )),
+            Message::Error {
+                kind, request, uri, ..
+            } if kind != CALL => Some(Message::error(
+                kind,
+                request,
+                &uri,
+                format!("the details of the error: {why}"),
+            )),
             _ => None,
         }
     }

@@ -3,7 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bourse_wamp::{
-    Auth, CallError, CallOptions, CallResult, Dict, JoinError, JoinOptions, Serializer, Session, Value, WampError,
+    Auth, CallError, CallOptions, CallResult, Dict, JoinError, JoinOptions, Serializer, Session, Value,
+    WampError,
 };
 use tokio::sync::Notify;
 
@@ -15,7 +16,10 @@ const WS_CBOR: Over = Over::Ws(Serializer::Cbor);
 async fn the_callee_knows_its_caller() {
     let world = world().await;
     let market_maker = world.market_maker().await;
-    assert_eq!((market_maker.authrole(), market_maker.realm()), ("marketmaker", "realm1"));
+    assert_eq!(
+        (market_maker.authrole(), market_maker.realm()),
+        ("marketmaker", "realm1")
+    );
     market_maker
         .register("bourse.whoami", async |invocation| {
             Ok(CallResult::one(vec![
@@ -40,7 +44,11 @@ async fn the_callee_knows_its_caller() {
                 caller.authrole().into(),
                 "bourse.whoami".into(),
             ]);
-            assert_eq!(call(&caller, "bourse.whoami", vec![]).await.unwrap(), expected, "{over:?}");
+            assert_eq!(
+                call(&caller, "bourse.whoami", vec![]).await.unwrap(),
+                expected,
+                "{over:?}"
+            );
             if !authid.is_empty() {
                 assert_eq!((caller.authid(), caller.authrole()), ("alice", "delegate"));
             }
@@ -76,9 +84,19 @@ async fn an_error_keeps_its_uri_arguments_and_keywords() {
         .unwrap();
     for over in Over::all() {
         let caller = world.join(over).await;
-        assert_eq!(call(&caller, "bourse.fail", vec![]).await, Err(CallError::Wamp(error.clone())), "{over:?}");
-        assert_eq!(uri(call(&caller, "bourse.nothing", vec![]).await), "wamp.error.no_such_procedure");
-        assert_eq!(uri(call(&caller, "not a uri", vec![]).await), "wamp.error.invalid_uri");
+        assert_eq!(
+            call(&caller, "bourse.fail", vec![]).await,
+            Err(CallError::Wamp(error.clone())),
+            "{over:?}"
+        );
+        assert_eq!(
+            uri(call(&caller, "bourse.nothing", vec![]).await),
+            "wamp.error.no_such_procedure"
+        );
+        assert_eq!(
+            uri(call(&caller, "not a uri", vec![]).await),
+            "wamp.error.invalid_uri"
+        );
     }
 }
 
@@ -86,9 +104,15 @@ async fn an_error_keeps_its_uri_arguments_and_keywords() {
 async fn a_handler_that_panics_answers_with_an_error() {
     let world = world().await;
     let market_maker = world.market_maker().await;
-    market_maker.register("bourse.panic", async |_| panic!("on purpose")).await.unwrap();
+    market_maker
+        .register("bourse.panic", async |_| panic!("on purpose"))
+        .await
+        .unwrap();
     let caller = world.join(WS_CBOR).await;
-    assert_eq!(uri(call(&caller, "bourse.panic", vec![]).await), "wamp.error.runtime_error");
+    assert_eq!(
+        uri(call(&caller, "bourse.panic", vec![]).await),
+        "wamp.error.runtime_error"
+    );
 }
 
 #[tokio::test]
@@ -113,13 +137,20 @@ async fn invocations_run_beside_each_other() {
     for one in calls {
         one.await.unwrap().unwrap();
     }
-    assert!(started.elapsed() < Duration::from_millis(1_500), "took {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_millis(1_500),
+        "took {:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn a_session_with_too_much_to_do_says_so_at_once() {
     let world = world().await;
-    let options = JoinOptions { max_invocations: 2, ..JoinOptions::default() };
+    let options = JoinOptions {
+        max_invocations: 2,
+        ..JoinOptions::default()
+    };
     let market_maker = Session::join(world.router.local_link(), options).await.unwrap();
     let release = Arc::new(Notify::new());
     let running = Arc::new(AtomicUsize::new(0));
@@ -143,7 +174,10 @@ async fn a_session_with_too_much_to_do_says_so_at_once() {
         })
         .collect();
     until(|| running.load(Ordering::SeqCst) == 2).await;
-    assert_eq!(uri(call(&caller, "bourse.wait", vec![]).await), "bourse.error.overloaded");
+    assert_eq!(
+        uri(call(&caller, "bourse.wait", vec![]).await),
+        "bourse.error.overloaded"
+    );
     release.notify_waiters();
     for one in waiting {
         one.await.unwrap().unwrap();
@@ -170,7 +204,9 @@ async fn a_call_that_times_out_is_cancelled_at_the_callee() {
         .unwrap();
     for over in Over::all() {
         let caller = world.join(over).await;
-        let options = CallOptions { timeout: Some(Duration::from_millis(100)) };
+        let options = CallOptions {
+            timeout: Some(Duration::from_millis(100)),
+        };
         let answer = caller.call("bourse.never", vec![], Dict::new(), options).await;
         assert_eq!(answer, Err(CallError::Timeout), "{over:?}");
         soon(cancelled.notified()).await;
@@ -199,7 +235,11 @@ async fn a_call_that_nobody_awaits_any_more_is_cancelled() {
     let caller = world.join(WS_CBOR).await;
     let calling = {
         let caller = caller.clone();
-        tokio::spawn(async move { caller.call("bourse.never", vec![], Dict::new(), CallOptions::default()).await })
+        tokio::spawn(async move {
+            caller
+                .call("bourse.never", vec![], Dict::new(), CallOptions::default())
+                .await
+        })
     };
     soon(started.notified()).await;
     calling.abort();
@@ -253,13 +293,23 @@ async fn when_either_side_leaves_the_other_is_told() {
 #[tokio::test]
 async fn sessions_end_when_the_router_stops() {
     let world = world().await;
-    let sessions = [world.join(WS_CBOR).await, world.join(Over::Rs(Serializer::Json)).await, world.market_maker().await];
+    let sessions = [
+        world.join(WS_CBOR).await,
+        world.join(Over::Rs(Serializer::Json)).await,
+        world.market_maker().await,
+    ];
     sessions[2].register("bourse.echo", echo).await.unwrap();
     soon(world.router.shutdown()).await;
     for session in sessions {
         soon(session.closed()).await;
-        assert_eq!(session.close_reason().as_deref(), Some("wamp.close.system_shutdown"));
-        assert_eq!(call(&session, "bourse.echo", vec![]).await, Err(CallError::Closed));
+        assert_eq!(
+            session.close_reason().as_deref(),
+            Some("wamp.close.system_shutdown")
+        );
+        assert_eq!(
+            call(&session, "bourse.echo", vec![]).await,
+            Err(CallError::Closed)
+        );
     }
 }
 
@@ -277,7 +327,14 @@ async fn joining_fails_with_the_routers_reason() {
             }
         }
     };
-    check(JoinOptions { realm: "realm2".into(), ..JoinOptions::default() }, "wamp.error.no_such_realm").await;
+    check(
+        JoinOptions {
+            realm: "realm2".into(),
+            ..JoinOptions::default()
+        },
+        "wamp.error.no_such_realm",
+    )
+    .await;
     let ticket = |authid: &str, ticket: &str| JoinOptions {
         authid: Some(authid.into()),
         auth: Auth::Ticket(ticket.into()),

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bourse_wamp::{
-    CallError, CallOptions, CallResult, Dict, Invocation, JoinOptions, Link, Router, RouterConfig, Serializer,
-    Session, Tickets, Value, WampError, connect_rs, connect_ws,
+    CallError, CallOptions, CallResult, Dict, Invocation, JoinOptions, Link, Router, RouterConfig,
+    Serializer, Session, Tickets, Value, WampError, connect_rs, connect_ws,
 };
 
 /// Longer than anything here takes, shorter than a patience.
@@ -21,7 +21,9 @@ pub(crate) async fn world() -> World {
 }
 
 pub(crate) async fn world_with(config: RouterConfig) -> World {
-    let tickets = Tickets::new(true).with("alice", "delegate", "secret-a").with("bob", "delegate", "secret-b");
+    let tickets = Tickets::new(true)
+        .with("alice", "delegate", "secret-a")
+        .with("bob", "delegate", "secret-b");
     let router = Router::new(config, Arc::new(tickets));
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let ws = router.listen_ws(any, "/ws").await.unwrap();
@@ -46,21 +48,28 @@ impl Over {
     }
 
     pub(crate) fn carries_huge_integers(self) -> bool {
-        !matches!(self, Self::Ws(Serializer::MsgPack) | Self::Rs(Serializer::MsgPack))
+        !matches!(
+            self,
+            Self::Ws(Serializer::MsgPack) | Self::Rs(Serializer::MsgPack)
+        )
     }
 }
 
 impl World {
     pub(crate) async fn link(&self, over: Over) -> Link {
         match over {
-            Over::Ws(serializer) => connect_ws(&format!("ws://{}/ws", self.ws), serializer).await.unwrap(),
+            Over::Ws(serializer) => connect_ws(&format!("ws://{}/ws", self.ws), serializer)
+                .await
+                .unwrap(),
             Over::Rs(serializer) => connect_rs(self.rs, serializer).await.unwrap(),
             Over::Local => self.router.local_link(),
         }
     }
 
     pub(crate) async fn join(&self, over: Over) -> Session {
-        Session::join(self.link(over).await, JoinOptions::default()).await.unwrap()
+        Session::join(self.link(over).await, JoinOptions::default())
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn join_as(&self, over: Over, authid: &str, ticket: &str) -> Session {
@@ -79,7 +88,10 @@ impl World {
 
 /// A handler that answers with its arguments.
 pub(crate) async fn echo(invocation: Invocation) -> Result<CallResult, WampError> {
-    Ok(CallResult { args: invocation.args, kwargs: invocation.kwargs })
+    Ok(CallResult {
+        args: invocation.args,
+        kwargs: invocation.kwargs,
+    })
 }
 
 pub(crate) async fn call(session: &Session, uri: &str, args: Vec<Value>) -> Result<CallResult, CallError> {
@@ -96,7 +108,9 @@ pub(crate) fn uri<T: std::fmt::Debug>(result: Result<T, CallError>) -> String {
 }
 
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(SOON, future).await.expect("it should have happened by now")
+    tokio::time::timeout(SOON, future)
+        .await
+        .expect("it should have happened by now")
 }
 
 /// Waits until something is so.

@@ -1,0 +1,6 @@
+//! The router against clients that speak message by message, and break the rules.
+
+mod calls;
+mod client;
+mod hostile;
+mod limits;

@@ -39,6 +39,12 @@ impl Ear {
         }
     }
 
+    /// The one argument of the next event.
+    pub async fn one(&mut self) -> Value {
+        let [one] = <[Value; 1]>::try_from(self.next().await).unwrap();
+        one
+    }
+
     /// Whether nothing more has arrived.
     pub fn is_quiet(&mut self) -> bool {
         self.events.try_recv().is_err()

@@ -15,7 +15,7 @@ use bourse_chain::{LocalSettlement, Network, Settlement, Signer};
 use bourse_market::{Address, Demand, MarketId, Nanos, Sale, View};
 use bourse_policy::{Engine, EngineOptions, MAX_WINDOW_MS};
 use bourse_store::{Counts, Options, Stamp, Store};
-use bourse_wamp::{JoinOptions, Router, RouterConfig, RouterObserver, Session};
+use bourse_wamp::{JoinOptions, Router, RouterConfig, RouterObserver, Session, SessionInfo};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -56,6 +56,12 @@ pub struct Host {
 struct Observer(Weak<Market>);
 
 impl RouterObserver for Observer {
+    fn joined(&self, session: &SessionInfo) {
+        if let Some(market) = self.0.upgrade() {
+            market.joined(session.id);
+        }
+    }
+
     fn left(&self, session: u64) {
         if let Some(market) = self.0.upgrade() {
             market.left(session);

@@ -81,8 +81,8 @@ pub(crate) struct Market {
     pub(crate) announcer: Announcer,
     pub(crate) turns: Turns,
     pub(crate) pending: Arc<Pending>,
-    /// Buyers' delegates that have proven themselves on a session.
-    known_buyers: Mutex<HashMap<u64, Address>>,
+    /// The buyer's delegate each session has proven to be, if any.
+    buyers: Mutex<HashMap<u64, Option<Address>>>,
     status: AtomicU8,
 }
 
@@ -119,7 +119,7 @@ impl Market {
             announcer: parts.announcer,
             turns: Turns::default(),
             pending: Arc::default(),
-            known_buyers: Mutex::default(),
+            buyers: Mutex::default(),
             status: AtomicU8::new(Status::None as u8),
         }
     }
@@ -154,12 +154,21 @@ impl Market {
 
     /// The buyer's delegate a session has proven to be.
     pub(crate) fn known_buyer(&self, session: u64) -> Option<Address> {
-        self.known_buyers.lock().get(&session).copied()
+        self.buyers.lock().get(&session).copied().flatten()
     }
 
     /// A session has proven to be a buyer's delegate by its signature.
     pub(crate) fn buyer_proved(&self, session: u64, delegate: Address) {
-        self.known_buyers.lock().insert(session, delegate);
+        if let Some(known) = self.buyers.lock().get_mut(&session) {
+            *known = Some(delegate);
+        }
+    }
+
+    /// A session is there. What procedures keep for sessions they keep for these alone.
+    pub(crate) fn joined(&self, session: u64) {
+        self.quotes.open(session);
+        self.providers.joined(session);
+        self.buyers.lock().insert(session, None);
     }
 
     /// A session registered a procedure.
@@ -180,6 +189,6 @@ impl Market {
     pub(crate) fn left(&self, session: u64) {
         self.quotes.forget(session);
         self.providers.left(session);
-        self.known_buyers.lock().remove(&session);
+        self.buyers.lock().remove(&session);
     }
 }

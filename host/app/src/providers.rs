@@ -58,10 +58,17 @@ pub(crate) struct Registration {
 }
 
 impl Providers {
+    /// A session is there. Nothing is kept for any other.
+    pub(crate) fn joined(&self, session: u64) {
+        self.inner.lock().asked.entry(session).or_default();
+    }
+
     /// A session was told the active paying channel of a delegate.
     pub(crate) fn told(&self, session: u64, delegate: Address, channel: ChannelId) {
         let mut inner = self.inner.lock();
-        let asked = inner.asked.entry(session).or_default();
+        let Some(asked) = inner.asked.get_mut(&session) else {
+            return;
+        };
         if asked.len() < ASKED_PER_SESSION || asked.contains_key(&delegate) {
             asked.insert(delegate, channel);
         }
@@ -70,7 +77,9 @@ impl Providers {
     /// A session registered `xbr.provider.<id>.sell`.
     pub(crate) fn registered(&self, session: u64, provider_id: &str, since: Nanos) {
         let mut inner = self.inner.lock();
-        let bound = inner.asked.get(&session).cloned().unwrap_or_default();
+        let Some(bound) = inner.asked.get(&session).cloned() else {
+            return;
+        };
         inner.by_id.insert(
             provider_id.to_owned(),
             Provider {
@@ -135,11 +144,13 @@ mod tests {
     #[test]
     fn a_provider_keeps_the_channel_it_was_told_until_it_registers_anew() {
         let providers = Providers::default();
+        providers.joined(7);
         providers.told(7, DELEGATE, OLD);
         providers.registered(7, "p", Nanos(1));
         assert_eq!(providers.bind("p", DELEGATE, NEW), OLD);
         providers.left(7);
         assert_eq!(providers.find("p", &DELEGATE), None);
+        providers.joined(8);
         providers.told(8, DELEGATE, NEW);
         providers.registered(8, "p", Nanos(2));
         let found = providers.find("p", &DELEGATE).unwrap();
@@ -149,6 +160,7 @@ mod tests {
     #[test]
     fn the_registration_of_another_session_is_left_alone() {
         let providers = Providers::default();
+        providers.joined(8);
         providers.registered(8, "p", Nanos(2));
         providers.unregistered(7, "p");
         assert!(providers.find("p", &DELEGATE).is_some());

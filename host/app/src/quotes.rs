@@ -34,10 +34,17 @@ pub(crate) struct Quotes {
 }
 
 impl Quotes {
+    /// A session is there. Nothing is remembered for any other: it may be gone before its answer is ready.
+    pub(crate) fn open(&self, session: u64) {
+        self.by_session.lock().entry(session).or_default();
+    }
+
     /// Remembers a quote; a new one replaces the old.
     pub(crate) fn remember(&self, session: u64, key: KeyId, quote: Arc<Quote>) {
         let mut sessions = self.by_session.lock();
-        let quotes = sessions.entry(session).or_default();
+        let Some(quotes) = sessions.get_mut(&session) else {
+            return;
+        };
         if quotes.len() >= PER_SESSION && !quotes.contains_key(&key) {
             let now = quote.at;
             quotes.retain(|_, held| held.until > now);
@@ -109,9 +116,23 @@ mod tests {
         })
     }
 
+    fn quotes_of<const N: usize>(sessions: [u64; N]) -> Quotes {
+        let quotes = Quotes::default();
+        sessions.into_iter().for_each(|session| quotes.open(session));
+        quotes
+    }
+
+    #[test]
+    fn nothing_is_kept_for_a_session_that_is_gone() {
+        let quotes = quotes_of([1]);
+        quotes.forget(1);
+        quotes.remember(1, KEY, quote(0, 10));
+        assert!(quotes.by_session.lock().is_empty());
+    }
+
     #[test]
     fn a_quote_is_used_once() {
-        let quotes = Quotes::default();
+        let quotes = quotes_of([1]);
         quotes.remember(1, KEY, quote(0, 10));
         let held = quotes.peek(1, &KEY, &OFFER, Nanos(5)).unwrap();
         assert!(quotes.take(1, &KEY, &held, Nanos(5)));
@@ -120,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_quote_holds_for_its_session_and_key_and_time_alone() {
-        let quotes = Quotes::default();
+        let quotes = quotes_of([1, 2]);
         quotes.remember(1, KEY, quote(0, 10));
         assert!(quotes.peek(2, &KEY, &OFFER, Nanos(5)).is_none());
         assert!(quotes.peek(1, &KeyId([9; 16]), &OFFER, Nanos(5)).is_none());
@@ -130,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_new_quote_replaces_the_old() {
-        let quotes = Quotes::default();
+        let quotes = quotes_of([1, 2]);
         quotes.remember(1, KEY, quote(0, 10));
         let old = quotes.peek(1, &KEY, &OFFER, Nanos(5)).unwrap();
         quotes.remember(1, KEY, quote(5, 20));
@@ -140,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_refused_purchase_gives_its_quote_back_but_never_over_a_newer_one() {
-        let quotes = Quotes::default();
+        let quotes = quotes_of([1, 2]);
         let old = quote(0, 10);
         quotes.remember(1, KEY, Arc::clone(&old));
         assert!(quotes.take(1, &KEY, &old, Nanos(1)));
@@ -154,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_session_holds_sixty_four_quotes_and_loses_the_oldest() {
-        let quotes = Quotes::default();
+        let quotes = quotes_of([1, 2]);
         for number in 0..=u8::try_from(PER_SESSION).unwrap() {
             quotes.remember(1, KeyId([number; 16]), quote(u64::from(number), 1_000));
         }
@@ -164,7 +185,7 @@ mod tests {
 
     #[test]
     fn quotes_are_gone_on_revoke_and_disconnect() {
-        let quotes = Quotes::default();
+        let quotes = quotes_of([1, 2]);
         quotes.remember(1, KEY, quote(0, 10));
         quotes.remember(2, KEY, quote(0, 10));
         quotes.forget(1);

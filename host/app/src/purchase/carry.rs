@@ -45,32 +45,49 @@ struct Price {
     promised: bool,
 }
 
+/// When each step must be over, so that the whole is over in time.
+#[derive(Clone, Copy)]
+struct Deadlines {
+    /// The turn must have come. A seller that is asked has at least as long to answer as its buyers waited: were it
+    /// asked at the last moment, its lateness would be the line's fault, and it would be suspended for it.
+    turn: Instant,
+    /// The seller must have answered.
+    answer: Instant,
+}
+
+impl Deadlines {
+    fn before(end: Instant, whole: Duration) -> Self {
+        Self {
+            turn: end - whole / 2,
+            answer: end - SETTLE.min(whole / 4),
+        }
+    }
+
+    /// A pair that has never answered gets less, or strangers could hold up a seller they name.
+    fn answer_of(&self, proven: bool) -> Instant {
+        if proven {
+            self.answer
+        } else {
+            self.answer.min(Instant::now() + UNPROVEN_DEADLINE)
+        }
+    }
+}
+
 /// Carries out one purchase. On an error nothing is reserved any more.
-pub(super) async fn carry(market: &Arc<Market>, request: BuyRequest, deadline: Instant) -> Answer {
+pub(super) async fn carry(market: &Arc<Market>, request: BuyRequest, end: Instant) -> Answer {
+    let deadlines = Deadlines::before(end, market.terms.sell_deadline);
     let key = request.identity.key;
     let offer = offer(market, &key)?;
     let price = price(market, &request, &offer).await?;
     let plan = plan(market, offer).await?;
     rehearse(market, &request, &plan, &price)?;
 
-    let turn = await_turn(market, &plan, deadline).await?;
-    let (purchase, plan, price) = reserve(market, &request, plan, price).await?;
+    let turn = await_turn(market, &plan, deadlines.turn).await?;
+    let (purchase, price) = reserve(market, &request, &plan, price).await?;
 
-    let ask_deadline = deadline - SETTLE.min(market.terms.sell_deadline / 4);
-    let ask_deadline = if plan.proven {
-        ask_deadline
-    } else {
-        ask_deadline.min(Instant::now() + UNPROVEN_DEADLINE)
-    };
-    let answer = sell::ask(
-        &*market.sellers,
-        market.network.marketmaker,
-        &purchase,
-        &plan.provider_id,
-        ask_deadline,
-    )
-    .await;
-    let resolved = match answer {
+    let answer_by = deadlines.answer_of(plan.proven);
+    let maker = market.network.marketmaker;
+    let resolved = match sell::ask(&*market.sellers, maker, &purchase, &plan.provider_id, answer_by).await {
         sell::Answer::Sold(s3, sealed_key) => settle(market, &purchase, &plan, &price, s3, sealed_key).await,
         sell::Answer::Not(reason) => Err(void(market, purchase.id, reason).await),
     };
@@ -234,10 +251,10 @@ fn assemble(
 }
 
 /// Waits for the head of the paying channel's line.
-async fn await_turn(market: &Market, plan: &Plan, deadline: Instant) -> Result<Turn, WampError> {
+async fn await_turn(market: &Market, plan: &Plan, until: Instant) -> Result<Turn, WampError> {
     match market.turns.join(plan.paying.id, plan.proven) {
         Ok(Place::Now(turn)) => Ok(turn),
-        Ok(Place::Wait(turn)) => match tokio::time::timeout_at(deadline - SETTLE, turn).await {
+        Ok(Place::Wait(turn)) => match tokio::time::timeout_at(until, turn).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => Err(unavailable(
                 "the seller is busy: its turn did not come in time; nothing was charged",
@@ -252,31 +269,21 @@ async fn await_turn(market: &Market, plan: &Plan, deadline: Instant) -> Result<T
 async fn reserve(
     market: &Arc<Market>,
     request: &BuyRequest,
-    plan: Plan,
+    plan: &Plan,
     mut price: Price,
-) -> Result<(Arc<Purchase>, Plan, Price), WampError> {
-    let session = request.session;
-    if price.promised
-        && !market
-            .quotes
-            .take(session, &plan.offer.key, &price.quote, market.now())
-    {
+) -> Result<(Arc<Purchase>, Price), WampError> {
+    let (session, key) = (request.session, plan.offer.key);
+    let take = |price: &Price| market.quotes.take(session, &key, &price.quote, market.now());
+    if price.promised && !take(&price) {
         // It ran out while waiting.
         price = self::price(market, request, &plan.offer).await?;
-        if price.promised
-            && !market
-                .quotes
-                .take(session, &plan.offer.key, &price.quote, market.now())
-        {
-            price.promised = false;
-        }
+        price.promised = price.promised && take(&price);
     }
-    let reserved = try_reserve(market, request, &plan, &price).await;
-    match reserved {
-        Ok(purchase) => Ok((purchase, plan, price)),
+    match try_reserve(market, request, plan, &price).await {
+        Ok(purchase) => Ok((purchase, price)),
         Err(error) => {
             if price.promised {
-                market.quotes.put_back(session, plan.offer.key, price.quote);
+                market.quotes.put_back(session, key, price.quote);
             }
             Err(error)
         }

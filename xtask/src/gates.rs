@@ -84,10 +84,14 @@ fn deny() -> Result<()> {
         );
         return Ok(());
     }
-    cargo(
-        &["deny", "--log-level", "error", "check", "--hide-inclusion-graph"],
-        &[],
-    )
+    let check = ["deny", "--log-level", "error", "check", "--hide-inclusion-graph"];
+    cargo(&[&check[..], &["licenses", "bans", "sources"]].concat(), &[])?;
+    // Only advisories need more than the registry: their database is a repository of its own.
+    if !step::works(Command::new("cargo").args(["deny", "fetch", "db"])) {
+        println!("NOT CHECKED: advisories: `cargo deny fetch db` cannot reach their database");
+        return Ok(());
+    }
+    cargo(&[&check[..], &["advisories"]].concat(), &[])
 }
 
 /// All tests, those of the policies first, so that the workspace's own summary is the last thing printed. Those that need the XBR clients look for `BOURSE_PYTHON` and say that they were

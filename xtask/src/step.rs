@@ -52,8 +52,11 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Whether `command` can be run here and succeeds; its output is dropped.
+/// Whether `command` can be run in the checkout's root and succeeds; its output is dropped.
 pub(crate) fn works(command: &mut Command) -> bool {
+    if let Ok(root) = place::root() {
+        command.current_dir(root);
+    }
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -94,11 +94,8 @@ pub(crate) fn build(folder: &Path) -> Result<()> {
 /// Compiles the package `name` of the workspace or package in `folder`, and makes the module a component.
 fn component(toolchain: &Toolchain, folder: &Path, name: &str) -> Result<Vec<u8>> {
     let root = place::root()?;
-    let checkout = if folder.starts_with(&root) {
-        root.as_path()
-    } else {
-        folder
-    };
+    // The checkout last, since the last match counts: a policy within it is a part of it.
+    let places = [(folder, "/policy"), (root.as_path(), "/bourse")];
     let target = folder.join("target");
     let locked: &[&str] = if folder.join("Cargo.lock").exists() {
         &["--locked"]
@@ -106,10 +103,10 @@ fn component(toolchain: &Toolchain, folder: &Path, name: &str) -> Result<Vec<u8>
         &[]
     };
     // Before the build, so that it knows the folders whose paths it must take out.
-    let mut fetch = toolchain.cargo(checkout, &[])?;
+    let mut fetch = toolchain.cargo(&places, &[])?;
     guest_toolchain::run(fetch.current_dir(folder).args(["fetch", "--quiet"]).args(locked))?;
 
-    let mut build = toolchain.cargo(checkout, &[format!("-Clink-arg=-zstack-size={STACK}")])?;
+    let mut build = toolchain.cargo(&places, &[format!("-Clink-arg=-zstack-size={STACK}")])?;
     build.current_dir(folder).env("CARGO_TARGET_DIR", &target);
     build
         .args([

@@ -94,13 +94,13 @@ impl Toolchain {
     }
 
     /// A cargo command that compiles with this compiler and nothing else of the caller's settings, such that the
-    /// result holds no path of this machine. `checkout` is the folder whose paths become `/bourse`.
+    /// result holds no path of this machine: each folder of `places` becomes the name beside it.
     ///
     /// # Errors
     ///
     /// If cargo's home cannot be found.
-    pub(crate) fn cargo(&self, checkout: &Path, flags: &[String]) -> Result<Command> {
-        let mut all = vec![remap(checkout, "/bourse")];
+    pub(crate) fn cargo(&self, places: &[(&Path, &str)], flags: &[String]) -> Result<Command> {
+        let mut all: Vec<String> = places.iter().map(|(from, to)| remap(from, to)).collect();
         all.push(remap(&self.sources, &format!("/rustc/{RELEASE}")));
         all.extend(registries()?.iter().map(|registry| remap(registry, "/registry")));
         all.extend(flags.iter().cloned());
@@ -240,7 +240,7 @@ fn build_std(folder: &Path) -> Result<()> {
         "-Cforce-unwind-tables=no".to_owned(),
         remap(&origin, &format!("/rustc/{RELEASE}")),
     ];
-    let mut build = toolchain.cargo(&empty, &flags)?;
+    let mut build = toolchain.cargo(&[(&empty, "/std")], &flags)?;
     build.args([
         "build",
         "--quiet",

@@ -9,7 +9,7 @@
 
 mod support;
 
-use bourse_market::{Amount, Figures, Nanos, Offer, Price};
+use bourse_market::{Address, Amount, ApiId, Figures, KeyId, Nanos, Offer, Price, Subject};
 use bourse_policy::{
     Grants, Import, Limits, NoImports, PriceFailure, PriceRequest, Priced, Revision, load_folder,
 };
@@ -101,6 +101,31 @@ fn surge_rises_with_sales_up_to_its_multiple() {
         quiet.amount
     );
     assert_eq!(surge(1_000_000, "{}").unwrap().amount, Amount::from_tokens(30));
+}
+
+#[test]
+fn what_surge_asks_about_is_what_the_offer_names() {
+    // No two bytes alike: an identifier that is turned or cut on its way is another one.
+    let offer = Offer {
+        key: KeyId(std::array::from_fn(|at| at as u8)),
+        api: ApiId(std::array::from_fn(|at| 0xf0 ^ at as u8)),
+        seller: Address(std::array::from_fn(|at| 0x80 + at as u8)),
+        ..dynamic()
+    };
+    for (params, subject) in [
+        ("{}", Subject::Api(offer.api)),
+        (r#"{"scope":"key"}"#, Subject::Key(offer.key)),
+        (r#"{"scope":"seller"}"#, Subject::Seller(offer.seller)),
+    ] {
+        let asked = PriceRequest {
+            params,
+            ..wide(&offer, 1_000_000)
+        };
+        let imports = Scripted::default();
+        let grants = Grants::NONE.with(Import::Market);
+        shipped("surge").price(&asked, &imports, grants, &Limits::default());
+        assert_eq!(*imports.asked.borrow(), [(subject, 60_000)], "{params}");
+    }
 }
 
 #[test]

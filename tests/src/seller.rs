@@ -2,8 +2,8 @@
 
 use crate::calls::{amount_of, bytes_of, call, call_named, map_of};
 use crate::world::{World, open};
-use bourse_chain::{ChannelClose, Signer};
-use bourse_market::{Amount, ApiId, ChannelId, ChannelKind, KeyId, Seq};
+use bourse_chain::{ChannelClose, Domain, Signer, recover};
+use bourse_market::{Address, Amount, ApiId, ChannelId, ChannelKind, KeyId, MarketId, Seq, Signature};
 use bourse_wamp::{CallResult, Dict, Invocation, Session, Value, WampError};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -47,9 +47,22 @@ pub struct Sell {
 
 struct Inner {
     behaviour: Behaviour,
-    seq: Seq,
-    balance: Amount,
+    /// Which start this is. What an earlier one still has in hand dies with it, as in a process that ended.
+    life: u64,
+    /// None until the posted pair is adopted: a real seller expects no seq at all while it starts.
+    pair: Option<(Seq, Amount)>,
     sells: Vec<Sell>,
+}
+
+/// What a handler of `sell` knows for its whole life.
+struct Desk {
+    inner: Arc<Mutex<Inner>>,
+    signer: Signer,
+    domain: Domain,
+    market: MarketId,
+    marketmaker: Address,
+    channel: ChannelId,
+    life: u64,
 }
 
 /// A seller's delegate with a paying channel, on a session of its own.
@@ -91,8 +104,8 @@ impl Seller {
             provider_id: provider_id.to_owned(),
             inner: Arc::new(Mutex::new(Inner {
                 behaviour: Behaviour::Honest,
-                seq: Seq::FIRST,
-                balance: deposit,
+                life: 0,
+                pair: None,
                 sells: Vec::new(),
             })),
         };
@@ -102,6 +115,12 @@ impl Seller {
 
     /// Asks for the active channel, registers `sell`, and adopts the posted pair: a start, as the real clients do it.
     pub async fn register(&mut self, world: &World) {
+        self.begin(world).await;
+        self.adopt().await;
+    }
+
+    /// The first half of a start: registered, and not yet ready to sell. Real sellers place their offers here.
+    pub async fn begin(&mut self, world: &World) {
         let ask = vec![Value::from(self.signer.address().0)];
         let active = call(&self.session, "xbr.marketmaker.get_active_paying_channel", ask)
             .await
@@ -111,31 +130,52 @@ impl Seller {
         {
             self.channel = ChannelId::try_from(channel.as_slice()).unwrap();
         }
-        let (inner, signer) = (
-            Arc::clone(&self.inner),
-            Arc::new(Signer::from_bytes(&self.signer.to_bytes()).unwrap()),
-        );
-        let (domain, market, channel) = (world.domain(), world.market(), self.channel);
-        let uri = format!("xbr.provider.{}.sell", self.provider_id);
-        self.session
+        let life = {
+            let mut inner = self.inner.lock();
+            inner.life += 1;
+            inner.pair = None;
+            inner.life
+        };
+        self.serve(world, &self.session, &self.provider_id, life).await;
+    }
+
+    /// Registers `sell` under `provider_id`.
+    async fn serve(&self, world: &World, session: &Session, provider_id: &str, life: u64) {
+        let desk = Arc::new(Desk {
+            inner: Arc::clone(&self.inner),
+            signer: Signer::from_bytes(&self.signer.to_bytes()).unwrap(),
+            domain: world.domain(),
+            market: world.market(),
+            marketmaker: world.marketmaker(),
+            channel: self.channel,
+            life,
+        });
+        let uri = format!("xbr.provider.{provider_id}.sell");
+        session
             .register(&uri, move |invocation| {
-                let (inner, signer) = (Arc::clone(&inner), Arc::clone(&signer));
-                async move { answer(&inner, &signer, domain, market, channel, invocation).await }
+                let desk = Arc::clone(&desk);
+                async move { desk.answer(invocation).await }
             })
             .await
             .unwrap();
-        let balance = vec![Value::from(self.channel.0)];
-        let balance = call(
-            &self.session,
-            "xbr.marketmaker.get_paying_channel_balance",
-            balance,
-        )
-        .await
-        .unwrap();
-        let seq = map_of(&balance).get("seq").and_then(Value::as_u64).unwrap();
-        let mut inner = self.inner.lock();
-        inner.seq = Seq(u32::try_from(seq).unwrap());
-        inner.balance = amount_of(&balance, "remaining");
+    }
+
+    /// Answers under a second provider id as well, for the same delegate over the same channel.
+    pub async fn also_as(&self, world: &World, provider_id: &str) -> Session {
+        let session = world.session().await;
+        let ask = vec![Value::from(self.signer.address().0)];
+        call(&session, "xbr.marketmaker.get_active_paying_channel", ask)
+            .await
+            .unwrap();
+        let life = self.inner.lock().life;
+        self.serve(world, &session, provider_id, life).await;
+        session
+    }
+
+    /// The second half of a start: takes the posted pair for its own.
+    pub async fn adopt(&self) {
+        let pair = self.posted().await;
+        self.inner.lock().pair = Some(pair);
     }
 
     /// Leaves and comes back on a new session, as after a restart.
@@ -157,8 +197,7 @@ impl Seller {
 
     /// What this seller believes of its channel.
     pub fn books(&self) -> (Seq, Amount) {
-        let inner = self.inner.lock();
-        (inner.seq, inner.balance)
+        self.inner.lock().pair.unwrap()
     }
 
     /// Every `sell` that arrived.
@@ -230,88 +269,95 @@ fn bytes<const N: usize>(value: Option<&Value>) -> [u8; N] {
     }
 }
 
-async fn answer(
-    inner: &Mutex<Inner>,
-    signer: &Signer,
-    domain: bourse_chain::Domain,
-    market: bourse_market::MarketId,
-    channel: ChannelId,
-    invocation: Invocation,
-) -> Result<CallResult, WampError> {
-    let args = &invocation.args;
-    let sell = Sell {
-        key: KeyId(bytes(args.get(2))),
-        seq: Seq(u32::try_from(args.get(4).and_then(Value::as_u64).unwrap()).unwrap()),
-        amount: Amount::from_be_bytes(bytes(args.get(5))),
-        balance: Amount::from_be_bytes(bytes(args.get(6))),
-    };
-    let behaviour = {
-        let mut inner = inner.lock();
-        inner.sells.push(sell.clone());
-        if let Behaviour::StartSlowly(left) = inner.behaviour {
-            inner.behaviour = match left {
-                0 => Behaviour::Honest,
-                left => Behaviour::StartSlowly(left - 1),
-            };
-            if left > 0 {
+impl Desk {
+    async fn answer(&self, invocation: Invocation) -> Result<CallResult, WampError> {
+        let args = &invocation.args;
+        let sell = Sell {
+            key: KeyId(bytes(args.get(2))),
+            seq: Seq(u32::try_from(args.get(4).and_then(Value::as_u64).unwrap()).unwrap()),
+            amount: Amount::from_be_bytes(bytes(args.get(5))),
+            balance: Amount::from_be_bytes(bytes(args.get(6))),
+        };
+        let behaviour = {
+            let mut inner = self.inner.lock();
+            inner.sells.push(sell.clone());
+            if let Behaviour::StartSlowly(left) = inner.behaviour {
+                inner.behaviour = match left {
+                    0 => Behaviour::Honest,
+                    left => Behaviour::StartSlowly(left - 1),
+                };
+                if left > 0 {
+                    return Err(fault("xbr.error.unexpected_channel_seq"));
+                }
+            }
+            inner.behaviour.clone()
+        };
+        match &behaviour {
+            Behaviour::Silent => std::future::pending().await,
+            Behaviour::Slow(pause) => tokio::time::sleep(*pause).await,
+            Behaviour::Refuse(uri) => return Err(fault(uri)),
+            _ => {}
+        }
+        if ChannelId(bytes(args.get(3))) != self.channel {
+            return Err(fault("xbr.error.unexpected_channel_oid"));
+        }
+        let state = ChannelClose::off_chain(self.market, self.channel, sell.seq, sell.balance);
+        let digest = state.digest(&self.domain);
+        {
+            let mut inner = self.inner.lock();
+            let next = inner.pair.and_then(|(seq, balance)| Some((seq.next()?, balance)));
+            let Some((_, balance)) = next.filter(|(seq, _)| *seq == sell.seq && inner.life == self.life)
+            else {
                 return Err(fault("xbr.error.unexpected_channel_seq"));
+            };
+            if Some(sell.balance) != balance.checked_sub(sell.amount) {
+                return Err(fault("xbr.error.unexpected_channel_balance"));
+            }
+            // What a seller is asked to trust is worth nothing without this.
+            if recover(&digest, &Signature(bytes(args.get(7)))).ok() != Some(self.marketmaker) {
+                return Err(fault("xbr.error.invalid_signature"));
+            }
+            if behaviour != Behaviour::WrongSigner {
+                inner.pair = Some((sell.seq, sell.balance));
             }
         }
-        inner.behaviour.clone()
-    };
-    match &behaviour {
-        Behaviour::Silent => std::future::pending().await,
-        Behaviour::Slow(pause) => tokio::time::sleep(*pause).await,
-        Behaviour::Refuse(uri) => return Err(fault(uri)),
-        _ => {}
+        self.sold(&sell, &digest, &behaviour)
     }
-    if ChannelId(bytes(args.get(3))) != channel {
-        return Err(fault("xbr.error.unexpected_channel_oid"));
+
+    /// The answer to a sale that was accepted, or what a misbehaving seller makes of it.
+    fn sold(&self, sell: &Sell, digest: &[u8; 32], behaviour: &Behaviour) -> Result<CallResult, WampError> {
+        let signature = match behaviour {
+            Behaviour::WrongSigner => Signer::generate().sign(digest),
+            _ => self.signer.sign(digest),
+        };
+        let amount = |amount: Amount| match behaviour {
+            Behaviour::PlainNumbers => Value::Int(bourse_wamp::Integer::from_be_32(&amount.to_be_bytes())),
+            _ => Value::from(amount.to_be_bytes()),
+        };
+        let mut fields = Dict::from([
+            ("key_id".to_owned(), Value::from(sell.key.0)),
+            ("delegate".to_owned(), Value::from(self.signer.address().0)),
+            ("sealed_key".to_owned(), Value::Bytes(vec![5; 80])),
+            ("channel_seq".to_owned(), Value::Int(u64::from(sell.seq.0).into())),
+            ("amount".to_owned(), amount(sell.amount)),
+            ("balance".to_owned(), amount(sell.balance)),
+            ("signature".to_owned(), Value::from(signature.0)),
+        ]);
+        match behaviour {
+            Behaviour::LoseAnswer => return Err(fault("wamp.error.runtime_error")),
+            Behaviour::Nonsense => {
+                return Ok(CallResult {
+                    args: vec![Value::Bool(true)],
+                    kwargs: Dict::new(),
+                });
+            }
+            Behaviour::NoKey => drop(fields.remove("sealed_key")),
+            Behaviour::ShortKey => drop(fields.insert("sealed_key".to_owned(), Value::Bytes(vec![5; 79]))),
+            _ => {}
+        }
+        Ok(CallResult {
+            args: vec![Value::Map(fields)],
+            kwargs: Dict::new(),
+        })
     }
-    {
-        let mut inner = inner.lock();
-        if Some(sell.seq) != inner.seq.next() {
-            return Err(fault("xbr.error.unexpected_channel_seq"));
-        }
-        if Some(sell.balance) != inner.balance.checked_sub(sell.amount) {
-            return Err(fault("xbr.error.unexpected_channel_balance"));
-        }
-        if behaviour != Behaviour::WrongSigner {
-            (inner.seq, inner.balance) = (sell.seq, sell.balance);
-        }
-    }
-    let digest = ChannelClose::off_chain(market, channel, sell.seq, sell.balance).digest(&domain);
-    let signature = match behaviour {
-        Behaviour::WrongSigner => Signer::generate().sign(&digest),
-        _ => signer.sign(&digest),
-    };
-    let amount = |amount: Amount| match behaviour {
-        Behaviour::PlainNumbers => Value::Int(bourse_wamp::Integer::from_be_32(&amount.to_be_bytes())),
-        _ => Value::from(amount.to_be_bytes()),
-    };
-    let mut fields = Dict::from([
-        ("key_id".to_owned(), Value::from(sell.key.0)),
-        ("delegate".to_owned(), Value::from(signer.address().0)),
-        ("sealed_key".to_owned(), Value::Bytes(vec![5; 80])),
-        ("channel_seq".to_owned(), Value::Int(u64::from(sell.seq.0).into())),
-        ("amount".to_owned(), amount(sell.amount)),
-        ("balance".to_owned(), amount(sell.balance)),
-        ("signature".to_owned(), Value::from(signature.0)),
-    ]);
-    match behaviour {
-        Behaviour::LoseAnswer => return Err(fault("wamp.error.runtime_error")),
-        Behaviour::Nonsense => {
-            return Ok(CallResult {
-                args: vec![Value::Bool(true)],
-                kwargs: Dict::new(),
-            });
-        }
-        Behaviour::NoKey => drop(fields.remove("sealed_key")),
-        Behaviour::ShortKey => drop(fields.insert("sealed_key".to_owned(), Value::Bytes(vec![5; 79]))),
-        _ => {}
-    }
-    Ok(CallResult {
-        args: vec![Value::Map(fields)],
-        kwargs: Dict::new(),
-    })
 }

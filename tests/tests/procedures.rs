@@ -596,3 +596,20 @@ async fn channels_are_listed_oldest_first_and_only_those_with_anything_left_if_a
     }
     assert_balanced(&world, &[&buyer], &[&seller]).await;
 }
+
+#[tokio::test]
+async fn the_health_check_says_what_the_status_says() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let world = World::start().await;
+    let mut socket = tokio::net::TcpStream::connect(world.host().addresses().http)
+        .await
+        .unwrap();
+    socket
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: bourse\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("RUNNING"), "{answer}");
+}

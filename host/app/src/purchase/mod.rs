@@ -83,16 +83,16 @@ impl Market {
             ..
         } = request.identity;
         let (digest, s1) = (self.state_digest(channel, seq, balance), request.s1);
-        let (low_order, signer) = self
-            .workers
-            .run(move || (is_low_order(&buyer_pubkey), bourse_chain::recover(&digest, &s1)))
-            .await?;
-        if low_order {
+        if is_low_order(&buyer_pubkey) {
             return Err(invalid(
                 "buyer_pubkey",
                 "a point of low order: anybody could open what is sealed to it",
             ));
         }
+        let signer = self
+            .workers
+            .run(move || bourse_chain::recover(&digest, &s1))
+            .await?;
         let signer = signer.map_err(|error| fault(uri::INVALID_SIGNATURE, error.to_string()))?;
         let record = self
             .read(|ledger| bourse_market::View::channel(ledger, &channel))?
@@ -138,35 +138,73 @@ impl Market {
     }
 }
 
-/// Whether X25519 with this public key gives zero whatever the secret: a point of small order.
-///
-/// A seller would advance its channel, then fail to seal.
+/// The encodings of the points of order 1, 2, 4 and 8 of Curve25519 and its twist, the highest bit left out: X25519
+/// with any of them gives zero whatever the secret. The last two are not reduced modulo 2^255 − 19.
+const LOW_ORDER: [[u8; 32]; 7] = [
+    [0; 32],
+    ends(0x01, 0x00, 0x00),
+    [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda,
+        0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+    ],
+    [
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04,
+        0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+    ],
+    ends(0xec, 0xff, 0x7f),
+    ends(0xed, 0xff, 0x7f),
+    ends(0xee, 0xff, 0x7f),
+];
+
+/// Equal bytes but for the first and the last.
+const fn ends(first: u8, rest: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [rest; 32];
+    let [head, .., tail] = &mut bytes;
+    (*head, *tail) = (first, last);
+    bytes
+}
+
+/// Whether a key sealed to this public key could be opened by anybody. A seller would advance its channel for it, then
+/// fail to seal.
 fn is_low_order(pubkey: &BuyerPubkey) -> bool {
-    let point = curve25519_dalek::MontgomeryPoint(pubkey.0);
-    // Clamped scalars are multiples of 8, the cofactor: any one of them sends exactly the small subgroup to zero.
-    point.mul_clamped([1; 32]).0 == [0; 32]
+    let mut bytes = pubkey.0;
+    let [.., last] = &mut bytes;
+    *last &= 0x7f;
+    LOW_ORDER.contains(&bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use curve25519_dalek::MontgomeryPoint;
+
+    /// What the list stands for: clamped scalars are multiples of 8, the cofactor, so any one of them sends exactly
+    /// the points of low order to zero.
+    fn vanishes(bytes: [u8; 32]) -> bool {
+        MontgomeryPoint(bytes).mul_clamped([1; 32]).0 == [0; 32]
+    }
 
     #[test]
-    fn points_of_low_order_are_known_in_every_spelling() {
-        let low = [
-            "0000000000000000000000000000000000000000000000000000000000000000",
-            "0100000000000000000000000000000000000000000000000000000000000000",
-            "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-            "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
-        ];
-        for point in low {
-            let bytes: [u8; 32] = hex::decode(point).unwrap().try_into().unwrap();
-            assert!(is_low_order(&BuyerPubkey(bytes)), "{point}");
+    fn points_of_low_order_are_known_with_and_without_their_highest_bit() {
+        for mut bytes in LOW_ORDER {
+            for _ in 0..2 {
+                assert!(
+                    vanishes(bytes) && is_low_order(&BuyerPubkey(bytes)),
+                    "{bytes:02x?}"
+                );
+                bytes[31] ^= 0x80;
+            }
         }
-        assert!(!is_low_order(&BuyerPubkey([9; 32])));
+    }
+
+    #[test]
+    fn every_other_encoding_near_them_is_a_usable_key() {
+        for base in LOW_ORDER {
+            for first in 0..=255 {
+                let mut bytes = base;
+                bytes[0] = first;
+                assert_eq!(is_low_order(&BuyerPubkey(bytes)), vanishes(bytes), "{bytes:02x?}");
+            }
+        }
     }
 }

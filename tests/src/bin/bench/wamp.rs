@@ -10,8 +10,6 @@ use bourse_wamp::{CallResult, Dict, Session, Value};
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-/// Sellers that share the purchases in flight.
-const SELLERS: usize = 8;
 /// A procedure of another client's.
 const ECHO: &str = "com.example.bench.echo";
 
@@ -159,7 +157,8 @@ async fn place_offer(report: &mut Report) {
     }
 }
 
-/// Purchases at a live quote, from sellers that seal and sign for real. The quote and the buyer's signature are not in
+/// Purchases at a live quote, from sellers that seal and sign for real, one for each purchase in flight: a paying channel
+/// carries one sale at a time. The quote and the buyer's signature are not in
 /// the duration, but the quote is in the host's processor time, as it is in a buyer's life.
 async fn buy_key(report: &mut Report) {
     for n in IN_FLIGHT {
@@ -169,14 +168,13 @@ async fn buy_key(report: &mut Report) {
         }
         let host = Host::start();
         let mut sellers = Vec::new();
-        for _ in 0..n.min(SELLERS) {
+        for _ in 0..n {
             sellers.push(host.seller().await);
         }
         let mut runs = Vec::new();
         for _ in 0..RUNS {
             let mut clients = Vec::with_capacity(n);
-            for number in 0..n {
-                let (_, series) = &sellers[number % sellers.len()];
+            for (_, series) in &sellers {
                 clients.push((host.buyer().await, series.key()));
             }
             let work = |(mut buyer, key): (Buyer, KeyId), started: Instant| async move {

@@ -87,7 +87,16 @@ pub(super) async fn carry(market: &Arc<Market>, request: BuyRequest, end: Instan
 
     let answer_by = deadlines.answer_of(plan.proven);
     let maker = market.network.marketmaker;
-    let resolved = match sell::ask(&*market.sellers, maker, &purchase, &plan.provider_id, answer_by).await {
+    let resolved = match sell::ask(
+        &*market.sellers,
+        &turn,
+        maker,
+        &purchase,
+        &plan.provider_id,
+        answer_by,
+    )
+    .await
+    {
         sell::Answer::Sold(s3, sealed_key) => settle(market, &purchase, &plan, &price, s3, sealed_key).await,
         sell::Answer::Not(reason) => Err(void(market, purchase.id, reason).await),
     };

@@ -1,5 +1,6 @@
 //! Asking a seller for its key, and what its answer proves.
 
+use super::turns::Turn;
 use crate::providers::sell_uri;
 use crate::wire::{bytes, fault, int, uri};
 use bourse_market::{Address, Purchase, SealedKey, Signature, VoidReason};
@@ -66,6 +67,7 @@ const BACKOFF_MAX: Duration = Duration::from_millis(400);
 /// not finished its start says so too.
 pub(crate) async fn ask(
     sellers: &dyn Sellers,
+    turn: &Turn,
     marketmaker: Address,
     purchase: &Purchase,
     provider_id: &str,
@@ -94,7 +96,9 @@ pub(crate) async fn ask(
                 if Instant::now() + pause >= deadline {
                     return unclear(uri::UNEXPECTED_CHANNEL_SEQ, "the seller expects another seq");
                 }
+                turn.rest(true);
                 tokio::time::sleep(pause).await;
+                turn.rest(false);
                 pause = (pause * 2).min(BACKOFF_MAX);
             }
             Err(error) => return classify(error),

@@ -13,6 +13,8 @@ const WAITING: usize = 1024;
 struct Line {
     /// Told whenever the turn passes on or the line ends.
     passed: Arc<Notify>,
+    /// The seller said that it is not ready: it may look at its balance before it is asked again.
+    resting: bool,
     proven: VecDeque<oneshot::Sender<Turn>>,
     unproven: VecDeque<oneshot::Sender<Turn>>,
 }
@@ -77,12 +79,28 @@ impl Turns {
             .lines
             .lock()
             .get(channel)
+            .filter(|line| !line.resting)
             .map(|line| Arc::clone(&line.passed));
         if let Some(passed) = passed {
             let mut notified = std::pin::pin!(passed.notified());
             // Enrolled first, then looked again: a turn that passes in between is not missed.
-            if !notified.as_mut().enable() && self.lines.lock().contains_key(channel) {
+            let busy =
+                |lines: &HashMap<ChannelId, Line>| lines.get(channel).is_some_and(|line| !line.resting);
+            if !notified.as_mut().enable() && busy(&self.lines.lock()) {
                 notified.await;
+            }
+        }
+    }
+}
+
+impl Turn {
+    /// Between two tries the posted pair is what a starting seller must adopt: whoever waits for it may have it.
+    pub(super) fn rest(&self, resting: bool) {
+        let Some(lines) = &self.lines else { return };
+        if let Some(line) = lines.lock().get_mut(&self.channel) {
+            line.resting = resting;
+            if resting {
+                line.passed.notify_waiters();
             }
         }
     }

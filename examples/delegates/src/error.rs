@@ -1,9 +1,9 @@
 //! Everything that can keep a delegate from its work.
 
 use crate::{CryptoError, ReceiptError};
+use bourse_chain::KeyFileError;
 use bourse_market::{Address, Amount, ChannelId, ChannelKind, Seq};
 use bourse_wamp::{CallError, Dict, Value};
-use std::path::PathBuf;
 
 /// Why a delegate could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -116,13 +116,8 @@ pub enum DelegateError {
     #[error(transparent)]
     Crypto(#[from] CryptoError),
     /// A key file cannot be used.
-    #[error("key file {path}: {reason}")]
-    KeyFile {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
 }
 
 impl DelegateError {

@@ -13,7 +13,7 @@ mod environment;
 mod events;
 mod host;
 mod http;
-pub mod keyfile;
+mod keyfile;
 mod market;
 mod policies;
 mod pricing;

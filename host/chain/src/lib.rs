@@ -1,8 +1,8 @@
 //! What ties a market to Ethereum: the typed messages that parties sign, the signatures over them, and how
 //! channels come to be and settle.
 //!
-//! What lives here: [`Domain`] and the EIP-712 messages with their digests, [`Signer`] and [`recover`], and the
-//! [`Settlement`] trait with its implementations. A settlement turns a verified request into a `market` command.
+//! What lives here: [`Domain`] and the EIP-712 messages with their digests, [`Signer`] with its file, [`recover`], and
+//! the [`Settlement`] trait with its implementations. A settlement turns a verified request into a `market` command.
 //!
 //! What never does: state. Accounts, channels and balances are records of the ledger; a settlement may be dropped
 //! and made anew between any two calls. No other crate of the workspace names alloy or k256.
@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod keyfile;
 mod local;
 mod settlement;
 mod signature;
@@ -17,6 +18,7 @@ mod signer;
 mod typed;
 
 pub use address::{checksum, keccak256};
+pub use keyfile::{KeyFileError, create_key, load_key, load_or_create_key};
 pub use local::{
     FAUCET_LIMIT_TOKENS, LOCAL_BLOCK, LOCAL_CHAIN_ID, LOCAL_FLOAT_TOKENS, LocalSettlement,
     local_verifying_contract,

@@ -8,9 +8,10 @@
 //! ```
 
 use anyhow::{Context, Result};
+use bourse_chain::load_or_create_key;
 use bourse_delegates::{
     Buyer, BuyerOptions, DataKey, DelegateError, MarketClient, ReceiveKey, Wrapped, connect,
-    dev::{ChannelTerms, fund, load_or_create_key, open_channel},
+    dev::{ChannelTerms, fund, open_channel},
     subscribe,
 };
 use bourse_market::{Amount, ChannelKind, KeyId};

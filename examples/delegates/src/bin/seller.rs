@@ -8,9 +8,10 @@
 //! ```
 
 use anyhow::{Context, Result};
+use bourse_chain::load_or_create_key;
 use bourse_delegates::{
     KeyTerms, MarketClient, Pricing, Seller, SellerOptions, SeriesTerms, Sold, connect,
-    dev::{ChannelTerms, load_or_create_key, open_channel},
+    dev::{ChannelTerms, open_channel},
 };
 use bourse_market::{Amount, ApiId, ChannelKind};
 use clap::Parser;

@@ -2,11 +2,12 @@
 
 use super::product::{DEAREST, PRODUCTS, Product, Reading, WINDOW};
 use super::{DemoOptions, Sale};
-use crate::dev::{ChannelTerms, fund, load_or_create_key, open_channel};
+use crate::dev::{ChannelTerms, fund, open_channel};
 use crate::{
     Balance, Bought, Buyer, BuyerOptions, DelegateError, MarketClient, ReceiveKey, Seller, SellerOptions,
     Series, Wrapped, connect, subscribe,
 };
+use bourse_chain::load_or_create_key;
 use bourse_market::ChannelKind;
 use std::collections::VecDeque;
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use super::Unreachable;
 use crate::config::Config;
 use crate::host::WS_PATH;
 use anyhow::Context;
-use bourse_chain::checksum;
+use bourse_chain::{checksum, create_key, load_key};
 use bourse_delegates::{MarketClient, connect, dev};
 use bourse_market::{Address, Amount, ChannelKind};
 use clap::{Args, Subcommand, ValueEnum};
@@ -80,7 +80,7 @@ fn tokens(text: &str) -> Result<Amount, String> {
 pub(crate) async fn dev(config: &Config, command: DevCommand) -> anyhow::Result<ExitCode> {
     match command {
         DevCommand::Key { file } => {
-            let signer = dev::create_key(&file)?;
+            let signer = create_key(&file)?;
             println!("{}", checksum(signer.address()));
         }
         DevCommand::Fund { to, tokens, market } => {
@@ -96,7 +96,7 @@ pub(crate) async fn dev(config: &Config, command: DevCommand) -> anyhow::Result<
             market,
         } => {
             let client = reach(config, &market).await?;
-            let actor = dev::load_key(&actor)?;
+            let actor = load_key(&actor)?;
             let kind = match kind {
                 Kind::Payment => ChannelKind::Payment,
                 Kind::Paying => ChannelKind::Paying,

@@ -1,9 +1,9 @@
 //! What the market tells its realm. Events follow replies and never hold one up.
 
 use bourse_wamp::{Dict, PublishOptions, Session, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-/// Events that may wait to be published. Beyond that they are dropped and counted: they are news, not records.
+/// Events that may wait to be published. Beyond that they are dropped with a warning: they are news, not records.
 const QUEUE: usize = 1024;
 
 /// The topics of the market maker.
@@ -26,21 +26,37 @@ pub(crate) mod topic {
     }
 }
 
+/// What the publishing task is told.
+enum Notice {
+    Event {
+        topic: String,
+        args: Vec<Value>,
+    },
+    /// Whoever waits is told once all that came before is published.
+    Flush(oneshot::Sender<()>),
+}
+
 /// Hands events to the task that publishes them.
 #[derive(Debug, Clone)]
 pub(crate) struct Announcer {
-    queue: mpsc::Sender<(String, Vec<Value>)>,
+    queue: mpsc::Sender<Notice>,
 }
 
 impl Announcer {
     /// Starts publishing over `session`, in order.
     pub(crate) fn start(session: Session) -> Self {
-        let (queue, mut events) = mpsc::channel::<(String, Vec<Value>)>(QUEUE);
+        let (queue, mut notices) = mpsc::channel(QUEUE);
         tokio::spawn(async move {
-            while let Some((topic, args)) = events.recv().await {
-                let options = PublishOptions::default();
-                if let Err(error) = session.publish(&topic, args, Dict::new(), options).await {
-                    tracing::warn!(topic, %error, "an event could not be published");
+            while let Some(notice) = notices.recv().await {
+                match notice {
+                    Notice::Event { topic, args } => {
+                        let options = PublishOptions::default();
+                        if let Err(error) = session.publish(&topic, args, Dict::new(), options).await {
+                            tracing::warn!(topic, %error, "an event could not be published");
+                        }
+                    }
+                    // Whoever waited may have gone.
+                    Notice::Flush(done) => drop(done.send(())),
                 }
             }
         });
@@ -49,14 +65,17 @@ impl Announcer {
 
     /// Resolves once everything announced so far is handed to the router.
     pub(crate) async fn drained(&self) {
-        // All places of the queue are free again only when the task has taken every event out.
-        let _ = self.queue.reserve_many(QUEUE).await;
+        let (done, wait) = oneshot::channel();
+        // Were the task gone, nothing would be left to wait for.
+        if self.queue.send(Notice::Flush(done)).await.is_ok() {
+            let _ = wait.await;
+        }
     }
 
     /// Publishes `args` under `topic`, some time soon.
     pub(crate) fn announce(&self, topic: impl Into<String>, args: Vec<Value>) {
         let topic = topic.into();
-        if let Err(error) = self.queue.try_send((topic, args)) {
+        if let Err(error) = self.queue.try_send(Notice::Event { topic, args }) {
             tracing::warn!(%error, "an event was dropped");
         }
     }

@@ -280,7 +280,7 @@ impl Config {
             ("wamp.listen_ws", self.wamp.listen_ws),
             ("wamp.listen_rs", self.wamp.listen_rs),
         ] {
-            // Anonymous login is always on in this version, so only the explicit switch opens a remote listener.
+            // With tickets and without the switch, `admits_anonymous` turns anonymous sessions away everywhere.
             ensure!(
                 listen.ip().is_loopback() || self.wamp.allow_anonymous_remote || !self.wamp.ticket.is_empty(),
                 "{name} is {listen}, which others can reach, and anybody could log in anonymously: listen on \
@@ -359,6 +359,15 @@ impl Config {
         }
     }
 
+    /// With every default filled in that another setting decides. The market's id is none of these: without one, it
+    /// is made at the first start.
+    pub fn in_full(&self) -> Self {
+        let mut full = self.clone();
+        full.policies.dir = Some(self.policy_dir());
+        full.policies.rule = self.rules();
+        full
+    }
+
     /// What the local market maker starts with.
     pub fn float(&self) -> Amount {
         Amount::from_tokens(self.chain.local.float)
@@ -415,6 +424,17 @@ mod tests {
         let variables = [("BOURSE__REALM__NAMES".to_owned(), "x".to_owned())];
         let error = Config::load(None, variables.into_iter()).unwrap_err();
         assert!(format!("{error:#}").contains("names"), "{error:#}");
+    }
+
+    #[test]
+    fn a_configuration_in_full_means_the_same_and_can_be_read_again() {
+        let full = Config::default().in_full();
+        let text = toml::to_string_pretty(&full).unwrap();
+        let read: Config = toml::from_str(&text).unwrap();
+        read.check().unwrap();
+        assert_eq!(toml::to_string_pretty(&read.in_full()).unwrap(), text);
+        assert_eq!(read.policy_dir(), Config::default().policy_dir());
+        assert_eq!(read.rules().len(), 1, "{text}");
     }
 
     #[test]

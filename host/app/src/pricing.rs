@@ -104,10 +104,7 @@ impl Prepared {
                     .map_or(default.deadline, std::time::Duration::from_millis),
                 ..default
             },
-            grants: Grants {
-                market: rule.grants.contains(&Grant::Market),
-                ..Grants::default()
-            },
+            grants: granted(&rule),
             max_valid_ms: rule
                 .limits
                 .max_valid_ms
@@ -170,7 +167,7 @@ impl Pricing {
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         for prepared in &rules {
-            if let Some(problem) = problem(&prepared.rule, prepared.grants, &policies) {
+            if let Some(problem) = problem(&prepared.rule, &policies) {
                 tracing::error!(
                     "the rule for policy `{}` prices nothing: {problem}",
                     prepared.rule.policy
@@ -359,23 +356,18 @@ impl Pricing {
     }
 }
 
-/// Why a rule cannot work with the policies that are loaded, if it cannot.
-fn problem(rule: &Rule, grants: Grants, policies: &HashMap<String, Revision>) -> Option<String> {
+/// Why a rule cannot work with the policies that are loaded, if it cannot. Its offers are refused then.
+pub(crate) fn problem(rule: &Rule, policies: &HashMap<String, Revision>) -> Option<String> {
     let Some(revision) = policies.get(&rule.policy) else {
         return Some("no such policy is loaded".to_owned());
     };
     if !revision.has_pricing() {
         return Some("it exports no pricing hook".to_owned());
     }
-    revision.check_grants(grants).err().map(|error| error.to_string())
-}
-
-/// Each rule that cannot work, by its policy, with the reason.
-pub(crate) fn problems(rules: &[Rule], policies: &HashMap<String, Revision>) -> Vec<(String, String)> {
-    rules
-        .iter()
-        .filter_map(|rule| Some((rule.policy.clone(), problem(rule, granted(rule), policies)?)))
-        .collect()
+    revision
+        .check_grants(granted(rule))
+        .err()
+        .map(|error| error.to_string())
 }
 
 fn granted(rule: &Rule) -> Grants {

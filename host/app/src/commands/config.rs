@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::policies;
-use crate::pricing::problems;
+use crate::pricing::problem;
 use bourse_policy::{Engine, EngineOptions};
 use std::process::ExitCode;
 
@@ -16,11 +16,14 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<ExitCode> {
         eprintln!("policy {}: {error}", path.display());
         sound = false;
     }
-    for (policy, problem) in problems(&config.rules(), &loaded.revisions()) {
-        eprintln!("rule for policy `{policy}`: {problem}");
-        sound = false;
+    let revisions = loaded.revisions();
+    for rule in config.rules() {
+        if let Some(problem) = problem(&rule, &revisions) {
+            eprintln!("rule for policy `{}`: {problem}", rule.policy);
+            sound = false;
+        }
     }
-    print!("{}", toml::to_string_pretty(config)?);
+    print!("{}", toml::to_string_pretty(&config.in_full())?);
     Ok(if sound {
         ExitCode::SUCCESS
     } else {

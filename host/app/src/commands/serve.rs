@@ -1,10 +1,10 @@
 //! `bourse serve`: starts a host, says what an operator wants to know, and stops it cleanly.
 
 use crate::cli::ServeArgs;
-use crate::config::{AppliesTo, Config};
+use crate::config::{AppliesTo, Config, Rule};
 use crate::host::{Host, WS_PATH};
-use crate::policies::Origin;
-use crate::pricing::problems;
+use crate::policies::{Loaded, Origin};
+use crate::pricing::problem;
 use anyhow::Context;
 use bourse_delegates::demo::DemoOptions;
 use std::process::ExitCode;
@@ -33,9 +33,11 @@ pub(crate) async fn serve(config: &Config, args: &ServeArgs) -> anyhow::Result<E
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
+/// What an operator wants to know of a host that just started: where it is, what it holds, who decides prices.
 fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
     let (addresses, network, counts) = (host.addresses(), host.network(), host.counts()?);
     let market = uuid::Uuid::from_bytes(network.market.0);
+    let data = config.store.path.display();
     println!("Bourse {} · market {market}", env!("CARGO_PKG_VERSION"));
     println!("  settlement    local: test tokens, no chain");
     println!("  market maker  {}", bourse_chain::checksum(network.marketmaker));
@@ -46,11 +48,8 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
     println!("  RawSocket     {}", addresses.rs);
     println!("  health        http://{}/healthz", addresses.http);
     println!(
-        "  data          {}  {} offers, {} channels, {} purchases",
-        config.store.path.display(),
-        counts.offers,
-        counts.channels,
-        counts.purchases
+        "  data          {data}  {} offers, {} channels, {} purchases",
+        counts.offers, counts.channels, counts.purchases
     );
     if host.recovered() > 0 {
         println!(
@@ -58,43 +57,8 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
             host.recovered()
         );
     }
-    for (revision, origin) in &host.policies().policies {
-        let from = match origin {
-            Origin::Shipped => "shipped".to_owned(),
-            Origin::File(path) => path.display().to_string(),
-        };
-        let description = revision.description();
-        println!(
-            "  policy        {} {}  sha256 {}  {from}",
-            revision.name(),
-            description.version,
-            revision.id()
-        );
-    }
-    for (path, error) in &host.policies().broken {
-        println!("  policy        NOT LOADED {}: {error}", path.display());
-    }
-    for rule in config.rules() {
-        let offers = match rule.applies_to {
-            AppliesTo::Dynamic => "dynamic offers",
-            AppliesTo::All => "all offers",
-        };
-        let known = host
-            .policies()
-            .policies
-            .iter()
-            .any(|(revision, _)| revision.name() == rule.policy);
-        let missing = if known {
-            ""
-        } else {
-            "  NOT LOADED: these offers are refused"
-        };
-        println!("  rule          {offers} -> {}{missing}", rule.policy);
-    }
-    for (policy, problem) in problems(&config.rules(), &host.policies().revisions()) {
-        println!("  rule          DOES NOT WORK for {policy}: {problem}; its offers are refused");
-    }
-    let data = config.store.path.display();
+    introduce_policies(host.policies());
+    introduce_rules(&config.rules(), host.policies());
     if demo {
         println!("next: watch the sales; then stop with Ctrl-C and run `bourse ledger verify --data {data}`");
     } else {
@@ -103,6 +67,41 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+fn introduce_policies(loaded: &Loaded) {
+    for (revision, origin) in &loaded.policies {
+        let from = match origin {
+            Origin::Shipped => "shipped".to_owned(),
+            Origin::File(path) => path.display().to_string(),
+        };
+        println!(
+            "  policy        {} {}  sha256 {}  {from}",
+            revision.name(),
+            revision.description().version,
+            revision.id()
+        );
+    }
+    for (path, error) in &loaded.broken {
+        println!("  policy        NOT LOADED {}: {error}", path.display());
+    }
+}
+
+fn introduce_rules(rules: &[Rule], loaded: &Loaded) {
+    let revisions = loaded.revisions();
+    for rule in rules {
+        let offers = match rule.applies_to {
+            AppliesTo::Dynamic => "dynamic offers",
+            AppliesTo::All => "all offers",
+        };
+        let policy = &rule.policy;
+        match problem(rule, &revisions) {
+            None => println!("  rule          {offers} -> {policy}"),
+            Some(problem) => {
+                println!("  rule          {offers} -> {policy}  DOES NOT WORK, they are refused: {problem}");
+            }
+        }
+    }
 }
 
 /// Lets two delegates trade over a real socket and prints a line for each sale.

@@ -54,7 +54,7 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) demo: bool,
     /// Stop after this many sales of the demo.
-    #[arg(long, value_name = "N", requires = "demo")]
+    #[arg(long, value_name = "N", requires = "demo", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) sales: Option<u64>,
     /// WebSocket listener. Overrides wamp.listen_ws; port 0 picks a free one.
     #[arg(long, value_name = "ADDRESS")]
@@ -81,7 +81,10 @@ enum LedgerCommand {
 
 impl Common {
     pub(crate) fn load(&self) -> anyhow::Result<Config> {
-        let mut config = Config::load(self.config.as_deref(), std::env::vars())?;
+        // What is no Unicode cannot be meant for us, and must not stop us: `vars` would panic on it.
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let mut config = Config::load(self.config.as_deref(), variables)?;
         if let Some(data) = &self.data {
             config.store.path.clone_from(data);
         }

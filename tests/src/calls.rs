@@ -19,6 +19,7 @@ pub async fn call_named(
 ) -> Result<Value, WampError> {
     let options = CallOptions {
         timeout: Some(Duration::from_secs(30)),
+        ..CallOptions::default()
     };
     match session.call(uri, args, kwargs, options).await {
         Ok(result) => Ok(result.args.into_iter().next().unwrap_or_default()),

@@ -51,6 +51,7 @@ async fn trade(mut trader: Trader, key: KeyId) -> Trader {
 async fn ask(buyer: &Buyer, order: &Order) -> Result<Receipt, CallError> {
     let options = CallOptions {
         timeout: Some(Duration::from_secs(20)),
+        ..CallOptions::default()
     };
     let answer = buyer
         .session

@@ -58,6 +58,71 @@ async fn an_offer_placed_before_its_provider_came_is_never_sold_by_it() {
 }
 
 #[tokio::test]
+async fn an_offer_placed_under_a_squatted_provider_id_is_never_sold_by_its_owner() {
+    let world = World::start().await;
+    let mut seller = Seller::new(&world, tokens(100)).await;
+    let mut buyer = Buyer::new(&world, tokens(10)).await;
+    let honest = seller.offer(Some(tokens(1))).await;
+    buyer.buy(honest).await.unwrap();
+    // While the seller is away, the thief answers under its id and offers a key that the seller knows.
+    seller.session.leave().await;
+    let (key, thief) = (KeyId([1; 16]), world.session().await);
+    let sell = format!("xbr.provider.{}.sell", seller.provider_id);
+    thief.register(&sell, |_| std::future::pending()).await.unwrap();
+    offer_for_nothing(&thief, &seller, key, &seller.provider_id)
+        .await
+        .unwrap();
+    thief.leave().await;
+    seller.reconnect(&world).await;
+
+    let order = buyer.order(key, bourse_market::Amount::ZERO);
+    refused(buyer.send(&order).await, SELLER_UNAVAILABLE);
+    assert_eq!(
+        seller.sells().len(),
+        1,
+        "the seller was asked for a key it never offered"
+    );
+    // What the seller offered itself, on a session that proved to be its own, still sells.
+    buyer.buy(honest).await.unwrap();
+    assert_balanced(&world, &[&buyer], &[&seller]).await;
+}
+
+#[tokio::test]
+async fn a_sale_meant_for_one_session_never_reaches_another() {
+    let world = World::start().await;
+    let mut seller = Seller::new(&world, tokens(100)).await;
+    let buyer = Buyer::new(&world, tokens(10)).await;
+    seller.session.leave().await;
+    let (key, thief) = (KeyId([1; 16]), world.session().await);
+    let sell = format!("xbr.provider.{}.sell", seller.provider_id);
+    // The thief has itself asked again and again, then leaves its place to the seller.
+    let not_yet = |_| async {
+        let uri = "xbr.error.unexpected_channel_seq".to_owned();
+        Err(WampError {
+            uri,
+            args: Vec::new(),
+            kwargs: Dict::new(),
+        })
+    };
+    thief.register(&sell, not_yet).await.unwrap();
+    offer_for_nothing(&thief, &seller, key, &seller.provider_id)
+        .await
+        .unwrap();
+    let order = buyer.order(key, bourse_market::Amount::ZERO);
+    let (bought, ()) = tokio::join!(buyer.send(&order), async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        thief.leave().await;
+        seller.reconnect(&world).await;
+    });
+    refused(bought, SELLER_UNAVAILABLE);
+    assert!(
+        seller.sells().is_empty(),
+        "the seller was asked to sell for the thief"
+    );
+    assert_balanced(&world, &[&buyer], &[&seller]).await;
+}
+
+#[tokio::test]
 async fn a_sale_in_a_sellers_name_cannot_be_shown_to_the_seller_itself() {
     let world = World::start().await;
     let seller = Seller::new(&world, tokens(100)).await;

@@ -281,6 +281,7 @@ pub(crate) async fn call(
 ) -> Result<CallResult, DelegateError> {
     let options = CallOptions {
         timeout: Some(CALL_TIMEOUT),
+        ..CallOptions::default()
     };
     let result = session.call(procedure, args, kwargs, options).await;
     result.map_err(|error| DelegateError::from_call(procedure, error))

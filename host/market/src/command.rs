@@ -1,7 +1,9 @@
 //! Everything that can change a ledger, and what comes of it.
 
 use crate::Amount;
-use crate::ids::{Address, ChannelId, KeyId, MarketId, Nanos, PurchaseId, SealedKey, Seq, Signature};
+use crate::ids::{
+    Address, ChannelId, KeyId, MarketId, Nanos, PurchaseId, SealedKey, Seq, SessionId, Signature,
+};
 use crate::record::{
     Account, Binding, Channel, ChannelKind, Decision, Identity, Offer, Pair, PairKey, PriceSource, Purchase,
     StateWrite, Suspension, Totals,
@@ -106,6 +108,8 @@ pub struct ReserveRequest {
     pub fee: Amount,
     /// How the price came about.
     pub source: PriceSource,
+    /// The session that will be asked to sell.
+    pub callee: SessionId,
     /// The paying channel the seller serves.
     pub paying_channel: ChannelId,
     /// Its position once posted, as `s2` says.

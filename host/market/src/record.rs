@@ -193,8 +193,7 @@ pub struct Offer {
     pub signature: Signature,
     /// Whether that signature was verified. Ignored bytes are never proof.
     pub signature_verified: bool,
-    /// Its placer proved that it answers under [`Offer::provider_id`]. If not, only the placing session itself may
-    /// sell it: else a stranger could offer a seller's key in its name, at no price, before the seller does.
+    /// The placing session answered under [`Offer::provider_id`] then. No proof, for anybody may while nobody does.
     pub claimed: bool,
     /// Fixed or dynamic.
     pub price: Price,
@@ -215,6 +214,23 @@ impl Offer {
             delegate: self.seller,
             provider_id: self.provider_id.clone().unwrap_or_default(),
         }
+    }
+
+    /// Whether `callee` may be asked to sell it, `pair` being what is known of [`Offer::pair`].
+    ///
+    /// A seller signs whatever state the market maker has signed, for any key it knows. So it is asked for the keys
+    /// that it offered itself: on this very session, on one that proved to be its own, under its proven authid, or
+    /// with its signature. Else anybody could offer its keys in its name, at no price, and it would sell them. Only
+    /// while no session has proved anything, one that answered under the provider id is believed.
+    pub fn may_be_sold_by(&self, callee: SessionId, pair: &Pair) -> bool {
+        let placer = &self.placer;
+        let own_session = if pair.is_proven() {
+            pair.sessions.contains(&placer.session)
+        } else {
+            self.claimed
+        };
+        let own_authid = placer.authid.is_some() && placer.authid == self.provider_id;
+        callee == placer.session || own_session || own_authid || self.signature_verified
     }
 }
 
@@ -296,6 +312,8 @@ pub struct Purchase {
     pub payment_seq: Seq,
     /// Balance of the payment channel once posted.
     pub payment_balance: Amount,
+    /// The session that is asked to sell.
+    pub callee: SessionId,
     /// The paying channel.
     pub paying_channel: ChannelId,
     /// Position of the paying channel once posted.
@@ -329,10 +347,32 @@ pub struct PairKey {
 /// What is known of a [`PairKey`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Pair {
-    /// It has answered with the delegate's valid signature once: it is who it says.
-    pub proven: bool,
+    /// Sessions that answered with the delegate's valid signature, the last [`Pair::SESSIONS`] of them, oldest first.
+    pub sessions: Vec<SessionId>,
     /// Set while an unclear answer of an unproven pair keeps it from selling.
     pub suspended: Option<Suspension>,
+}
+
+impl Pair {
+    /// Proven sessions that are remembered. A seller that restarts more often loses the offers of its first sessions.
+    pub const SESSIONS: usize = 64;
+
+    /// It has answered with the delegate's valid signature once: it is who it says.
+    pub fn is_proven(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+
+    /// Remembers that `session` answered so. False if that was known.
+    pub fn prove(&mut self, session: SessionId) -> bool {
+        if self.sessions.contains(&session) {
+            return false;
+        }
+        if self.sessions.len() >= Self::SESSIONS {
+            self.sessions.remove(0);
+        }
+        self.sessions.push(session);
+        true
+    }
 }
 
 /// What is known of a decision without reading its body.

@@ -228,6 +228,12 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
+    /// Whoever placed the offer never proved to be the seller, and is gone.
+    #[error("the offer of key {key} was placed by a session that never proved to be its seller, and is gone")]
+    PlacerUnproven {
+        /// The key.
+        key: KeyId,
+    },
     /// No such purchase, or no longer pending.
     #[error("purchase {purchase} is not pending")]
     NotPending {

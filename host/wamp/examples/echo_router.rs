@@ -100,6 +100,7 @@ async fn main() {
                     .to_owned();
                 let options = CallOptions {
                     timeout: Some(Duration::from_secs(1)),
+                    ..CallOptions::default()
                 };
                 match caller.call(&uri, invocation.args, Dict::new(), options).await {
                     Ok(result) => Ok(result),

@@ -102,8 +102,9 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
     if market.terms.require_offer_signature {
         verify_signature(&market, &offer).await?;
         offer.signature_verified = true;
+    } else {
+        offer.claimed = claims(&market, &offer)?;
     }
-    offer.claimed = offer.signature_verified || claims(&market, &offer)?;
     let Outcome::Placed(offer) = market
         .submit(Command::Place(Box::new(PlaceRequest { offer })))
         .await?
@@ -118,18 +119,16 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
     Ok(reply(offer))
 }
 
-/// Whether whoever places this offer answers under its provider id. Nobody may name the id of another's session: its
-/// owner would be asked to sell a key at a price it never set.
+/// Whether the placer answers under the offer's provider id. Nobody names the id that another session answers under,
+/// unless it proved to own it.
 fn claims(market: &Market, offer: &Offer) -> Result<bool, WampError> {
     let Some(provider_id) = &offer.provider_id else {
         return Ok(false);
     };
-    if offer.placer.authid.as_ref() == Some(provider_id) {
-        return Ok(true);
-    }
     match market.providers.find(provider_id, &offer.seller) {
         None => Ok(false),
-        Some(registration) if registration.session == offer.placer.session.0 => Ok(true),
+        Some(holder) if holder.session == offer.placer.session.0 => Ok(true),
+        Some(_) if offer.placer.authid.as_ref() == Some(provider_id) => Ok(true),
         Some(_) => Err(fault(
             uri::NOT_AUTHORIZED,
             format!(

@@ -7,12 +7,13 @@ use super::turns::{Crowded, Place, Turn};
 use crate::events::topic;
 use crate::market::Market;
 use crate::pricing::Inquiry;
+use crate::providers::sell_uri;
 use crate::quotes::Quote;
 use crate::wire::{bytes, fault, of_refusal, of_store, of_submit, uri};
 use bourse_market::{
     Amount, Channel, ChannelKind, Command, DecisionId, Fault, Identity, KeyId, Offer, Outcome, PairKey,
     PostRequest, PriceSource, Purchase, PurchaseId, PurchaseState, Refusal, ReserveRequest, Sale, SealedKey,
-    Signature, View, VoidReason, VoidRequest,
+    SessionId, Signature, View, VoidReason, VoidRequest,
 };
 use bourse_policy::Action;
 use bourse_store::SubmitError;
@@ -33,7 +34,7 @@ struct Plan {
     offer: Offer,
     provider_id: String,
     /// The session registered to sell.
-    callee: u64,
+    callee: SessionId,
     paying: Channel,
     proven: bool,
 }
@@ -144,11 +145,6 @@ async fn plan(market: &Market, offer: Offer) -> Result<Plan, WampError> {
         .providers
         .find(&provider_id, &offer.seller)
         .ok_or_else(not_connected)?;
-    if !offer.claimed && registration.session != offer.placer.session.0 {
-        return Err(unavailable(
-            "whoever placed this offer did not answer under its provider id, and is gone",
-        ));
-    }
     let bound = match registration.bound {
         Some(channel) => channel,
         None => {
@@ -192,9 +188,9 @@ async fn plan(market: &Market, offer: Offer) -> Result<Plan, WampError> {
     Ok(Plan {
         offer,
         provider_id,
-        callee: registration.session,
+        callee: SessionId(registration.session),
         paying,
-        proven: pair.proven,
+        proven: pair.is_proven(),
     })
 }
 
@@ -205,7 +201,7 @@ fn rehearse(market: &Market, request: &BuyRequest, plan: &Plan, price: &Price) -
     let paying = market
         .read(|ledger| ledger.channel(&plan.paying.id))?
         .ok_or_else(unpayable)?;
-    let Ok((_, reserve)) = assemble(market, request, &paying, price, UNSIGNED) else {
+    let Ok((_, reserve)) = assemble(market, request, plan, &paying, price, UNSIGNED) else {
         return Ok(());
     };
     let ledger = market.store.read().map_err(of_store)?;
@@ -222,6 +218,7 @@ fn rehearse(market: &Market, request: &BuyRequest, plan: &Plan, price: &Price) -
 fn assemble(
     market: &Market,
     request: &BuyRequest,
+    plan: &Plan,
     paying: &Channel,
     price: &Price,
     s2: Signature,
@@ -247,6 +244,7 @@ fn assemble(
         price: due,
         fee,
         source: price.quote.source,
+        callee: plan.callee,
         paying_channel: paying.id,
         paying_seq,
         paying_balance,
@@ -308,7 +306,7 @@ async fn try_reserve(
     let paying = market
         .read(|ledger| ledger.channel(&plan.paying.id))?
         .ok_or_else(unpayable)?;
-    let (digest, mut reserve) = assemble(market, request, &paying, price, Signature([0; 65]))?;
+    let (digest, mut reserve) = assemble(market, request, plan, &paying, price, Signature([0; 65]))?;
     let signer = Arc::clone(&market.signer);
     reserve.s2 = market.workers.run(move || signer.sign(&digest)).await?;
     match market.submit(Command::Reserve(Box::new(reserve))).await? {
@@ -361,10 +359,9 @@ async fn settle(
     let s3_signer = match s3_signer {
         Ok(s3_signer) if s3_signer == plan.paying.delegate => s3_signer,
         wrong => {
-            market
-                .sellers
-                .drop_registration(&crate::providers::sell_uri(&plan.provider_id), plan.callee);
-            market.unregistered(plan.callee, &crate::providers::sell_uri(&plan.provider_id));
+            let sell = sell_uri(&plan.provider_id);
+            market.sellers.drop_registration(&sell, plan.callee);
+            market.unregistered(plan.callee.0, &sell);
             let text = match wrong {
                 Ok(other) => format!("the seller's answer is signed by {other}, not by its delegate"),
                 Err(error) => format!("the seller's answer carries a bad signature: {error}"),

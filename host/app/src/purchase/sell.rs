@@ -3,7 +3,7 @@
 use super::turns::Turn;
 use crate::providers::sell_uri;
 use crate::wire::{bytes, fault, int, uri};
-use bourse_market::{Address, Purchase, SealedKey, Signature, VoidReason};
+use bourse_market::{Address, Purchase, SealedKey, SessionId, Signature, VoidReason};
 use bourse_wamp::{CallError, CallOptions, CallResult, Dict, Session, Value, WampError};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
@@ -11,16 +11,17 @@ use tokio::time::Instant;
 
 /// How sellers are reached. Injected, so that tests can play them.
 pub(crate) trait Sellers: Send + Sync {
-    /// Calls `procedure` and waits at most `timeout`.
+    /// Calls `procedure` at `callee`, and nobody else, and waits at most `timeout`.
     fn call(
         &self,
+        callee: SessionId,
         procedure: String,
         args: Vec<Value>,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<CallResult, CallError>>;
 
     /// Takes a registration from a callee that cheated.
-    fn drop_registration(&self, procedure: &str, session: u64);
+    fn drop_registration(&self, procedure: &str, session: SessionId);
 }
 
 /// Sellers behind the market maker's own router.
@@ -32,6 +33,7 @@ pub(crate) struct RoutedSellers {
 impl Sellers for RoutedSellers {
     fn call(
         &self,
+        callee: SessionId,
         procedure: String,
         args: Vec<Value>,
         timeout: Duration,
@@ -39,13 +41,14 @@ impl Sellers for RoutedSellers {
         Box::pin(async move {
             let options = CallOptions {
                 timeout: Some(timeout),
+                callee: Some(callee.0),
             };
             self.session.call(&procedure, args, Dict::new(), options).await
         })
     }
 
-    fn drop_registration(&self, procedure: &str, session: u64) {
-        self.router.drop_registration(procedure, session);
+    fn drop_registration(&self, procedure: &str, session: SessionId) {
+        self.router.drop_registration(procedure, session.0);
     }
 }
 
@@ -90,7 +93,10 @@ pub(crate) async fn ask(
             bytes(purchase.paying_balance.to_be_bytes()),
             bytes(purchase.s2.0),
         ];
-        match sellers.call(sell_uri(provider_id), args, left).await {
+        match sellers
+            .call(purchase.callee, sell_uri(provider_id), args, left)
+            .await
+        {
             Ok(result) => return read(result),
             Err(CallError::Wamp(error)) if error.uri == uri::UNEXPECTED_CHANNEL_SEQ => {
                 if Instant::now() + pause >= deadline {

@@ -105,9 +105,10 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         R::PriceChanged { price, .. } => (uri::PRICE_CHANGED, vec![("price", amount(price))]),
         R::WrongBalance { expected, .. } => (uri::WRONG_BALANCE, vec![("expected", amount(expected))]),
         R::InsufficientPayingBalance { .. } => (uri::INSUFFICIENT_PAYING_BALANCE, vec![]),
-        R::PayingMoved { .. } | R::ChannelSuspended { .. } | R::PairSuspended { .. } => {
-            (uri::SELLER_UNAVAILABLE, vec![])
-        }
+        R::PayingMoved { .. }
+        | R::ChannelSuspended { .. }
+        | R::PairSuspended { .. }
+        | R::PlacerUnproven { .. } => (uri::SELLER_UNAVAILABLE, vec![]),
         R::FeeAbovePrice { .. } | R::NotPending { .. } | R::DecisionMismatch { .. } => (uri::RUNTIME, vec![]),
     };
     let mut error = fault(uri, refusal.to_string());

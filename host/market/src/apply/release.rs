@@ -1,7 +1,7 @@
 //! Letting a suspended channel or pair sell again.
 
 use super::Decided;
-use crate::{Change, ChannelId, ChannelKind, Fault, Outcome, Pair, PairKey, Refusal, View};
+use crate::{Change, ChannelId, ChannelKind, Fault, Outcome, PairKey, Refusal, View};
 
 /// Unclear answers in a row after which a seller's registration no longer releases its channel: the first costs the
 /// market maker one purchase at most, a second without any sale between looks like a method.
@@ -30,20 +30,7 @@ pub(super) fn channel<V: View>(view: &V, id: &ChannelId, by_operator: bool) -> D
 
 /// An unproven pair risks nobody's channel, so it may try as often as it registers.
 pub(super) fn pair<V: View>(view: &V, key: &PairKey) -> Decided<V> {
-    match view.pair(key).map_err(Fault::View)? {
-        Some(Pair {
-            proven,
-            suspended: Some(_),
-        }) => Ok((
-            vec![Change::Pair(
-                key.clone(),
-                Pair {
-                    proven,
-                    suspended: None,
-                },
-            )],
-            Outcome::Done,
-        )),
-        _ => Ok((Vec::new(), Outcome::Done)),
-    }
+    let mut pair = view.pair(key).map_err(Fault::View)?.unwrap_or_default();
+    let changes = pair.suspended.take().map(|_| Change::Pair(key.clone(), pair));
+    Ok((changes.into_iter().collect(), Outcome::Done))
 }

@@ -64,6 +64,7 @@ pub(super) fn reserve<V: View>(view: &V, request: &ReserveRequest) -> Decided<V>
         source: request.source,
         payment_seq,
         payment_balance,
+        callee: request.callee,
         paying_channel: paying.id,
         paying_seq: request.paying_seq,
         paying_balance: request.paying_balance,
@@ -221,6 +222,9 @@ fn paying_channel<V: View>(
         .into());
     }
     let pair = view.pair(&offer.pair()).map_err(Fault::View)?.unwrap_or_default();
+    if !offer.may_be_sold_by(request.callee, &pair) {
+        return Err(Refusal::PlacerUnproven { key: offer.key }.into());
+    }
     if let Some(suspension) = pair.suspended {
         return Err(Refusal::PairSuspended { why: suspension.why }.into());
     }

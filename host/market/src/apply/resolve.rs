@@ -2,7 +2,7 @@
 
 use super::Decided;
 use crate::{
-    Amount, Change, Channel, ChannelId, Fault, Offer, Outcome, Pair, PostRequest, PriceSource, Purchase,
+    Amount, Change, Channel, ChannelId, Fault, Offer, Outcome, PostRequest, PriceSource, Purchase,
     PurchaseId, PurchaseState, Refusal, Suspension, View, VoidRequest,
 };
 
@@ -81,26 +81,17 @@ pub(super) fn void<V: View>(view: &V, request: &VoidRequest) -> Decided<V> {
             purchase: purchase.id,
             why: request.reason.text.clone(),
         };
-        let key = offer.as_ref().map(Offer::pair);
-        let pair = match &key {
-            Some(key) => view.pair(key).map_err(Fault::View)?.unwrap_or_default(),
-            None => Pair {
-                proven: true,
-                suspended: None,
-            },
+        let known = match offer.as_ref().map(Offer::pair) {
+            Some(key) => Some((view.pair(&key).map_err(Fault::View)?.unwrap_or_default(), key)),
+            None => None,
         };
-        match key {
+        match known {
             // Anybody can place an offer in a seller's name and answer badly: that must not freeze the seller, nor
             // count against it.
-            Some(key) if !pair.proven => {
-                pair_suspended = Some(suspension.clone());
-                changes.push(Change::Pair(
-                    key,
-                    Pair {
-                        suspended: Some(suspension),
-                        ..pair
-                    },
-                ));
+            Some((mut pair, key)) if !pair.is_proven() => {
+                pair.suspended = Some(suspension.clone());
+                pair_suspended = Some(suspension);
+                changes.push(Change::Pair(key, pair));
             }
             _ => {
                 paying.unresolved = paying.unresolved.saturating_add(1);
@@ -164,22 +155,15 @@ fn check_decision(purchase: &Purchase, request: &PostRequest) -> Result<(), Refu
     }
 }
 
-/// The first valid answer proves that this provider speaks for the delegate. Later ones write nothing.
+/// A valid answer proves that this session speaks for the delegate under its provider id. Later ones write nothing.
 fn prove_pair<V: View>(view: &V, purchase: &Purchase) -> Result<Option<Change>, Fault<V::Error>> {
     let Some(offer) = offer_of(view, purchase)? else {
         return Ok(None);
     };
     let key = offer.pair();
-    let proven = Pair {
-        proven: true,
-        suspended: None,
-    };
-    let known = view.pair(&key).map_err(Fault::View)?;
-    Ok(if known.as_ref() == Some(&proven) {
-        None
-    } else {
-        Some(Change::Pair(key, proven))
-    })
+    let mut pair = view.pair(&key).map_err(Fault::View)?.unwrap_or_default();
+    let news = pair.prove(purchase.callee) | pair.suspended.take().is_some();
+    Ok(news.then_some(Change::Pair(key, pair)))
 }
 
 /// In flight becomes spent.

@@ -343,6 +343,7 @@ impl Market {
             price,
             fee: Amount::ZERO,
             source,
+            callee: SessionId(key_number.into()),
             paying_channel: to.id,
             paying_seq: to.seq.next().unwrap(),
             paying_balance: less(to.posted_remaining(), price),

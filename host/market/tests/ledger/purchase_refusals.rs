@@ -285,7 +285,7 @@ fn suspensions() {
         },
     );
     let record = Pair {
-        proven: false,
+        sessions: Vec::new(),
         suspended: Some(of_pair),
     };
     let suspend = |w: &mut World| w.ledger.commit(vec![Change::Pair(pair(), record)]);

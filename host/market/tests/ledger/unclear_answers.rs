@@ -54,7 +54,7 @@ fn an_unclear_answer_of_an_unproven_pair_suspends_the_pair_alone() {
     assert_eq!(
         world.pair(),
         Pair {
-            proven: false,
+            sessions: Vec::new(),
             suspended: Some(suspension.clone())
         }
     );
@@ -127,7 +127,7 @@ fn one_valid_answer_proves_the_pair() {
     assert_eq!(
         world.pair(),
         Pair {
-            proven: true,
+            sessions: vec![PLACER.session],
             suspended: None
         }
     );

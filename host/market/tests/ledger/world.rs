@@ -248,6 +248,7 @@ impl World {
             price,
             fee: Amount::ZERO,
             source: PriceSource::Fixed,
+            callee: PLACER.session,
             paying_channel: PAYING,
             paying_seq: paying.seq.next().unwrap_or(paying.seq),
             paying_balance: left(&paying),

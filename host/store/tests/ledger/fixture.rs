@@ -170,6 +170,7 @@ where
         price,
         fee: Amount::ZERO,
         source: PriceSource::Policy(DecisionId(id(b'd', number))),
+        callee: SessionId(9),
         paying_channel: paying.id,
         paying_seq: paying.seq.next().unwrap(),
         paying_balance: after(&paying),

@@ -3,12 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use super::auth::ROLE_MARKETMAKER;
 use super::core::{Core, Peer};
 use super::gate::{self, Denied};
 use super::shards::{self, PATTERNS, Shard};
 use crate::codec::EncodeError;
 use crate::message::{CALL, Message, Payload, sentence};
 use crate::proto::{Dealer, Routed, Violation};
+use crate::session::CALLEE;
 use crate::uri::{self, Match, error};
 use crate::value::{Dict, Value};
 
@@ -133,6 +135,16 @@ impl Core {
         }
         if let Err(Denied(text)) = gate::call(&peer.info, &procedure) {
             self.refuse(caller, CALL, request, error::NOT_AUTHORIZED, text);
+            return Ok(());
+        }
+        // Only the market maker may tie a call to a callee, lest others learn who serves what.
+        let wanted = options
+            .get(CALLEE)
+            .filter(|_| peer.info.role == ROLE_MARKETMAKER)
+            .and_then(Value::as_u64);
+        if wanted.is_some_and(|wanted| self.callee(&procedure) != Some(wanted)) {
+            let text = format!("the session that served {procedure} does not any more");
+            self.refuse(caller, CALL, request, error::NO_SUCH_PROCEDURE, text);
             return Ok(());
         }
         let timeout = call_timeout(&options, self.limits.call_timeout);

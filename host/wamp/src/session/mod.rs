@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use join::JoinError;
+pub(crate) use options::CALLEE;
 pub use options::{Auth, CallOptions, JoinOptions, PublishOptions, RegisterOptions};
 
 use crate::limits::CLOSE_GRACE;

@@ -61,11 +61,17 @@ impl Default for JoinOptions {
     }
 }
 
+/// The option of a CALL that names the one session it is meant for.
+pub(crate) const CALLEE: &str = "x_callee";
+
 /// How to call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CallOptions {
     /// How long to wait; the router is told too, and then so is the callee.
     pub timeout: Option<Duration>,
+    /// Reach this session or nobody: if another serves the procedure, the call fails as if none did. For the market
+    /// maker on its own router; others are not heard, and other routers do not know it.
+    pub callee: Option<u64>,
 }
 
 impl CallOptions {
@@ -74,6 +80,9 @@ impl CallOptions {
         if let Some(timeout) = self.timeout {
             let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1);
             options.insert("timeout".to_owned(), milliseconds.into());
+        }
+        if let Some(callee) = self.callee {
+            options.insert(CALLEE.to_owned(), callee.into());
         }
         options
     }

@@ -206,6 +206,7 @@ async fn a_call_that_times_out_is_cancelled_at_the_callee() {
         let caller = world.join(over).await;
         let options = CallOptions {
             timeout: Some(Duration::from_millis(100)),
+            ..CallOptions::default()
         };
         let answer = caller.call("bourse.never", vec![], Dict::new(), options).await;
         assert_eq!(answer, Err(CallError::Timeout), "{over:?}");

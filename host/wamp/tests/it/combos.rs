@@ -40,7 +40,10 @@ async fn every_pair_of_serializers_and_transports_carries_every_value() {
                 ("amount".to_owned(), [9_u8; 32].into()),
                 ("n".to_owned(), 7_u64.into()),
             ]);
-            let options = CallOptions { timeout: Some(SOON) };
+            let options = CallOptions {
+                timeout: Some(SOON),
+                ..CallOptions::default()
+            };
             let result = caller
                 .call(&procedure, samples(), kwargs.clone(), options)
                 .await

@@ -95,7 +95,10 @@ pub(crate) async fn echo(invocation: Invocation) -> Result<CallResult, WampError
 }
 
 pub(crate) async fn call(session: &Session, uri: &str, args: Vec<Value>) -> Result<CallResult, CallError> {
-    let options = CallOptions { timeout: Some(SOON) };
+    let options = CallOptions {
+        timeout: Some(SOON),
+        ..CallOptions::default()
+    };
     session.call(uri, args, Dict::new(), options).await
 }
 

@@ -152,6 +152,7 @@ impl Buyer {
 pub(crate) async fn call(session: &Session, uri: &str, args: Vec<Value>, kwargs: Dict) -> CallResult {
     let options = CallOptions {
         timeout: Some(Duration::from_secs(20)),
+        ..CallOptions::default()
     };
     session
         .call(uri, args, kwargs, options)

@@ -2,9 +2,9 @@
 
 use super::Reply;
 use crate::market::Market;
-use crate::wire::{Arguments, bytes, invalid, reply};
+use crate::wire::{Arguments, bytes, dict, invalid, reply};
 use bourse_market::{Address, Amount, Outcome};
-use bourse_wamp::{Dict, Invocation, Value};
+use bourse_wamp::{Invocation, Value};
 use std::sync::Arc;
 
 /// Hands out test tokens; answers what the account holds then.
@@ -20,8 +20,8 @@ pub(super) async fn dev_fund(market: Arc<Market>, mut invocation: Invocation) ->
         Outcome::Funded(account) => account.balance,
         _ => Amount::ZERO,
     };
-    Ok(reply(Value::Map(Dict::from([
-        ("address".to_owned(), bytes(address.0)),
-        ("balance".to_owned(), bytes(balance.to_be_bytes())),
+    Ok(reply(Value::Map(dict([
+        ("address", bytes(address.0)),
+        ("balance", bytes(balance.to_be_bytes())),
     ]))))
 }

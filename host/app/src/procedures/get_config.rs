@@ -2,7 +2,7 @@
 
 use super::Reply;
 use crate::market::Market;
-use crate::wire::{Arguments, int, opt, reply, text};
+use crate::wire::{Arguments, dict, int, opt, reply, text};
 use bourse_chain::checksum;
 use bourse_wamp::{Dict, Invocation, Value};
 use std::sync::Arc;
@@ -25,27 +25,27 @@ pub(super) async fn get_config(market: Arc<Market>, mut invocation: Invocation) 
         .map(|(name, contract)| (name.to_owned(), address(contract)))
         .collect::<Dict>()
     });
-    let eula = Dict::from([
-        ("url".to_owned(), Value::Null),
-        ("hash".to_owned(), opt(network.eula_hash.as_deref(), text)),
-        ("text".to_owned(), Value::Null),
+    let eula = dict([
+        ("url", Value::Null),
+        ("hash", opt(network.eula_hash.as_deref(), text)),
+        ("text", Value::Null),
     ]);
-    Ok(reply(Value::Map(Dict::from([
-        ("now".to_owned(), int(market.now().0)),
-        ("chain".to_owned(), int(network.network_id)),
-        ("verifying_chain_id".to_owned(), int(network.domain.chain_id)),
+    Ok(reply(Value::Map(dict([
+        ("now", int(market.now().0)),
+        ("chain", int(network.network_id)),
+        ("verifying_chain_id", int(network.domain.chain_id)),
         (
-            "verifying_contract_adr".to_owned(),
+            "verifying_contract_adr",
             address(network.domain.verifying_contract),
         ),
-        ("contracts".to_owned(), opt(contracts, Value::Map)),
-        ("eula".to_owned(), Value::Map(eula)),
-        ("coin".to_owned(), opt(network.coin, address)),
-        ("owner".to_owned(), address(network.owner)),
+        ("contracts", opt(contracts, Value::Map)),
+        ("eula", Value::Map(eula)),
+        ("coin", opt(network.coin, address)),
+        ("owner", address(network.owner)),
         (
-            "market".to_owned(),
+            "market",
             text(uuid::Uuid::from_bytes(network.market.0).to_string()),
         ),
-        ("marketmaker".to_owned(), address(network.marketmaker)),
+        ("marketmaker", address(network.marketmaker)),
     ]))))
 }

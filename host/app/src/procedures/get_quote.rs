@@ -3,10 +3,10 @@
 use super::{Reply, caller};
 use crate::market::Market;
 use crate::pricing::Inquiry;
-use crate::wire::{Arguments, bytes, int, of_refusal, reply, text};
+use crate::wire::{Arguments, bytes, dict, int, of_refusal, reply, text};
 use bourse_market::{DecisionId, KeyId, Price, Refusal, View, check_on_sale};
 use bourse_policy::Action;
-use bourse_wamp::{Dict, Invocation, Value};
+use bourse_wamp::{Invocation, Value};
 use std::sync::Arc;
 
 pub(super) async fn get_quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
@@ -49,12 +49,12 @@ pub(super) async fn get_quote(market: Arc<Market>, mut invocation: Invocation) -
     } else {
         quote.until.0
     };
-    let mut answer = Dict::from([
-        ("timestamp".to_owned(), int(now.0)),
-        ("key".to_owned(), bytes(key.0)),
-        ("price".to_owned(), bytes(quote.price.to_be_bytes())),
-        ("expires".to_owned(), int(expires)),
-        ("dynamic".to_owned(), Value::Bool(offer.price == Price::Dynamic)),
+    let mut answer = dict([
+        ("timestamp", int(now.0)),
+        ("key", bytes(key.0)),
+        ("price", bytes(quote.price.to_be_bytes())),
+        ("expires", int(expires)),
+        ("dynamic", Value::Bool(offer.price == Price::Dynamic)),
     ]);
     if let Some(decision) = &quote.decision {
         answer.insert("policy".to_owned(), text(&decision.header.policy));

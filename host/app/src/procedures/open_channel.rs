@@ -3,7 +3,7 @@
 use super::Reply;
 use crate::events::topic;
 use crate::market::Market;
-use crate::wire::{Arguments, bytes, channel_dict, fault, int, invalid, reply, uri};
+use crate::wire::{Arguments, bytes, channel_dict, dict, fault, int, invalid, reply, uri};
 use bourse_chain::{OpenChannel, SettlementError};
 use bourse_market::{Amount, Outcome};
 use bourse_wamp::{Dict, Invocation, Value, WampError};
@@ -61,15 +61,12 @@ pub(super) async fn open_channel(market: Arc<Market>, mut invocation: Invocation
         topic::channel_open(&channel.delegate, channel.kind),
         vec![channel_dict(&channel)],
     );
-    Ok(reply(Value::Map(Dict::from([
-        (
-            "transaction".to_owned(),
-            bytes(market.settlement.transaction_of_open(id)),
-        ),
-        ("market_oid".to_owned(), bytes(channel.market.0)),
-        ("channel_oid".to_owned(), bytes(channel.id.0)),
-        ("state".to_owned(), int(channel.state as u8)),
-        ("bound".to_owned(), Value::Bool(channel.bound)),
+    Ok(reply(Value::Map(dict([
+        ("transaction", bytes(market.settlement.transaction_of_open(id))),
+        ("market_oid", bytes(channel.market.0)),
+        ("channel_oid", bytes(channel.id.0)),
+        ("state", int(channel.state as u8)),
+        ("bound", Value::Bool(channel.bound)),
     ]))))
 }
 

@@ -39,7 +39,8 @@ fn nanos(value: Nanos) -> Value {
     int(value.0)
 }
 
-fn dict<const N: usize>(entries: [(&str, Value); N]) -> Dict {
+/// A dictionary of these entries.
+pub(crate) fn dict<const N: usize>(entries: [(&str, Value); N]) -> Dict {
     entries
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))

@@ -7,6 +7,8 @@ mod dicts;
 mod error;
 
 pub(crate) use arguments::{Arguments, Bytes32, FromValue, describe};
-pub(crate) use dicts::{balance_dict, bytes, channel_dict, int, offer_dict, opt, receipt_dict, reply, text};
+pub(crate) use dicts::{
+    balance_dict, bytes, channel_dict, dict, int, offer_dict, opt, receipt_dict, reply, text,
+};
 pub use error::uri;
 pub(crate) use error::{fault, invalid, of_refusal, of_store, of_submit};

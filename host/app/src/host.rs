@@ -236,6 +236,10 @@ impl Host {
         {
             tracing::warn!("purchases are still under way; they are resolved at the next start");
         }
+        // A receipt is only worth something to a buyer that gets it.
+        if tokio::time::timeout(DRAIN, self.session.drained()).await.is_err() {
+            tracing::warn!("some calls end without an answer");
+        }
         self.market.set_status(Status::Stopped);
         self.announce_status(Status::Stopped);
         self.market.announcer.drained().await;

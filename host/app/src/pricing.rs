@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// The highest price any policy may ask, where nobody set a lower one: the supply of the token, 10^9.
 const MARKET_CAP_TOKENS: u64 = 1_000_000_000;
 /// The most bytes of parameters a policy is given.
-const PARAMS_BYTES: usize = 4096;
+pub(crate) const PARAMS_BYTES: usize = 4096;
 
 /// A rule with everything parsed.
 struct Prepared {

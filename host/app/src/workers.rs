@@ -2,8 +2,9 @@
 
 use crate::wire::{fault, uri};
 use bourse_wamp::WampError;
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use tokio::sync::oneshot;
 
 /// Jobs that may wait. More is answered with `bourse.error.overloaded` rather than kept.
@@ -11,25 +12,42 @@ const QUEUE: usize = 4096;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The pool. Its threads end when the last clone is dropped.
-#[derive(Clone)]
+/// The pool. Its threads end when it is dropped.
 pub(crate) struct Workers {
-    jobs: SyncSender<Job>,
+    desk: Arc<Desk>,
+}
+
+/// Where jobs wait.
+#[derive(Default)]
+struct Desk {
+    lines: Mutex<Lines>,
+    /// Told of each job, and of the end.
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Lines {
+    /// What a purchase under way waits for, and a seller's good name with it. There are never more of them than
+    /// purchases under way, so that this line needs no bound; and it goes first, so that no flood of requests can make
+    /// a seller late that was not.
+    owed: VecDeque<Job>,
+    /// What anybody asks for; bounded by [`QUEUE`].
+    asked: VecDeque<Job>,
+    closed: bool,
 }
 
 impl Workers {
     /// Starts one thread for each processor.
     pub(crate) fn start() -> std::io::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        let (jobs, queue) = sync_channel::<Job>(QUEUE);
-        let queue = Arc::new(parking_lot::Mutex::new(queue));
+        let workers = Self { desk: Arc::default() };
         for number in 0..threads {
-            let queue = Arc::clone(&queue);
+            let desk = Arc::clone(&workers.desk);
             std::thread::Builder::new()
                 .name(format!("worker-{number}"))
-                .spawn(move || work(&queue))?;
+                .spawn(move || desk.work())?;
         }
-        Ok(Self { jobs })
+        Ok(workers)
     }
 
     /// Runs `job` on one of the threads and waits for its answer without blocking.
@@ -37,33 +55,142 @@ impl Workers {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, WampError> {
-        let (answer, wait) = oneshot::channel();
-        let job: Job = Box::new(move || {
-            // Whoever asked may have gone.
-            let _ = answer.send(job());
-        });
-        match self.jobs.try_send(job) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
+        let (job, answer) = prepare(job);
+        {
+            let mut lines = self.desk.lines.lock();
+            if lines.asked.len() >= QUEUE {
                 return Err(fault(uri::OVERLOADED, "too many requests wait; try again"));
             }
-            Err(TrySendError::Disconnected(_)) => {
-                return Err(fault(uri::NOT_READY, "the market is stopping"));
-            }
+            lines.asked.push_back(job);
         }
-        wait.await
-            .map_err(|_| fault(uri::RUNTIME, "the request could not be computed"))
+        self.desk.news.notify_one();
+        computed(answer).await
+    }
+
+    /// The same for what a reserved purchase needs to end: never refused, and ahead of all that [`Workers::run`] runs.
+    pub(crate) async fn run_owed<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, WampError> {
+        let (job, answer) = prepare(job);
+        self.desk.lines.lock().owed.push_back(job);
+        self.desk.news.notify_one();
+        computed(answer).await
     }
 }
 
-fn work(queue: &parking_lot::Mutex<Receiver<Job>>) {
-    loop {
-        // The lock is held while waiting: one thread waits for a job, the others for the lock.
-        let job = queue.lock().recv();
-        match job {
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.desk.lines.lock().closed = true;
+        self.desk.news.notify_all();
+    }
+}
+
+fn prepare<T: Send + 'static>(
+    job: impl FnOnce() -> T + Send + 'static,
+) -> (Job, oneshot::Receiver<T>) {
+    let (answer, wait) = oneshot::channel();
+    let job = Box::new(move || {
+        // Whoever asked may have gone.
+        let _ = answer.send(job());
+    });
+    (job, wait)
+}
+
+async fn computed<T>(answer: oneshot::Receiver<T>) -> Result<T, WampError> {
+    answer
+        .await
+        .map_err(|_| fault(uri::RUNTIME, "the request could not be computed"))
+}
+
+impl Desk {
+    fn work(&self) {
+        while let Some(job) = self.next() {
             // A panic must cost its own request, not a thread that everybody else needs.
-            Ok(job) => drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job))),
-            Err(_) => return,
+            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)));
         }
+    }
+
+    /// Waits for the next job; none at the end.
+    fn next(&self) -> Option<Job> {
+        let mut lines = self.lines.lock();
+        loop {
+            if let Some(job) = lines.owed.pop_front() {
+                return Some(job);
+            }
+            if let Some(job) = lines.asked.pop_front() {
+                return Some(job);
+            }
+            if lines.closed {
+                return None;
+            }
+            self.news.wait(&mut lines);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// Workers whose threads are all busy until the sender is dropped.
+    async fn busy() -> (Arc<Workers>, Vec<mpsc::Sender<()>>) {
+        let workers = Arc::new(Workers::start().unwrap());
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        let mut holds = Vec::new();
+        for _ in 0..threads {
+            let (hold, held) = mpsc::channel::<()>();
+            let (started, start) = oneshot::channel();
+            let pool = Arc::clone(&workers);
+            tokio::spawn(async move {
+                let job = move || {
+                    let _ = started.send(());
+                    let _ = held.recv();
+                };
+                let _ = pool.run(job).await;
+            });
+            start.await.unwrap();
+            holds.push(hold);
+        }
+        (workers, holds)
+    }
+
+    #[tokio::test]
+    async fn what_is_owed_is_never_refused_and_goes_ahead_of_what_is_asked() {
+        let (workers, holds) = busy().await;
+        let asked = {
+            let mut lines = workers.desk.lines.lock();
+            let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            for _ in 0..QUEUE {
+                let count = Arc::clone(&count);
+                lines.asked.push_back(Box::new(move || {
+                    count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    std::thread::sleep(std::time::Duration::from_micros(100));
+                }));
+            }
+            count
+        };
+        assert_eq!(workers.run(|| ()).await.unwrap_err().uri, uri::OVERLOADED);
+        let owed = workers.run_owed({
+            let asked = Arc::clone(&asked);
+            move || asked.load(std::sync::atomic::Ordering::Relaxed)
+        });
+        let release = async {
+            tokio::task::yield_now().await;
+            drop(holds);
+        };
+        let (before, ()) = tokio::join!(owed, release);
+        assert!(before.unwrap() < QUEUE / 2, "the owed job went ahead");
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_its_own_request_alone() {
+        let workers = Workers::start().unwrap();
+        for _ in 0..64 {
+            let panics = workers.run(|| panic!("on purpose")).await;
+            assert_eq!(panics.map(|()| ()).unwrap_err().uri, uri::RUNTIME);
+        }
+        assert_eq!(workers.run(|| 7).await.unwrap(), 7);
     }
 }

@@ -4,6 +4,7 @@ use super::Reply;
 use super::revoke_offer::placer;
 use crate::events::topic;
 use crate::market::Market;
+use crate::pricing::PARAMS_BYTES;
 use crate::wire::{Arguments, Bytes32, FromValue, describe, fault, invalid, offer_dict, reply, uri};
 use bourse_chain::KeyOffer;
 use bourse_market::{
@@ -267,7 +268,7 @@ fn parse_pricing(mut pricing: Dict) -> Result<PricingTerms, WampError> {
     let terms = PricingTerms {
         policy: part(&mut pricing, "policy")?,
         params: part::<Dict>(&mut pricing, "params")?
-            .map(|params| to_json(Value::Map(params)).map(|json| json.to_string()))
+            .map(parse_params)
             .transpose()?,
         floor: part(&mut pricing, "floor")?,
         cap: part(&mut pricing, "cap")?,
@@ -295,6 +296,20 @@ fn part<T: FromValue>(pricing: &mut Dict, name: &str) -> Result<Option<T>, WampE
             T::from_value(value).map(Some).ok_or_else(wrong)
         }
     }
+}
+
+/// The parameters as JSON. Bounded even where no policy prices the offer: the ledger keeps them, and the room that it
+/// sets aside for a purchase is for offers of an ordinary size.
+fn parse_params(params: Dict) -> Result<String, WampError> {
+    let text = to_json(Value::Map(params))?.to_string();
+    if text.len() > PARAMS_BYTES {
+        let got = text.len();
+        return Err(invalid(
+            "pricing",
+            format_args!("params take {got} bytes as JSON, at most {PARAMS_BYTES} are kept"),
+        ));
+    }
+    Ok(text)
 }
 
 /// Parameters as the policy will read them.

@@ -28,6 +28,8 @@ const UNPROVEN_DEADLINE: Duration = Duration::from_secs(2);
 const SETTLE: Duration = Duration::from_millis(200);
 /// Tries to write a purchase's end. What the disk refuses this often stays pending until the next start.
 const RESOLVE_TRIES: u32 = 5;
+/// Until the second try.
+const RESOLVE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Everything known of a purchase before it is reserved.
 struct Plan {
@@ -342,15 +344,15 @@ async fn settle(
     let signer = Arc::clone(&market.signer);
     let signed = market
         .workers
-        .run(move || (bourse_chain::recover(&theirs, &s3), signer.sign(&ours)))
+        .run_owed(move || (bourse_chain::recover(&theirs, &s3), signer.sign(&ours)))
         .await;
     let (s3_signer, s4) = match signed {
         Ok(signed) => signed,
         Err(_) => {
-            // The workers are gone or crowded: the answer stands unverified, and that is unclear, not false.
+            // The answer stands unverified, and that is unclear, not false.
             let reason = VoidReason {
-                error: uri::OVERLOADED.to_owned(),
-                text: "the seller's answer could not be verified in time".to_owned(),
+                error: uri::RUNTIME.to_owned(),
+                text: "the seller's answer could not be verified".to_owned(),
                 ambiguous: true,
             };
             return Err(void(market, purchase.id, reason).await);
@@ -425,8 +427,9 @@ type Posted = (Channel, Channel, Arc<Purchase>);
 
 /// Writes the end of a purchase, and tries again where the disk hesitates: until then it stands reserved.
 async fn resolve(market: &Market, id: PurchaseId, command: Command) -> Result<Option<Posted>, WampError> {
-    let mut pause = Duration::from_millis(20);
-    for attempt in 1.. {
+    let mut pause = RESOLVE_PAUSE;
+    let mut failures = 0;
+    loop {
         match market.store.submit(command.clone()).await {
             Ok(Outcome::Posted {
                 purchase,
@@ -436,14 +439,16 @@ async fn resolve(market: &Market, id: PurchaseId, command: Command) -> Result<Op
                 return Ok(Some((*payment, *paying, Arc::new(*purchase))));
             }
             Ok(_) => return Ok(None),
-            Err(SubmitError::Storage(_) | SubmitError::Overloaded | SubmitError::Full { .. })
-                if attempt < RESOLVE_TRIES =>
-            {
+            // A crowd before the writer passes. Were the purchase left reserved for it, both its channels would stand
+            // still until the next start, and a flood of offers could do that to anybody.
+            Err(SubmitError::Overloaded) => tokio::time::sleep(RESOLVE_PAUSE).await,
+            Err(SubmitError::Storage(_) | SubmitError::Full { .. }) if failures + 1 < RESOLVE_TRIES => {
+                failures += 1;
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
             // A commit that failed may yet have reached the disk: then it is resolved already.
-            Err(SubmitError::Refused(Refusal::NotPending { .. })) if attempt > 1 => {
+            Err(SubmitError::Refused(Refusal::NotPending { .. })) if failures > 0 => {
                 return posted_before(market, id);
             }
             Err(error) => {
@@ -452,7 +457,6 @@ async fn resolve(market: &Market, id: PurchaseId, command: Command) -> Result<Op
             }
         }
     }
-    Ok(None)
 }
 
 fn posted_before(market: &Market, id: PurchaseId) -> Result<Option<Posted>, WampError> {

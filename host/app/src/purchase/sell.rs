@@ -67,7 +67,8 @@ const BACKOFF: Duration = Duration::from_millis(25);
 const BACKOFF_MAX: Duration = Duration::from_millis(400);
 
 /// Asks the provider of a reserved purchase, again while it only says that it expects another seq: a seller that has
-/// not finished its start says so too.
+/// not finished its start says so too. And again while the router cannot hand the question over: whoever has the
+/// seller's session busy with calls of his own is not to decide what becomes of its channel.
 pub(crate) async fn ask(
     sellers: &dyn Sellers,
     turn: &Turn,
@@ -78,10 +79,12 @@ pub(crate) async fn ask(
 ) -> Answer {
     let credit = purchase.credit().unwrap_or_default();
     let mut pause = BACKOFF;
+    // What it comes to at the deadline: a seller that nobody reached has not advanced.
+    let mut late = no_sale(uri::SELLER_UNAVAILABLE, "the seller could not be asked in time", false);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return unclear(uri::SELLER_UNAVAILABLE, "the seller did not answer in time");
+            return late;
         }
         let args = vec![
             bytes(marketmaker.0),
@@ -99,16 +102,18 @@ pub(crate) async fn ask(
         {
             Ok(result) => return read(result),
             Err(CallError::Wamp(error)) if error.uri == uri::UNEXPECTED_CHANNEL_SEQ => {
-                if Instant::now() + pause >= deadline {
-                    return unclear(uri::UNEXPECTED_CHANNEL_SEQ, "the seller expects another seq");
-                }
-                turn.rest(true);
-                tokio::time::sleep(pause).await;
-                turn.rest(false);
-                pause = (pause * 2).min(BACKOFF_MAX);
+                late = unclear(uri::UNEXPECTED_CHANNEL_SEQ, "the seller expects another seq");
             }
+            Err(CallError::Wamp(error)) if error.uri == uri::OVERLOADED => {}
             Err(error) => return classify(error),
         }
+        if Instant::now() + pause >= deadline {
+            return late;
+        }
+        turn.rest(true);
+        tokio::time::sleep(pause).await;
+        turn.rest(false);
+        pause = (pause * 2).min(BACKOFF_MAX);
     }
 }
 

@@ -109,6 +109,11 @@ pub(super) async fn join(link: Link, options: JoinOptions) -> Result<Session, Jo
             });
         }
     };
+    // As many as can be taken at once, when the session drains.
+    let max_invocations = options
+        .max_invocations
+        .min(u32::MAX as usize)
+        .min(Semaphore::MAX_PERMITS);
     let inner = Arc::new(Inner {
         id: joined.session,
         realm: joined.realm,
@@ -117,9 +122,8 @@ pub(super) async fn join(link: Link, options: JoinOptions) -> Result<Session, Jo
         out: out.clone(),
         table,
         requests: AtomicU64::new(1),
-        slots: Arc::new(Semaphore::new(
-            options.max_invocations.min(Semaphore::MAX_PERMITS),
-        )),
+        slots: Arc::new(Semaphore::new(max_invocations)),
+        max_invocations,
         busy_error: options.busy_error,
     });
     tokio::spawn(read(inner.clone(), incoming));

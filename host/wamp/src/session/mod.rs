@@ -156,6 +156,7 @@ struct Inner {
     table: Arc<Table>,
     requests: AtomicU64,
     slots: Arc<tokio::sync::Semaphore>,
+    max_invocations: usize,
     busy_error: String,
 }
 
@@ -362,6 +363,14 @@ impl Session {
             return Err(CallError::Closed);
         }
         answer.await.unwrap_or(Err(CallError::Closed))
+    }
+
+    /// Waits until every invocation taken so far is answered. Those that come meanwhile are turned away as above the
+    /// limit.
+    pub async fn drained(&self) {
+        let all = u32::try_from(self.inner.max_invocations).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        let _ = self.inner.slots.acquire_many(all).await;
     }
 
     /// Says goodbye, waits a little for the router's, and closes.

@@ -86,13 +86,13 @@ impl Drop for Workers {
     }
 }
 
-fn prepare<T: Send + 'static>(
-    job: impl FnOnce() -> T + Send + 'static,
-) -> (Job, oneshot::Receiver<T>) {
+fn prepare<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> (Job, oneshot::Receiver<T>) {
     let (answer, wait) = oneshot::channel();
     let job = Box::new(move || {
-        // Whoever asked may have gone.
-        let _ = answer.send(job());
+        // Whoever asked may have gone, now or by the time it is done.
+        if !answer.is_closed() {
+            let _ = answer.send(job());
+        }
     });
     (job, wait)
 }

@@ -81,12 +81,12 @@ pub(crate) async fn dev(config: &Config, command: DevCommand) -> anyhow::Result<
     match command {
         DevCommand::Key { file } => {
             let signer = create_key(&file)?;
-            println!("{}", checksum(signer.address()));
+            say!("{}", checksum(signer.address()));
         }
         DevCommand::Fund { to, tokens, market } => {
             let client = reach(config, &market).await?;
             dev::fund(client.session(), to, tokens).await?;
-            println!("{} received {tokens} test tokens", checksum(to));
+            say!("{} received {tokens} test tokens", checksum(to));
         }
         DevCommand::OpenChannel {
             kind,
@@ -109,7 +109,7 @@ pub(crate) async fn dev(config: &Config, command: DevCommand) -> anyhow::Result<
             let channel = dev::open_channel(&client, &actor, terms)
                 .await
                 .context("no channel was opened")?;
-            println!("{channel}");
+            say!("{channel}");
         }
     }
     Ok(ExitCode::SUCCESS)

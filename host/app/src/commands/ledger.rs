@@ -14,10 +14,10 @@ pub(crate) fn verify(config: &Config) -> anyhow::Result<ExitCode> {
         .and_then(|ledger| ledger.verify(&mut |done, all| bar.show(done, all)))?;
     bar.clear();
     for violation in &report.violations {
-        println!("VIOLATION {violation}");
+        say!("VIOLATION {violation}");
     }
     let (checked, sums) = (report.checked, report.sums);
-    println!(
+    say!(
         "checked   {} accounts, {} channels, {} offers, {} purchases ({} posted, {} pending), {} decisions, {} index \
          entries",
         checked.accounts,
@@ -29,17 +29,19 @@ pub(crate) fn verify(config: &Config) -> anyhow::Result<ExitCode> {
         checked.decisions,
         report.entries
     );
-    println!("endowed   {} tokens", sums.endowed);
-    println!("accounts  {} tokens", sums.accounts);
-    println!(
+    say!("endowed   {} tokens", sums.endowed);
+    say!("accounts  {} tokens", sums.accounts);
+    say!(
         "channels  {} tokens, of which buyers spent {} and sellers earned {}",
-        sums.channels, sums.debits, sums.credits
+        sums.channels,
+        sums.debits,
+        sums.credits
     );
     if report.is_sound() {
-        println!("every invariant holds");
+        say!("every invariant holds");
         Ok(ExitCode::SUCCESS)
     } else {
-        println!("{} violations", report.violations.len());
+        say!("{} violations", report.violations.len());
         Ok(ExitCode::FAILURE)
     }
 }

@@ -1,5 +1,13 @@
 //! What the binary does, one file for each command. Only here is anything printed for people.
 
+/// Prints a line. That nobody reads it any more, as behind `| head`, is no reason to stop a market.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 mod config;
 mod dev;
 mod ledger;

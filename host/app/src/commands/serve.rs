@@ -27,9 +27,9 @@ pub(crate) async fn serve(config: &Config, args: &ServeArgs) -> anyhow::Result<E
         _ = terminate.recv() => Ok(()),
         outcome = demo => outcome,
     };
-    println!("stopping: purchases under way are finished first");
+    say!("stopping: purchases under way are finished first");
     host.stop().await;
-    println!("stopped");
+    say!("stopped");
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
@@ -38,21 +38,24 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
     let (addresses, network, counts) = (host.addresses(), host.network(), host.counts()?);
     let market = uuid::Uuid::from_bytes(network.market.0);
     let data = config.store.path.display();
-    println!("Bourse {} · market {market}", env!("CARGO_PKG_VERSION"));
-    println!("  settlement    local: test tokens, no chain");
-    println!("  market maker  {}", bourse_chain::checksum(network.marketmaker));
-    println!(
+    say!("Bourse {} · market {market}", env!("CARGO_PKG_VERSION"));
+    say!("  settlement    local: test tokens, no chain");
+    say!("  market maker  {}", bourse_chain::checksum(network.marketmaker));
+    say!(
         "  WebSocket     ws://{}{WS_PATH}  realm {}",
-        addresses.ws, config.realm.name
+        addresses.ws,
+        config.realm.name
     );
-    println!("  RawSocket     {}", addresses.rs);
-    println!("  health        http://{}/healthz", addresses.http);
-    println!(
+    say!("  RawSocket     {}", addresses.rs);
+    say!("  health        http://{}/healthz", addresses.http);
+    say!(
         "  data          {data}  {} offers, {} channels, {} purchases",
-        counts.offers, counts.channels, counts.purchases
+        counts.offers,
+        counts.channels,
+        counts.purchases
     );
     if host.recovered() > 0 {
-        println!(
+        say!(
             "  recovered     {} unfinished purchases, voided for their buyers",
             host.recovered()
         );
@@ -60,11 +63,9 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
     introduce_policies(host.policies());
     introduce_rules(&config.rules(), host.policies());
     if demo {
-        println!("next: watch the sales; then stop with Ctrl-C and run `bourse ledger verify --data {data}`");
+        say!("next: watch the sales; then stop with Ctrl-C and run `bourse ledger verify --data {data}`");
     } else {
-        println!(
-            "next: `bourse dev key buyer.key` makes a first key, or add --demo to watch a market at work"
-        );
+        say!("next: `bourse dev key buyer.key` makes a first key, or add --demo to watch a market at work");
     }
     Ok(())
 }
@@ -75,7 +76,7 @@ fn introduce_policies(loaded: &Loaded) {
             Origin::Shipped => "shipped".to_owned(),
             Origin::File(path) => path.display().to_string(),
         };
-        println!(
+        say!(
             "  policy        {} {}  sha256 {}  {from}",
             revision.name(),
             revision.description().version,
@@ -83,7 +84,7 @@ fn introduce_policies(loaded: &Loaded) {
         );
     }
     for (path, error) in &loaded.broken {
-        println!("  policy        NOT LOADED {}: {error}", path.display());
+        say!("  policy        NOT LOADED {}: {error}", path.display());
     }
 }
 
@@ -96,9 +97,9 @@ fn introduce_rules(rules: &[Rule], loaded: &Loaded) {
         };
         let policy = &rule.policy;
         match problem(rule, &revisions) {
-            None => println!("  rule          {offers} -> {policy}"),
+            None => say!("  rule          {offers} -> {policy}"),
             Some(problem) => {
-                println!("  rule          {offers} -> {policy}  DOES NOT WORK, they are refused: {problem}");
+                say!("  rule          {offers} -> {policy}  DOES NOT WORK, they are refused: {problem}");
             }
         }
     }
@@ -114,7 +115,7 @@ async fn demo(config: &Config, host: &Host, limit: Option<u64>) -> anyhow::Resul
     let print = async {
         let mut sold = 0;
         while let Some(sale) = sales.recv().await {
-            println!("{sale}");
+            say!("{sale}");
             sold += 1;
             if limit.is_some_and(|limit| sold >= limit) {
                 break;

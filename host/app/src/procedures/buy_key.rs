@@ -1,6 +1,6 @@
 //! `buy_key(…)`: the buyer pays over its payment channel and gets the key, sealed to it.
 
-use super::{Reply, caller};
+use super::{Reply, caller, while_wanted};
 use crate::market::Market;
 use crate::purchase::BuyRequest;
 use crate::wire::{Arguments, fault, receipt_dict, reply, uri};
@@ -32,14 +32,14 @@ pub(super) async fn buy_key(market: Arc<Market>, mut invocation: Invocation) -> 
         balance: arguments.required("balance")?,
     };
     let s1 = arguments.required("signature")?;
-    let purchase = market
-        .buy(BuyRequest {
-            identity,
-            buyer,
-            s1,
-            session,
-        })
-        .await?;
+    // A purchase under way goes on by itself; only its answer is waited for here.
+    let purchase = market.buy(BuyRequest {
+        identity,
+        buyer,
+        s1,
+        session,
+    });
+    let purchase = while_wanted(invocation.cancelled, purchase).await?;
     let receipt = receipt_dict(&purchase);
     receipt
         .map(reply)

@@ -1,6 +1,6 @@
 //! `get_payment_channel_balance` and `get_paying_channel_balance`: the last posted pair of a channel.
 
-use super::{Reply, get_channel};
+use super::{Reply, get_channel, while_wanted};
 use crate::market::Market;
 use crate::wire::{Arguments, balance_dict, reply};
 use bourse_market::{ChannelId, ChannelKind};
@@ -15,8 +15,7 @@ const WAIT: Duration = Duration::from_secs(2);
 pub(super) async fn get_payment_channel_balance(market: Arc<Market>, mut invocation: Invocation) -> Reply {
     let id = argument(&mut invocation)?;
     get_channel::find(&market, id, ChannelKind::Payment)?;
-    // Over or not, what follows is posted.
-    let _ = tokio::time::timeout(WAIT, market.pending.settled(&id)).await;
+    while_wanted(invocation.cancelled, soon(market.pending.settled(&id))).await?;
     Ok(reply(balance_dict(&get_channel::find(
         &market,
         id,
@@ -27,12 +26,18 @@ pub(super) async fn get_payment_channel_balance(market: Arc<Market>, mut invocat
 pub(super) async fn get_paying_channel_balance(market: Arc<Market>, mut invocation: Invocation) -> Reply {
     let id = argument(&mut invocation)?;
     get_channel::find(&market, id, ChannelKind::Paying)?;
-    let _ = tokio::time::timeout(WAIT, market.turns.passed(&id)).await;
+    while_wanted(invocation.cancelled, soon(market.turns.passed(&id))).await?;
     Ok(reply(balance_dict(&get_channel::find(
         &market,
         id,
         ChannelKind::Paying,
     )?)))
+}
+
+/// Waits for the end of what is under way, a little. Over or not, what is read then is posted.
+async fn soon(over: impl Future<Output = ()>) -> Result<(), bourse_wamp::WampError> {
+    let _ = tokio::time::timeout(WAIT, over).await;
+    Ok(())
 }
 
 fn argument(invocation: &mut Invocation) -> Result<ChannelId, bourse_wamp::WampError> {

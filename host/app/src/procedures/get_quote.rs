@@ -1,6 +1,6 @@
 //! `get_quote(key_id)`: a price, and how long it holds for this session.
 
-use super::{Reply, caller};
+use super::{Reply, caller, while_wanted};
 use crate::market::Market;
 use crate::pricing::Inquiry;
 use crate::wire::{Arguments, bytes, dict, int, of_refusal, reply, text};
@@ -9,7 +9,11 @@ use bourse_policy::Action;
 use bourse_wamp::{Invocation, Value};
 use std::sync::Arc;
 
-pub(super) async fn get_quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
+pub(super) async fn get_quote(market: Arc<Market>, invocation: Invocation) -> Reply {
+    while_wanted(invocation.cancelled.clone(), quote(market, invocation)).await
+}
+
+async fn quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
     let session = caller(&invocation)?;
     let mut arguments = Arguments::of(&mut invocation, &["key_id"])?;
     let key: KeyId = arguments.required("key_id")?;

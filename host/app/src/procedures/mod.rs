@@ -22,6 +22,7 @@ use crate::wire::{fault, uri};
 use bourse_wamp::{CallError, CallResult, Invocation, Session, WampError};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// What a procedure answers.
 pub(crate) type Reply = Result<CallResult, WampError>;
@@ -78,6 +79,20 @@ pub(crate) async fn register_all(market: &Arc<Market>, session: &Session) -> Res
         session.register(procedure, serve).await?;
     }
     Ok(())
+}
+
+/// Works only for as long as the caller waits. The router counts a call no longer once it is cancelled, but the market
+/// works on so many at a time: were the cancelled ones to stay, one session could fill it with calls that wait for
+/// something slow. For what only reads or waits; what writes is done to its end.
+async fn while_wanted<T>(
+    cancelled: CancellationToken,
+    work: impl Future<Output = Result<T, WampError>>,
+) -> Result<T, WampError> {
+    tokio::select! {
+        biased;
+        answer = work => answer,
+        () = cancelled.cancelled() => Err(fault(uri::CANCELED, "the caller gave the call up")),
+    }
 }
 
 /// The calling session; the router always discloses it.

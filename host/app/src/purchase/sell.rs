@@ -80,7 +80,11 @@ pub(crate) async fn ask(
     let credit = purchase.credit().unwrap_or_default();
     let mut pause = BACKOFF;
     // What it comes to at the deadline: a seller that nobody reached has not advanced.
-    let mut late = no_sale(uri::SELLER_UNAVAILABLE, "the seller could not be asked in time", false);
+    let mut late = no_sale(
+        uri::SELLER_UNAVAILABLE,
+        "the seller could not be asked in time",
+        false,
+    );
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {

@@ -9,6 +9,7 @@ pub mod uri {
     #![allow(missing_docs, reason = "each URI says what it is")]
     pub const INVALID_ARGUMENT: &str = "wamp.error.invalid_argument";
     pub const RUNTIME: &str = "wamp.error.runtime_error";
+    pub const CANCELED: &str = "wamp.error.canceled";
     pub const NO_SUCH_PROCEDURE: &str = "wamp.error.no_such_procedure";
     pub const NO_SUCH_OBJECT: &str = "crossbar.error.no_such_object";
     pub const INVALID_SIGNATURE: &str = "xbr.error.invalid_signature";

@@ -1,6 +1,6 @@
 //! A running host: opened, recovered, listening; and stopped again without leaving a purchase behind.
 
-use crate::config::Config;
+use crate::config::{Config, SignatureRule};
 use crate::environment::{Environment, System};
 use crate::events::{Announcer, topic};
 use crate::market::{Market, Parts, Status, Terms};
@@ -88,50 +88,34 @@ impl Host {
     ///
     /// Whatever keeps the market from being safe or reachable, in words for its operator.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        Self::start_in(config, Arc::new(System)).await
+    }
+
+    /// As [`Host::start`], with a clock and identifiers of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::start`].
+    pub async fn start_in(config: &Config, environment: Arc<dyn Environment>) -> anyhow::Result<Self> {
         config.check()?;
-        let environment: Arc<dyn Environment> = Arc::new(System);
         let (store, signer, settlement) = open(config, &*environment).await?;
-        let signer = Arc::new(signer);
 
         let engine = Engine::new(EngineOptions::default()).context("the policy engine does not start")?;
         let policies = policies::load(&engine, &config.policy_dir())?;
         let demand = Arc::new(Mutex::new(Demand::default()));
         rebuild_demand(&store, &demand, environment.now())?;
-        let network = settlement.network();
         let pricing = Pricing::new(
-            network.market,
+            settlement.network().market,
             config.rules(),
             policies.revisions(),
             Arc::clone(&demand),
         )?;
-
-        let router = Router::new(
-            RouterConfig {
-                realm: config.realm.name.clone(),
-                allow_anonymous_remote: config.wamp.allow_anonymous_remote,
-                ..RouterConfig::default()
-            },
-            tickets::authenticator(config)?,
-        );
-        let join = JoinOptions {
-            realm: config.realm.name.clone(),
-            max_invocations: MAX_INVOCATIONS,
-            busy_error: uri::OVERLOADED.to_owned(),
-            ..JoinOptions::default()
-        };
-        let session = Session::join(router.local_link(), join)
-            .await
-            .context("the market cannot join its router")?;
+        let (router, session) = join_own_router(config).await?;
 
         let market = Arc::new(Market::new(Parts {
-            terms: Terms {
-                sell_deadline: Duration::from_millis(config.market.sell_deadline_ms),
-                lenient_seq: config.compat.lenient_seq,
-                require_offer_signature: config.offers.signature == crate::config::SignatureRule::Require,
-                faucet: config.has_faucet(),
-            },
+            terms: terms(config),
             store,
-            signer,
+            signer: Arc::new(signer),
             settlement,
             environment,
             workers: Workers::start().context("cannot start worker threads")?,
@@ -152,30 +136,13 @@ impl Host {
             .context("the market cannot register its procedures")?;
         market.set_status(Status::Running);
 
-        let listening = |what: &'static str, address: SocketAddr| {
-            move || format!("cannot listen for {what} on {address}; is another host running?")
-        };
-        let (ws, rs, http) = (config.wamp.listen_ws, config.wamp.listen_rs, config.http.listen);
         let stop_http = CancellationToken::new();
-        let addresses = Addresses {
-            ws: router
-                .listen_ws(ws, WS_PATH)
-                .await
-                .with_context(listening("WebSocket", ws))?,
-            rs: router
-                .listen_rs(rs)
-                .await
-                .with_context(listening("RawSocket", rs))?,
-            http: http::serve(Arc::clone(&market), http, stop_http.clone())
-                .await
-                .with_context(listening("HTTP", http))?,
-        };
         let host = Self {
+            addresses: listen(config, &router, &market, stop_http.clone()).await?,
             market,
             router,
             session,
             stop_http,
-            addresses,
             policies,
             recovered,
         };
@@ -257,6 +224,61 @@ impl Host {
             .announcer
             .announce(topic::STATUS, vec![market, int(status as u8)]);
     }
+}
+
+/// What the configuration says about trading.
+fn terms(config: &Config) -> Terms {
+    Terms {
+        sell_deadline: Duration::from_millis(config.market.sell_deadline_ms),
+        lenient_seq: config.compat.lenient_seq,
+        require_offer_signature: config.offers.signature == SignatureRule::Require,
+        faucet: config.has_faucet(),
+    }
+}
+
+/// A router that nobody can reach yet, and the market's own session with it.
+async fn join_own_router(config: &Config) -> anyhow::Result<(Router, Session)> {
+    let router = Router::new(
+        RouterConfig {
+            realm: config.realm.name.clone(),
+            allow_anonymous_remote: config.wamp.allow_anonymous_remote,
+            ..RouterConfig::default()
+        },
+        tickets::authenticator(config)?,
+    );
+    let options = JoinOptions {
+        realm: config.realm.name.clone(),
+        max_invocations: MAX_INVOCATIONS,
+        busy_error: uri::OVERLOADED.to_owned(),
+        ..JoinOptions::default()
+    };
+    let session = Session::join(router.local_link(), options)
+        .await
+        .context("the market cannot join its router")?;
+    Ok((router, session))
+}
+
+/// Opens every listener; from here on the market is reached.
+async fn listen(
+    config: &Config,
+    router: &Router,
+    market: &Arc<Market>,
+    stop_http: CancellationToken,
+) -> anyhow::Result<Addresses> {
+    let taken = |what: &'static str, address: SocketAddr| {
+        move || format!("cannot listen for {what} on {address}; is another host running?")
+    };
+    let (ws, rs, http) = (config.wamp.listen_ws, config.wamp.listen_rs, config.http.listen);
+    Ok(Addresses {
+        ws: router
+            .listen_ws(ws, WS_PATH)
+            .await
+            .with_context(taken("WebSocket", ws))?,
+        rs: router.listen_rs(rs).await.with_context(taken("RawSocket", rs))?,
+        http: http::serve(Arc::clone(market), http, stop_http)
+            .await
+            .with_context(taken("HTTP", http))?,
+    })
 }
 
 /// The ledger, its key and its settlement; all made at the first start, all checked at every other.

@@ -344,7 +344,7 @@ async fn settle(
     let signer = Arc::clone(&market.signer);
     let signed = market
         .workers
-        .run(move || (bourse_chain::recover(&theirs, &s3), signer.sign(&ours)))
+        .run_owed(move || (bourse_chain::recover(&theirs, &s3), signer.sign(&ours)))
         .await;
     let (s3_signer, s4) = match signed {
         Ok(signed) => signed,

@@ -214,3 +214,27 @@ async fn calls_that_their_callers_gave_up_do_not_keep_others_out() {
     buyer.book(&receipt);
     assert_balanced(&world, &[&buyer], &[&seller]).await;
 }
+
+#[tokio::test]
+async fn who_takes_the_place_of_a_seller_that_is_away_cannot_freeze_its_channel() {
+    let world = World::start().await;
+    let (mut seller, mut buyer, key) = proven(&world).await;
+    seller.session.leave().await;
+    let sell = format!("xbr.provider.{}.sell", seller.provider_id);
+    for _ in 0..3 {
+        let thief = world.session().await;
+        thief
+            .register(&sell, |_| async {
+                Err(WampError::new("wamp.error.runtime_error", "no"))
+            })
+            .await
+            .unwrap();
+        refused(buyer.buy(key).await, "xbr.error.transaction_failed");
+        refused(buyer.buy(key).await, SELLER_UNAVAILABLE);
+        assert_eq!(suspended(&seller, &thief).await, Value::Null);
+        thief.leave().await;
+    }
+    seller.reconnect(&world).await;
+    buyer.buy(key).await.unwrap();
+    assert_balanced(&world, &[&buyer], &[&seller]).await;
+}

@@ -161,7 +161,8 @@ pub struct VoidRequest {
     pub id: PurchaseId,
     /// When.
     pub at: Nanos,
-    /// Why. If ambiguous, the paying channel is suspended, or only the pair while it is unproven.
+    /// Why. If ambiguous, the paying channel is suspended, or only the pair if the session that was asked never
+    /// answered with the delegate's signature.
     pub reason: VoidReason,
 }
 

@@ -349,7 +349,7 @@ pub struct PairKey {
 pub struct Pair {
     /// Sessions that answered with the delegate's valid signature, the last [`Pair::SESSIONS`] of them, oldest first.
     pub sessions: Vec<SessionId>,
-    /// Set while an unclear answer of an unproven pair keeps it from selling.
+    /// Set while an unclear answer of a session that never proved itself keeps the pair from selling.
     pub suspended: Option<Suspension>,
 }
 

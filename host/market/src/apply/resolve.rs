@@ -86,9 +86,13 @@ pub(super) fn void<V: View>(view: &V, request: &VoidRequest) -> Decided<V> {
             None => None,
         };
         match known {
-            // Anybody can place an offer in a seller's name and answer badly: that must not freeze the seller, nor
-            // count against it.
-            Some((mut pair, key)) if !pair.is_proven() => {
+            // Anybody can place an offer in a seller's name and answer badly, or take the place of a seller that is
+            // away: that must not freeze the seller, nor count against it. Only where an unclear answer counts already
+            // does one by a new session of a proven pair count as the second.
+            Some((mut pair, key))
+                if !pair.sessions.contains(&purchase.callee)
+                    && (!pair.is_proven() || paying.unresolved == 0) =>
+            {
                 pair.suspended = Some(suspension.clone());
                 pair_suspended = Some(suspension);
                 changes.push(Change::Pair(key, pair));

@@ -2,7 +2,7 @@
 
 use super::Reply;
 use crate::market::Market;
-use crate::wire::{Arguments, bytes, dict, invalid, reply};
+use crate::wire::{Arguments, bytes, dict, invalid, reply, unexpected};
 use bourse_market::{Address, Amount, Outcome};
 use bourse_wamp::{Invocation, Value};
 use std::sync::Arc;
@@ -16,12 +16,12 @@ pub(super) async fn dev_fund(market: Arc<Market>, mut invocation: Invocation) ->
         .settlement
         .fund(address, amount, market.now())
         .map_err(|error| invalid("amount", error))?;
-    let balance = match market.submit(command).await? {
-        Outcome::Funded(account) => account.balance,
-        _ => Amount::ZERO,
+    let account = match market.submit(command).await? {
+        Outcome::Funded(account) => account,
+        other => return Err(unexpected(&other)),
     };
     Ok(reply(Value::Map(dict([
         ("address", bytes(address.0)),
-        ("balance", bytes(balance.to_be_bytes())),
+        ("balance", bytes(account.balance.to_be_bytes())),
     ]))))
 }

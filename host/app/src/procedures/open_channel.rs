@@ -3,7 +3,7 @@
 use super::Reply;
 use crate::events::topic;
 use crate::market::Market;
-use crate::wire::{Arguments, bytes, channel_dict, dict, fault, int, invalid, reply, uri};
+use crate::wire::{Arguments, bytes, channel_dict, dict, fault, int, invalid, reply, unexpected, uri};
 use bourse_chain::{OpenChannel, SettlementError};
 use bourse_market::{Amount, Outcome};
 use bourse_wamp::{Dict, Invocation, Value, WampError};
@@ -52,10 +52,7 @@ pub(super) async fn open_channel(market: Arc<Market>, mut invocation: Invocation
         .map_err(of_settlement)?;
     let channel = match market.submit(command).await? {
         Outcome::Opened(channel) => channel,
-        other => {
-            tracing::error!(?other, "opening a channel had another's outcome");
-            return Err(fault(uri::RUNTIME, "the ledger gave an unexpected answer"));
-        }
+        other => return Err(unexpected(&other)),
     };
     market.announcer.announce(
         topic::channel_open(&channel.delegate, channel.kind),

@@ -6,7 +6,7 @@ use super::Reply;
 use super::revoke_offer::placer;
 use crate::events::topic;
 use crate::market::Market;
-use crate::wire::{Arguments, fault, offer_dict, reply, uri};
+use crate::wire::{Arguments, fault, offer_dict, reply, unexpected, uri};
 use bourse_chain::KeyOffer;
 use bourse_market::{Amount, ChannelKind, Command, Nanos, Offer, OfferId, Outcome, PlaceRequest, Price};
 use bourse_wamp::{Invocation, WampError};
@@ -28,11 +28,10 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
     } else {
         offer.claimed = claims(&market, &offer)?;
     }
-    let Outcome::Placed(offer) = market
-        .submit(Command::Place(Box::new(PlaceRequest { offer })))
-        .await?
-    else {
-        return Err(fault(uri::RUNTIME, "the ledger gave an unexpected answer"));
+    let command = Command::Place(Box::new(PlaceRequest { offer }));
+    let offer = match market.submit(command).await? {
+        Outcome::Placed(offer) => offer,
+        other => return Err(unexpected(&other)),
     };
     bind(&market, &offer);
     let offer = offer_dict(&offer);

@@ -3,7 +3,7 @@
 use super::{Reply, caller};
 use crate::events::topic;
 use crate::market::Market;
-use crate::wire::{Arguments, fault, of_refusal, offer_dict, reply, uri};
+use crate::wire::{Arguments, fault, of_refusal, offer_dict, reply, unexpected, uri};
 use bourse_chain::RevokeOffer;
 use bourse_market::{Command, KeyId, Outcome, Placer, Refusal, RevokeRequest, SessionId, Signature, View};
 use bourse_wamp::Invocation;
@@ -41,8 +41,9 @@ pub(super) async fn revoke_offer(market: Arc<Market>, mut invocation: Invocation
         proven,
         at: market.now(),
     };
-    let Outcome::Revoked(offer) = market.submit(Command::Revoke(request)).await? else {
-        return Err(fault(uri::RUNTIME, "the ledger gave an unexpected answer"));
+    let offer = match market.submit(Command::Revoke(request)).await? {
+        Outcome::Revoked(offer) => offer,
+        other => return Err(unexpected(&other)),
     };
     market.quotes.revoke(&key);
     let offer = offer_dict(&offer);

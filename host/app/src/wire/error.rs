@@ -1,6 +1,6 @@
 //! One table: which WAMP error each refusal becomes.
 
-use bourse_market::Refusal;
+use bourse_market::{Outcome, Refusal};
 use bourse_store::{StoreError, SubmitError};
 use bourse_wamp::{Dict, Value, WampError};
 
@@ -134,6 +134,12 @@ pub(crate) fn of_submit(error: SubmitError) -> WampError {
             )
         }
     }
+}
+
+/// The ledger answered a command with the outcome of another: a fault of ours.
+pub(crate) fn unexpected(outcome: &Outcome) -> WampError {
+    tracing::error!(?outcome, "the ledger answered a command with another's outcome");
+    fault(uri::RUNTIME, "the ledger gave an unexpected answer")
 }
 
 /// What the ledger could not read.

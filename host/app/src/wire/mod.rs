@@ -11,4 +11,4 @@ pub(crate) use dicts::{
     balance_dict, bytes, channel_dict, dict, int, offer_dict, opt, receipt_dict, reply, text,
 };
 pub use error::uri;
-pub(crate) use error::{fault, invalid, of_refusal, of_store, of_submit};
+pub(crate) use error::{fault, invalid, of_refusal, of_store, of_submit, unexpected};

@@ -1,22 +1,19 @@
-//! Carrying a purchase out: price, turn, RESERVE, the seller, POST or VOID.
+//! Carrying a purchase out: price, turn, RESERVE, the seller, and on to its end.
 
 use super::BuyRequest;
+use super::finish::{settle, void};
 use super::pending::Answer;
 use super::sell::{self, unavailable, unpayable};
 use super::turns::{Crowded, Place, Turn};
-use crate::events::topic;
 use crate::market::Market;
 use crate::pricing::Inquiry;
-use crate::providers::sell_uri;
 use crate::quotes::Quote;
-use crate::wire::{bytes, fault, of_refusal, of_store, of_submit, uri};
+use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
 use bourse_market::{
-    Amount, Channel, ChannelKind, Command, DecisionId, Fault, Identity, KeyId, Offer, Outcome, PairKey,
-    PostRequest, PriceSource, Purchase, PurchaseId, PurchaseState, Refusal, ReserveRequest, Sale, SealedKey,
-    SessionId, Signature, View, VoidReason, VoidRequest,
+    Amount, Channel, ChannelKind, Command, DecisionId, Fault, KeyId, Offer, Outcome, PairKey, Purchase,
+    PurchaseId, Refusal, ReserveRequest, SessionId, Signature, View,
 };
 use bourse_policy::Action;
-use bourse_store::SubmitError;
 use bourse_wamp::WampError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,24 +23,23 @@ use tokio::time::Instant;
 const UNPROVEN_DEADLINE: Duration = Duration::from_secs(2);
 /// Kept free of the deadline for the write that resolves the purchase.
 const SETTLE: Duration = Duration::from_millis(200);
-/// Tries to write a purchase's end. What the disk refuses this often stays pending until the next start.
-const RESOLVE_TRIES: u32 = 5;
-/// Until the second try.
-const RESOLVE_PAUSE: Duration = Duration::from_millis(20);
+
+/// What stands where our signature will be: the core does not look at it.
+const UNSIGNED: Signature = Signature([0; 65]);
 
 /// Everything known of a purchase before it is reserved.
-struct Plan {
+pub(super) struct Plan {
     offer: Offer,
-    provider_id: String,
+    pub(super) provider_id: String,
     /// The session registered to sell.
-    callee: SessionId,
-    paying: Channel,
+    pub(super) callee: SessionId,
+    pub(super) paying: Channel,
     proven: bool,
 }
 
 /// The price a purchase is made at.
-struct Price {
-    quote: Arc<Quote>,
+pub(super) struct Price {
+    pub(super) quote: Arc<Quote>,
     /// It was promised to the session, and is used up by the purchase.
     promised: bool,
 }
@@ -198,8 +194,6 @@ async fn plan(market: &Market, offer: Offer) -> Result<Plan, WampError> {
 
 /// Asks the core on a snapshot. Whatever only the head of the line can decide is left to it.
 fn rehearse(market: &Market, request: &BuyRequest, plan: &Plan, price: &Price) -> Result<(), WampError> {
-    /// What stands where our signature will be: the core does not look at it.
-    const UNSIGNED: Signature = Signature([0; 65]);
     let paying = market
         .read(|ledger| ledger.channel(&plan.paying.id))?
         .ok_or_else(unpayable)?;
@@ -308,7 +302,7 @@ async fn try_reserve(
     let paying = market
         .read(|ledger| ledger.channel(&plan.paying.id))?
         .ok_or_else(unpayable)?;
-    let (digest, mut reserve) = assemble(market, request, plan, &paying, price, Signature([0; 65]))?;
+    let (digest, mut reserve) = assemble(market, request, plan, &paying, price, UNSIGNED)?;
     let signer = Arc::clone(&market.signer);
     reserve.s2 = market.workers.run(move || signer.sign(&digest)).await?;
     match market.submit(Command::Reserve(Box::new(reserve))).await? {
@@ -320,183 +314,4 @@ async fn try_reserve(
         )),
         other => Err(unexpected(&other)),
     }
-}
-
-/// A clean answer: verifies it, signs the receipt, posts.
-async fn settle(
-    market: &Arc<Market>,
-    purchase: &Arc<Purchase>,
-    plan: &Plan,
-    price: &Price,
-    s3: Signature,
-    sealed_key: SealedKey,
-) -> Answer {
-    let theirs = market.state_digest(
-        purchase.paying_channel,
-        purchase.paying_seq,
-        purchase.paying_balance,
-    );
-    let ours = market.state_digest(
-        purchase.identity.channel,
-        purchase.payment_seq,
-        purchase.payment_balance,
-    );
-    let signer = Arc::clone(&market.signer);
-    let signed = market
-        .workers
-        .run_owed(move || (bourse_chain::recover(&theirs, &s3), signer.sign(&ours)))
-        .await;
-    let (s3_signer, s4) = match signed {
-        Ok(signed) => signed,
-        Err(_) => {
-            // The answer stands unverified, and that is unclear, not false.
-            let reason = VoidReason {
-                error: uri::RUNTIME.to_owned(),
-                text: "the seller's answer could not be verified".to_owned(),
-                ambiguous: true,
-            };
-            return Err(void(market, purchase.id, reason).await);
-        }
-    };
-    let s3_signer = match s3_signer {
-        Ok(s3_signer) if s3_signer == plan.paying.delegate => s3_signer,
-        wrong => {
-            let sell = sell_uri(&plan.provider_id);
-            market.sellers.drop_registration(&sell, plan.callee);
-            market.unregistered(plan.callee.0, &sell);
-            let text = match wrong {
-                Ok(other) => format!("the seller's answer is signed by {other}, not by its delegate"),
-                Err(error) => format!("the seller's answer carries a bad signature: {error}"),
-            };
-            let reason = VoidReason {
-                error: uri::INVALID_SIGNATURE.to_owned(),
-                text,
-                ambiguous: true,
-            };
-            return Err(void(market, purchase.id, reason).await);
-        }
-    };
-    let decision = match purchase.source {
-        PriceSource::Policy(_) => price.quote.decision.clone(),
-        PriceSource::Fixed => None,
-    };
-    let post = PostRequest {
-        id: purchase.id,
-        at: market.now(),
-        s3,
-        signer: s3_signer,
-        sealed_key,
-        s4,
-        decision,
-        state_writes: Vec::new(),
-    };
-    match resolve(market, purchase.id, Command::Post(Box::new(post))).await {
-        Ok(Some((payment, paying, posted))) => {
-            posted_news(market, &posted, &payment, &paying);
-            Ok(posted)
-        }
-        Ok(None) => Err(fault(uri::RUNTIME, "the purchase could not be completed")),
-        Err(error) => Err(error),
-    }
-}
-
-/// Undoes a purchase, durably, and returns the error its buyer gets.
-async fn void(market: &Market, id: PurchaseId, reason: VoidReason) -> WampError {
-    let error = fault(&reason.error, format!("{}; nothing was charged", reason.text));
-    if reason.ambiguous {
-        tracing::warn!(purchase = %id, reason = reason.text, "a seller's answer was unclear; it is suspended");
-    }
-    match resolve(
-        market,
-        id,
-        Command::Void(VoidRequest {
-            id,
-            at: market.now(),
-            reason,
-        }),
-    )
-    .await
-    {
-        Ok(_) => error,
-        Err(error) => error,
-    }
-}
-
-/// The channels and the purchase as they stand after POST.
-type Posted = (Channel, Channel, Arc<Purchase>);
-
-/// Writes the end of a purchase, and tries again where the disk hesitates: until then it stands reserved.
-async fn resolve(market: &Market, id: PurchaseId, command: Command) -> Result<Option<Posted>, WampError> {
-    let mut pause = RESOLVE_PAUSE;
-    let mut failures = 0;
-    loop {
-        match market.store.submit(command.clone()).await {
-            Ok(Outcome::Posted {
-                purchase,
-                payment,
-                paying,
-            }) => {
-                return Ok(Some((*payment, *paying, Arc::new(*purchase))));
-            }
-            Ok(_) => return Ok(None),
-            // A crowd before the writer passes. Were the purchase left reserved for it, both its channels would stand
-            // still until the next start, and a flood of offers could do that to anybody.
-            Err(SubmitError::Overloaded) => tokio::time::sleep(RESOLVE_PAUSE).await,
-            Err(SubmitError::Storage(_) | SubmitError::Full { .. }) if failures + 1 < RESOLVE_TRIES => {
-                failures += 1;
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            // A commit that failed may yet have reached the disk: then it is resolved already.
-            Err(SubmitError::Refused(Refusal::NotPending { .. })) if failures > 0 => {
-                return posted_before(market, id);
-            }
-            Err(error) => {
-                tracing::error!(purchase = %id, %error, "a purchase could not be resolved; it waits for the next start");
-                return Err(of_submit(error));
-            }
-        }
-    }
-}
-
-fn posted_before(market: &Market, id: PurchaseId) -> Result<Option<Posted>, WampError> {
-    market.read(|ledger| {
-        let Some(purchase) = ledger.purchase(&id)? else {
-            return Ok(None);
-        };
-        if !matches!(purchase.state, PurchaseState::Posted { .. }) {
-            return Ok(None);
-        }
-        let payment = ledger.channel(&purchase.identity.channel)?;
-        let paying = ledger.channel(&purchase.paying_channel)?;
-        Ok(payment
-            .zip(paying)
-            .map(|(payment, paying)| (payment, paying, Arc::new(purchase))))
-    })
-}
-
-/// What a posted purchase changes outside the ledger.
-fn posted_news(market: &Market, purchase: &Purchase, payment: &Channel, paying: &Channel) {
-    let Identity { key, .. } = purchase.identity;
-    market.demand.lock().record_sale(&Sale {
-        at: market.now(),
-        key,
-        api: purchase.api,
-        seller: purchase.seller,
-        buyer: purchase.buyer,
-        price: purchase.price,
-    });
-    for (channel, topic) in [
-        (payment, topic::PAYMENT_CHANNEL_EMPTY),
-        (paying, topic::PAYING_CHANNEL_EMPTY),
-    ] {
-        if channel.posted_remaining().is_zero() {
-            market.announcer.announce(topic, vec![bytes(channel.id.0)]);
-        }
-    }
-}
-
-fn unexpected(outcome: &Outcome) -> WampError {
-    tracing::error!(?outcome, "the ledger answered a command with another's outcome");
-    fault(uri::RUNTIME, "the ledger gave an unexpected answer")
 }

@@ -1,0 +1,199 @@
+//! The end of a purchase: POST or VOID, whatever the disk does.
+
+use super::carry::{Plan, Price};
+use super::pending::Answer;
+use crate::events::topic;
+use crate::market::Market;
+use crate::providers::sell_uri;
+use crate::wire::{bytes, fault, of_submit, uri};
+use bourse_market::{
+    Channel, Command, Identity, Outcome, PostRequest, PriceSource, Purchase, PurchaseId, PurchaseState,
+    Refusal, Sale, SealedKey, Signature, View, VoidReason, VoidRequest,
+};
+use bourse_store::SubmitError;
+use bourse_wamp::WampError;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Tries to write a purchase's end. What the disk refuses this often stays pending until the next start.
+const RESOLVE_TRIES: u32 = 5;
+/// Until the second try.
+const RESOLVE_PAUSE: Duration = Duration::from_millis(20);
+
+/// A clean answer: verifies it, signs the receipt, posts.
+pub(super) async fn settle(
+    market: &Arc<Market>,
+    purchase: &Arc<Purchase>,
+    plan: &Plan,
+    price: &Price,
+    s3: Signature,
+    sealed_key: SealedKey,
+) -> Answer {
+    let s4 = match verify(market, purchase, plan, s3).await {
+        Ok(s4) => s4,
+        Err(reason) => return Err(void(market, purchase.id, reason).await),
+    };
+    let decision = match purchase.source {
+        PriceSource::Policy(_) => price.quote.decision.clone(),
+        PriceSource::Fixed => None,
+    };
+    let post = PostRequest {
+        id: purchase.id,
+        at: market.now(),
+        s3,
+        signer: plan.paying.delegate,
+        sealed_key,
+        s4,
+        decision,
+        state_writes: Vec::new(),
+    };
+    match resolve(market, purchase.id, Command::Post(Box::new(post))).await {
+        Ok(Some((payment, paying, posted))) => {
+            posted_news(market, &posted, &payment, &paying);
+            Ok(posted)
+        }
+        Ok(None) => Err(fault(uri::RUNTIME, "the purchase could not be completed")),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether s3 is the seller's delegate's; if so, our own signature over the buyer's state, made in the same go.
+async fn verify(
+    market: &Market,
+    purchase: &Purchase,
+    plan: &Plan,
+    s3: Signature,
+) -> Result<Signature, VoidReason> {
+    let ambiguous = |error: &str, text: String| VoidReason {
+        error: error.to_owned(),
+        text,
+        ambiguous: true,
+    };
+    let theirs = market.state_digest(
+        purchase.paying_channel,
+        purchase.paying_seq,
+        purchase.paying_balance,
+    );
+    let ours = market.state_digest(
+        purchase.identity.channel,
+        purchase.payment_seq,
+        purchase.payment_balance,
+    );
+    let signer = Arc::clone(&market.signer);
+    let (s3_signer, s4) = market
+        .workers
+        .run_owed(move || (bourse_chain::recover(&theirs, &s3), signer.sign(&ours)))
+        .await
+        // The answer stands unverified, and that is unclear, not false.
+        .map_err(|_| {
+            ambiguous(
+                uri::RUNTIME,
+                "the seller's answer could not be verified".to_owned(),
+            )
+        })?;
+    let wrong = match s3_signer {
+        Ok(s3_signer) if s3_signer == plan.paying.delegate => return Ok(s4),
+        Ok(other) => format!("the seller's answer is signed by {other}, not by its delegate"),
+        Err(error) => format!("the seller's answer carries a bad signature: {error}"),
+    };
+    let sell = sell_uri(&plan.provider_id);
+    market.sellers.drop_registration(&sell, plan.callee);
+    market.unregistered(plan.callee.0, &sell);
+    Err(ambiguous(uri::INVALID_SIGNATURE, wrong))
+}
+
+/// Undoes a purchase, durably, and returns the error its buyer gets.
+pub(super) async fn void(market: &Market, id: PurchaseId, reason: VoidReason) -> WampError {
+    let error = fault(&reason.error, format!("{}; nothing was charged", reason.text));
+    if reason.ambiguous {
+        tracing::warn!(purchase = %id, reason = reason.text, "a seller's answer was unclear; it is suspended");
+    }
+    match resolve(
+        market,
+        id,
+        Command::Void(VoidRequest {
+            id,
+            at: market.now(),
+            reason,
+        }),
+    )
+    .await
+    {
+        Ok(_) => error,
+        Err(error) => error,
+    }
+}
+
+/// The channels and the purchase as they stand after POST.
+type Posted = (Channel, Channel, Arc<Purchase>);
+
+/// Writes the end of a purchase, and tries again where the disk hesitates: until then it stands reserved.
+async fn resolve(market: &Market, id: PurchaseId, command: Command) -> Result<Option<Posted>, WampError> {
+    let mut pause = RESOLVE_PAUSE;
+    let mut failures = 0;
+    loop {
+        match market.store.submit(command.clone()).await {
+            Ok(Outcome::Posted {
+                purchase,
+                payment,
+                paying,
+            }) => {
+                return Ok(Some((*payment, *paying, Arc::new(*purchase))));
+            }
+            Ok(_) => return Ok(None),
+            // A crowd before the writer passes. Were the purchase left reserved for it, both its channels would stand
+            // still until the next start, and a flood of offers could do that to anybody.
+            Err(SubmitError::Overloaded) => tokio::time::sleep(RESOLVE_PAUSE).await,
+            Err(SubmitError::Storage(_) | SubmitError::Full { .. }) if failures + 1 < RESOLVE_TRIES => {
+                failures += 1;
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            // A commit that failed may yet have reached the disk: then it is resolved already.
+            Err(SubmitError::Refused(Refusal::NotPending { .. })) if failures > 0 => {
+                return posted_before(market, id);
+            }
+            Err(error) => {
+                tracing::error!(purchase = %id, %error, "a purchase could not be resolved; it waits for the next start");
+                return Err(of_submit(error));
+            }
+        }
+    }
+}
+
+fn posted_before(market: &Market, id: PurchaseId) -> Result<Option<Posted>, WampError> {
+    market.read(|ledger| {
+        let Some(purchase) = ledger.purchase(&id)? else {
+            return Ok(None);
+        };
+        if !matches!(purchase.state, PurchaseState::Posted { .. }) {
+            return Ok(None);
+        }
+        let payment = ledger.channel(&purchase.identity.channel)?;
+        let paying = ledger.channel(&purchase.paying_channel)?;
+        Ok(payment
+            .zip(paying)
+            .map(|(payment, paying)| (payment, paying, Arc::new(purchase))))
+    })
+}
+
+/// What a posted purchase changes outside the ledger.
+fn posted_news(market: &Market, purchase: &Purchase, payment: &Channel, paying: &Channel) {
+    let Identity { key, .. } = purchase.identity;
+    market.demand.lock().record_sale(&Sale {
+        at: market.now(),
+        key,
+        api: purchase.api,
+        seller: purchase.seller,
+        buyer: purchase.buyer,
+        price: purchase.price,
+    });
+    for (channel, topic) in [
+        (payment, topic::PAYMENT_CHANNEL_EMPTY),
+        (paying, topic::PAYING_CHANNEL_EMPTY),
+    ] {
+        if channel.posted_remaining().is_zero() {
+            market.announcer.announce(topic, vec![bytes(channel.id.0)]);
+        }
+    }
+}

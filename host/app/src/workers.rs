@@ -188,8 +188,8 @@ mod tests {
     async fn a_panic_costs_its_own_request_alone() {
         let workers = Workers::start().unwrap();
         for _ in 0..64 {
-            let panics = workers.run(|| panic!("on purpose")).await;
-            assert_eq!(panics.map(|()| ()).unwrap_err().uri, uri::RUNTIME);
+            let panics: Result<(), _> = workers.run(|| panic!("on purpose")).await;
+            assert_eq!(panics.unwrap_err().uri, uri::RUNTIME);
         }
         assert_eq!(workers.run(|| 7).await.unwrap(), 7);
     }

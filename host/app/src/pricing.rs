@@ -2,7 +2,7 @@
 
 use crate::config::{Grant, OnFailure, Rule};
 use crate::quotes::{MAX_VALID_MS, Quote};
-use crate::wire::{fault, invalid, uri};
+use crate::wire::{dict, fault, invalid, text, uri};
 use anyhow::Context;
 use bourse_market::{
     Address, Amount, Decision, DecisionHeader, DecisionId, Demand, Figures, MarketId, Nanos, Offer, Price,
@@ -11,7 +11,7 @@ use bourse_market::{
 use bourse_policy::{
     Action, Grants, Hex, Hook, Imports, Limits, PriceDecision, PriceFailure, PriceRequest, Record, Revision,
 };
-use bourse_wamp::{Dict, Value, WampError};
+use bourse_wamp::{Value, WampError};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -116,8 +116,8 @@ impl Prepared {
         })
     }
 
-    /// The bounds in force: max of floors, min of caps.
-    fn bounds(&self, offer: &Offer, base: Option<Amount>) -> (Amount, Amount) {
+    /// The bounds in force: max of floors, min of caps. The error says that no price lies between them.
+    fn bounds(&self, offer: &Offer, base: Option<Amount>) -> Result<(Amount, Amount), String> {
         // Under a rule for all, the fixed price is the floor unless the operator set one.
         let own = self.floor.or(base).unwrap_or(Amount::ZERO);
         let floor = offer.pricing.floor.map_or(own, |seller| own.max(seller));
@@ -126,7 +126,19 @@ impl Prepared {
             offer.pricing.cap,
             Some(Amount::from_tokens(MARKET_CAP_TOKENS)),
         ];
-        (floor, cap.into_iter().flatten().min().unwrap_or(Amount::MAX))
+        let cap = cap.into_iter().flatten().min().unwrap_or(Amount::MAX);
+        if floor > cap {
+            return Err(format!("the floor {floor} lies above the cap {cap}"));
+        }
+        Ok((floor, cap))
+    }
+
+    /// What is asked where the policy failed, if the operator wants to sell all the same.
+    fn stand_in(&self, base: Option<Amount>) -> Option<Amount> {
+        match self.rule.on_failure {
+            OnFailure::FallbackPrice => self.fallback.or(base),
+            OnFailure::Refuse => None,
+        }
     }
 
     /// The rule's parameters, overlaid by the seller's.
@@ -235,13 +247,8 @@ impl Pricing {
             Err(error) => Err(invalid("price", first_text(&error))),
             Ok(Source::Fixed(_)) => Ok(()),
             Ok(Source::Policy { rule, base, .. }) => {
-                let (floor, cap) = rule.bounds(offer, base);
-                if floor > cap {
-                    return Err(invalid(
-                        "pricing",
-                        format_args!("the floor {floor} lies above the cap {cap}"),
-                    ));
-                }
+                rule.bounds(offer, base)
+                    .map_err(|none| invalid("pricing", none))?;
                 rule.params_for(offer).map(drop)
             }
         }
@@ -250,25 +257,12 @@ impl Pricing {
     /// Prices an offer. Takes the processor for some microseconds, up to the deadline of a policy: call it on a worker.
     pub(crate) fn price(&self, offer: &Offer, inquiry: &Inquiry) -> Result<Quote, WampError> {
         let (rule, revision, base) = match self.source(offer)? {
-            Source::Fixed(price) => {
-                return Ok(Self::quote(
-                    offer,
-                    inquiry,
-                    price,
-                    MAX_VALID_MS,
-                    PriceSource::Fixed,
-                    None,
-                ));
-            }
+            Source::Fixed(price) => return Ok(quote(offer, inquiry, price, MAX_VALID_MS, None)),
             Source::Policy { rule, revision, base } => (rule, revision, base),
         };
-        let (floor, cap) = rule.bounds(offer, base);
-        if floor > cap {
-            return Err(fault(
-                uri::POLICY_FAILED,
-                format!("the floor {floor} lies above the cap {cap}"),
-            ));
-        }
+        let (floor, cap) = rule
+            .bounds(offer, base)
+            .map_err(|none| fault(uri::POLICY_FAILED, none))?;
         let params = rule.params_for(offer)?;
         let request = PriceRequest {
             now: inquiry.now,
@@ -295,59 +289,22 @@ impl Pricing {
         let (price, valid_ms) = match outcome {
             Ok(priced) => (priced.amount, priced.valid_ms),
             Err(PriceFailure::Refused { code, text }) => {
-                let mut error = fault(uri::REFUSED, text);
-                error.kwargs = names(revision, &code);
-                return Err(error);
+                return Err(unpriced(uri::REFUSED, text, revision, &code));
             }
             Err(PriceFailure::Failed(failure)) => {
                 tracing::warn!(
                     policy = revision.name(), revision = %revision.id(), code = failure.code(), %failure, fuel,
                     ?elapsed, "a pricing policy failed"
                 );
-                let stand_in = (rule.rule.on_failure == OnFailure::FallbackPrice)
-                    .then(|| rule.fallback.or(base))
-                    .flatten();
-                let Some(price) = stand_in else {
-                    let name = revision.name();
-                    let mut error = fault(
-                        uri::POLICY_FAILED,
-                        format!("the pricing policy `{name}` failed: {failure}"),
-                    );
-                    error.kwargs = names(revision, failure.code());
-                    return Err(error);
+                let Some(price) = rule.stand_in(base) else {
+                    let text = format!("the pricing policy `{}` failed: {failure}", revision.name());
+                    return Err(unpriced(uri::POLICY_FAILED, text, revision, failure.code()));
                 };
                 (price.clamp(floor, cap), rule.max_valid_ms)
             }
         };
         let decision = keep(revision, inquiry, record);
-        Ok(Self::quote(
-            offer,
-            inquiry,
-            price,
-            valid_ms,
-            PriceSource::Policy(decision.id),
-            Some(decision),
-        ))
-    }
-
-    fn quote(
-        offer: &Offer,
-        inquiry: &Inquiry,
-        price: Amount,
-        valid_ms: u32,
-        source: PriceSource,
-        decision: Option<Decision>,
-    ) -> Quote {
-        let lapses = inquiry.now.plus_millis(valid_ms.into());
-        let until = offer.expires.map_or(lapses, |expires| expires.min(lapses));
-        Quote {
-            offer: offer.id,
-            price,
-            source,
-            decision,
-            at: inquiry.now,
-            until,
-        }
+        Ok(quote(offer, inquiry, price, valid_ms, Some(decision)))
     }
 
     /// Whether a policy has a say in this offer's price.
@@ -377,6 +334,27 @@ fn granted(rule: &Rule) -> Grants {
     }
 }
 
+/// A price as it is promised: for some time, and never longer than its offer.
+fn quote(
+    offer: &Offer,
+    inquiry: &Inquiry,
+    price: Amount,
+    valid_ms: u32,
+    decision: Option<Decision>,
+) -> Quote {
+    let lapses = inquiry.now.plus_millis(valid_ms.into());
+    Quote {
+        offer: offer.id,
+        price,
+        source: decision
+            .as_ref()
+            .map_or(PriceSource::Fixed, |decision| PriceSource::Policy(decision.id)),
+        decision,
+        at: inquiry.now,
+        until: offer.expires.map_or(lapses, |expires| expires.min(lapses)),
+    }
+}
+
 /// The decision as the ledger keeps it, with the purchase it comes to.
 fn keep(revision: &Revision, inquiry: &Inquiry, mut record: Record) -> Decision {
     record.id = Some(Hex(inquiry.decision));
@@ -393,15 +371,14 @@ fn keep(revision: &Revision, inquiry: &Inquiry, mut record: Record) -> Decision 
 }
 
 /// What a client is told of a policy that did not price.
-fn names(revision: &Revision, code: &str) -> Dict {
-    [
-        ("policy", revision.name().to_owned()),
-        ("revision", revision.id().to_string()),
-        ("code", code.to_owned()),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), Value::Str(value)))
-    .collect()
+fn unpriced(uri: &str, why: String, revision: &Revision, code: &str) -> WampError {
+    let mut error = fault(uri, why);
+    error.kwargs = dict([
+        ("policy", text(revision.name())),
+        ("revision", text(revision.id().to_string())),
+        ("code", text(code)),
+    ]);
+    error
 }
 
 fn first_text(error: &WampError) -> String {

@@ -78,9 +78,12 @@ impl Quotes {
         good
     }
 
-    /// Puts a quote back whose purchase was refused untouched, unless a newer one took its place.
+    /// Puts a quote back whose purchase was refused untouched, unless a newer one took its place, of this key or, where
+    /// the session holds as many as it may, of another.
     pub(crate) fn put_back(&self, session: u64, key: KeyId, quote: Arc<Quote>) {
-        if let Some(quotes) = self.by_session.lock().get_mut(&session) {
+        if let Some(quotes) = self.by_session.lock().get_mut(&session)
+            && quotes.len() < PER_SESSION
+        {
             quotes.entry(key).or_insert(quote);
         }
     }
@@ -181,6 +184,25 @@ mod tests {
         }
         assert!(quotes.peek(1, &KeyId([0; 16]), &OFFER, Nanos(100)).is_none());
         assert!(quotes.peek(1, &KeyId([64; 16]), &OFFER, Nanos(100)).is_some());
+    }
+
+    #[test]
+    fn quotes_that_come_back_are_counted_too() {
+        let quotes = quotes_of([1]);
+        let held: Vec<_> = (0..u8::try_from(PER_SESSION).unwrap())
+            .map(|number| (KeyId([number; 16]), quote(1, 1_000)))
+            .collect();
+        for (key, quote) in &held {
+            quotes.remember(1, *key, Arc::clone(quote));
+            assert!(quotes.take(1, key, quote, Nanos(5)));
+        }
+        for number in 0..=u8::try_from(PER_SESSION).unwrap() {
+            quotes.remember(1, KeyId([100 + number; 16]), quote(2, 1_000));
+        }
+        for (key, quote) in held {
+            quotes.put_back(1, key, quote);
+        }
+        assert_eq!(quotes.by_session.lock()[&1].len(), PER_SESSION);
     }
 
     #[test]

@@ -9,19 +9,20 @@
 )]
 
 use bourse_app::config::{Grant, Rule, RuleLimits};
-use bourse_market::{Amount, KeyId};
+use bourse_market::{Amount, KeyId, Seq};
 use bourse_policy::testing::{Guest, price};
 use bourse_tests::{
     Behaviour, Buyer, Order, Receipt, Seller, World, assert_balanced, call, error_text, map_of, refused,
     send, tokens,
 };
-use bourse_wamp::{CallOptions, CallResult, Dict, Session, Value, WampError};
+use bourse_wamp::{CallOptions, CallResult, Dict, Integer, Session, Value, WampError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::{JoinHandle, JoinSet};
 
 const SELLER_UNAVAILABLE: &str = "bourse.error.seller_unavailable";
+const OVERLOADED: &str = "bourse.error.overloaded";
 const INVALID_ARGUMENT: &str = "wamp.error.invalid_argument";
 
 /// A seller that has sold once, so that an unclear answer of its stops its channel; a buyer; a key.
@@ -167,7 +168,13 @@ async fn a_seller_that_was_not_asked_in_time_is_not_held_to_have_answered_badly(
     let slow = seller.offer(None).await;
     let order = buyer.order(slow, Amount::from_units(1));
     let before = seller.sells().len();
-    refused(buyer.send(&order).await, SELLER_UNAVAILABLE);
+    let asked = Instant::now();
+    refused(buyer.send(&order).await, OVERLOADED);
+    assert!(
+        asked.elapsed() < Duration::from_millis(1500),
+        "{:?}",
+        asked.elapsed()
+    );
     assert_eq!(seller.sells().len(), before, "the seller was not asked");
     assert_eq!(suspended(&seller, &seller.session).await, Value::Null);
     assert_balanced(&world, &[&buyer], &[&seller]).await;
@@ -236,5 +243,75 @@ async fn who_takes_the_place_of_a_seller_that_is_away_cannot_freeze_its_channel(
     }
     seller.reconnect(&world).await;
     buyer.buy(key).await.unwrap();
+    assert_balanced(&world, &[&buyer], &[&seller]).await;
+}
+
+#[tokio::test]
+async fn numbers_at_the_edge_of_their_types_buy_nothing() {
+    let world = World::start().await;
+    let (seller, buyer, key) = proven(&world).await;
+    for seq in [0, u32::MAX - 1, u32::MAX] {
+        let order = buyer.order_at(key, tokens(1), Seq(seq), tokens(98));
+        refused(buyer.send(&order).await, "bourse.error.out_of_order");
+    }
+    let next = buyer.seq.next().unwrap();
+    for (amount, balance) in [
+        (Amount::MAX, Amount::MAX),
+        (Amount::MAX, Amount::ZERO),
+        (Amount::MAX, tokens(100)),
+        (tokens(1), Amount::MAX),
+    ] {
+        let order = buyer.order_at(key, amount, next, balance);
+        refused(buyer.send(&order).await, "bourse.error.wrong_balance");
+    }
+    for wide in [
+        Integer::from(1u64 << 32),
+        Integer::from(u64::MAX),
+        Integer::from(-1i64),
+    ] {
+        let mut args = buyer.order(key, tokens(1)).args();
+        args[4] = Value::Int(wide);
+        let bought = call(&buyer.session, "xbr.marketmaker.buy_key", args).await;
+        refused(bought, INVALID_ARGUMENT);
+    }
+    // The last moments there are, and a price nobody has.
+    let times = |from: u64, until: u64| {
+        Dict::from([
+            ("valid_from".to_owned(), Value::Int(from.into())),
+            ("expires".to_owned(), Value::Int(until.into())),
+        ])
+    };
+    refused(
+        seller.try_offer(None, times(u64::MAX, u64::MAX)).await,
+        INVALID_ARGUMENT,
+    );
+    let never = seller
+        .try_offer(None, times(u64::MAX - 300_000_000_000, u64::MAX))
+        .await
+        .unwrap();
+    refused(buyer.quote(never).await, "bourse.error.not_yet_valid");
+    let last = seller.try_offer(None, times(1, u64::MAX)).await.unwrap();
+    buyer.quote(last).await.unwrap();
+    let priceless = seller.offer(Some(Amount::MAX)).await;
+    let order = buyer.order_at(priceless, Amount::MAX, next, Amount::ZERO);
+    refused(buyer.send(&order).await, "xbr.error.insufficient_paying_balance");
+    assert_balanced(&world, &[&buyer], &[&seller]).await;
+}
+
+#[tokio::test]
+async fn whoever_sells_to_himself_on_one_session_gains_nothing() {
+    let world = World::start().await;
+    let session = world.session().await;
+    let seller = Seller::on(&world, session.clone(), "both", tokens(10)).await;
+    let mut buyer = Buyer::on(&world, session, tokens(10)).await;
+    let (key, free) = (
+        seller.offer(Some(tokens(10))).await,
+        seller.offer(Some(Amount::ZERO)).await,
+    );
+    buyer.buy(key).await.unwrap();
+    // Both channels are empty now; what costs nothing may go on, what costs one unit may not.
+    buyer.buy(free).await.unwrap();
+    let one = seller.offer(Some(Amount::from_units(1))).await;
+    refused(buyer.buy(one).await, "xbr.error.insufficient_paying_balance");
     assert_balanced(&world, &[&buyer], &[&seller]).await;
 }

@@ -77,12 +77,12 @@ pub(super) async fn carry(market: &Arc<Market>, request: BuyRequest, end: Instan
     let deadlines = Deadlines::before(end, market.terms.sell_deadline);
     let key = request.identity.key;
     let offer = offer(market, &key)?;
-    let price = price(market, &request, &offer).await?;
+    let price = price(market, &request, &offer, deadlines.turn).await?;
     let plan = plan(market, offer).await?;
     rehearse(market, &request, &plan, &price)?;
 
     let turn = await_turn(market, &plan, deadlines.turn).await?;
-    let (purchase, price) = reserve(market, &request, &plan, price).await?;
+    let (purchase, price) = reserve(market, &request, &plan, price, deadlines.answer).await?;
 
     let answer_by = deadlines.answer_of(plan.proven);
     let maker = market.network.marketmaker;
@@ -109,8 +109,13 @@ fn offer(market: &Market, key: &KeyId) -> Result<Offer, WampError> {
         .ok_or_else(|| of_refusal(&Refusal::OfferUnknown { key: *key }))
 }
 
-/// The session's live quote, else a fresh price.
-async fn price(market: &Arc<Market>, request: &BuyRequest, offer: &Offer) -> Result<Price, WampError> {
+/// The session's live quote, else a fresh price, which crowded workers or a slow policy may not take past `until`.
+async fn price(
+    market: &Arc<Market>,
+    request: &BuyRequest,
+    offer: &Offer,
+    until: Instant,
+) -> Result<Price, WampError> {
     let now = market.now();
     if let Some(quote) = market.quotes.peek(request.session, &offer.key, &offer.id, now) {
         return Ok(Price {
@@ -125,10 +130,13 @@ async fn price(market: &Arc<Market>, request: &BuyRequest, offer: &Offer) -> Res
         decision: DecisionId(market.environment.fresh_id()),
     };
     let (desk, offer) = (Arc::clone(market), offer.clone());
-    let quote = market
-        .workers
-        .run(move || desk.pricing.price(&offer, &inquiry))
-        .await??;
+    let found = market.workers.run(move || desk.pricing.price(&offer, &inquiry));
+    let quote = tokio::time::timeout_at(until, found).await.map_err(|_| {
+        fault(
+            uri::OVERLOADED,
+            "the price was not found in time; nothing was charged",
+        )
+    })???;
     Ok(Price {
         quote: Arc::new(quote),
         promised: false,
@@ -274,12 +282,13 @@ async fn reserve(
     request: &BuyRequest,
     plan: &Plan,
     mut price: Price,
+    until: Instant,
 ) -> Result<(Arc<Purchase>, Price), WampError> {
     let (session, key) = (request.session, plan.offer.key);
     let take = |price: &Price| market.quotes.take(session, &key, &price.quote, market.now());
     if price.promised && !take(&price) {
         // It ran out while waiting.
-        price = self::price(market, request, &plan.offer).await?;
+        price = self::price(market, request, &plan.offer, until).await?;
         price.promised = price.promised && take(&price);
     }
     match try_reserve(market, request, plan, &price).await {

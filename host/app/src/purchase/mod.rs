@@ -50,7 +50,9 @@ impl Market {
         if self.status() != Status::Running {
             return Err(fault(uri::NOT_READY, "the market is not trading now"));
         }
-        self.verify(&request).await?;
+        tokio::time::timeout_at(deadline, self.verify(&request))
+            .await
+            .map_err(|_| fault(uri::OVERLOADED, "too many requests wait; nothing was charged"))??;
         if let Some(purchase) = self.replayed(&request)? {
             return Ok(Arc::new(purchase));
         }

@@ -1,10 +1,10 @@
 //! A market's procedures, in the market's own types.
 
-use crate::reply::{Reply, address, list, uuid};
+use crate::reply::{Reply, list};
 use crate::terms::Order;
 use crate::{Balance, DelegateError, Facts, KeyTerms, OfferTerms, Quote, Receipt};
 use bourse_chain::{Domain, KeyOffer, Signer};
-use bourse_market::{Address, ChannelId, ChannelKind, KeyId, MarketId, Nanos};
+use bourse_market::{Address, ChannelId, ChannelKind, KeyId, Nanos};
 use bourse_wamp::{
     Auth, CallOptions, CallResult, Dict, Invocation, JoinOptions, Serializer, Session, Value, WampError,
     connect_rs, connect_ws,
@@ -68,11 +68,11 @@ impl MarketClient {
         let facts = Facts {
             domain: Domain {
                 chain_id: config.u64("verifying_chain_id")?,
-                verifying_contract: config.parse("verifying_contract_adr", hex_address, address)?,
+                verifying_contract: config.parse("verifying_contract_adr", hex_address)?,
             },
-            market: config.parse("market", "a UUID", |text| uuid(text).map(MarketId))?,
-            marketmaker: config.parse("marketmaker", hex_address, address)?,
-            owner: config.parse("owner", hex_address, address)?,
+            market: config.parse("market", "a UUID")?,
+            marketmaker: config.parse("marketmaker", hex_address)?,
+            owner: config.parse("owner", hex_address)?,
         };
         match trusted {
             Some(expected) if expected != facts.marketmaker => Err(DelegateError::WrongMarketMaker {

@@ -1,8 +1,9 @@
 //! Reading what the market answers: every part checked for its type and length, every fault named.
 
 use crate::DelegateError;
-use bourse_market::{Address, Amount, IdError};
+use bourse_market::{Amount, IdError};
 use bourse_wamp::{CallResult, Dict, Value};
+use std::str::FromStr;
 
 /// A field of a dict that a procedure answered.
 pub(crate) struct Reply {
@@ -67,13 +68,8 @@ impl Reply {
     }
 
     /// Text that stands for something else.
-    pub(crate) fn parse<T>(
-        &self,
-        field: &str,
-        expected: &'static str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, DelegateError> {
-        self.read(field, expected, |value| parse(value.as_str()?))
+    pub(crate) fn parse<T: FromStr>(&self, field: &str, expected: &'static str) -> Result<T, DelegateError> {
+        self.read(field, expected, |value| value.as_str()?.parse().ok())
     }
 }
 
@@ -100,17 +96,6 @@ pub(crate) fn amount(value: &Value) -> Option<Amount> {
         Value::Int(number) => number.to_be_32().map(Amount::from_be_bytes),
         _ => None,
     }
-}
-
-/// `0x` and 40 hex digits of either case.
-pub(crate) fn address(text: &str) -> Option<Address> {
-    let bytes = hex::decode(text.strip_prefix("0x")?).ok()?;
-    bytes.as_slice().try_into().ok()
-}
-
-/// A UUID, with or without its dashes.
-pub(crate) fn uuid(text: &str) -> Option<[u8; 16]> {
-    hex::decode(text.replace('-', "")).ok()?.try_into().ok()
 }
 
 fn malformed(procedure: &str, what: &str, got: &Value, expected: &'static str) -> DelegateError {

@@ -15,6 +15,18 @@ pub struct IdError {
     pub got: usize,
 }
 
+/// A text that is no identifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {what} as {digits} hex digits, got `{text}`")]
+pub struct ParseIdError {
+    /// The kind of identifier that was asked for.
+    pub what: &'static str,
+    /// Hex digits it has.
+    pub digits: usize,
+    /// What came.
+    pub text: String,
+}
+
 macro_rules! bytes_type {
     ($(#[$doc:meta])* $name:ident, $len:literal, $what:literal) => {
         $(#[$doc])*
@@ -38,6 +50,19 @@ macro_rules! bytes_type {
                 <[u8; $len]>::try_from(bytes)
                     .map(Self)
                     .map_err(|_| IdError { what: $what, expected: $len, got: bytes.len() })
+            }
+        }
+
+        /// Hex digits of either case, with or without `0x`, and with the dashes of a UUID wherever they stand.
+        impl core::str::FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                crate::ids::from_hex(text).map(Self).ok_or_else(|| ParseIdError {
+                    what: $what,
+                    digits: 2 * $len,
+                    text: text.to_owned(),
+                })
             }
         }
 
@@ -121,6 +146,21 @@ bytes_type!(
     RevisionId, 32, "a revision"
 );
 
+/// The bytes that hex digits spell, none unless there are exactly as many as it takes.
+fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut digits = text
+        .strip_prefix("0x")
+        .unwrap_or(text)
+        .chars()
+        .filter(|digit| *digit != '-')
+        .map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok()));
+    let mut bytes = [0; N];
+    for byte in &mut bytes {
+        *byte = (digits.next()?? << 4) | digits.next()??;
+    }
+    digits.next().is_none().then_some(bytes)
+}
+
 /// A WAMP session id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionId(pub u64);
@@ -186,5 +226,39 @@ pub(crate) mod fixed {
             }
         }
         deserializer.deserialize_bytes(Bytes::<N>)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_read_as_they_are_written_and_as_uuids() {
+        let id = MarketId([
+            0xda, 0x38, 0xaf, 0xed, 0xca, 0xa2, 0x4c, 0x45, 0xa1, 0x65, 0xa6, 0xb1, 0xab, 0x0b, 0x17, 0x15,
+        ]);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!("da38afed-caa2-4c45-a165-a6b1ab0b1715".parse(), Ok(id));
+        assert_eq!("DA38AFEDCAA24C45A165A6B1AB0B1715".parse(), Ok(id));
+    }
+
+    #[test]
+    fn a_text_of_other_digits_or_length_is_named() {
+        for text in [
+            "",
+            "0x",
+            "0x12",
+            "zz",
+            &"ab".repeat(19),
+            &"ab".repeat(21),
+            &"é".repeat(20),
+        ] {
+            let error = text.parse::<Address>().unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("expected an address as 40 hex digits, got `{text}`")
+            );
+        }
     }
 }

@@ -26,7 +26,7 @@ pub use command::{
 pub use demand::{Demand, Figures, Sale, Subject};
 pub use ids::{
     Address, ApiId, BuyerPubkey, CatalogId, ChannelId, DecisionId, IdError, KeyId, MarketId, Nanos, OfferId,
-    PurchaseId, RevisionId, SealedKey, Seq, SessionId, Signature,
+    ParseIdError, PurchaseId, RevisionId, SealedKey, Seq, SessionId, Signature,
 };
 pub use invariants::{Auditor, Side, Sums, Violation, check_channel, check_purchase, check_totals};
 pub use memory::MemoryLedger;

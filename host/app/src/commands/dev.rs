@@ -22,7 +22,7 @@ pub(crate) enum DevCommand {
     /// Hand out test tokens.
     Fund {
         /// Who receives: `0x` and 40 hex digits.
-        #[arg(long, value_parser = address)]
+        #[arg(long)]
         to: Address,
         /// How many tokens, such as 100 or 0.5.
         #[arg(long, value_parser = tokens)]
@@ -39,7 +39,7 @@ pub(crate) enum DevCommand {
         #[arg(long, value_name = "FILE")]
         actor: PathBuf,
         /// Whose signature will move it: `0x` and 40 hex digits.
-        #[arg(long, value_parser = address)]
+        #[arg(long)]
         delegate: Address,
         /// The deposit in tokens.
         #[arg(long, value_parser = tokens)]
@@ -64,13 +64,6 @@ pub(crate) enum Kind {
     Payment,
     /// From the market to a seller.
     Paying,
-}
-
-fn address(text: &str) -> Result<Address, String> {
-    let mut bytes = [0; 20];
-    hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut bytes)
-        .map_err(|error| format!("expected 0x and 40 hex digits: {error}"))?;
-    Ok(Address(bytes))
 }
 
 fn tokens(text: &str) -> Result<Amount, String> {

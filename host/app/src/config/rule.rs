@@ -1,7 +1,7 @@
 //! `[[policies.rule]]`: which policy decides about which offers, with which bounds.
 
 use anyhow::{Context, ensure};
-use bourse_market::{Amount, Offer, Price};
+use bourse_market::{Address, Amount, ApiId, CatalogId, Offer, Price};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -20,16 +20,19 @@ pub struct Rule {
     #[serde(default)]
     pub applies_to: AppliesTo,
     /// Only this API: 32 hex digits.
-    pub api: Option<String>,
+    #[serde(default, with = "text", skip_serializing_if = "Option::is_none")]
+    pub api: Option<ApiId>,
     /// Only this catalog: 32 hex digits.
-    pub catalog: Option<String>,
+    #[serde(default, with = "text", skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<CatalogId>,
     /// Only offers whose URI starts so.
     pub uri: Option<String>,
     /// Only offers that carry all these categories.
     #[serde(default)]
     pub category: BTreeMap<String, String>,
     /// Only this seller's delegate: `0x` and 40 hex digits.
-    pub seller: Option<String>,
+    #[serde(default, with = "text", skip_serializing_if = "Option::is_none")]
+    pub seller: Option<Address>,
     /// What happens when the policy fails.
     #[serde(default)]
     pub on_failure: OnFailure,
@@ -119,18 +122,10 @@ impl Rule {
 
     /// Whether the rule is about `offer`.
     pub fn covers(&self, offer: &Offer) -> bool {
-        let selects = |wanted: &Option<String>, hex: &dyn std::fmt::Display| match wanted {
-            None => true,
-            Some(wanted) => same_hex(wanted, &hex.to_string()),
-        };
         (self.applies_to == AppliesTo::All || offer.price == Price::Dynamic)
-            && selects(&self.api, &offer.api)
-            && selects(&self.seller, &offer.seller)
-            && match (&self.catalog, &offer.catalog) {
-                (None, _) => true,
-                (Some(wanted), Some(catalog)) => same_hex(wanted, &catalog.to_string()),
-                (Some(_), None) => false,
-            }
+            && self.api.is_none_or(|api| api == offer.api)
+            && self.seller.is_none_or(|seller| seller == offer.seller)
+            && self.catalog.is_none_or(|catalog| Some(catalog) == offer.catalog)
             && self
                 .uri
                 .as_deref()
@@ -142,19 +137,6 @@ impl Rule {
     }
 
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        for (name, value, digits) in [
-            ("api", &self.api, 32),
-            ("catalog", &self.catalog, 32),
-            ("seller", &self.seller, 40),
-        ] {
-            if let Some(value) = value {
-                let bare = bare_hex(value);
-                ensure!(
-                    bare.len() == digits && bare.bytes().all(|byte| byte.is_ascii_hexdigit()),
-                    "{name} is `{value}`: expected {digits} hex digits"
-                );
-            }
-        }
         let floor = self.floor()?;
         let cap = self.cap()?;
         if let (Some(floor), Some(cap)) = (floor, cap) {
@@ -195,10 +177,54 @@ fn tokens(name: &'static str, value: Option<&str>) -> anyhow::Result<Option<Amou
         .transpose()
 }
 
-fn bare_hex(text: &str) -> String {
-    text.strip_prefix("0x").unwrap_or(text).replace('-', "")
+/// An identifier as people write it.
+mod text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        id: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match id {
+            Some(id) => serializer.collect_str(id),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Some).map_err(D::Error::custom)
+    }
 }
 
-fn same_hex(left: &str, right: &str) -> bool {
-    bare_hex(left).eq_ignore_ascii_case(&bare_hex(right))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_are_read_once_and_written_back() {
+        let text = r#"
+            hook = "pricing"
+            policy = "surge"
+            api = "da38afed-caa2-4c45-a165-a6b1ab0b1715"
+            seller = "0x6B02FC4582a1CaB3d0B42df4bC001FD7172d71ed"
+        "#;
+        let rule: Rule = toml::from_str(text).unwrap();
+        assert_eq!(rule.catalog, None);
+        let again: Rule = toml::from_str(&toml::to_string(&rule).unwrap()).unwrap();
+        assert_eq!((again.api, again.seller), (rule.api, rule.seller));
+        assert!(rule.api.is_some() && rule.seller.is_some());
+    }
+
+    #[test]
+    fn a_selector_that_is_no_identifier_is_named() {
+        let error =
+            toml::from_str::<Rule>("hook = \"pricing\"\npolicy = \"surge\"\nseller = \"0x12\"").unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("expected an address as 40 hex digits"), "{text}");
+    }
 }

@@ -265,19 +265,26 @@ async fn listen(
     market: &Arc<Market>,
     stop_http: CancellationToken,
 ) -> anyhow::Result<Addresses> {
-    let taken = |what: &'static str, address: SocketAddr| {
-        move || format!("cannot listen for {what} on {address}; is another host running?")
+    let taken = |what: &'static str, flag: &'static str, address: SocketAddr| {
+        move || {
+            format!(
+                "cannot listen for {what} on {address}: stop what is there, or choose another address with {flag}"
+            )
+        }
     };
     let (ws, rs, http) = (config.wamp.listen_ws, config.wamp.listen_rs, config.http.listen);
     Ok(Addresses {
         ws: router
             .listen_ws(ws, WS_PATH)
             .await
-            .with_context(taken("WebSocket", ws))?,
-        rs: router.listen_rs(rs).await.with_context(taken("RawSocket", rs))?,
+            .with_context(taken("WebSocket", "--listen-ws", ws))?,
+        rs: router
+            .listen_rs(rs)
+            .await
+            .with_context(taken("RawSocket", "--listen-rs", rs))?,
         http: http::serve(Arc::clone(market), http, stop_http)
             .await
-            .with_context(taken("HTTP", http))?,
+            .with_context(taken("HTTP", "--listen-http", http))?,
     })
 }
 

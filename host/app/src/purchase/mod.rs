@@ -63,6 +63,12 @@ impl Market {
                     "another purchase is under way on this channel",
                 ));
             }
+            Entry::Crowded => {
+                return Err(fault(
+                    uri::OVERLOADED,
+                    "this purchase is under way, and too many wait for it",
+                ));
+            }
             Entry::Joined(waiting) => waiting,
             Entry::Mine(ticket, waiting) => {
                 let market = Arc::clone(self);

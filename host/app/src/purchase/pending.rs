@@ -11,12 +11,26 @@ use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
+/// Who may wait for one purchase. The market works on so many calls at a time, and whoever keeps a purchase of his own
+/// under way could otherwise have all of them wait for it.
+const WAITERS: usize = 64;
+/// Places among them that getters leave free: anybody may ask for a balance, the same purchase only its buyer.
+const FOR_BUYERS: usize = 16;
+
 /// What a purchase came to.
 pub(crate) type Answer = Result<Arc<Purchase>, WampError>;
 
 struct Under {
     identity: Identity,
     answer: Waiting,
+}
+
+impl Under {
+    /// How many wait now. Who gave up is not counted.
+    fn waiters(&self) -> usize {
+        // All clones but the one here. None once it is over: then nobody waits.
+        self.answer.strong_count().unwrap_or_default().saturating_sub(1)
+    }
 }
 
 /// The purchases under way.
@@ -38,6 +52,8 @@ pub(crate) enum Entry {
     Joined(Waiting),
     /// Another purchase is under way on this channel.
     Taken,
+    /// It is under way, and too many wait for it.
+    Crowded,
 }
 
 /// The right to answer for a payment channel.
@@ -52,10 +68,12 @@ impl Pending {
     pub(crate) fn enter(self: &Arc<Self>, identity: Identity) -> Entry {
         let mut by_channel = self.by_channel.lock();
         if let Some(under) = by_channel.get(&identity.channel) {
-            return if under.identity == identity {
+            return if under.identity != identity {
+                Entry::Taken
+            } else if under.waiters() < WAITERS {
                 Entry::Joined(under.answer.clone())
             } else {
-                Entry::Taken
+                Entry::Crowded
             };
         }
         let (answer, wait) = oneshot::channel();
@@ -76,12 +94,13 @@ impl Pending {
         Entry::Mine(ticket, wait)
     }
 
-    /// Resolves once nothing is under way on `channel`; at once if nothing is.
+    /// Resolves once nothing is under way on `channel`; at once if nothing is, or if too many wait for that already.
     pub(crate) fn settled(&self, channel: &ChannelId) -> impl Future<Output = ()> + Send + use<> {
         let answer = self
             .by_channel
             .lock()
             .get(channel)
+            .filter(|under| under.waiters() < WAITERS - FOR_BUYERS)
             .map(|under| under.answer.clone());
         async move {
             if let Some(answer) = answer {
@@ -164,6 +183,29 @@ mod tests {
         ticket.answer(Err(fault("a.b", "c")));
         assert_eq!(joined(wait).await.unwrap_err().uri, "a.b");
         assert!(matches!(pending.enter(identity(2)), Entry::Mine(..)));
+    }
+
+    #[tokio::test]
+    async fn only_so_many_wait_for_a_purchase_and_getters_leave_room_for_its_buyer() {
+        let pending = Arc::new(Pending::default());
+        let Entry::Mine(ticket, _mine) = pending.enter(identity(1)) else {
+            panic!("the channel is free")
+        };
+        let getters: Vec<_> = (0..2 * WAITERS)
+            .map(|_| pending.settled(&identity(1).channel))
+            .collect();
+        let mut buyers = Vec::new();
+        while let Entry::Joined(wait) = pending.enter(identity(1)) {
+            buyers.push(wait);
+        }
+        assert_eq!(buyers.len(), FOR_BUYERS);
+        assert!(matches!(pending.enter(identity(1)), Entry::Crowded));
+        buyers.pop();
+        assert!(matches!(pending.enter(identity(1)), Entry::Joined(_)));
+        ticket.answer(Err(fault("a.b", "c")));
+        for getter in getters {
+            getter.await;
+        }
     }
 
     #[tokio::test]

@@ -9,6 +9,10 @@ use tokio::sync::{Notify, oneshot};
 /// Purchases that may wait for one paying channel; more are refused at once.
 const WAITING: usize = 1024;
 
+/// Getters that may wait for one paying channel; more are answered at once. Each takes one of the calls that the market
+/// works on at a time, and nothing else bounds what strangers ask of a channel.
+const GETTERS: usize = 48;
+
 #[derive(Debug, Default)]
 struct Line {
     /// Told whenever the turn passes on or the line ends.
@@ -73,13 +77,13 @@ impl Turns {
         Ok(Place::Wait(wait))
     }
 
-    /// Resolves once the sale under way on `channel` is over; at once if there is none.
+    /// Resolves once the sale under way on `channel` is over; at once if there is none, or if too many wait already.
     pub(crate) async fn passed(&self, channel: &ChannelId) {
         let passed = self
             .lines
             .lock()
             .get(channel)
-            .filter(|line| !line.resting)
+            .filter(|line| !line.resting && Arc::strong_count(&line.passed) <= GETTERS)
             .map(|line| Arc::clone(&line.passed));
         if let Some(passed) = passed {
             let mut notified = std::pin::pin!(passed.notified());
@@ -199,6 +203,19 @@ mod tests {
         let turns = Turns::default();
         let _first = turn(turns.join(CHANNEL, true));
         let _other = turn(turns.join(ChannelId([2; 16]), false));
+    }
+
+    #[tokio::test]
+    async fn only_so_many_getters_wait() {
+        let turns = Turns::default();
+        let first = turn(turns.join(CHANNEL, true));
+        let mut waiting: Vec<_> = (0..GETTERS).map(|_| Box::pin(turns.passed(&CHANNEL))).collect();
+        for getter in &mut waiting {
+            assert!(futures_util::poll!(getter).is_pending());
+        }
+        turns.passed(&CHANNEL).await;
+        drop(first);
+        futures_util::future::join_all(waiting).await;
     }
 
     #[test]

@@ -315,3 +315,38 @@ async fn whoever_sells_to_himself_on_one_session_gains_nothing() {
     refused(buyer.buy(one).await, "xbr.error.insufficient_paying_balance");
     assert_balanced(&world, &[&buyer], &[&seller]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_under_way_holds_few_of_the_calls_that_wait_for_it() {
+    let world = World::start().await;
+    let (seller, mut buyer, key) = proven(&world).await;
+    seller.behave(Behaviour::Slow(Duration::from_millis(1900)));
+    let order = buyer.order(key, tokens(1));
+    let under_way = start(&buyer, &order).await;
+    let thief = world.session().await;
+    for (procedure, args) in [
+        ("xbr.marketmaker.buy_key", order.args()),
+        (
+            "xbr.marketmaker.get_payment_channel_balance",
+            vec![Value::from(buyer.channel.0)],
+        ),
+        (
+            "xbr.marketmaker.get_paying_channel_balance",
+            vec![Value::from(seller.channel.0)],
+        ),
+    ] {
+        let mut calls = JoinSet::new();
+        for _ in 0..200 {
+            let (thief, args) = (thief.clone(), args.clone());
+            calls.spawn(async move { call(&thief, procedure, args).await.is_ok() });
+        }
+        for _ in 0..200 - 64 {
+            calls.join_next().await.unwrap().unwrap();
+        }
+        assert!(!under_way.is_finished(), "{procedure} waited for the purchase");
+        calls.detach_all();
+        call(&thief, "xbr.marketmaker.get_status", vec![]).await.unwrap();
+    }
+    buyer.book(&under_way.await.unwrap().unwrap());
+    assert_balanced(&world, &[&buyer], &[&seller]).await;
+}

@@ -317,10 +317,10 @@ async fn a_price_never_leaves_its_bounds() {
             units(200),
             700,
         ),
-        // No rule speaks of these: the supply of the token is the cap.
-        ("free", vec![], units(0), 1000),
-        ("free", vec![("floor", amount(7))], units(7), 1000),
-        ("brief", vec![], units(5000), 1),
+        // No rule speaks of these policies: the bounds of the rule for the offer hold all the same.
+        ("free", vec![], units(100), 1000),
+        ("free", vec![("floor", amount(107))], units(107), 1000),
+        ("brief", vec![], units(1000), 1),
     ] {
         let mut entries = vec![("policy", Value::from(policy))];
         entries.extend(bounds.clone());

@@ -292,6 +292,9 @@ async fn a_seller_may_register_and_offer_before_it_has_a_channel() {
     .await;
     seller.restart(&world).await;
     assert_eq!(seller.channel, new);
+    // What a session offered that never proved to be the seller's ends with it.
+    refused(buyer.buy(key).await, "bourse.error.seller_unavailable");
+    let key = seller.offer(Some(tokens(1))).await;
     buyer.buy(key).await.unwrap();
     world.assert_sound();
     assert_eq!(seller.posted().await, seller.books());

@@ -57,13 +57,13 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", requires = "demo", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) sales: Option<u64>,
     /// WebSocket listener. Overrides wamp.listen_ws; port 0 picks a free one.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::config::listen::parse)]
     listen_ws: Option<std::net::SocketAddr>,
     /// RawSocket listener. Overrides wamp.listen_rs.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::config::listen::parse)]
     listen_rs: Option<std::net::SocketAddr>,
     /// HTTP listener. Overrides http.listen.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::config::listen::parse)]
     listen_http: Option<std::net::SocketAddr>,
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub(crate) mod listen;
 mod rule;
 
 pub use rule::{AppliesTo, Grant, Hook, OnFailure, Rule, RuleLimits};
@@ -41,8 +42,10 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct Wamp {
     /// Where WebSocket clients connect, at path `/ws`.
+    #[serde(deserialize_with = "listen::deserialize")]
     pub listen_ws: SocketAddr,
     /// Where RawSocket clients connect.
+    #[serde(deserialize_with = "listen::deserialize")]
     pub listen_rs: SocketAddr,
     /// Admit anonymous sessions on listeners beyond this machine. Anybody who reaches them may then trade.
     pub allow_anonymous_remote: bool,
@@ -150,6 +153,7 @@ pub struct Policies {
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
     /// Where `/healthz` answers.
+    #[serde(deserialize_with = "listen::deserialize")]
     pub listen: SocketAddr,
 }
 

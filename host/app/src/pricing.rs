@@ -63,6 +63,8 @@ enum Source<'a> {
         rule: &'a Prepared,
         revision: &'a Revision,
         base: Option<Amount>,
+        /// The operator's rule for the offer, where the seller chose a policy that no rule speaks of.
+        market: Option<&'a Prepared>,
     },
 }
 
@@ -117,16 +119,23 @@ impl Prepared {
     }
 
     /// The bounds in force: max of floors, min of caps. The error says that no price lies between them.
-    fn bounds(&self, offer: &Offer, base: Option<Amount>) -> Result<(Amount, Amount), String> {
+    ///
+    /// Those of `market` go as well: the operator's rule for an offer whose seller chose a policy of no rule.
+    fn bounds(
+        &self,
+        offer: &Offer,
+        base: Option<Amount>,
+        market: Option<&Self>,
+    ) -> Result<(Amount, Amount), String> {
         // Under a rule for all, the fixed price is the floor unless the operator set one.
-        let own = self.floor.or(base).unwrap_or(Amount::ZERO);
-        let floor = offer.pricing.floor.map_or(own, |seller| own.max(seller));
-        let cap = [
-            self.cap,
-            offer.pricing.cap,
-            Some(Amount::from_tokens(MARKET_CAP_TOKENS)),
-        ];
-        let cap = cap.into_iter().flatten().min().unwrap_or(Amount::MAX);
+        let own = self.floor.or(base);
+        let floors = [own, offer.pricing.floor, market.and_then(|rule| rule.floor)];
+        let floor = floors.into_iter().flatten().max().unwrap_or(Amount::ZERO);
+        let caps = [self.cap, offer.pricing.cap, market.and_then(|rule| rule.cap)];
+        let cap = caps
+            .into_iter()
+            .flatten()
+            .fold(Amount::from_tokens(MARKET_CAP_TOKENS), Amount::min);
         if floor > cap {
             return Err(format!("the floor {floor} lies above the cap {cap}"));
         }
@@ -203,14 +212,17 @@ impl Pricing {
         };
         // A seller may choose the policy of a dynamic price; over a fixed one only the operator's rules go.
         let chosen = offer.pricing.policy.as_deref().filter(|_| base.is_none());
-        let rule = match chosen {
-            None => self.rules.iter().find(|prepared| prepared.rule.covers(offer)),
-            Some(name) => Some(
-                self.rules
-                    .iter()
-                    .find(|prepared| prepared.rule.policy == name && prepared.rule.covers(offer))
-                    .unwrap_or(&self.unruled),
-            ),
+        let covering = |name: Option<&str>| {
+            self.rules.iter().find(|prepared| {
+                name.is_none_or(|name| prepared.rule.policy == name) && prepared.rule.covers(offer)
+            })
+        };
+        let market = covering(None);
+        let (rule, market) = match chosen.map(|name| covering(Some(name))) {
+            None => (market, None),
+            Some(Some(own)) => (Some(own), None),
+            // The choice is the seller's, the bounds are the operator's all the same.
+            Some(None) => (Some(&self.unruled), market),
         };
         let (rule, name) = match (rule, base) {
             (Some(rule), _) => (rule, chosen.unwrap_or(&rule.rule.policy)),
@@ -218,7 +230,12 @@ impl Pricing {
             (None, None) => return Err(fault(uri::POLICY_FAILED, "no pricing policy covers this offer")),
         };
         match self.policies.get(name) {
-            Some(revision) => Ok(Source::Policy { rule, revision, base }),
+            Some(revision) => Ok(Source::Policy {
+                rule,
+                revision,
+                base,
+                market,
+            }),
             None => Err(fault(
                 uri::POLICY_FAILED,
                 format!("the pricing policy `{name}` is not loaded"),
@@ -246,8 +263,10 @@ impl Pricing {
             Err(_) if matches!(offer.price, Price::Fixed(_)) => Ok(()),
             Err(error) => Err(invalid("price", first_text(&error))),
             Ok(Source::Fixed(_)) => Ok(()),
-            Ok(Source::Policy { rule, base, .. }) => {
-                rule.bounds(offer, base)
+            Ok(Source::Policy {
+                rule, base, market, ..
+            }) => {
+                rule.bounds(offer, base, market)
                     .map_err(|none| invalid("pricing", none))?;
                 rule.params_for(offer).map(drop)
             }
@@ -256,12 +275,17 @@ impl Pricing {
 
     /// Prices an offer. Takes the processor for some microseconds, up to the deadline of a policy: call it on a worker.
     pub(crate) fn price(&self, offer: &Offer, inquiry: &Inquiry) -> Result<Quote, WampError> {
-        let (rule, revision, base) = match self.source(offer)? {
+        let (rule, revision, base, market) = match self.source(offer)? {
             Source::Fixed(price) => return Ok(quote(offer, inquiry, price, MAX_VALID_MS, None)),
-            Source::Policy { rule, revision, base } => (rule, revision, base),
+            Source::Policy {
+                rule,
+                revision,
+                base,
+                market,
+            } => (rule, revision, base, market),
         };
         let (floor, cap) = rule
-            .bounds(offer, base)
+            .bounds(offer, base, market)
             .map_err(|none| fault(uri::POLICY_FAILED, none))?;
         let params = rule.params_for(offer)?;
         let request = PriceRequest {

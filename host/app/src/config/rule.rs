@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use bourse_market::{Address, Amount, ApiId, CatalogId, Offer, Price};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// One rule. Every selector that is given must match; none given matches all.
@@ -37,6 +37,7 @@ pub struct Rule {
     #[serde(default)]
     pub on_failure: OnFailure,
     /// Tokens asked when the policy fails and `on_failure = "fallback-price"`; a fixed price needs none.
+    #[serde(default, deserialize_with = "tokens_as_text")]
     pub fallback_price: Option<String>,
     /// What the policy may use up, and how far its prices may go.
     #[serde(default)]
@@ -93,8 +94,10 @@ pub struct RuleLimits {
     /// Milliseconds for one call.
     pub deadline_ms: Option<u64>,
     /// Lowest price in tokens.
+    #[serde(deserialize_with = "tokens_as_text")]
     pub floor: Option<String>,
     /// Highest price in tokens.
+    #[serde(deserialize_with = "tokens_as_text")]
     pub cap: Option<String>,
     /// Longest validity of a quote in milliseconds; 30 000 at most.
     pub max_valid_ms: Option<u32>,
@@ -177,6 +180,23 @@ fn tokens(name: &'static str, value: Option<&str>) -> anyhow::Result<Option<Amou
         .transpose()
 }
 
+/// Tokens as people write them: whole ones plainly or in quotes, fractions in quotes alone, since a float is inexact.
+fn tokens_as_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "expected tokens, such as 35, or \"0.5\" with its quotes"
+    )]
+    enum Tokens {
+        Whole(u64),
+        Text(String),
+    }
+    Ok(Some(match Tokens::deserialize(deserializer)? {
+        Tokens::Whole(tokens) => tokens.to_string(),
+        Tokens::Text(text) => text,
+    }))
+}
+
 /// An identifier as people write it.
 mod text {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -218,6 +238,20 @@ mod tests {
         let again: Rule = toml::from_str(&toml::to_string(&rule).unwrap()).unwrap();
         assert_eq!((again.api, again.seller), (rule.api, rule.seller));
         assert!(rule.api.is_some() && rule.seller.is_some());
+    }
+
+    #[test]
+    fn tokens_need_quotes_only_where_they_are_fractions() {
+        let rule = |limits: &str| {
+            toml::from_str::<Rule>(&format!("hook = \"pricing\"\npolicy = \"surge\"\nlimits = {{ {limits} }}"))
+        };
+        let both = rule("floor = \"0.5\", cap = 100").unwrap();
+        assert_eq!(both.floor().unwrap(), Some(Amount::parse_tokens("0.5").unwrap()));
+        assert_eq!(both.cap().unwrap(), Some(Amount::from_tokens(100)));
+        for wrong in ["cap = 0.5", "cap = -1", "cap = true"] {
+            let text = rule(wrong).unwrap_err().to_string();
+            assert!(text.contains("such as 35, or \"0.5\" with its quotes"), "{text}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ const REFUSED: &str = "bourse.error.refused";
 const INVALID_ARGUMENT: &str = "wamp.error.invalid_argument";
 
 /// The deadline of a call is 50 ms; the rest is for a machine that does other things too.
-const SOON: Duration = Duration::from_millis(1500);
+const SOON: Duration = Duration::from_secs(5);
 
 fn units(units: u64) -> Amount {
     Amount::from_units(units.into())

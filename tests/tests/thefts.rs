@@ -413,7 +413,7 @@ async fn w_25_a_silent_seller_never_holds_a_buyer_beyond_the_deadline() {
     let asked = Instant::now();
     let (orders, slack) = (
         [first.order(key, tokens(1)), second.order(key, tokens(1))],
-        DEADLINE / 2,
+        4 * DEADLINE,
     );
     // The second waits behind the first, and that counts too.
     let (one, two) = tokio::join!(first.send(&orders[0]), second.send(&orders[1]));

@@ -58,7 +58,7 @@ async fn a_seller_that_cannot_spell_its_answer_fails_cleanly_and_at_once() {
     seller.behave(Behaviour::PlainNumbers);
     let asked = Instant::now();
     refused(buyer.buy(key).await, "xbr.error.transaction_failed");
-    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     // It advanced; that is what the suspension is for.
     seller.behave(Behaviour::Honest);
     seller.restart(&world).await;

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::host::WS_PATH;
 use anyhow::Context;
 use bourse_chain::{checksum, create_key, load_key};
-use bourse_delegates::{MarketClient, connect, dev};
+use bourse_delegates::{DelegateError, MarketClient, connect, dev};
 use bourse_market::{Address, Amount, ChannelKind};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -117,7 +117,10 @@ async fn reach(config: &Config, market: &Url) -> anyhow::Result<MarketClient> {
         .await
         .map_err(|error| Unreachable {
             url,
-            why: format!("{error:#}"),
+            why: match error {
+                DelegateError::Join { reason, .. } => reason,
+                other => other.to_string(),
+            },
         })?;
     Ok(MarketClient::new(session, None).await?)
 }

@@ -20,7 +20,7 @@ pub(crate) use serve::serve;
 
 /// The host a command needs does not answer.
 #[derive(Debug, thiserror::Error)]
-#[error("no market answers at {url}: {why}; start one with `bourse serve`")]
+#[error("no market answers at {url}: {why}; start one with `bourse serve`, or say where it is with --url")]
 pub(crate) struct Unreachable {
     pub(crate) url: String,
     pub(crate) why: String,

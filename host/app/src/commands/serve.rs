@@ -12,6 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs until interrupted, or until the demo has sold what it was asked for.
 pub(crate) async fn serve(config: &Config, args: &ServeArgs) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(
+        !args.demo || config.has_faucet(),
+        "--demo needs test tokens, which a market hands out on 127.0.0.1 alone: leave --demo, or listen there"
+    );
     let host = Host::start(config).await?;
     introduce(config, &host, args.demo)?;
 
@@ -80,7 +84,8 @@ fn introduce_policies(loaded: &Loaded) {
             "  policy        {} {}  sha256 {}  {from}",
             revision.name(),
             revision.description().version,
-            revision.id()
+            // Without 0x, as `sha256sum` prints it.
+            hex::encode(revision.id().0)
         );
     }
     for (path, error) in &loaded.broken {

@@ -27,7 +27,10 @@ mod tests {
         assert_eq!(parse("[::1]:0").unwrap().port(), 0);
         for wrong in ["8080", "localhost:8080", "127.0.0.1", "127.0.0.1:99999"] {
             let text = parse(wrong).unwrap_err();
-            assert!(text.contains(wrong) && text.contains("such as 127.0.0.1:8080"), "{text}");
+            assert!(
+                text.contains(wrong) && text.contains("such as 127.0.0.1:8080"),
+                "{text}"
+            );
         }
     }
 }

@@ -243,7 +243,9 @@ mod tests {
     #[test]
     fn tokens_need_quotes_only_where_they_are_fractions() {
         let rule = |limits: &str| {
-            toml::from_str::<Rule>(&format!("hook = \"pricing\"\npolicy = \"surge\"\nlimits = {{ {limits} }}"))
+            toml::from_str::<Rule>(&format!(
+                "hook = \"pricing\"\npolicy = \"surge\"\nlimits = {{ {limits} }}"
+            ))
         };
         let both = rule("floor = \"0.5\", cap = 100").unwrap();
         assert_eq!(both.floor().unwrap(), Some(Amount::parse_tokens("0.5").unwrap()));

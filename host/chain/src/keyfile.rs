@@ -2,7 +2,7 @@
 
 use crate::{KeyError, Signer};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,13 @@ pub enum KeyFileError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// The file is there already, or the system does not let it be made.
+    /// Whatever is in the file, it may be somebody's only key.
+    #[error("{path} exists already, and no key is written over another file: choose another name")]
+    There {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The system does not let the file be made.
     #[error("cannot create the key {path}: {error}")]
     Uncreated {
         /// Where.
@@ -97,9 +103,12 @@ pub fn load_key(path: &Path) -> Result<Signer, KeyFileError> {
 /// If the file exists or cannot be written.
 pub fn create_key(path: &Path) -> Result<Signer, KeyFileError> {
     let signer = Signer::generate();
-    write(path, &signer).map_err(|error| KeyFileError::Uncreated {
-        path: path.to_owned(),
-        error,
+    write(path, &signer).map_err(|error| {
+        let path = path.to_owned();
+        match error.kind() {
+            ErrorKind::AlreadyExists => KeyFileError::There { path },
+            _ => KeyFileError::Uncreated { path, error },
+        }
     })?;
     Ok(signer)
 }

@@ -340,7 +340,9 @@ impl Pricing {
 /// Why a rule cannot work with the policies that are loaded, if it cannot. Its offers are refused then.
 pub(crate) fn problem(rule: &Rule, policies: &HashMap<String, Revision>) -> Option<String> {
     let Some(revision) = policies.get(&rule.policy) else {
-        return Some("no such policy is loaded".to_owned());
+        let mut loaded: Vec<&str> = policies.keys().map(String::as_str).collect();
+        loaded.sort_unstable();
+        return Some(format!("no such policy is loaded, only {}", loaded.join(", ")));
     };
     if !revision.has_pricing() {
         return Some("it exports no pricing hook".to_owned());

@@ -5,15 +5,16 @@ use crate::quotes::{MAX_VALID_MS, Quote};
 use crate::wire::{dict, fault, invalid, text, uri};
 use anyhow::Context;
 use bourse_market::{
-    Address, Amount, Decision, DecisionHeader, DecisionId, Demand, Figures, MarketId, Nanos, Offer, Price,
-    PriceSource, Subject,
+    Address, Amount, ApiId, Decision, DecisionHeader, DecisionId, Demand, Figures, KeyId, MarketId, Nanos,
+    Offer, OfferId, Placer, Price, PriceSource, PricingTerms, SessionId, Signature, Subject,
 };
 use bourse_policy::{
-    Action, Grants, Hex, Hook, Imports, Limits, PriceDecision, PriceFailure, PriceRequest, Record, Revision,
+    Action, Grants, Hex, Hook, Imports, Limits, NoImports, PriceDecision, PriceFailure, PriceRequest, Record,
+    Revision,
 };
 use bourse_wamp::{Value, WampError};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The highest price any policy may ask, where nobody set a lower one: the supply of the token, 10^9.
@@ -347,10 +348,69 @@ pub(crate) fn problem(rule: &Rule, policies: &HashMap<String, Revision>) -> Opti
     if !revision.has_pricing() {
         return Some("it exports no pricing hook".to_owned());
     }
-    revision
-        .check_grants(granted(rule))
-        .err()
-        .map(|error| error.to_string())
+    if let Err(error) = revision.check_grants(granted(rule)) {
+        return Some(error.to_string());
+    }
+    match Prepared::new(rule.clone()) {
+        Ok(prepared) => prepared
+            .trial(revision)
+            .map(|text| format!("it refuses its params: {text}")),
+        Err(error) => Some(format!("{error:#}")),
+    }
+}
+
+/// The code under which policies made with the SDK refuse parameters that make no sense.
+const BAD_PARAMS: &str = "bad_params";
+
+impl Prepared {
+    /// Asks for the price of an offer that does not exist, to hear what the policy says of the rule's parameters. Any
+    /// other answer is its own affair: nothing is known here of the offers to come.
+    fn trial(&self, revision: &Revision) -> Option<String> {
+        let specimen = Offer {
+            id: OfferId([0; 16]),
+            key: KeyId([0; 16]),
+            api: ApiId([0; 16]),
+            catalog: None,
+            uri: String::new(),
+            seller: Address([0; 20]),
+            provider_id: None,
+            placer: Placer {
+                session: SessionId(0),
+                authid: None,
+            },
+            placed_at: Nanos(0),
+            valid_from: None,
+            expires: None,
+            revoked: None,
+            signature: Signature([0; 65]),
+            signature_verified: false,
+            claimed: false,
+            price: Price::Dynamic,
+            pricing: PricingTerms::default(),
+            copies: None,
+            remaining: None,
+            categories: BTreeMap::new(),
+        };
+        let request = PriceRequest {
+            now: Nanos(0),
+            market: MarketId([0; 16]),
+            action: Action::Quote,
+            buyer: None,
+            params: &self.params_text,
+            offer: &specimen,
+            base: None,
+            floor: Amount::ZERO,
+            cap: Amount::from_tokens(MARKET_CAP_TOKENS),
+            max_valid_ms: self.max_valid_ms,
+        };
+        match revision
+            .price(&request, &NoImports, self.grants, &self.limits)
+            .outcome
+        {
+            Err(PriceFailure::Refused { code, text }) if code == BAD_PARAMS => Some(text),
+            _ => None,
+        }
+    }
 }
 
 fn granted(rule: &Rule) -> Grants {

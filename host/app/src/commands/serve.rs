@@ -7,6 +7,7 @@ use crate::policies::{Loaded, Origin};
 use crate::pricing::problem;
 use anyhow::Context;
 use bourse_delegates::demo::DemoOptions;
+use std::io::Write;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -120,9 +121,10 @@ async fn demo(config: &Config, host: &Host, limit: Option<u64>) -> anyhow::Resul
     let print = async {
         let mut sold = 0;
         while let Some(sale) = sales.recv().await {
-            say!("{sale}");
             sold += 1;
-            if limit.is_some_and(|limit| sold >= limit) {
+            // The demo is for whoever watches it.
+            let watched = writeln!(std::io::stdout(), "{sale}").is_ok();
+            if !watched || limit.is_some_and(|limit| sold >= limit) {
                 break;
             }
         }

@@ -5,45 +5,89 @@ use crate::limits::runtime;
 use crate::market::{Buyer, Host, call};
 use crate::process::cpu_of;
 use crate::report::{Figures, RUN, RUNS, Ratio, Report};
+use bourse_delegates::{Seller, Series};
 use bourse_market::KeyId;
-use bourse_wamp::{CallResult, Dict, Session, Value};
+use bourse_wamp::{CallResult, Dict, Invocation, Session, Value};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A procedure of another client's.
-const ECHO: &str = "com.example.bench.echo";
-
+/// Measures every line of this file that is asked for.
 pub(crate) fn measure(report: &mut Report) {
-    if !["wamp.echo", "wamp.get_quote", "wamp.place_offer", "wamp.buy_key"]
-        .iter()
-        .any(|name| IN_FLIGHT.iter().any(|n| report.wants(&format!("{name}.{n}"))))
-    {
-        return;
-    }
     runtime().block_on(async {
-        echo(report).await;
-        get_quote(report).await;
-        place_offer(report).await;
-        buy_key(report).await;
+        sweep(report, "wamp.echo", echo_limit, echo_clients, echo).await;
+        sweep(report, "wamp.get_quote", echo_limit, quote_clients, get_quote).await;
+        sweep(
+            report,
+            "wamp.place_offer",
+            |_| ("limit.commit".to_owned(), Ratio::Throughput),
+            sessions,
+            place_offer,
+        )
+        .await;
+        sweep(
+            report,
+            "wamp.buy_key",
+            |_| ("limit.signatures".to_owned(), Ratio::Cpu),
+            buyers,
+            buy_key,
+        )
+        .await;
     });
 }
 
-/// Runs `client` in `n` tasks for one run and measures the host.
-async fn run<C, F>(pid: u32, clients: impl IntoIterator<Item = C>, work: impl Fn(C, Instant) -> F) -> Figures
-where
-    F: Future<Output = Vec<Duration>> + Send + 'static,
+/// One line for each number in flight: a fresh host, `clients` for each run, and as many operations as each client
+/// gets done one after the other. An operation says itself how long its timed part took.
+async fn sweep<C, F>(
+    report: &mut Report,
+    name: &str,
+    limit: impl Fn(usize) -> (String, Ratio),
+    clients: impl AsyncFn(&Host, usize) -> Vec<C>,
+    operation: impl Fn(C) -> F + Copy + Send + 'static,
+) where
+    C: Send + 'static,
+    F: Future<Output = (C, Duration)> + Send + 'static,
 {
-    let before = cpu_of(pid);
-    let started = Instant::now();
-    let tasks: Vec<_> = clients
-        .into_iter()
-        .map(|client| tokio::spawn(work(client, started)))
-        .collect();
-    let mut samples = Vec::new();
-    for task in tasks {
-        samples.extend(task.await.unwrap());
+    for n in IN_FLIGHT {
+        let name = format!("{name}.{n}");
+        if !report.wants(&name) {
+            continue;
+        }
+        let host = Host::start();
+        let mut runs = Vec::new();
+        for _ in 0..RUNS {
+            let clients = clients(&host, n).await;
+            let (before, started) = (cpu_of(host.pid()), Instant::now());
+            let work = |mut client: C| async move {
+                let mut samples = Vec::new();
+                while started.elapsed() < RUN {
+                    let took;
+                    (client, took) = operation(client).await;
+                    samples.push(took);
+                }
+                samples
+            };
+            let tasks: Vec<_> = clients
+                .into_iter()
+                .map(|client| tokio::spawn(work(client)))
+                .collect();
+            let mut samples = Vec::new();
+            for task in tasks {
+                samples.extend(task.await.unwrap());
+            }
+            runs.push(Figures::of(
+                samples,
+                started.elapsed(),
+                cpu_of(host.pid()) - before,
+            ));
+        }
+        let (limit, ratio) = limit(n);
+        report.line(&name, &runs, Some((&limit, ratio)));
     }
-    Figures::of(samples, started.elapsed(), cpu_of(pid) - before)
+}
+
+fn echo_limit(n: usize) -> (String, Ratio) {
+    (format!("limit.echo.{n}"), Ratio::Cpu)
 }
 
 async fn sessions(host: &Host, n: usize) -> Vec<Session> {
@@ -54,141 +98,107 @@ async fn sessions(host: &Host, n: usize) -> Vec<Session> {
     sessions
 }
 
-/// Round trips to another client's procedure: through the router twice.
-async fn echo(report: &mut Report) {
-    for n in IN_FLIGHT {
-        let name = format!("wamp.echo.{n}");
-        if !report.wants(&name) {
-            continue;
-        }
-        let host = Host::start();
-        let callee = host.session().await;
-        let echo = |invocation: bourse_wamp::Invocation| async move {
-            Ok(CallResult {
-                args: invocation.args,
-                kwargs: Dict::new(),
-            })
-        };
-        callee.register(ECHO, echo).await.unwrap();
-        let mut runs = Vec::new();
-        for _ in 0..RUNS {
-            let clients = sessions(&host, n).await;
-            let work = |session: Session, started: Instant| async move {
-                let mut samples = Vec::new();
-                while started.elapsed() < RUN {
-                    let begun = Instant::now();
-                    call(&session, ECHO, vec![Value::Bytes(vec![7; 32])], Dict::new()).await;
-                    samples.push(begun.elapsed());
-                }
-                samples
-            };
-            runs.push(run(host.pid(), clients, work).await);
-        }
-        report.line(&name, &runs, Some((&format!("limit.echo.{n}"), Ratio::Cpu)));
-    }
+/// A caller of a procedure that another client serves.
+struct Echo {
+    session: Session,
+    procedure: Arc<str>,
+    /// Lives as long as its callers.
+    _callee: Session,
 }
 
-/// Quotes of a dynamic offer, priced by `surge` each time.
-async fn get_quote(report: &mut Report) {
-    for n in IN_FLIGHT {
-        let name = format!("wamp.get_quote.{n}");
-        if !report.wants(&name) {
-            continue;
-        }
-        let host = Host::start();
-        let (_seller, series) = host.seller().await;
-        let key = series.key();
-        let mut runs = Vec::new();
-        for _ in 0..RUNS {
-            let clients = sessions(&host, n).await;
-            let work = move |session: Session, started: Instant| async move {
-                let mut samples = Vec::new();
-                while started.elapsed() < RUN {
-                    let begun = Instant::now();
-                    call(
-                        &session,
-                        "xbr.marketmaker.get_quote",
-                        vec![key.0.into()],
-                        Dict::new(),
-                    )
-                    .await;
-                    samples.push(begun.elapsed());
-                }
-                samples
-            };
-            runs.push(run(host.pid(), clients, work).await);
-        }
-        report.line(&name, &runs, Some((&format!("limit.echo.{n}"), Ratio::Cpu)));
-    }
+async fn echo_clients(host: &Host, n: usize) -> Vec<Echo> {
+    let callee = host.session().await;
+    let procedure: Arc<str> = format!("com.example.bench.echo{}", callee.id()).into();
+    let echo = |call: Invocation| async move {
+        Ok(CallResult {
+            args: call.args,
+            kwargs: Dict::new(),
+        })
+    };
+    callee.register(&procedure, echo).await.unwrap();
+    let callers = sessions(host, n).await.into_iter();
+    callers
+        .map(|session| Echo {
+            session,
+            procedure: Arc::clone(&procedure),
+            _callee: callee.clone(),
+        })
+        .collect()
 }
 
-/// Offers without a price, each durable when it is answered.
-async fn place_offer(report: &mut Report) {
-    for n in IN_FLIGHT {
-        let name = format!("wamp.place_offer.{n}");
-        if !report.wants(&name) {
-            continue;
-        }
-        let host = Host::start();
-        let mut runs = Vec::new();
-        for _ in 0..RUNS {
-            let clients = sessions(&host, n).await;
-            let work = |session: Session, started: Instant| async move {
-                let mut samples = Vec::new();
-                while started.elapsed() < RUN {
-                    let args = vec![
-                        rand::random::<[u8; 16]>().into(),
-                        [3; 16].into(),
-                        Value::Str("com.example.bench".to_owned()),
-                        Value::Int(0_u64.into()),
-                        [4; 20].into(),
-                        Value::Bytes(vec![1; 65]),
-                    ];
-                    let kwargs = Dict::from([("provider_id".to_owned(), Value::Str("bench".to_owned()))]);
-                    let begun = Instant::now();
-                    call(&session, "xbr.marketmaker.place_offer", args, kwargs).await;
-                    samples.push(begun.elapsed());
-                }
-                samples
-            };
-            runs.push(run(host.pid(), clients, work).await);
-        }
-        report.line(&name, &runs, Some(("limit.commit", Ratio::Throughput)));
-    }
+/// A round trip to another client's procedure: through the router twice.
+async fn echo(client: Echo) -> (Echo, Duration) {
+    let begun = Instant::now();
+    call(
+        &client.session,
+        &client.procedure,
+        vec![Value::Bytes(vec![7; 32])],
+        Dict::new(),
+    )
+    .await;
+    (client, begun.elapsed())
 }
 
-/// Purchases at a live quote, from sellers that seal and sign for real, one for each purchase in flight: a paying channel
-/// carries one sale at a time. The quote and the buyer's signature are not in
-/// the duration, but the quote is in the host's processor time, as it is in a buyer's life.
-async fn buy_key(report: &mut Report) {
-    for n in IN_FLIGHT {
-        let name = format!("wamp.buy_key.{n}");
-        if !report.wants(&name) {
-            continue;
-        }
-        let host = Host::start();
-        let mut sellers = Vec::new();
-        for _ in 0..n {
-            sellers.push(host.seller().await);
-        }
-        let mut runs = Vec::new();
-        for _ in 0..RUNS {
-            let mut clients = Vec::with_capacity(n);
-            for (_, series) in &sellers {
-                clients.push((host.buyer().await, series.key()));
-            }
-            let work = |(mut buyer, key): (Buyer, KeyId), started: Instant| async move {
-                let mut samples = Vec::new();
-                while started.elapsed() < RUN {
-                    let order = buyer.prepare(key).await;
-                    let begun = Instant::now();
-                    buyer.send(order).await;
-                    samples.push(begun.elapsed());
-                }
-                samples
-            };
-            runs.push(run(host.pid(), clients, work).await);
-        }
-        report.line(&name, &runs, Some(("limit.signatures", Ratio::Cpu)));
+/// Whoever asks for the price of a dynamic offer; its seller stays connected meanwhile.
+type Asker = (Session, KeyId, Arc<(Seller, Series)>);
+
+async fn quote_clients(host: &Host, n: usize) -> Vec<Asker> {
+    let seller = Arc::new(host.seller().await);
+    let key = seller.1.key();
+    sessions(host, n)
+        .await
+        .into_iter()
+        .map(|session| (session, key, Arc::clone(&seller)))
+        .collect()
+}
+
+/// A quote, priced by `surge` each time.
+async fn get_quote(client: Asker) -> (Asker, Duration) {
+    let begun = Instant::now();
+    call(
+        &client.0,
+        "xbr.marketmaker.get_quote",
+        vec![client.1.0.into()],
+        Dict::new(),
+    )
+    .await;
+    (client, begun.elapsed())
+}
+
+/// An offer without a price, durable when it is answered.
+async fn place_offer(session: Session) -> (Session, Duration) {
+    let args = vec![
+        rand::random::<[u8; 16]>().into(),
+        [3; 16].into(),
+        Value::Str("com.example.bench".to_owned()),
+        Value::Int(0_u64.into()),
+        [4; 20].into(),
+        Value::Bytes(vec![1; 65]),
+    ];
+    let kwargs = Dict::from([("provider_id".to_owned(), Value::Str("bench".to_owned()))]);
+    let begun = Instant::now();
+    call(&session, "xbr.marketmaker.place_offer", args, kwargs).await;
+    (session, begun.elapsed())
+}
+
+/// A buyer and the seller it buys from: one for each purchase in flight, since a paying channel carries one at a time.
+type Trader = (Buyer, KeyId, Arc<(Seller, Series)>);
+
+async fn buyers(host: &Host, n: usize) -> Vec<Trader> {
+    let mut traders = Vec::with_capacity(n);
+    for _ in 0..n {
+        let seller = Arc::new(host.seller().await);
+        traders.push((host.buyer().await, seller.1.key(), seller));
     }
+    traders
+}
+
+/// A purchase at a live quote, from a seller that seals and signs for real. The quote and the buyer's signature are not
+/// in the duration, but the quote is in the host's processor time, as it is in a buyer's life.
+async fn buy_key((mut buyer, key, seller): Trader) -> (Trader, Duration) {
+    let order = buyer.prepare(key).await;
+    let begun = Instant::now();
+    buyer.send(order).await;
+    let took = begun.elapsed();
+    ((buyer, key, seller), took)
 }

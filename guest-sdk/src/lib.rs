@@ -38,7 +38,11 @@
 //! What never lives here: anything of the host, a clock, randomness, floating point, or a dependency that a component
 //! would pay for with its size.
 
+#[cfg(all(target_arch = "wasm32", feature = "arena"))]
+mod allocator;
 mod amount;
+#[cfg(any(all(target_arch = "wasm32", feature = "arena"), test))]
+mod arena;
 #[cfg(target_arch = "wasm32")]
 mod export;
 mod ids;

@@ -171,3 +171,33 @@ fn a_call_of_a_shipped_policy_starves_cleanly_when_its_fuel_is_short() {
     assert_eq!(decision.record.outcome, "out_of_fuel");
     assert!(decision.fuel <= 500);
 }
+
+/// Growing costs the host two changes of its memory map in each call, for which its threads queue up.
+#[test]
+fn shipped_policies_price_the_largest_offers_within_the_two_pages_they_start_with() {
+    let offer = Offer {
+        uri: "u".repeat(1024),
+        provider_id: Some("p".repeat(256)),
+        categories: (0..32)
+            .map(|at| (format!("{at:0256}"), "v".repeat(256)))
+            .collect(),
+        ..dynamic()
+    };
+    let limits = Limits {
+        memory: 2 * (64 << 10),
+        ..Limits::default()
+    };
+    for revision in SHIPPED.iter() {
+        let grants = revision
+            .imports()
+            .iter()
+            .fold(Grants::NONE, |grants, import| grants.with(*import));
+        let decision = revision.price(&wide(&offer, 1_000_000), &Scripted::default(), grants, &limits);
+        assert!(
+            decision.outcome.is_ok(),
+            "{}: {:?}",
+            revision.name(),
+            decision.outcome
+        );
+    }
+}

@@ -3,7 +3,8 @@
 //! One JSON object a line: `name, p50_us, p99_us, ops_per_s, cpu_us_per_op, limit, ratio_to_limit`. Each figure is the
 //! median of several runs. The host runs in a process of its own, and `cpu_us_per_op` is that process's time as the
 //! operating system counts it; for a limit it is the time of whoever does the work. `ratio_to_limit` divides CPU by
-//! CPU, but for the policy lines, which divide p50 by p50, and `place_offer`, which divides time per operation.
+//! CPU, but for the policy lines, which divide p50 by p50, and `place_offer` and those on several threads, which divide
+//! time per operation.
 //!
 //! Usage: `bench [FILTER]`; a line is measured if its name contains the filter, and so is the limit it needs.
 

@@ -1,6 +1,6 @@
 //! Pricing without a market around it.
 
-use crate::report::{Figures, RUNS, Ratio, Report, repeat};
+use crate::report::{Figures, RUNS, Ratio, Report, repeat, repeat_on};
 use bourse_market::{
     Address, Amount, ApiId, Figures as Demand, KeyId, MarketId, Nanos, Offer, OfferId, Placer, Price,
     PricingTerms, SessionId, Signature, Subject,
@@ -19,9 +19,16 @@ impl Imports for Steady {
     }
 }
 
-/// `limit.engine` is the bare call on a fresh instance; `policy.price.fresh` adds encoding, checks and the record.
+/// `limit.engine` is the bare call on a fresh instance; `policy.price.fresh` adds encoding, checks and the record;
+/// `policy.price.fresh.2threads` is the same on two threads at once: 0.5 of the time per call if neither waits for
+/// the other, 1 or more if the process's memory map lets only one go on.
 pub(crate) fn measure(report: &mut Report) {
-    if !report.wants("limit.engine") && !report.wants("policy.price.fresh") {
+    const LINES: [&str; 3] = [
+        "limit.engine",
+        "policy.price.fresh",
+        "policy.price.fresh.2threads",
+    ];
+    if !LINES.iter().any(|line| report.wants(line)) {
         return;
     }
     let engine = Engine::new(EngineOptions::default()).unwrap();
@@ -53,16 +60,19 @@ pub(crate) fn measure(report: &mut Report) {
         .map(|_| repeat(|| bare_call.call(&Steady).unwrap()))
         .collect();
     report.line("limit.engine", &bare, None);
-    let fresh: Vec<Figures> = (0..RUNS)
-        .map(|_| {
-            repeat(|| {
-                let decision = surge.price(&request, &Steady, grants, &limits);
-                assert!(decision.outcome.is_ok());
-                std::hint::black_box(decision.record.encode());
-            })
-        })
-        .collect();
+    let price = || {
+        let decision = surge.price(&request, &Steady, grants, &limits);
+        assert!(decision.outcome.is_ok());
+        std::hint::black_box(decision.record.encode());
+    };
+    let fresh: Vec<Figures> = (0..RUNS).map(|_| repeat(price)).collect();
     report.line("policy.price.fresh", &fresh, Some(("limit.engine", Ratio::P50)));
+    let two: Vec<Figures> = (0..RUNS).map(|_| repeat_on(2, price)).collect();
+    report.line(
+        "policy.price.fresh.2threads",
+        &two,
+        Some(("policy.price.fresh", Ratio::Throughput)),
+    );
 }
 
 fn offer() -> Offer {

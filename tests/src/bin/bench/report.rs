@@ -105,12 +105,32 @@ impl Report {
 pub(crate) fn repeat(mut operation: impl FnMut()) -> Figures {
     let own = crate::process::cpu_of_self();
     let started = Instant::now();
+    let samples = samples(started, &mut operation);
+    let elapsed = started.elapsed();
+    Figures::of(samples, elapsed, crate::process::cpu_of_self() - own)
+}
+
+/// Like [`repeat`], on `threads` threads at once; the operations of all count together.
+pub(crate) fn repeat_on(threads: usize, operation: impl Fn() + Sync) -> Figures {
+    let own = crate::process::cpu_of_self();
+    let started = Instant::now();
+    let samples = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| samples(started, &mut || operation())))
+            .collect();
+        let ended = running.into_iter().map(|thread| thread.join().unwrap());
+        ended.collect::<Vec<_>>().concat()
+    });
+    let elapsed = started.elapsed();
+    Figures::of(samples, elapsed, crate::process::cpu_of_self() - own)
+}
+
+fn samples(started: Instant, operation: &mut impl FnMut()) -> Vec<Duration> {
     let mut samples = Vec::new();
     while started.elapsed() < RUN {
         let begun = Instant::now();
         operation();
         samples.push(begun.elapsed());
     }
-    let elapsed = started.elapsed();
-    Figures::of(samples, elapsed, crate::process::cpu_of_self() - own)
+    samples
 }

@@ -52,9 +52,11 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Whether `command` can be run in the checkout's root and succeeds; its output is dropped.
+/// Whether `command` can be run, in its own folder or else in the checkout's root, and succeeds; its output is dropped.
 pub(crate) fn works(command: &mut Command) -> bool {
-    if let Ok(root) = place::root() {
+    if command.get_current_dir().is_none()
+        && let Ok(root) = place::root()
+    {
         command.current_dir(root);
     }
     command
@@ -71,4 +73,21 @@ fn line(command: &Command) -> String {
         .map(|word| word.to_string_lossy())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_runs_in_its_own_folder_if_it_has_one() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("here"), "").unwrap();
+        assert!(works(
+            Command::new("test")
+                .args(["-e", "here"])
+                .current_dir(folder.path())
+        ));
+        assert!(works(Command::new("test").args(["-e", "Cargo.lock"])));
+    }
 }

@@ -11,6 +11,9 @@ use bourse_wamp::{CallOptions, CallResult, Dict, Session, Value};
 use std::process::Command;
 use std::time::Duration;
 
+/// Tokens in each channel: more than a run spends, and little enough that the market maker's float covers every seller's.
+const DEPOSIT_TOKENS: u64 = 1_000_000;
+
 /// A running host and where it is.
 pub(crate) struct Host {
     process: Running,
@@ -51,7 +54,7 @@ impl Host {
     async fn delegate(&self, kind: ChannelKind) -> (MarketClient, Signer, ChannelId) {
         let client = MarketClient::new(self.session().await, None).await.unwrap();
         let (actor, delegate) = (Signer::generate(), Signer::generate());
-        let deposit = Amount::from_tokens(10_000_000);
+        let deposit = Amount::from_tokens(DEPOSIT_TOKENS);
         if kind == ChannelKind::Payment {
             dev::fund(client.session(), actor.address(), deposit)
                 .await
@@ -86,7 +89,7 @@ impl Host {
 
     pub(crate) async fn buyer(&self) -> Buyer {
         let (client, signer, channel) = self.delegate(ChannelKind::Payment).await;
-        let remaining = Amount::from_tokens(10_000_000);
+        let remaining = Amount::from_tokens(DEPOSIT_TOKENS);
         Buyer {
             client,
             signer,

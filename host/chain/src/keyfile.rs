@@ -131,13 +131,19 @@ fn write(path: &Path, signer: &Signer) -> std::io::Result<()> {
     if let Some(folder) = folder {
         std::fs::create_dir_all(folder)?;
     }
+    // Written aside and linked into its place whole: a crash in between leaves no half of a key, and no name is ever
+    // taken from another file.
+    let aside = path.with_extension(format!("new-{}", std::process::id()));
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(MODE)
-        .open(path)?;
-    writeln!(file, "{}", hex::encode(signer.to_bytes().as_slice()))?;
-    file.sync_all()?;
+        .open(&aside)?;
+    let linked = writeln!(file, "{}", hex::encode(signer.to_bytes().as_slice()))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::hard_link(&aside, path));
+    std::fs::remove_file(&aside)?;
+    linked?;
     folder.map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 

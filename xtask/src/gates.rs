@@ -37,7 +37,7 @@ pub(crate) fn ci() -> Result<()> {
     })
 }
 
-/// `cargo xtask long`: the steps of `ci`, then all tests with the ignored ones, at full figures.
+/// `cargo xtask long`: the steps of `ci`, the tests at full figures.
 ///
 /// # Errors
 ///
@@ -94,8 +94,9 @@ fn deny() -> Result<()> {
     cargo(&[&check[..], &["advisories"]].concat(), &[])
 }
 
-/// All tests, those of the policies first, so that the workspace's own summary is the last thing printed. Those that need the XBR clients look for `BOURSE_PYTHON` and say that they were
-/// not run where it is unset; those with a small and a full size look for `BOURSE_LONG`.
+/// All tests, those of the policies first, so that the workspace's own summary is the last thing printed. Those that need
+/// the XBR clients look for `BOURSE_PYTHON` and say that they were not run where it is unset; those with a small and a
+/// full size look for `BOURSE_LONG`. What is marked ignored is the other process of another test.
 fn nextest(interpreter: Option<OsString>, arguments: Vec<&str>, long: bool) -> Result<()> {
     if !step::works(Command::new("cargo").args(["nextest", "--version"])) {
         println!("installing cargo-nextest");
@@ -112,9 +113,6 @@ fn nextest(interpreter: Option<OsString>, arguments: Vec<&str>, long: bool) -> R
         .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"))
     {
         line.push("--workspace");
-    }
-    if long {
-        line.extend(["--run-ignored", "all"]);
     }
     line.extend(arguments);
     let mut environment = Vec::new();

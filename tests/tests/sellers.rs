@@ -10,7 +10,9 @@
 )]
 
 use bourse_market::{Amount, ChannelKind, KeyId};
-use bourse_tests::{Behaviour, Buyer, Seller, World, assert_balanced, call, map_of, open, refused, tokens};
+use bourse_tests::{
+    Behaviour, Buyer, Seller, World, assert_balanced, call, map_of, open, refused, run, tokens,
+};
 use bourse_wamp::{CallResult, Dict, Session, Value};
 use std::time::{Duration, Instant};
 
@@ -176,7 +178,7 @@ async fn a_suspension_outlives_the_market_makers_restart_but_not_the_sellers() {
 
 #[tokio::test]
 async fn a_second_unclear_answer_without_a_sale_between_keeps_the_channel_suspended() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let (mut seller, mut buyer, key) = proven(&world).await;
     // With sales between, it may happen again and again.
     for _ in 0..3 {
@@ -202,6 +204,35 @@ async fn a_second_unclear_answer_without_a_sale_between_keeps_the_channel_suspen
         sells,
         "the market maker bears one purchase, not two"
     );
+    assert_balanced(&world, &[&buyer], &[&seller]).await;
+
+    // Until the operator decides.
+    let channel = seller.channel.to_string();
+    let release = ["ledger", "release", "--channel", channel.as_str()];
+    let beside = run(world.data(), &release);
+    assert_eq!(beside.status.code(), Some(1), "the host has the ledger");
+    world.stop().await;
+    let (unknown, released, again) = (
+        run(
+            world.data(),
+            &[
+                "ledger",
+                "release",
+                "--channel",
+                &format!("0x{}", "77".repeat(16)),
+            ],
+        ),
+        run(world.data(), &release),
+        run(world.data(), &release),
+    );
+    assert_eq!(unknown.status.code(), Some(1));
+    let text = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text(&released).contains("sells again"), "{released:?}");
+    assert!(text(&again).contains("is not suspended"), "{again:?}");
+    world.restart().await;
+    buyer.reconnect(&world).await;
+    seller.reconnect(&world).await;
+    buyer.buy(key).await.unwrap();
     assert_balanced(&world, &[&buyer], &[&seller]).await;
 }
 

@@ -77,6 +77,16 @@ enum ConfigCommand {
 enum LedgerCommand {
     /// Check every invariant of the ledger. May run beside the host. Exit code 1 on any violation.
     Verify,
+    /// Let a suspended paying channel sell again, from its last posted state. The host must be stopped.
+    ///
+    /// A seller whose answer was unclear releases its channel by starting afresh, once. After a second unclear answer
+    /// without a sale between, it is yours to decide: the seller may hold a signed state that it was never paid for, and
+    /// what you risk is the price of that one purchase.
+    Release {
+        /// The channel: 0x and 32 hex digits, as the buyer's error and the host's log name it.
+        #[arg(long, value_name = "CHANNEL")]
+        channel: bourse_market::ChannelId,
+    },
 }
 
 impl Common {
@@ -129,6 +139,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Config(ConfigCommand::Check) => commands::check_config(&config),
         Command::Ledger(LedgerCommand::Verify) => commands::verify_ledger(&config),
+        Command::Ledger(LedgerCommand::Release { channel }) => commands::release_channel(&config, channel),
         Command::Dev(command) => block_on(commands::dev(&config, command)),
     }
 }

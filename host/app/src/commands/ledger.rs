@@ -1,7 +1,9 @@
 //! `bourse ledger …`
 
 use crate::config::Config;
-use bourse_store::Store;
+use anyhow::Context;
+use bourse_market::{ChannelId, Command, View};
+use bourse_store::{Options, Store};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -37,6 +39,12 @@ pub(crate) fn verify(config: &Config) -> anyhow::Result<ExitCode> {
         sums.debits,
         sums.credits
     );
+    if checked.suspended_channels > 0 {
+        say!(
+            "suspended {} paying channels wait for their sellers, or for `bourse ledger release`",
+            checked.suspended_channels
+        );
+    }
     if report.is_sound() {
         say!("every invariant holds");
         Ok(ExitCode::SUCCESS)
@@ -44,6 +52,36 @@ pub(crate) fn verify(config: &Config) -> anyhow::Result<ExitCode> {
         say!("{} violations", report.violations.len());
         Ok(ExitCode::FAILURE)
     }
+}
+
+/// `bourse ledger release`: the operator's decision about a channel that its seller may not release any more.
+pub(crate) fn release(config: &Config, channel: ChannelId) -> anyhow::Result<ExitCode> {
+    let folder = &config.store.path;
+    let stamp =
+        Store::stamp(folder)?.with_context(|| format!("there is no ledger in {}", folder.display()))?;
+    let options = Options {
+        map_size: config.store.map_size,
+        ..Options::at(folder)
+    };
+    let store = Store::open(options, &stamp)?;
+    let record = store.read().and_then(|ledger| ledger.channel(&channel))?;
+    let record = record.with_context(|| format!("there is no channel {channel} in {}", folder.display()))?;
+    let Some(suspension) = &record.suspended else {
+        say!("channel {channel} is not suspended");
+        return Ok(ExitCode::SUCCESS);
+    };
+    store.submit_blocking(Command::ReleaseChannel {
+        channel,
+        by_operator: true,
+    })?;
+    store.shutdown();
+    say!(
+        "channel {channel} sells again, from seq {} with {} left",
+        record.seq,
+        record.posted_remaining()
+    );
+    say!("abandoned: purchase {}, {}", suspension.purchase, suspension.why);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A progress bar on a terminal, nothing anywhere else.

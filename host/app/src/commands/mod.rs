@@ -15,7 +15,7 @@ mod serve;
 
 pub(crate) use config::check as check_config;
 pub(crate) use dev::{DevCommand, dev};
-pub(crate) use ledger::verify as verify_ledger;
+pub(crate) use ledger::{release as release_channel, verify as verify_ledger};
 pub(crate) use serve::serve;
 
 /// The host a command needs does not answer.

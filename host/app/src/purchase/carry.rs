@@ -97,7 +97,7 @@ pub(super) async fn carry(market: &Arc<Market>, request: BuyRequest, end: Instan
     .await
     {
         sell::Answer::Sold(s3, sealed_key) => settle(market, &purchase, &plan, &price, s3, sealed_key).await,
-        sell::Answer::Not(reason) => Err(void(market, purchase.id, reason).await),
+        sell::Answer::Not(reason) => Err(void(market, &purchase, reason).await),
     };
     drop(turn);
     resolved

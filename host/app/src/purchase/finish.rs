@@ -31,7 +31,7 @@ pub(super) async fn settle(
 ) -> Answer {
     let s4 = match verify(market, purchase, plan, s3).await {
         Ok(s4) => s4,
-        Err(reason) => return Err(void(market, purchase.id, reason).await),
+        Err(reason) => return Err(void(market, purchase, reason).await),
     };
     let decision = match purchase.source {
         PriceSource::Policy(_) => price.quote.decision.clone(),
@@ -103,10 +103,11 @@ async fn verify(
 }
 
 /// Undoes a purchase, durably, and returns the error its buyer gets.
-pub(super) async fn void(market: &Market, id: PurchaseId, reason: VoidReason) -> WampError {
+pub(super) async fn void(market: &Market, purchase: &Purchase, reason: VoidReason) -> WampError {
+    let (id, channel) = (purchase.id, purchase.paying_channel);
     let error = fault(&reason.error, format!("{}; nothing was charged", reason.text));
     if reason.ambiguous {
-        tracing::warn!(purchase = %id, reason = reason.text, "a seller's answer was unclear; it is suspended");
+        tracing::warn!(purchase = %id, %channel, reason = reason.text, "a seller's answer was unclear; it is suspended");
     }
     match resolve(
         market,

@@ -75,7 +75,7 @@ async fn a_quote_says_its_price_its_end_and_who_decided() {
     assert_eq!(bytes_of(&quote, "key"), key.0);
     assert_eq!(map_of(&quote)["dynamic"], Value::Bool(true));
     assert_eq!(map_of(&quote)["policy"], Value::from("clock"));
-    assert_eq!(bytes_of(&quote, "revision").len(), 32);
+    assert_eq!(map_of(&quote)["revision"].as_str().unwrap().len(), 66);
     assert_eq!(
         int_of(&quote, "expires") - int_of(&quote, "timestamp"),
         10_000 * MILLI

@@ -62,7 +62,7 @@ async fn quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
     ]);
     if let Some(decision) = &quote.decision {
         answer.insert("policy".to_owned(), text(&decision.header.policy));
-        answer.insert("revision".to_owned(), bytes(decision.header.revision.0));
+        answer.insert("revision".to_owned(), text(decision.header.revision.to_string()));
     }
     market.quotes.remember(session, key, Arc::new(quote));
     Ok(reply(Value::Map(answer)))

@@ -18,7 +18,7 @@ mod refusal;
 mod view;
 
 pub use amount::{Amount, ParseAmountError};
-pub use apply::{apply, check_on_sale};
+pub use apply::{apply, check_on_sale, find_replay};
 pub use command::{
     Change, Changes, Command, FundRequest, Genesis, OpenRequest, Outcome, PlaceRequest, PostRequest,
     ReserveRequest, RevokeRequest, VoidReason, VoidRequest,

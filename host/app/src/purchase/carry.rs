@@ -10,8 +10,8 @@ use crate::pricing::Inquiry;
 use crate::quotes::Quote;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
 use bourse_market::{
-    Amount, Channel, ChannelKind, Command, DecisionId, Fault, KeyId, Offer, Outcome, PairKey, Purchase,
-    PurchaseId, Refusal, ReserveRequest, SessionId, Signature, View,
+    Amount, Channel, ChannelKind, Command, DecisionId, Fault, KeyId, Offer, Outcome, Purchase, PurchaseId,
+    Refusal, ReserveRequest, SessionId, Signature, View,
 };
 use bourse_policy::Action;
 use bourse_wamp::WampError;
@@ -160,10 +160,7 @@ async fn plan(market: &Market, offer: Offer) -> Result<Plan, WampError> {
                 .bind(&provider_id, offer.seller, active.ok_or_else(unpayable)?.id)
         }
     };
-    let key = PairKey {
-        delegate: offer.seller,
-        provider_id: provider_id.clone(),
-    };
+    let key = offer.pair();
     let (paying, pair) =
         market.read(|ledger| Ok((ledger.channel(&bound)?, ledger.pair(&key)?.unwrap_or_default())))?;
     let paying = paying.ok_or_else(unpayable)?;
@@ -202,13 +199,14 @@ async fn plan(market: &Market, offer: Offer) -> Result<Plan, WampError> {
 
 /// Asks the core on a snapshot. Whatever only the head of the line can decide is left to it.
 fn rehearse(market: &Market, request: &BuyRequest, plan: &Plan, price: &Price) -> Result<(), WampError> {
-    let paying = market
-        .read(|ledger| ledger.channel(&plan.paying.id))?
+    let ledger = market.store.read().map_err(of_store)?;
+    let paying = ledger
+        .channel(&plan.paying.id)
+        .map_err(of_store)?
         .ok_or_else(unpayable)?;
-    let Ok((_, reserve)) = assemble(market, request, plan, &paying, price, UNSIGNED) else {
+    let Ok(reserve) = assemble(market, request, plan, &paying, price) else {
         return Ok(());
     };
-    let ledger = market.store.read().map_err(of_store)?;
     match bourse_market::apply(&ledger, &Command::Reserve(Box::new(reserve))) {
         Ok(_) | Err(Fault::Refused(Refusal::PayingMoved { .. })) => Ok(()),
         // Not this purchase's channel alone: the seller may be mid-sale with less or more left when the turn comes.
@@ -218,15 +216,14 @@ fn rehearse(market: &Market, request: &BuyRequest, plan: &Plan, price: &Price) -
     }
 }
 
-/// The reservation as it would be made over `paying` as it stands, and the digest of the state it commits us to.
+/// The reservation as it would be made over `paying` as it stands, our signature still missing.
 fn assemble(
     market: &Market,
     request: &BuyRequest,
     plan: &Plan,
     paying: &Channel,
     price: &Price,
-    s2: Signature,
-) -> Result<([u8; 32], ReserveRequest), WampError> {
+) -> Result<ReserveRequest, WampError> {
     let due = price.quote.price;
     let fee = market.settlement.fee(due);
     let credit = due.checked_sub(fee).unwrap_or(Amount::ZERO);
@@ -238,7 +235,7 @@ fn assemble(
         .seq
         .next()
         .ok_or_else(|| of_refusal(&Refusal::SeqExhausted { channel: paying.id }))?;
-    let reserve = ReserveRequest {
+    Ok(ReserveRequest {
         id: PurchaseId(market.environment.fresh_id()),
         at: market.now(),
         identity: request.identity,
@@ -252,13 +249,9 @@ fn assemble(
         paying_channel: paying.id,
         paying_seq,
         paying_balance,
-        s2,
+        s2: UNSIGNED,
         lenient_seq: market.terms.lenient_seq,
-    };
-    Ok((
-        market.state_digest(paying.id, paying_seq, paying_balance),
-        reserve,
-    ))
+    })
 }
 
 /// Waits for the head of the paying channel's line.
@@ -311,7 +304,8 @@ async fn try_reserve(
     let paying = market
         .read(|ledger| ledger.channel(&plan.paying.id))?
         .ok_or_else(unpayable)?;
-    let (digest, mut reserve) = assemble(market, request, plan, &paying, price, UNSIGNED)?;
+    let mut reserve = assemble(market, request, plan, &paying, price)?;
+    let digest = market.state_digest(paying.id, reserve.paying_seq, reserve.paying_balance);
     let signer = Arc::clone(&market.signer);
     reserve.s2 = market.workers.run(move || signer.sign(&digest)).await?;
     match market.submit(Command::Reserve(Box::new(reserve))).await? {

@@ -22,8 +22,8 @@ use crate::market::{Market, Status};
 use crate::wire::{fault, invalid, of_refusal, uri};
 use bourse_chain::{ChannelClose, OFF_CHAIN_CLOSE_AT};
 use bourse_market::{
-    Address, Amount, BuyerPubkey, ChannelId, ChannelKind, Identity, Purchase, PurchaseState, Refusal, Seq,
-    Signature,
+    Address, Amount, BuyerPubkey, ChannelId, ChannelKind, Identity, Purchase, Refusal, Seq, Signature, View,
+    find_replay,
 };
 use bourse_wamp::WampError;
 use pending::Entry;
@@ -53,7 +53,7 @@ impl Market {
         tokio::time::timeout_at(deadline, self.verify(&request))
             .await
             .map_err(|_| fault(uri::OVERLOADED, "too many requests wait; nothing was charged"))??;
-        if let Some(purchase) = self.replayed(&request)? {
+        if let Some(purchase) = self.replayed(&request.identity)? {
             return Ok(Arc::new(purchase));
         }
         let waiting = match self.pending.enter(request.identity) {
@@ -104,7 +104,7 @@ impl Market {
             .await?;
         let signer = signer.map_err(|error| fault(uri::INVALID_SIGNATURE, error.to_string()))?;
         let record = self
-            .read(|ledger| bourse_market::View::channel(ledger, &channel))?
+            .read(|ledger| ledger.channel(&channel))?
             .filter(|record| record.kind == ChannelKind::Payment)
             .ok_or_else(|| of_refusal(&Refusal::ChannelUnknown { channel }))?;
         for expected in [request.buyer, record.delegate] {
@@ -117,19 +117,10 @@ impl Market {
     }
 
     /// The posted purchase with this very identity, if there is one.
-    fn replayed(&self, request: &BuyRequest) -> Result<Option<Purchase>, WampError> {
-        let Identity { channel, seq, .. } = request.identity;
-        let lenient = seq.next().filter(|_| self.terms.lenient_seq);
-        self.read(|ledger| {
-            for seq in [Some(seq), lenient].into_iter().flatten() {
-                if let Some(purchase) = bourse_market::View::purchase_at(ledger, &channel, seq)?
-                    && purchase.identity == request.identity
-                    && matches!(purchase.state, PurchaseState::Posted { .. })
-                {
-                    return Ok(Some(purchase));
-                }
-            }
-            Ok(None)
+    fn replayed(&self, identity: &Identity) -> Result<Option<Purchase>, WampError> {
+        self.read(|ledger| match ledger.channel(&identity.channel)? {
+            Some(payment) => find_replay(ledger, &payment, identity),
+            None => Ok(None),
         })
     }
 

@@ -14,6 +14,7 @@ mod reserve;
 mod resolve;
 
 pub use offers::check_on_sale;
+pub use reserve::find_replay;
 
 use crate::{Changes, Command, Fault, Genesis, Outcome, Refusal, View};
 

@@ -6,8 +6,8 @@
 
 use super::{Decided, check_on_sale};
 use crate::{
-    Amount, Change, Channel, ChannelKind, ChannelState, Fault, Offer, Outcome, Price, PriceSource, Purchase,
-    PurchaseState, Refusal, ReserveRequest, Seq, View,
+    Amount, Change, Channel, ChannelKind, ChannelState, Fault, Identity, Offer, Outcome, Price, PriceSource,
+    Purchase, PurchaseState, Refusal, ReserveRequest, Seq, View,
 };
 
 /// Checks everything again inside the write, then reserves the price on both channels and one copy of the offer.
@@ -22,7 +22,7 @@ pub(super) fn reserve<V: View>(view: &V, request: &ReserveRequest) -> Decided<V>
         .ok_or(unknown)?;
     check_signer(&payment, request)?;
 
-    if let Some(posted) = find_replay(view, &payment, request)? {
+    if let Some(posted) = find_replay(view, &payment, identity).map_err(Fault::View)? {
         return Ok((Vec::new(), Outcome::Replayed(Box::new(posted))));
     }
     if let Some(purchase) = payment.pending {
@@ -102,21 +102,23 @@ fn check_signer(payment: &Channel, request: &ReserveRequest) -> Result<(), Refus
     Ok(())
 }
 
-/// A posted purchase with the same identity. It was posted at the seq it names, or, if it was admitted leniently, at
-/// the one after; both are looked at even where leniency is off by now, for its buyer has paid. Positions above the
-/// posted one hold nothing posted, so the common case reads nothing.
-fn find_replay<V: View>(
+/// The posted purchase with the same identity, whose receipt answers a request to buy that comes again. It was posted at
+/// the seq it names, or, if it was admitted leniently, at the one after; both are looked at even where leniency is off
+/// by now, for its buyer has paid. Positions above the posted one hold nothing posted, so the common case reads nothing.
+///
+/// # Errors
+///
+/// Whatever keeps `view` from being read.
+pub fn find_replay<V: View>(
     view: &V,
     payment: &Channel,
-    request: &ReserveRequest,
-) -> Result<Option<Purchase>, Fault<V::Error>> {
-    let identity = &request.identity;
+    identity: &Identity,
+) -> Result<Option<Purchase>, V::Error> {
     for seq in [Some(identity.seq), identity.seq.next()].into_iter().flatten() {
         if seq > payment.seq {
             break;
         }
-        let found = view.purchase_at(&payment.id, seq).map_err(Fault::View)?;
-        let same = found.filter(|found| {
+        let same = view.purchase_at(&payment.id, seq)?.filter(|found| {
             found.identity == *identity && matches!(found.state, PurchaseState::Posted { .. })
         });
         if same.is_some() {

@@ -203,15 +203,7 @@ mod tests {
 
     #[track_caller]
     fn finds(path: &str, text: &str, expected: &[&str]) {
-        let files = [File {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }];
-        let found: Vec<String> = check(&files)
-            .iter()
-            .map(|it| format!("{}:{}", it.line, it.rule))
-            .collect();
-        assert_eq!(found, expected);
+        crate::tidy::assert_finds(check, path, text, expected);
     }
 
     #[test]

@@ -67,6 +67,21 @@ fn check(files: &[File]) -> Vec<Violation> {
     violations
 }
 
+/// Fails a test unless `check` finds the lines and rules `expected` in one file, as `line:rule`.
+#[cfg(test)]
+#[track_caller]
+fn assert_finds(check: fn(&[File]) -> Vec<Violation>, path: &str, text: &str, expected: &[&str]) {
+    let files = [File {
+        path: path.to_owned(),
+        text: text.to_owned(),
+    }];
+    let found: Vec<String> = check(&files)
+        .iter()
+        .map(|it| format!("{}:{}", it.line, it.rule))
+        .collect();
+    assert_eq!(found, expected);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,6 +30,9 @@ pub(crate) struct Common {
     /// Data folder: ledger, key, policies. Overrides store.path.
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Form of the answer. By default a table on a terminal and JSON anywhere else.
+    #[arg(long, global = true, value_name = "FORM", value_enum)]
+    output: Option<crate::output::Form>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -45,6 +48,9 @@ enum Command {
     /// Keys, test tokens and channels for a market in local mode.
     #[command(subcommand)]
     Dev(commands::DevCommand),
+    /// Write, prove and run policies.
+    #[command(subcommand)]
+    Policy(commands::PolicyCommand),
 }
 
 /// `bourse serve`
@@ -131,6 +137,7 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    crate::output::choose(cli.common.output);
     let mut config = cli.common.load()?;
     match cli.command {
         Command::Serve(args) => {
@@ -141,6 +148,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(LedgerCommand::Verify) => commands::verify_ledger(&config),
         Command::Ledger(LedgerCommand::Release { channel }) => commands::release_channel(&config, channel),
         Command::Dev(command) => block_on(commands::dev(&config, command)),
+        Command::Policy(command) => block_on(commands::policy(&config, command)),
     }
 }
 

@@ -15,6 +15,7 @@ mod host;
 mod http;
 mod keyfile;
 mod market;
+mod output;
 mod policies;
 mod pricing;
 mod procedures;

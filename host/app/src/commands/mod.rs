@@ -11,11 +11,13 @@ macro_rules! say {
 mod config;
 mod dev;
 mod ledger;
+mod policy;
 mod serve;
 
 pub(crate) use config::check as check_config;
 pub(crate) use dev::{DevCommand, dev};
 pub(crate) use ledger::{release as release_channel, verify as verify_ledger};
+pub(crate) use policy::{PolicyCommand, run as policy};
 pub(crate) use serve::serve;
 
 /// The host a command needs does not answer.

@@ -504,7 +504,7 @@ async fn rule_5_a_posted_purchase_keeps_all_four_signatures_the_key_and_its_deci
                     (receipt.signature, receipt.sealed_key)
                 );
                 match purchase.source {
-                    PriceSource::Fixed => assert_eq!(purchase.s1, s1),
+                    PriceSource::Fixed | PriceSource::Seller => assert_eq!(purchase.s1, s1),
                     PriceSource::Policy(id) => {
                         let decision = ledger.decision(&id).unwrap().unwrap();
                         assert_eq!((key, decision.header.policy.as_str()), (dynamic, "surge"));

@@ -283,6 +283,8 @@ pub enum PriceSource {
     Fixed,
     /// A policy's decision, kept under this id.
     Policy(DecisionId),
+    /// The seller's delegate, asked for its price of an offer that has none.
+    Seller,
 }
 
 /// One attempt to buy a key, with every signature that was given for it.

@@ -35,7 +35,7 @@ pub(super) async fn settle(
     };
     let decision = match purchase.source {
         PriceSource::Policy(_) => price.quote.decision.clone(),
-        PriceSource::Fixed => None,
+        PriceSource::Fixed | PriceSource::Seller => None,
     };
     let post = PostRequest {
         id: purchase.id,

@@ -168,7 +168,8 @@ fn check_seq(payment: &Channel, request: &ReserveRequest) -> Result<Seq, Refusal
 /// Never more nor less than what was signed. Yields the payment channel's balance once posted.
 fn check_price(payment: &Channel, offer: &Offer, request: &ReserveRequest) -> Result<Amount, Refusal> {
     let (price, fee, identity) = (request.price, request.fee, &request.identity);
-    if let (Price::Fixed(fixed), PriceSource::Fixed) = (offer.price, request.source)
+    // Over a fixed price stands the operator's policy alone, never a second thought of the seller's.
+    if let (Price::Fixed(fixed), PriceSource::Fixed | PriceSource::Seller) = (offer.price, request.source)
         && fixed != price
     {
         return Err(Refusal::PriceChanged {

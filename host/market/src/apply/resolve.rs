@@ -147,7 +147,7 @@ fn offer_of<V: View>(view: &V, purchase: &Purchase) -> Result<Option<Offer>, Fau
 /// A policy's price comes with the decision it names, any other price with none.
 fn check_decision(purchase: &Purchase, request: &PostRequest) -> Result<(), Refusal> {
     let named = match purchase.source {
-        PriceSource::Fixed => None,
+        PriceSource::Fixed | PriceSource::Seller => None,
         PriceSource::Policy(id) => Some(id),
     };
     if request.decision.as_ref().map(|decision| decision.id) == named {

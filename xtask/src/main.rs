@@ -2,7 +2,6 @@
 
 mod bench;
 mod gates;
-mod guest_toolchain;
 mod place;
 mod policies;
 mod python;

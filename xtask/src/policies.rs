@@ -2,16 +2,12 @@
 //!
 //! `policies/dist` holds the components, so that running the host needs no WebAssembly toolchain, and `SHA256SUMS`.
 
-use crate::guest_toolchain::{self, TARGET, Toolchain, Unobtainable, sha256};
 use crate::place;
 use anyhow::{Context, Result, bail};
+use bourse_build::{Builder, Step, sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use wit_component::ComponentEncoder;
-
-/// Bytes of a guest's stack. Each call starts a fresh instance, whose memory the host clears: the less, the faster.
-const STACK: usize = 64 * 1024;
 
 /// Rebuilds `policies/dist` with the pinned compiler; or, to `check`, compares it with its checksums and with a rebuild.
 ///
@@ -23,14 +19,16 @@ pub(crate) fn rebuild(check: bool) -> Result<()> {
     let policies = place::root()?.join("policies");
     let dist = policies.join("dist");
     let names = members(&policies)?;
+    let builder = builder()?;
     if !check {
-        let toolchain = Toolchain::pinned()
+        let toolchain = builder
+            .pinned()
             .context("the components of policies/dist are built with the pinned compiler")?;
         fs::create_dir_all(&dist)?;
         let mut sums = String::new();
         for name in names {
             let path = dist.join(format!("{name}.wasm"));
-            fs::write(&path, component(&toolchain, &policies, &name)?)?;
+            fs::write(&path, builder.rust(&toolchain, &policies, &name)?)?;
             let sum = sha256(&path)?;
             println!("{name}.wasm: {} bytes, sha256 {sum}", fs::metadata(&path)?.len());
             sums.push_str(&format!("{sum}  {name}.wasm\n"));
@@ -38,18 +36,16 @@ pub(crate) fn rebuild(check: bool) -> Result<()> {
         return Ok(fs::write(dist.join("SHA256SUMS"), sums)?);
     }
     check_sums(&dist, &names)?;
-    let toolchain = match Toolchain::pinned() {
+    let toolchain = match builder.pinned() {
         Ok(toolchain) => toolchain,
-        Err(error) => match error.downcast_ref::<Unobtainable>() {
-            Some(reason) => {
-                println!("NOT CHECKED: that policies/dist is what its sources give: {reason}");
-                return Ok(());
-            }
-            None => return Err(error),
-        },
+        Err(error) if error.is_unobtainable() => {
+            println!("NOT CHECKED: that policies/dist is what its sources give: {error}");
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
     };
     for name in names {
-        if component(&toolchain, &policies, &name)? != fs::read(dist.join(format!("{name}.wasm")))? {
+        if builder.rust(&toolchain, &policies, &name)? != fs::read(dist.join(format!("{name}.wasm")))? {
             bail!(
                 "policies/dist/{name}.wasm is not what its sources give: run `cargo xtask policies` and commit"
             );
@@ -66,22 +62,9 @@ pub(crate) fn rebuild(check: bool) -> Result<()> {
 ///
 /// If there is no compiler, or it fails.
 pub(crate) fn build(folder: &Path) -> Result<()> {
-    let folder = folder
-        .canonicalize()
-        .with_context(|| format!("no folder {}", folder.display()))?;
-    let manifest = read_toml(&folder.join("Cargo.toml"))?;
-    let package = manifest
-        .get("package")
-        .and_then(|package| package.get("name"))
-        .and_then(toml::Value::as_str);
-    let name =
-        package.with_context(|| format!("{} has no package name", folder.join("Cargo.toml").display()))?;
-    let toolchain = match Toolchain::installed() {
-        Some(toolchain) => toolchain,
-        None => Toolchain::pinned().context("run `rustup target add wasm32-unknown-unknown`")?,
-    };
-    let path = PathBuf::from(format!("{name}.wasm"));
-    fs::write(&path, component(&toolchain, &folder, name)?)?;
+    let built = builder()?.build(folder)?;
+    let path = PathBuf::from(format!("{}.wasm", built.name));
+    fs::write(&path, built.component)?;
     println!(
         "{}: {} bytes, sha256 {}",
         path.display(),
@@ -91,57 +74,20 @@ pub(crate) fn build(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Compiles the package `name` of the workspace or package in `folder`, and makes the module a component.
-fn component(toolchain: &Toolchain, folder: &Path, name: &str) -> Result<Vec<u8>> {
-    let root = place::root()?;
-    // The checkout last, since the last match counts: a policy within it is a part of it.
-    let places = [(folder, "/policy"), (root.as_path(), "/bourse")];
-    let target = folder.join("target");
-    let locked: &[&str] = if folder.join("Cargo.lock").exists() {
-        &["--locked"]
-    } else {
-        &[]
-    };
-    // Before the build, so that it knows the folders whose paths it must take out.
-    let mut fetch = toolchain.cargo(&places, &[])?;
-    guest_toolchain::run(fetch.current_dir(folder).args(["fetch", "--quiet"]).args(locked))?;
-
-    let mut build = toolchain.cargo(&places, &[format!("-Clink-arg=-zstack-size={STACK}")])?;
-    build.current_dir(folder).env("CARGO_TARGET_DIR", &target);
-    build
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--lib",
-            "--package",
-            name,
-            "--target",
-            TARGET,
-        ])
-        .args(locked);
-    guest_toolchain::run(&mut build)?;
-
-    let module = target
-        .join(TARGET)
-        .join("release")
-        .join(format!("{}.wasm", name.replace('-', "_")));
-    let bytes = fs::read(&module).with_context(|| {
-        format!(
-            "no {}: a policy's library has crate-type = [\"cdylib\", \"lib\"]",
-            module.display()
-        )
-    })?;
-    ComponentEncoder::default()
-        .validate(true)
-        .module(&bytes)
-        .and_then(|encoder| encoder.encode())
-        .with_context(|| {
-            format!(
-                "{} is no component: does it call export_pricing?",
-                module.display()
-            )
-        })
+/// What builds policies for this checkout: the same bytes wherever it lies, and compilers in the target folder.
+fn builder() -> Result<Builder> {
+    let builder = Builder::new(place::target()?.join("guest-toolchain"))
+        .checkout(place::root()?)
+        .locked(true);
+    Ok(builder.tell(|step| match step {
+        Step::Download { folder } => println!(
+            "downloading the pinned compiler of the policies, 140 MB, into {}",
+            folder.display()
+        ),
+        Step::Unpack => println!("unpacking the pinned compiler of the policies"),
+        Step::BuildStd => println!("building the standard library of the policies"),
+        Step::Fetch | Step::Compile { .. } => {}
+    }))
 }
 
 /// The policies of the workspace, by name.

@@ -5,7 +5,7 @@ use super::files::File;
 use toml::{Table, Value};
 
 /// A room and the crates of ours it may depend on.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("host/market", &[]),
     ("host/store", &["bourse-market"]),
     ("host/policy", &["bourse-market"]),
@@ -20,6 +20,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "bourse-wamp",
             "bourse-chain",
             "bourse-delegates",
+            "bourse-build",
         ],
     ),
     ("guest-sdk", &[]),
@@ -27,7 +28,8 @@ const ARROWS: [(&str, &[&str]); 9] = [
         "examples/delegates",
         &["bourse-market", "bourse-wamp", "bourse-chain"],
     ),
-    ("xtask", &[]),
+    ("guest-sdk/build", &[]),
+    ("xtask", &["bourse-build"]),
 ];
 
 /// A family of libraries, by its name or its prefix up to a dash, and the one room that names it. `tests` may.

@@ -1,23 +1,22 @@
 //! Compilers for policies: the pinned one, whose bytes decide those of `policies/dist`, and rustup's where it has the
 //! WebAssembly target.
 //!
-//! The pinned one is unpacked into the target folder, from packages that are checked against their sha256, and builds
-//! the WebAssembly standard library from its own sources once. Nothing is installed; neither `PATH` nor rustup changes.
+//! The pinned one is unpacked into a cache folder, from packages that are checked against their sha256, and builds the
+//! WebAssembly standard library from its own sources once. Nothing is installed; neither `PATH` nor rustup changes.
 
 mod packages;
 
-use crate::place;
-use anyhow::{Context, Result, bail};
+use crate::builder::Step;
+use crate::command::{line, run, unstarted};
+use crate::error::BuildError;
 use sha2::{Digest, Sha256};
 use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub(crate) use packages::sha256;
-
 /// What policies are compiled for.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The version of the compiler in the packages.
 const RELEASE: &str = "1.96.0";
@@ -25,65 +24,62 @@ const RELEASE: &str = "1.96.0";
 /// Raise it when the steps below change, so that an unpacked compiler of the old steps is not taken for one of these.
 const RECIPE: &str = "2";
 
+/// What helps where the standard library cannot be built.
+const STD_HINT: &str = ": building the WebAssembly standard library needs a network, once";
+
 /// Tells the wrapper of the pinned compiler what it compiles: `std` or `policy`.
 const KIND: &str = "GUEST_TOOLCHAIN_KIND";
 
-/// Why the pinned packages cannot be had on this machine. Not a fault of the repository: a check that needs them is
-/// reported as not made.
-#[derive(Debug)]
-pub(crate) struct Unobtainable(String);
-
-impl std::fmt::Display for Unobtainable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unobtainable {}
-
 /// A compiler with a WebAssembly target.
-pub(crate) struct Toolchain {
+pub struct Toolchain {
     rustc: PathBuf,
     /// Where the sources of its standard library were or are: inlined code may name their paths.
     sources: PathBuf,
 }
 
 impl Toolchain {
-    /// The pinned compiler, unpacked if it was not.
-    ///
-    /// # Errors
-    ///
-    /// [`Unobtainable`] where its packages cannot be had; any other error if they do not give a compiler.
-    pub(crate) fn pinned() -> Result<Self> {
-        let cache = place::target()?.join("guest-toolchain");
-        fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
-        // Held until the end: two tasks at a time would unpack into one folder.
-        let lock =
-            File::create(cache.join("lock")).context("cannot create the lock of the guest toolchain")?;
-        lock.lock().context("cannot lock the guest toolchain")?;
+    /// The pinned compiler, unpacked into `cache` if it was not.
+    pub(crate) fn pinned(cache: &Path, tell: &dyn Fn(&Step)) -> Result<Self, BuildError> {
+        create(cache)?;
+        // Held until the end: two builds at a time would unpack into one folder.
+        let lock = cache.join("lock");
+        File::create(&lock)
+            .and_then(|file| file.lock().map(|()| file))
+            .map_err(|source| BuildError::io(format!("lock {}", lock.display()), source))
+            .and_then(|_held| Self::pinned_alone(cache, tell))
+    }
 
+    /// As [`Toolchain::pinned`], with nobody else in `cache`.
+    fn pinned_alone(cache: &Path, tell: &dyn Fn(&Step)) -> Result<Self, BuildError> {
         let key = hex::encode(Sha256::digest(format!("{RECIPE}\n{}", packages::PINS)));
         let folder = cache.join(key.get(..16).unwrap_or(&key));
         let ready = folder.join("ready");
         if !ready.exists() {
             let pinned = packages::pinned()?;
-            packages::obtain(&cache.join("packages"), &pinned)?;
-            println!("unpacking the pinned compiler of the policies and building its standard library");
-            remove_others(&cache)?;
+            packages::obtain(&cache.join("packages"), &pinned, tell)?;
+            tell(&Step::Unpack);
+            remove_others(cache)?;
             unpack(&folder, &cache.join("packages"), &pinned)?;
+            tell(&Step::BuildStd);
             build_std(&folder)?;
-            File::create(&ready).with_context(|| format!("cannot create {}", ready.display()))?;
+            File::create(&ready)
+                .map_err(|source| BuildError::io(format!("create {}", ready.display()), source))?;
         }
         Ok(Self::in_folder(&folder))
     }
 
-    /// Rustup's compiler, if its WebAssembly target is installed.
-    pub(crate) fn installed() -> Option<Self> {
-        let output = Command::new("rustc").args(["--print", "sysroot"]).output().ok()?;
-        let sysroot = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    /// Rustup's compiler, if its WebAssembly target is installed. The project in `folder` may choose its version.
+    pub(crate) fn installed(folder: &Path) -> Result<Option<Self>, BuildError> {
+        let mut rustc = Command::new("rustc");
+        rustc.args(["--print", "sysroot"]).current_dir(folder);
+        let output = rustc.output().map_err(|source| unstarted(&rustc, source))?;
+        let Ok(sysroot) = String::from_utf8(output.stdout) else {
+            return Ok(None);
+        };
+        let sysroot = PathBuf::from(sysroot.trim());
         let std = sysroot.join("lib/rustlib").join(TARGET).join("lib");
         let (rustc, sources) = (sysroot.join("bin/rustc"), sysroot.join("lib/rustlib/src/rust"));
-        std.exists().then_some(Self { rustc, sources })
+        Ok(std.exists().then_some(Self { rustc, sources }))
     }
 
     fn in_folder(folder: &Path) -> Self {
@@ -95,11 +91,7 @@ impl Toolchain {
 
     /// A cargo command that compiles with this compiler and nothing else of the caller's settings, such that the
     /// result holds no path of this machine: each folder of `places` becomes the name beside it.
-    ///
-    /// # Errors
-    ///
-    /// If cargo's home cannot be found.
-    pub(crate) fn cargo(&self, places: &[(&Path, &str)], flags: &[String]) -> Result<Command> {
+    pub(crate) fn cargo(&self, places: &[(&Path, &str)], flags: &[String]) -> Result<Command, BuildError> {
         let mut all: Vec<String> = places.iter().map(|(from, to)| remap(from, to)).collect();
         all.push(remap(&self.sources, &format!("/rustc/{RELEASE}")));
         all.extend(registries()?.iter().map(|registry| remap(registry, "/registry")));
@@ -118,11 +110,13 @@ fn remap(from: &Path, to: &str) -> String {
 }
 
 /// The folders of unpacked registry sources. Their names depend on where a machine gets its crates from.
-fn registries() -> Result<Vec<PathBuf>> {
+fn registries() -> Result<Vec<PathBuf>, BuildError> {
     let home = match env::var_os("CARGO_HOME") {
         Some(home) => PathBuf::from(home),
         None => env::home_dir()
-            .context("neither CARGO_HOME nor a home folder")?
+            .ok_or_else(|| BuildError::Unobtainable {
+                reason: "there is neither CARGO_HOME nor a home folder".to_owned(),
+            })?
             .join(".cargo"),
     };
     let mut folders: Vec<PathBuf> = match fs::read_dir(home.join("registry/src")) {
@@ -159,81 +153,113 @@ fn bare_cargo() -> Command {
 }
 
 /// Removes what lies beside the packages: compilers of other pins, and what an interrupted unpacking left.
-fn remove_others(cache: &Path) -> Result<()> {
-    for entry in fs::read_dir(cache)? {
-        let path = entry?.path();
+fn remove_others(cache: &Path) -> Result<(), BuildError> {
+    for path in entries(cache)? {
         if path.is_dir() && !path.ends_with("packages") {
-            fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+            remove(&path)?;
         }
     }
     Ok(())
 }
 
+/// What lies in a folder.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, BuildError> {
+    fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+        .map_err(|source| BuildError::io(format!("list {}", folder.display()), source))
+}
+
+fn create(folder: &Path) -> Result<(), BuildError> {
+    fs::create_dir_all(folder)
+        .map_err(|source| BuildError::io(format!("create {}", folder.display()), source))
+}
+
+fn remove(folder: &Path) -> Result<(), BuildError> {
+    fs::remove_dir_all(folder)
+        .map_err(|source| BuildError::io(format!("remove {}", folder.display()), source))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), BuildError> {
+    fs::write(path, text).map_err(|source| BuildError::io(format!("write {}", path.display()), source))
+}
+
 /// Unpacks compiler, linker and the sources of the standard library, and writes the wrapper that finds their libraries.
-fn unpack(folder: &Path, from: &Path, pinned: &[packages::Package<'_>]) -> Result<()> {
-    fs::create_dir_all(folder.join("bin")).with_context(|| format!("cannot create {}", folder.display()))?;
+fn unpack(folder: &Path, from: &Path, pinned: &[packages::Package<'_>]) -> Result<(), BuildError> {
+    create(&folder.join("bin"))?;
     for package in pinned {
         let path = package.path(from);
         if package.name == "rust-web-src" {
-            let mut tar = Command::new("dpkg")
-                .arg("--fsys-tarfile")
-                .arg(&path)
-                .stdout(Stdio::piped())
-                .spawn()?;
-            let stream = tar.stdout.take().context("dpkg has no output")?;
-            let mut extract = Command::new("tar");
-            extract
-                .arg("-x")
-                .arg("-C")
-                .arg(folder)
-                .arg("--wildcards")
-                .stdin(stream);
-            extract
-                .arg(format!("./usr/src/rustc-{RELEASE}/library/*"))
-                .arg(format!("./usr/src/rustc-{RELEASE}/Cargo.*"));
-            extract.arg("./usr/lib/rustlib/*");
-            run(&mut extract)?;
-            let status = tar.wait()?;
-            if !status.success() {
-                bail!("`dpkg --fsys-tarfile {}` failed ({status})", path.display());
-            }
+            unpack_sources(folder, &path)?;
         } else {
-            run(Command::new("dpkg").arg("-x").arg(&path).arg(folder))?;
+            run(Command::new("dpkg").arg("-x").arg(&path).arg(folder), "")?;
         }
     }
     let tools = folder.join("usr/lib/rustlib/x86_64-unknown-linux-gnu/bin");
-    fs::create_dir_all(&tools)?;
-    std::os::unix::fs::symlink("../../../llvm-22/bin/lld", tools.join("rust-lld"))?;
+    create(&tools)?;
+    let linker = tools.join("rust-lld");
+    std::os::unix::fs::symlink("../../../llvm-22/bin/lld", &linker)
+        .map_err(|source| BuildError::io(format!("link {}", linker.display()), source))?;
     let wrapper = folder.join("bin/rustc");
     let script = WRAPPER
         .replace("@FOLDER@", &folder.display().to_string())
         .replace("@KIND@", KIND);
-    fs::write(&wrapper, script).with_context(|| format!("cannot write {}", wrapper.display()))?;
-    run(Command::new("chmod").arg("+x").arg(&wrapper))
+    write(&wrapper, &script)?;
+    run(Command::new("chmod").arg("+x").arg(&wrapper), "")
+}
+
+/// Unpacks of the package of sources only the standard library's: the compiler's own are ten times as much.
+fn unpack_sources(folder: &Path, package: &Path) -> Result<(), BuildError> {
+    let mut tar = Command::new("dpkg");
+    tar.arg("--fsys-tarfile").arg(package).stdout(Stdio::piped());
+    let mut sources = tar.spawn().map_err(|source| unstarted(&tar, source))?;
+    let mut extract = Command::new("tar");
+    extract.arg("-x").arg("-C").arg(folder).arg("--wildcards");
+    extract
+        .arg(format!("./usr/src/rustc-{RELEASE}/library/*"))
+        .arg(format!("./usr/src/rustc-{RELEASE}/Cargo.*"))
+        .arg("./usr/lib/rustlib/*");
+    if let Some(stream) = sources.stdout.take() {
+        extract.stdin(stream);
+    }
+    let extracted = extract.status().map_err(|source| unstarted(&extract, source))?;
+    let unpacked = sources.wait().map_err(|source| unstarted(&tar, source))?;
+    for (command, status) in [(&tar, unpacked), (&extract, extracted)] {
+        if !status.success() {
+            return Err(BuildError::Failed {
+                line: line(command),
+                status: status.to_string(),
+                hint: "",
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Stands before the pinned compiler: finds its libraries, and gives each crate an identity of our own.
-const WRAPPER: &str = include_str!("../../guest-toolchain/rustc.sh");
+const WRAPPER: &str = include_str!("../../pins/rustc.sh");
 
 /// Builds the standard library for [`TARGET`] and puts it where the compiler looks for one that came with it, so that
 /// policies need no unstable flag.
-fn build_std(folder: &Path) -> Result<()> {
+fn build_std(folder: &Path) -> Result<(), BuildError> {
     let empty = folder.join("std");
-    fs::create_dir_all(empty.join("src"))?;
-    fs::write(empty.join("src/lib.rs"), "#![no_std]\n")?;
-    fs::write(
-        empty.join("Cargo.toml"),
+    create(&empty.join("src"))?;
+    write(&empty.join("src/lib.rs"), "#![no_std]\n")?;
+    write(
+        &empty.join("Cargo.toml"),
         "[package]\nname = \"std-for-policies\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[workspace]\n\n\
          [profile.release]\nopt-level = 3\npanic = \"abort\"\ncodegen-units = 1\n",
     )?;
     let toolchain = Toolchain::in_folder(folder);
     let sources = folder.join("usr/lib/rustlib/src/rust");
     // The sources' crates must be unpacked before their folders can be found and their paths taken out.
-    run(bare_cargo()
-        .args(["fetch", "--quiet", "--manifest-path"])
-        .arg(sources.join("library/Cargo.toml"))
-        .env("RUSTC", &toolchain.rustc)
-        .env("RUSTC_BOOTSTRAP", "1"))?;
+    run(
+        bare_cargo()
+            .args(["fetch", "--quiet", "--manifest-path"])
+            .arg(sources.join("library/Cargo.toml"))
+            .env("RUSTC", &toolchain.rustc)
+            .env("RUSTC_BOOTSTRAP", "1"),
+        STD_HINT,
+    )?;
     let origin = folder.join(format!("usr/src/rustc-{RELEASE}"));
     let flags = [
         "-Cembed-bitcode=yes".to_owned(),
@@ -253,38 +279,23 @@ fn build_std(folder: &Path) -> Result<()> {
         .env(KIND, "std")
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_TARGET_DIR", empty.join("target"));
-    run(build.current_dir(&empty))?;
+    run(build.current_dir(&empty), STD_HINT)?;
 
     let libraries = folder.join("usr/lib/rustlib").join(TARGET).join("lib");
-    fs::create_dir_all(&libraries)?;
-    for entry in fs::read_dir(empty.join("target").join(TARGET).join("release/deps"))? {
-        let path = entry?.path();
+    create(&libraries)?;
+    for path in entries(&empty.join("target").join(TARGET).join("release/deps"))? {
         let name = path
             .file_name()
             .and_then(|name| name.to_str())
             .unwrap_or_default();
         if name.ends_with(".rlib") && !name.starts_with("libstd_for_policies") {
-            fs::copy(&path, libraries.join(name))?;
+            fs::copy(&path, libraries.join(name))
+                .map_err(|source| BuildError::io(format!("copy {}", path.display()), source))?;
         }
     }
     // Neither is needed any more, and they are most of the space.
     for done in [empty, folder.join("usr/src"), folder.join("usr/share")] {
-        fs::remove_dir_all(&done).with_context(|| format!("cannot remove {}", done.display()))?;
-    }
-    Ok(())
-}
-
-/// Runs a command and waits for it.
-///
-/// # Errors
-///
-/// If it does not start, or ends with a failure.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("{command:?} did not start"))?;
-    if !status.success() {
-        bail!("{command:?} failed ({status})");
+        remove(&done)?;
     }
     Ok(())
 }

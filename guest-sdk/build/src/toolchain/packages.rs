@@ -1,15 +1,15 @@
 //! The pinned packages: finding them in the cache, downloading what is missing, and never using other bytes.
 
-use super::Unobtainable;
-use crate::step;
-use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
-use std::fs;
+use super::create;
+use crate::builder::Step;
+use crate::command::works;
+use crate::error::BuildError;
+use crate::sha256;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The pins, as they stand in the repository.
-pub(super) const PINS: &str = include_str!("../../guest-toolchain/packages.txt");
+pub(super) const PINS: &str = include_str!("../../pins/packages.txt");
 
 /// One line of the pins.
 pub(super) struct Package<'a> {
@@ -41,20 +41,20 @@ impl Package<'_> {
     /// # Errors
     ///
     /// If it is there and is not what was pinned.
-    fn is_in(&self, folder: &Path) -> Result<bool> {
+    fn is_in(&self, folder: &Path) -> Result<bool, BuildError> {
         let path = self.path(folder);
         if !path.exists() {
             return Ok(false);
         }
         let found = sha256(&path)?;
-        let Self { sha256: pinned, .. } = self;
-        if found != *pinned {
-            bail!(
-                "{} has the sha256 {found}, expected {pinned}: delete it, and find out who made it",
-                path.display()
-            );
+        if found == self.sha256 {
+            return Ok(true);
         }
-        Ok(true)
+        Err(BuildError::WrongBytes {
+            path,
+            found,
+            pinned: self.sha256.to_owned(),
+        })
     }
 }
 
@@ -63,7 +63,7 @@ impl Package<'_> {
 /// # Errors
 ///
 /// The line that is not four words.
-pub(super) fn pinned() -> Result<Vec<Package<'static>>> {
+pub(super) fn pinned() -> Result<Vec<Package<'static>>, BuildError> {
     let lines = PINS
         .lines()
         .filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
@@ -76,7 +76,10 @@ pub(super) fn pinned() -> Result<Vec<Package<'static>>> {
                     version,
                     architecture,
                 }),
-                _ => bail!("packages.txt: `{line}` is not `sha256 package version architecture`"),
+                _ => Err(BuildError::Manifest {
+                    path: PathBuf::from("packages.txt"),
+                    reason: format!("`{line}` is not `sha256 package version architecture`"),
+                }),
             },
         )
         .collect()
@@ -86,9 +89,13 @@ pub(super) fn pinned() -> Result<Vec<Package<'static>>> {
 ///
 /// # Errors
 ///
-/// [`Unobtainable`] where this machine cannot have them; any other error if what it got is wrong.
-pub(super) fn obtain(folder: &Path, packages: &[Package<'_>]) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+/// [`BuildError::Unobtainable`] where this machine cannot have them; any other error if what it got is wrong.
+pub(super) fn obtain(
+    folder: &Path,
+    packages: &[Package<'_>],
+    tell: &dyn Fn(&Step),
+) -> Result<(), BuildError> {
+    create(folder)?;
     let mut missing = Vec::new();
     for package in packages {
         if !package.is_in(folder)? {
@@ -98,13 +105,13 @@ pub(super) fn obtain(folder: &Path, packages: &[Package<'_>]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    download(folder, &missing)?;
+    download(folder, &missing, tell)?;
     for package in missing {
         if !package.is_in(folder)? {
-            bail!(
+            return Err(unobtainable(format!(
                 "apt-get reported success and left no {}",
                 package.path(folder).display()
-            );
+            )));
         }
     }
     Ok(())
@@ -112,37 +119,39 @@ pub(super) fn obtain(folder: &Path, packages: &[Package<'_>]) -> Result<()> {
 
 /// Asks apt, first with the lists it has, then with fresh ones of our own: updating the machine's takes its root, and
 /// is not ours to do.
-fn download(folder: &Path, packages: &[&Package<'_>]) -> Result<()> {
+fn download(folder: &Path, packages: &[&Package<'_>], tell: &dyn Fn(&Step)) -> Result<(), BuildError> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        return Err(Unobtainable("the pinned compiler is built for Linux on x86-64".to_owned()).into());
+        return Err(unobtainable("it is built for Linux on x86-64"));
     }
-    if !step::works(Command::new("apt-get").arg("--version")) {
-        return Err(
-            Unobtainable("the pinned packages come with apt-get, which is not here".to_owned()).into(),
-        );
+    if !works(Command::new("apt-get").arg("--version")) {
+        return Err(unobtainable("its packages come with apt-get, which is not here"));
     }
-    println!(
-        "downloading the pinned compiler of the policies, 140 MB, into {}",
-        folder.display()
-    );
+    tell(&Step::Download {
+        folder: folder.to_path_buf(),
+    });
     let wanted: Vec<String> = packages
         .iter()
         .map(|package| format!("{}={}", package.name, package.version))
         .collect();
-    if step::works(apt(folder, None).arg("download").args(&wanted)) {
+    if works(apt(folder, None).arg("download").args(&wanted)) {
         return Ok(());
     }
     let state = folder.join("apt");
     for part in ["lists/partial", "cache/archives/partial"] {
-        fs::create_dir_all(state.join(part))
-            .with_context(|| format!("cannot create {part} in {}", state.display()))?;
+        create(&state.join(part))?;
     }
-    let updated = step::works(apt(folder, Some(&state)).arg("update"));
-    if updated && step::works(apt(folder, Some(&state)).arg("download").args(&wanted)) {
+    let updated = works(apt(folder, Some(&state)).arg("update"));
+    if updated && works(apt(folder, Some(&state)).arg("download").args(&wanted)) {
         return Ok(());
     }
     let wanted = wanted.join(" ");
-    Err(Unobtainable(format!("apt-get of this machine finds no {wanted}")).into())
+    Err(unobtainable(format!("apt-get of this machine finds no {wanted}")))
+}
+
+fn unobtainable(reason: impl Into<String>) -> BuildError {
+    BuildError::Unobtainable {
+        reason: reason.into(),
+    }
 }
 
 /// `apt-get` in `folder`, with lists and cache in `state` where it is given.
@@ -162,19 +171,10 @@ fn apt(folder: &Path, state: Option<&Path>) -> Command {
     command
 }
 
-/// The sha256 of a file, in hex.
-///
-/// # Errors
-///
-/// If it cannot be read.
-pub(crate) fn sha256(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(hex::encode(Sha256::digest(bytes)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn six_packages_are_pinned_by_their_bytes() {
@@ -193,8 +193,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let packages = pinned().unwrap();
         fs::write(packages[0].path(folder.path()), "not a package").unwrap();
-        let error = obtain(folder.path(), &packages).unwrap_err();
+        let error = obtain(folder.path(), &packages, &|_| {}).unwrap_err();
         assert!(error.to_string().contains("expected"), "{error}");
-        assert!(!error.is::<Unobtainable>());
+        assert!(!error.is_unobtainable());
     }
 }

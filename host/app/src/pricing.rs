@@ -451,6 +451,7 @@ fn keep(revision: &Revision, inquiry: &Inquiry, mut record: Record) -> Decision 
             hook: Hook::Pricing.to_string(),
             policy: revision.name().to_owned(),
             revision: revision.id(),
+            purchase: None,
         },
         body: record.encode(),
     }

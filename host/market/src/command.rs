@@ -6,8 +6,9 @@ use crate::ids::{
 };
 use crate::record::{
     Account, Binding, Channel, ChannelKind, Decision, Identity, Offer, Pair, PairKey, PriceSource, Purchase,
-    StateWrite, Suspension, Totals,
+    Suspension, Totals,
 };
+use crate::state::{DroppedWrites, PolicySlot, StateWrite};
 use serde::{Deserialize, Serialize};
 
 /// The first record of a ledger: whose it is. Written once.
@@ -139,7 +140,9 @@ pub struct PostRequest {
     pub s4: Signature,
     /// The decision that [`PriceSource::Policy`] names.
     pub decision: Option<Decision>,
-    /// What the policy wrote.
+    /// The other decisions that let it pass: of consent and filter policies. Each gets the purchase's id.
+    pub also: Vec<Decision>,
+    /// What the policies of all these decisions wrote, in order.
     pub state_writes: Vec<StateWrite>,
 }
 
@@ -218,8 +221,12 @@ pub enum Change {
     Pair(PairKey, Pair),
     /// A decision.
     Decision(Box<Decision>),
-    /// A policy's state.
-    State(StateWrite),
+    /// A value in a policy's space; none removes it.
+    PolicyValue(PolicySlot, Option<Vec<u8>>),
+    /// A counter in a policy's space; zero removes it.
+    PolicyCounter(PolicySlot, i64),
+    /// Bytes that a policy's space takes of its quota; zero removes the record.
+    PolicySize(String, u64),
 }
 
 /// The records one command writes, in order.
@@ -250,6 +257,8 @@ pub enum Outcome {
         payment: Box<Channel>,
         /// The seller's channel.
         paying: Box<Channel>,
+        /// What its policies wrote and was not kept, usually nothing.
+        dropped: Vec<DroppedWrites>,
     },
     /// The purchase is void.
     Voided {

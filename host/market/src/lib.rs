@@ -15,6 +15,7 @@ mod invariants;
 mod memory;
 mod record;
 mod refusal;
+mod state;
 mod view;
 
 pub use amount::{Amount, ParseAmountError};
@@ -32,8 +33,8 @@ pub use invariants::{Auditor, Side, Sums, Violation, check_channel, check_purcha
 pub use memory::MemoryLedger;
 pub use record::{
     Account, Binding, Channel, ChannelKind, ChannelState, Decision, DecisionHeader, Identity, Offer, Pair,
-    PairKey, Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState, StateWrite, Suspension,
-    Totals,
+    PairKey, Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState, Suspension, Totals,
 };
 pub use refusal::Refusal;
+pub use state::{DroppedWrites, PolicySlot, StateEdit, StateFault, StateWrite};
 pub use view::{Fault, View};

@@ -5,7 +5,8 @@ use crate::invariants::{Auditor, Violation};
 use crate::view::{Fault, View};
 use crate::{
     Account, Address, Binding, Change, Changes, Channel, ChannelId, Command, Decision, DecisionId, KeyId,
-    Offer, Outcome, Pair, PairKey, Purchase, PurchaseId, PurchaseState, Refusal, Seq, Totals, apply,
+    Offer, Outcome, Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState, Refusal, Seq, Totals,
+    apply,
 };
 use core::convert::Infallible;
 use std::collections::BTreeMap;
@@ -23,7 +24,9 @@ pub struct MemoryLedger {
     purchases_at: BTreeMap<(ChannelId, Seq), PurchaseId>,
     pairs: BTreeMap<PairKey, Pair>,
     decisions: BTreeMap<DecisionId, Decision>,
-    policy_state: BTreeMap<(String, String), Vec<u8>>,
+    policy_values: BTreeMap<PolicySlot, Vec<u8>>,
+    policy_counters: BTreeMap<PolicySlot, i64>,
+    policy_sizes: BTreeMap<String, u64>,
 }
 
 impl MemoryLedger {
@@ -61,13 +64,12 @@ impl MemoryLedger {
                 Change::Purchase(purchase) => self.write_purchase(*purchase),
                 Change::Pair(key, pair) => drop(self.pairs.insert(key, pair)),
                 Change::Decision(decision) => drop(self.decisions.insert(decision.id, *decision)),
-                Change::State(write) => {
-                    let slot = (write.policy, write.key);
-                    match write.value {
-                        Some(value) => drop(self.policy_state.insert(slot, value)),
-                        None => drop(self.policy_state.remove(&slot)),
-                    }
-                }
+                Change::PolicyValue(slot, Some(value)) => drop(self.policy_values.insert(slot, value)),
+                Change::PolicyValue(slot, None) => drop(self.policy_values.remove(&slot)),
+                Change::PolicyCounter(slot, 0) => drop(self.policy_counters.remove(&slot)),
+                Change::PolicyCounter(slot, count) => drop(self.policy_counters.insert(slot, count)),
+                Change::PolicySize(policy, 0) => drop(self.policy_sizes.remove(&policy)),
+                Change::PolicySize(policy, size) => drop(self.policy_sizes.insert(policy, size)),
             }
         }
     }
@@ -118,11 +120,28 @@ impl MemoryLedger {
         self.decisions.get(id)
     }
 
-    /// A value in a policy's own space.
-    pub fn policy_value(&self, policy: &str, key: &str) -> Option<&[u8]> {
-        self.policy_state
-            .get(&(policy.to_owned(), key.to_owned()))
-            .map(Vec::as_slice)
+    /// All decisions, by id.
+    pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
+        self.decisions.values()
+    }
+
+    /// All values of policies.
+    pub fn policy_values(&self) -> impl Iterator<Item = (&PolicySlot, &[u8])> {
+        self.policy_values
+            .iter()
+            .map(|(slot, value)| (slot, value.as_slice()))
+    }
+
+    /// All counters of policies that are not zero.
+    pub fn policy_counters(&self) -> impl Iterator<Item = (&PolicySlot, i64)> {
+        self.policy_counters.iter().map(|(slot, count)| (slot, *count))
+    }
+
+    /// What the spaces of policies take of their quotas, by name.
+    pub fn policy_sizes(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.policy_sizes
+            .iter()
+            .map(|(policy, size)| (policy.as_str(), *size))
     }
 
     /// Checks every invariant.
@@ -148,7 +167,15 @@ impl MemoryLedger {
             .values()
             .for_each(|channel| auditor.channel(channel));
         self.offers.values().for_each(|offer| auditor.offer(offer));
-        self.decisions.keys().for_each(|id| auditor.decision(id));
+        self.decisions
+            .values()
+            .for_each(|decision| auditor.decision(decision));
+        self.policy_values()
+            .for_each(|(slot, value)| auditor.policy_value(slot, value.len()));
+        self.policy_counters()
+            .for_each(|(slot, count)| auditor.policy_counter(slot, count));
+        self.policy_sizes()
+            .for_each(|(policy, size)| auditor.policy_size(policy, size));
         self.purchases
             .values()
             .for_each(|purchase| auditor.purchase(purchase));
@@ -196,5 +223,21 @@ impl View for MemoryLedger {
 
     fn pair(&self, key: &PairKey) -> Result<Option<Pair>, Infallible> {
         Ok(self.pairs.get(key).cloned())
+    }
+
+    fn has_decision(&self, id: &DecisionId) -> Result<bool, Infallible> {
+        Ok(self.decisions.contains_key(id))
+    }
+
+    fn policy_value(&self, slot: &PolicySlot) -> Result<Option<Vec<u8>>, Infallible> {
+        Ok(self.policy_values.get(slot).cloned())
+    }
+
+    fn policy_counter(&self, slot: &PolicySlot) -> Result<i64, Infallible> {
+        Ok(self.policy_counters.get(slot).copied().unwrap_or_default())
+    }
+
+    fn policy_size(&self, policy: &str) -> Result<u64, Infallible> {
+        Ok(self.policy_sizes.get(policy).copied().unwrap_or_default())
     }
 }

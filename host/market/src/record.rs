@@ -388,6 +388,9 @@ pub struct DecisionHeader {
     pub policy: String,
     /// Its revision.
     pub revision: RevisionId,
+    /// The posted purchase it belongs to. Set when the ledger keeps it, whatever it was before; a decision that came to
+    /// no purchase has none.
+    pub purchase: Option<PurchaseId>,
 }
 
 /// One recorded decision of a policy. The body is encoded and read by `policy` alone.
@@ -399,15 +402,4 @@ pub struct Decision {
     pub header: DecisionHeader,
     /// Input, imports, output, fuel and time, encoded.
     pub body: Vec<u8>,
-}
-
-/// A change to a policy's own key-value space, kept with the purchase that caused it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StateWrite {
-    /// The policy's name: its space outlives its revisions.
-    pub policy: String,
-    /// At most 64 bytes.
-    pub key: String,
-    /// At most 1 KiB; none removes the key.
-    pub value: Option<Vec<u8>>,
 }

@@ -1,9 +1,10 @@
 //! How [`crate::apply`] reads the ledger it is about to change.
 
 use crate::command::Genesis;
-use crate::ids::{Address, ChannelId, KeyId, PurchaseId, Seq};
+use crate::ids::{Address, ChannelId, DecisionId, KeyId, PurchaseId, Seq};
 use crate::record::{Account, Binding, Channel, Offer, Pair, PairKey, Purchase, Totals};
 use crate::refusal::Refusal;
+use crate::state::PolicySlot;
 
 /// Point reads of records. Within a batch it already shows what earlier commands wrote.
 pub trait View {
@@ -28,6 +29,14 @@ pub trait View {
     fn purchase_at(&self, channel: &ChannelId, seq: Seq) -> Result<Option<Purchase>, Self::Error>;
     /// What is known of a seller's delegate under a provider id.
     fn pair(&self, key: &PairKey) -> Result<Option<Pair>, Self::Error>;
+    /// Whether a decision of this id is recorded.
+    fn has_decision(&self, id: &DecisionId) -> Result<bool, Self::Error>;
+    /// A value in a policy's space.
+    fn policy_value(&self, slot: &PolicySlot) -> Result<Option<Vec<u8>>, Self::Error>;
+    /// A counter in a policy's space; zero if it was never added to.
+    fn policy_counter(&self, slot: &PolicySlot) -> Result<i64, Self::Error>;
+    /// Bytes that a policy's space takes of its quota.
+    fn policy_size(&self, policy: &str) -> Result<u64, Self::Error>;
 }
 
 /// Why a command was not applied.

@@ -18,7 +18,6 @@ pub(crate) fn write(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Re
         Change::Totals(record) => put(&tables.totals, txn, ONLY, record)?,
         Change::Account(address, record) => put(&tables.accounts, txn, address.as_bytes(), record)?,
         Change::Binding(delegate, record) => put(&tables.bindings, txn, delegate.as_bytes(), record)?,
-        Change::Decision(record) => put(&tables.decisions, txn, record.id.as_bytes(), record)?,
         Change::Channel(record) => {
             put(&tables.channels, txn, record.id.as_bytes(), record)?;
             index::of_channel(record)
@@ -35,15 +34,27 @@ pub(crate) fn write(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Re
             put(&tables.pairs, txn, &keys::pair(key), &(key, record))?;
             index::of_pair(key, record)
         }
-        Change::State(write) => {
-            let key = keys::policy_state(&write.policy, &write.key);
-            match write.value {
-                Some(_) => put(&tables.policy_state, txn, &key, write)?,
-                None => {
-                    tables.policy_state.delete(txn, &key)?;
-                    Vec::new()
-                }
-            }
+        Change::Decision(record) => {
+            put(&tables.decisions, txn, record.id.as_bytes(), record)?;
+            index::of_decision(record)
+        }
+        Change::PolicyValue(slot, Some(value)) => put(
+            &tables.policy_values,
+            txn,
+            &keys::policy_slot(slot),
+            &(slot, value),
+        )?,
+        Change::PolicyValue(slot, None) => remove(&tables.policy_values, txn, &keys::policy_slot(slot))?,
+        Change::PolicyCounter(slot, 0) => remove(&tables.policy_counters, txn, &keys::policy_slot(slot))?,
+        Change::PolicyCounter(slot, count) => put(
+            &tables.policy_counters,
+            txn,
+            &keys::policy_slot(slot),
+            &(slot, count),
+        )?,
+        Change::PolicySize(policy, 0) => remove(&tables.policy_sizes, txn, &keys::policy(policy))?,
+        Change::PolicySize(policy, size) => {
+            put(&tables.policy_sizes, txn, &keys::policy(policy), &(policy, size))?
         }
     };
     for entry in old.iter().filter(|entry| !new.contains(entry)) {
@@ -66,12 +77,14 @@ fn stale_entries(records: Records<'_>, change: &Change) -> Result<Vec<Entry>, St
         Change::Offer(new) => records.offer(&new.id)?.map(|old| index::of_offer(&old)),
         Change::Purchase(new) => records.purchase(&new.id)?.map(|old| index::of_purchase(&old)),
         Change::Pair(key, _) => records.pair(key)?.map(|old| index::of_pair(key, &old)),
+        Change::Decision(new) => records.decision(&new.id)?.map(|old| index::of_decision(&old)),
         Change::Genesis(_)
         | Change::Totals(_)
         | Change::Account(..)
         | Change::Binding(..)
-        | Change::Decision(_)
-        | Change::State(_) => None,
+        | Change::PolicyValue(..)
+        | Change::PolicyCounter(..)
+        | Change::PolicySize(..) => None,
     }
     .unwrap_or_default())
 }
@@ -84,5 +97,11 @@ fn put<R: Serialize>(
     record: &R,
 ) -> Result<Vec<Entry>, StoreError> {
     table.put(txn, key, &codec::encode(table.name, record)?)?;
+    Ok(Vec::new())
+}
+
+/// Removes a record, if it is there; of itself it has no index entries.
+fn remove(table: &Table, txn: &mut RwTxn<'_>, key: &[u8]) -> Result<Vec<Entry>, StoreError> {
+    table.delete(txn, key)?;
     Ok(Vec::new())
 }

@@ -2,7 +2,7 @@
 
 use crate::keys;
 use crate::tables::Id;
-use bourse_market::{Channel, ChannelKind, Nanos, Offer, Pair, PairKey, Purchase, PurchaseState};
+use bourse_market::{Channel, ChannelKind, Decision, Nanos, Offer, Pair, PairKey, Purchase, PurchaseState};
 
 /// One entry of an index: in that table, under that key, that value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +83,14 @@ pub(crate) fn of_pair(key: &PairKey, pair: &Pair) -> Vec<Entry> {
     ]
 }
 
-/// When a `posted_by_time` key says its purchase was posted.
-pub(crate) fn posted_at(key: &[u8]) -> Option<Nanos> {
+/// The entries of a decision.
+pub(crate) fn of_decision(decision: &Decision) -> Vec<Entry> {
+    let key = keys::decided(decision.header.at, &decision.id);
+    vec![entry(Id::decisions_by_time, key, &[])]
+}
+
+/// When a `posted_by_time` key says its purchase was posted, or a `decisions_by_time` key its decision was taken.
+pub(crate) fn time_of(key: &[u8]) -> Option<Nanos> {
     key.first_chunk().map(|bytes| Nanos(u64::from_be_bytes(*bytes)))
 }
 

@@ -1,6 +1,8 @@
 //! Keys of the tables: fixed-length parts joined, numbers in big-endian order so that they sort.
 
-use bourse_market::{Address, ChannelId, ChannelKind, Nanos, PairKey, PurchaseId, Seq};
+use bourse_market::{
+    Address, ChannelId, ChannelKind, DecisionId, Nanos, PairKey, PolicySlot, PurchaseId, Seq,
+};
 use sha2::{Digest, Sha256};
 
 /// Bytes of a text that stand in a key as they are. LMDB takes keys of 511 bytes; no key here holds more than two
@@ -69,8 +71,18 @@ pub(crate) fn provider(provider_id: &str) -> Vec<u8> {
 }
 
 /// `policy ‖ key`.
-pub(crate) fn policy_state(policy: &str, key: &str) -> Vec<u8> {
-    join(&[&text(policy), &text(key)])
+pub(crate) fn policy_slot(slot: &PolicySlot) -> Vec<u8> {
+    join(&[&text(&slot.policy), &text(&slot.key)])
+}
+
+/// `policy`: also what all its [`policy_slot`] keys begin with.
+pub(crate) fn policy(name: &str) -> Vec<u8> {
+    text(name)
+}
+
+/// `decided ‖ decision`.
+pub(crate) fn decided(at: Nanos, id: &DecisionId) -> Vec<u8> {
+    join(&[&at.0.to_be_bytes(), id.as_bytes()])
 }
 
 #[cfg(test)]
@@ -111,9 +123,13 @@ mod tests {
             &"x".repeat(201),
             &"x".repeat(5000),
         ];
+        let slot = |policy: &str, key: &str| PolicySlot {
+            policy: policy.to_owned(),
+            key: key.to_owned(),
+        };
         let mut keys: Vec<_> = texts
             .iter()
-            .flat_map(|a| texts.iter().map(|b| policy_state(a, b)))
+            .flat_map(|a| texts.iter().map(|b| policy_slot(&slot(a, b))))
             .collect();
         assert!(keys.iter().all(|key| key.len() <= 511));
         keys.sort();

@@ -1,5 +1,6 @@
 //! Reading: one snapshot of the ledger, for the length of one look.
 
+use crate::codec;
 use crate::error::StoreError;
 use crate::index;
 use crate::keys;
@@ -7,10 +8,11 @@ use crate::records::Records;
 use crate::tables::{Table, Tables};
 use bourse_market::{
     Account, Address, Binding, Channel, ChannelId, ChannelKind, Decision, DecisionId, Genesis, KeyId, Nanos,
-    Offer, OfferId, Pair, PairKey, Purchase, PurchaseId, Seq, Totals, View,
+    Offer, OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Seq, Totals, View,
 };
 use heed::{RoTxn, WithoutTls};
 use std::marker::PhantomData;
+use std::ops::ControlFlow;
 
 /// The ledger as it was when this reader was made: later commits do not show.
 ///
@@ -200,7 +202,7 @@ impl<'s> Reader<'s> {
     /// As [`Reader::offer`].
     pub fn last_posted(&self) -> Result<Option<Nanos>, StoreError> {
         let last = self.tables.posted_by_time.last_key(&self.txn)?;
-        Ok(last.and_then(index::posted_at))
+        Ok(last.and_then(index::time_of))
     }
 
     /// A recorded decision.
@@ -212,16 +214,62 @@ impl<'s> Reader<'s> {
         self.records().decision(id)
     }
 
-    /// What a policy keeps under `key` of its own space.
+    /// Shows the decisions that came to posted purchases to `visit`, by the time they were taken: those at `from` and
+    /// later, before `to`.
     ///
     /// # Errors
     ///
     /// As [`Reader::offer`].
-    pub fn policy_state(&self, policy: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self
-            .records()
-            .policy_state(policy, key)?
-            .and_then(|write| write.value))
+    pub fn decisions(
+        &self,
+        from: Nanos,
+        to: Nanos,
+        visit: &mut dyn FnMut(Decision) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let index = &self.tables.decisions_by_time;
+        for entry in index.from(&self.txn, &from.0.to_be_bytes())? {
+            let (key, _) = entry?;
+            if index::time_of(key).is_none_or(|at| at >= to) {
+                break;
+            }
+            let id = trailing(index, key)?;
+            let decision = self.records().named(index, &self.tables.decisions, &id)?;
+            if visit(decision).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the policy `policy` keeps under `key`, among its values.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn policy_value(&self, policy: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.records().policy_value(&slot(policy, key))
+    }
+
+    /// The counter `key` of the policy `policy`; zero if nothing was ever added to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn policy_counter(&self, policy: &str, key: &str) -> Result<i64, StoreError> {
+        self.records().policy_counter(&slot(policy, key))
+    }
+
+    /// The policies that keep something, by name, and what that takes of [`bourse_market::StateWrite::QUOTA`], in bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn policy_sizes(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let table = &self.tables.policy_sizes;
+        table
+            .iter(&self.txn)?
+            .map(|entry| codec::decode(table.name, entry?.1))
+            .collect()
     }
 
     /// How many records there are.
@@ -257,6 +305,13 @@ impl<'s> Reader<'s> {
     fn pair_named(&self, index: &Table, record: &[u8]) -> Result<PairKey, StoreError> {
         let (key, _): (PairKey, Pair) = self.records().named(index, &self.tables.pairs, record)?;
         Ok(key)
+    }
+}
+
+fn slot(policy: &str, key: &str) -> PolicySlot {
+    PolicySlot {
+        policy: policy.to_owned(),
+        key: key.to_owned(),
     }
 }
 
@@ -305,6 +360,22 @@ impl View for Reader<'_> {
 
     fn pair(&self, key: &PairKey) -> Result<Option<Pair>, StoreError> {
         self.records().pair(key)
+    }
+
+    fn has_decision(&self, id: &DecisionId) -> Result<bool, StoreError> {
+        self.records().has_decision(id)
+    }
+
+    fn policy_value(&self, slot: &PolicySlot) -> Result<Option<Vec<u8>>, StoreError> {
+        self.records().policy_value(slot)
+    }
+
+    fn policy_counter(&self, slot: &PolicySlot) -> Result<i64, StoreError> {
+        self.records().policy_counter(slot)
+    }
+
+    fn policy_size(&self, policy: &str) -> Result<u64, StoreError> {
+        self.records().policy_size(policy)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::keys;
 use crate::tables::{Table, Tables};
 use bourse_market::{
     Account, Address, Binding, Channel, ChannelId, Decision, DecisionId, Genesis, KeyId, Offer, OfferId,
-    Pair, PairKey, Purchase, PurchaseId, Seq, StateWrite, Totals, View,
+    Pair, PairKey, PolicySlot, Purchase, PurchaseId, Seq, Totals, View,
 };
 use heed::{AnyTls, RoTxn};
 use serde::de::DeserializeOwned;
@@ -50,11 +50,6 @@ impl<'t> Records<'t> {
     /// A decision by its id.
     pub(crate) fn decision(&self, id: &DecisionId) -> Result<Option<Decision>, StoreError> {
         self.get(&self.tables.decisions, id.as_bytes())
-    }
-
-    /// What a policy keeps under a key.
-    pub(crate) fn policy_state(&self, policy: &str, key: &str) -> Result<Option<StateWrite>, StoreError> {
-        self.get(&self.tables.policy_state, &keys::policy_state(policy, key))
     }
 
     /// A pair under its raw key.
@@ -106,6 +101,25 @@ impl View for Records<'_> {
 
     fn pair(&self, key: &PairKey) -> Result<Option<Pair>, StoreError> {
         Ok(self.pair_record(&keys::pair(key))?.map(|(_, pair)| pair))
+    }
+
+    fn has_decision(&self, id: &DecisionId) -> Result<bool, StoreError> {
+        Ok(self.tables.decisions.get(self.txn, id.as_bytes())?.is_some())
+    }
+
+    fn policy_value(&self, slot: &PolicySlot) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = self.get(&self.tables.policy_values, &keys::policy_slot(slot))?;
+        Ok(found.map(|(_, value): (PolicySlot, Vec<u8>)| value))
+    }
+
+    fn policy_counter(&self, slot: &PolicySlot) -> Result<i64, StoreError> {
+        let found = self.get(&self.tables.policy_counters, &keys::policy_slot(slot))?;
+        Ok(found.map_or(0, |(_, count): (PolicySlot, i64)| count))
+    }
+
+    fn policy_size(&self, policy: &str) -> Result<u64, StoreError> {
+        let found = self.get(&self.tables.policy_sizes, &keys::policy(policy))?;
+        Ok(found.map_or(0, |(_, size): (String, u64)| size))
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Layout of the tables. A folder of another schema is refused until there is a way to convert it.
-pub(crate) const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 2;
 
 const TABLE: &str = "meta";
 const STAMP: &[u8] = b"stamp";

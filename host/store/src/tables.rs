@@ -161,8 +161,14 @@ tables! {
     suspended_providers = "suspended_providers",
     /// Decision id -> decision.
     decisions = "decisions",
-    /// Policy ‖ key -> a policy's state.
-    policy_state = "policy_state",
+    /// Time of deciding ‖ decision id.
+    decisions_by_time = "decisions_by_time",
+    /// Policy ‖ key -> the slot and a value.
+    policy_values = "policy_values",
+    /// Policy ‖ key -> the slot and a counter.
+    policy_counters = "policy_counters",
+    /// Policy -> its name and what its space takes.
+    policy_sizes = "policy_sizes",
 }
 
 /// Named databases in the environment.

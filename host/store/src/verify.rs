@@ -8,8 +8,8 @@ use crate::reader::{Counts, Reader};
 use crate::records::{ONLY, hex};
 use crate::tables::{Id, Table};
 use bourse_market::{
-    Account, Address, Auditor, Binding, Channel, Decision, Genesis, Offer, Pair, PairKey, Purchase,
-    StateWrite, Sums, Totals, View,
+    Account, Address, Auditor, Binding, Channel, Decision, Genesis, Offer, Pair, PairKey, PolicySlot,
+    Purchase, Sums, Totals, View,
 };
 use serde::de::DeserializeOwned;
 
@@ -20,7 +20,7 @@ const MAX_VIOLATIONS: usize = 1000;
 const STRIDE: u64 = 4096;
 
 /// The indexes, each of which must hold what its records say and nothing else.
-const INDEXES: [Id; 11] = [
+const INDEXES: [Id; 12] = [
     Id::offer_by_key,
     Id::purchase_at,
     Id::sent,
@@ -32,6 +32,7 @@ const INDEXES: [Id; 11] = [
     Id::suspended_channels,
     Id::suspended_pairs,
     Id::suspended_providers,
+    Id::decisions_by_time,
 ];
 
 /// Something that is not as it must be.
@@ -133,7 +134,9 @@ impl<'r, 'p> Check<'r, 'p> {
             &tables.purchases,
             &tables.pairs,
             &tables.decisions,
-            &tables.policy_state,
+            &tables.policy_values,
+            &tables.policy_counters,
+            &tables.policy_sizes,
         ];
         let mut total = 0u64;
         for table in records {
@@ -181,8 +184,8 @@ impl<'r, 'p> Check<'r, 'p> {
             (key == offer.id.as_bytes(), index::of_offer(offer))
         })?;
         self.each(&tables.decisions, |check, key, decision: &Decision| {
-            check.auditor.decision(&decision.id);
-            (key == decision.id.as_bytes(), Vec::new())
+            check.auditor.decision(decision);
+            (key == decision.id.as_bytes(), index::of_decision(decision))
         })?;
         self.each(&tables.purchases, |check, key, purchase: &Purchase| {
             check.auditor.purchase(purchase);
@@ -191,9 +194,27 @@ impl<'r, 'p> Check<'r, 'p> {
         self.each(&tables.pairs, |_, key, (pair_key, pair): &(PairKey, Pair)| {
             (key == keys::pair(pair_key), index::of_pair(pair_key, pair))
         })?;
-        self.each(&tables.policy_state, |_, key, write: &StateWrite| {
-            (key == keys::policy_state(&write.policy, &write.key), Vec::new())
-        })?;
+        self.each(
+            &tables.policy_values,
+            |check, key, (slot, value): &(PolicySlot, Vec<u8>)| {
+                check.auditor.policy_value(slot, value.len());
+                (key == keys::policy_slot(slot), Vec::new())
+            },
+        )?;
+        self.each(
+            &tables.policy_counters,
+            |check, key, (slot, count): &(PolicySlot, i64)| {
+                check.auditor.policy_counter(slot, *count);
+                (key == keys::policy_slot(slot), Vec::new())
+            },
+        )?;
+        self.each(
+            &tables.policy_sizes,
+            |check, key, (policy, size): &(String, u64)| {
+                check.auditor.policy_size(policy, *size);
+                (key == keys::policy(policy), Vec::new())
+            },
+        )?;
         let entries = self.indexes()?;
         (self.progress)(self.done, self.total);
         self.report(entries)
@@ -366,6 +387,12 @@ impl<'r, 'p> Check<'r, 'p> {
             }
             Id::purchase_at => purchase(index::trailing_id(value)),
             Id::sent | Id::posted_by_time => purchase(index::trailing_id(key)),
+            Id::decisions_by_time => {
+                let decision = index::trailing_id(key).map(bourse_market::DecisionId);
+                decision
+                    .and_then(|id| records.decision(&id).ok()?)
+                    .map(|record| index::of_decision(&record))
+            }
             Id::suspended_pairs => pair(key),
             Id::suspended_providers => pair(value),
             _ => channel(),

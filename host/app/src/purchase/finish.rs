@@ -45,6 +45,7 @@ pub(super) async fn settle(
         sealed_key,
         s4,
         decision,
+        also: Vec::new(),
         state_writes: Vec::new(),
     };
     match resolve(market, purchase.id, Command::Post(Box::new(post))).await {
@@ -138,7 +139,12 @@ async fn resolve(market: &Market, id: PurchaseId, command: Command) -> Result<Op
                 purchase,
                 payment,
                 paying,
+                dropped,
             }) => {
+                for lost in dropped {
+                    tracing::warn!(purchase = %id, policy = lost.policy, writes = lost.writes, why = %lost.why,
+                        "what a policy wrote was not kept");
+                }
                 return Ok(Some((*payment, *paying, Arc::new(*purchase))));
             }
             Ok(_) => return Ok(None),

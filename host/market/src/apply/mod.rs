@@ -12,6 +12,7 @@ mod open;
 mod release;
 mod reserve;
 mod resolve;
+mod state;
 
 pub use offers::check_on_sale;
 pub use reserve::find_replay;

@@ -1,8 +1,8 @@
 //! POST and VOID: a sent purchase ends in exactly one of them.
 
-use super::Decided;
+use super::{Decided, state};
 use crate::{
-    Amount, Change, Channel, ChannelId, Fault, Offer, Outcome, PostRequest, PriceSource, Purchase,
+    Amount, Change, Channel, ChannelId, Decision, Fault, Offer, Outcome, PostRequest, PriceSource, Purchase,
     PurchaseId, PurchaseState, Refusal, Suspension, View, VoidRequest,
 };
 
@@ -40,13 +40,11 @@ pub(super) fn post<V: View>(view: &V, request: &PostRequest) -> Decided<V> {
         Change::Purchase(Box::new(purchase.clone())),
     ];
     changes.extend(prove_pair(view, &purchase)?);
-    changes.extend(
-        request
-            .decision
-            .iter()
-            .map(|decision| Change::Decision(Box::new(decision.clone()))),
-    );
-    changes.extend(request.state_writes.iter().cloned().map(Change::State));
+    for decision in request.decision.iter().chain(&request.also) {
+        changes.extend(own(view, &changes, decision, purchase.id)?);
+    }
+    let (written, dropped) = state::resolve(view, &request.state_writes)?;
+    changes.extend(written);
     let (purchase, payment, paying) = (Box::new(purchase), Box::new(payment), Box::new(paying));
     Ok((
         changes,
@@ -54,6 +52,7 @@ pub(super) fn post<V: View>(view: &V, request: &PostRequest) -> Decided<V> {
             purchase,
             payment,
             paying,
+            dropped,
         },
     ))
 }
@@ -157,6 +156,23 @@ fn check_decision(purchase: &Purchase, request: &PostRequest) -> Result<(), Refu
             purchase: purchase.id,
         })
     }
+}
+
+/// The decision as this purchase's own. A quote that is bought twice keeps its first purchase: what was decided was
+/// decided once, and no record is written twice.
+fn own<V: View>(
+    view: &V,
+    changes: &[Change],
+    decision: &Decision,
+    purchase: PurchaseId,
+) -> Result<Option<Change>, Fault<V::Error>> {
+    let written = |change: &Change| matches!(change, Change::Decision(other) if other.id == decision.id);
+    if changes.iter().any(written) || view.has_decision(&decision.id).map_err(Fault::View)? {
+        return Ok(None);
+    }
+    let mut decision = decision.clone();
+    decision.header.purchase = Some(purchase);
+    Ok(Some(Change::Decision(Box::new(decision))))
 }
 
 /// A valid answer proves that this session speaks for the delegate under its provider id. Later ones write nothing.

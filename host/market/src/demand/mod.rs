@@ -164,6 +164,12 @@ impl Demand {
             .unwrap_or_default()
     }
 
+    /// The first moment that [`Demand::figures`] counts for a window of `window_ms` milliseconds before `now`: for who
+    /// has a list of sales, and wants to know what the figures were.
+    pub fn window_begins(now: Nanos, window_ms: u32) -> Nanos {
+        window::begins(now, window_ms)
+    }
+
     /// How many subjects are tracked, for metrics.
     pub fn subjects(&self) -> usize {
         self.subjects.len()

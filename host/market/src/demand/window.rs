@@ -100,7 +100,7 @@ impl Track {
             .zip(&self.tiers)
             .find(|(tier, _)| window_ms <= tier.window_ms);
         if let Some((tier, cells)) = tier {
-            let first = tier.index(Nanos(now.0.saturating_sub(u64::from(window_ms) * 1_000_000)));
+            let first = tier.first(now, window_ms);
             let last = tier.index(now);
             // Newest first: a short window never walks through a long past.
             let inside = cells.iter().rev().skip_while(|cell| cell.index > last);
@@ -118,6 +118,20 @@ impl Tier {
     fn index(&self, at: Nanos) -> u64 {
         at.0 / (self.bucket_ms * 1_000_000)
     }
+
+    /// The first bucket of the window that ends at `now`.
+    fn first(&self, now: Nanos, window_ms: u32) -> u64 {
+        self.index(Nanos(now.0.saturating_sub(u64::from(window_ms) * 1_000_000)))
+    }
+}
+
+/// Where the window of `window_ms` milliseconds before `now` begins, once it is rounded up to whole buckets.
+pub(super) fn begins(now: Nanos, window_ms: u32) -> Nanos {
+    let window_ms = window_ms.min(Demand::MAX_WINDOW_MS);
+    let tier = TIERS.iter().find(|tier| window_ms <= tier.window_ms);
+    tier.map_or(now, |tier| {
+        Nanos(tier.first(now, window_ms) * tier.bucket_ms * 1_000_000)
+    })
 }
 
 /// The bucket with this index, made if it is missing. Buckets stay ordered, and span what is kept at most.

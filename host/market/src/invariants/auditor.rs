@@ -3,8 +3,9 @@
 use super::line::{Line, Spent, Step};
 use super::{Side, Violation, check_channel, check_purchase, check_totals};
 use crate::{
-    Account, Address, Amount, Binding, Channel, ChannelId, ChannelKind, ChannelState, DecisionId, Genesis,
-    Offer, OfferId, PriceSource, Purchase, PurchaseId, PurchaseState, Totals,
+    Account, Address, Amount, Binding, Channel, ChannelId, ChannelKind, ChannelState, Decision, DecisionId,
+    Genesis, Offer, OfferId, PolicySlot, PriceSource, Purchase, PurchaseId, PurchaseState, StateWrite,
+    Totals,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,8 +31,8 @@ pub struct Sums {
 
 /// Checks a whole ledger: feed it every record once, in any order, then [`Auditor::finish`].
 ///
-/// What it keeps is each channel and binding, a few words for each offer that was bought, two bits for each posted
-/// purchase and 16 bytes for each decision. Receipts are part of posted purchases, so none can exist without one.
+/// What it keeps is each channel and binding, a few words for each offer that was bought, two bits and 16 bytes for each
+/// posted purchase, 48 bytes for each decision and two numbers for each policy. Receipts are part of posted purchases, so none can exist without one.
 #[derive(Debug, Default)]
 pub struct Auditor {
     local: Option<bool>,
@@ -54,6 +55,11 @@ pub struct Auditor {
     decisions: BTreeSet<DecisionId>,
     /// Named by a posted purchase and not seen yet.
     needed: BTreeMap<DecisionId, PurchaseId>,
+    posted: Vec<PurchaseId>,
+    /// Each decision and the purchase it belongs to.
+    owners: Vec<(DecisionId, PurchaseId)>,
+    /// Bytes of each policy's space: as found, and as recorded.
+    spaces: BTreeMap<String, (u64, u64)>,
     found: Found,
 }
 
@@ -142,6 +148,7 @@ impl Auditor {
         };
         if matches!(purchase.state, PurchaseState::Posted { .. }) {
             self.fees.add(purchase.fee);
+            self.posted.push(purchase.id);
             self.need(purchase);
         }
         if !matches!(purchase.state, PurchaseState::Voided { .. }) {
@@ -158,9 +165,40 @@ impl Auditor {
     }
 
     /// One recorded decision.
-    pub fn decision(&mut self, id: &DecisionId) {
-        self.needed.remove(id);
-        self.decisions.insert(*id);
+    pub fn decision(&mut self, decision: &Decision) {
+        self.any_record = true;
+        let id = decision.id;
+        self.needed.remove(&id);
+        self.decisions.insert(id);
+        match decision.header.purchase {
+            Some(purchase) => self.owners.push((id, purchase)),
+            None => self.found.push(Violation::OrphanDecision {
+                decision: id,
+                purchase: None,
+            }),
+        }
+    }
+
+    /// One value of a policy, and its length.
+    pub fn policy_value(&mut self, slot: &PolicySlot, length: usize) {
+        if length > StateWrite::MAX_VALUE {
+            self.misshapen(slot, "the value is longer than may be");
+        }
+        self.hold(slot, slot.size_of_value(length));
+    }
+
+    /// One counter of a policy.
+    pub fn policy_counter(&mut self, slot: &PolicySlot, count: i64) {
+        if count == 0 {
+            self.misshapen(slot, "the counter is zero and yet kept");
+        }
+        self.hold(slot, slot.size_of_counter(count));
+    }
+
+    /// What a policy's space takes, as the ledger says.
+    pub fn policy_size(&mut self, policy: &str, size: u64) {
+        self.any_record = true;
+        self.spaces.entry(policy.to_owned()).or_default().1 = size;
     }
 
     /// The sums so far.
@@ -176,7 +214,7 @@ impl Auditor {
     }
 
     /// Everything that does not hold, none for a sound ledger. The first thousand are told, the rest counted.
-    pub fn finish(self) -> Vec<Violation> {
+    pub fn finish(mut self) -> Vec<Violation> {
         let mut found = self.found;
         for ((id, side), line) in &self.lines {
             line.finish(*id, *side, &mut |violation| found.push(violation));
@@ -203,6 +241,22 @@ impl Auditor {
         }
         for (decision, purchase) in self.needed {
             found.push(Violation::MissingDecision { purchase, decision });
+        }
+        self.posted.sort_unstable();
+        for (decision, purchase) in self.owners {
+            if self.posted.binary_search(&purchase).is_err() {
+                let purchase = Some(purchase);
+                found.push(Violation::OrphanDecision { decision, purchase });
+            }
+        }
+        for (policy, (bytes, recorded)) in self.spaces {
+            if bytes != recorded {
+                found.push(Violation::StateSize {
+                    policy,
+                    found: bytes,
+                    recorded,
+                });
+            }
         }
         // Sums over 256 bits compare nothing; each channel was checked by itself.
         if let (Some(debits), Some(credits), Some(fees)) = (self.debits.0, self.credits.0, self.fees.0)
@@ -231,6 +285,26 @@ impl Auditor {
             None | Some(false) => {}
         }
         found.into_list()
+    }
+
+    fn misshapen(&mut self, slot: &PolicySlot, what: &'static str) {
+        self.found.push(Violation::StateShape {
+            policy: slot.policy.clone(),
+            key: slot.key.clone(),
+            what,
+        });
+    }
+
+    fn hold(&mut self, slot: &PolicySlot, bytes: u64) {
+        self.any_record = true;
+        if slot.key.len() > StateWrite::MAX_KEY {
+            self.misshapen(slot, "the key is longer than may be");
+        }
+        let space = match self.spaces.get_mut(&slot.policy) {
+            Some(space) => space,
+            None => self.spaces.entry(slot.policy.clone()).or_default(),
+        };
+        space.0 = space.0.saturating_add(bytes);
     }
 
     fn step(&mut self, channel: ChannelId, side: Side, step: &Step, state: &PurchaseState) {

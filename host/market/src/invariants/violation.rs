@@ -184,6 +184,34 @@ pub enum Violation {
         /// The decision.
         decision: DecisionId,
     },
+    /// A decision that belongs to no posted purchase.
+    #[error("decision {decision} belongs to {}, which is not posted", owner(*.purchase))]
+    OrphanDecision {
+        /// The decision.
+        decision: DecisionId,
+        /// The purchase it names, if it names one.
+        purchase: Option<PurchaseId>,
+    },
+    /// A policy keeps something that could not have been written.
+    #[error("the state of policy {policy}, key {key}: {what}")]
+    StateShape {
+        /// The policy.
+        policy: String,
+        /// The key.
+        key: String,
+        /// What is wrong, in words.
+        what: &'static str,
+    },
+    /// A policy's space is not as large as its record says.
+    #[error("the state of policy {policy} takes {found} bytes, its record says {recorded}")]
+    StateSize {
+        /// The policy.
+        policy: String,
+        /// Sum over its keys and values.
+        found: u64,
+        /// As recorded, 0 without a record.
+        recorded: u64,
+    },
     /// Tokens appeared or vanished (local mode).
     #[error("accounts and channels hold {held}, float and grants are {endowed}")]
     Conservation {
@@ -219,4 +247,8 @@ pub enum Violation {
         /// How many were left out.
         count: u64,
     },
+}
+
+fn owner(purchase: Option<PurchaseId>) -> String {
+    purchase.map_or_else(|| "no purchase".to_owned(), |id| format!("purchase {id}"))
 }

@@ -390,7 +390,18 @@ fn feeds(world: &World) -> Vec<Feed<'_>> {
     for purchase in ledger.purchases() {
         feeds.push(Box::new(move |auditor| auditor.purchase(purchase)));
     }
-    feeds.push(Box::new(|auditor| auditor.decision(&DecisionId([1; 16]))));
+    for decision in ledger.decisions() {
+        feeds.push(Box::new(move |auditor| auditor.decision(decision)));
+    }
+    for (slot, value) in ledger.policy_values() {
+        feeds.push(Box::new(move |auditor| auditor.policy_value(slot, value.len())));
+    }
+    for (slot, count) in ledger.policy_counters() {
+        feeds.push(Box::new(move |auditor| auditor.policy_counter(slot, count)));
+    }
+    for (policy, size) in ledger.policy_sizes() {
+        feeds.push(Box::new(move |auditor| auditor.policy_size(policy, size)));
+    }
     feeds
 }
 

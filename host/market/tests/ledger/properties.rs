@@ -559,6 +559,7 @@ impl Market {
                     hook: "pricing".to_owned(),
                     policy: "surge".to_owned(),
                     revision: RevisionId([0; 32]),
+                    purchase: None,
                 },
                 body: Vec::new(),
             }),
@@ -572,6 +573,7 @@ impl Market {
             sealed_key: SealedKey([5; 80]),
             s4: signature(4),
             decision,
+            also: Vec::new(),
             state_writes: Vec::new(),
         })));
         match outcome {
@@ -579,6 +581,7 @@ impl Market {
                 purchase,
                 payment,
                 paying,
+                ..
             }) => {
                 assert_eq!(known.unwrap().state, PurchaseState::Sent);
                 assert!(signer.is_none_or(|signer| seller(signer) == rightful));

@@ -192,18 +192,20 @@ fn prices() {
 
 #[test]
 fn a_fixed_price_is_the_offers_own() {
-    let cheaper = |r: &mut ReserveRequest| {
-        priced(r, 9, 0);
-        r.source = PriceSource::Fixed;
-    };
-    refused(
-        NOTHING,
-        cheaper,
-        Refusal::PriceChanged {
-            price: tokens(10),
-            amount: tokens(9),
-        },
-    );
+    for source in [PriceSource::Fixed, PriceSource::Seller] {
+        let cheaper = |r: &mut ReserveRequest| {
+            priced(r, 9, 0);
+            r.source = source;
+        };
+        refused(
+            NOTHING,
+            cheaper,
+            Refusal::PriceChanged {
+                price: tokens(10),
+                amount: tokens(9),
+            },
+        );
+    }
 }
 
 #[test]
@@ -380,10 +382,9 @@ fn a_purchase_is_posted_with_the_decision_it_names_or_none() {
         mismatch,
     );
     world.accept(Command::Post(Box::new(with(&world, Some(world.decision(1))))));
-    assert_eq!(
-        world.ledger.decision(&DecisionId([1; 16])),
-        Some(&world.decision(1))
-    );
+    let mut kept = world.decision(1);
+    kept.header.purchase = Some(id);
+    assert_eq!(world.ledger.decision(&DecisionId([1; 16])), Some(&kept));
 
     let request = world.request();
     let id = world.reserve(request).id;

@@ -407,7 +407,7 @@ fn rule_5_a_policys_state_is_written_with_the_purchase_it_was_for() {
     let write = |value: Option<&[u8]>| StateWrite {
         policy: "surge".to_owned(),
         key: "seen".to_owned(),
-        value: value.map(<[u8]>::to_vec),
+        edit: StateEdit::Set(value.map(<[u8]>::to_vec)),
     };
     for (value, kept) in [(Some(&b"1"[..]), Some(&b"1"[..])), (None, None)] {
         let request = world.request();
@@ -417,7 +417,7 @@ fn rule_5_a_policys_state_is_written_with_the_purchase_it_was_for() {
             state_writes,
             ..world.post_request(id)
         })));
-        assert_eq!(world.ledger.policy_value("surge", "seen"), kept);
+        assert_eq!(world.value("surge", "seen").as_deref(), kept);
     }
 }
 

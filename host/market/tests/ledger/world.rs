@@ -273,6 +273,7 @@ impl World {
             sealed_key: SealedKey([0x5e; 80]),
             s4: signature(4),
             decision: None,
+            also: Vec::new(),
             state_writes: Vec::new(),
         }
     }
@@ -315,6 +316,16 @@ impl World {
         self.void(id, true)
     }
 
+    /// What a policy keeps under `key`.
+    pub(crate) fn value(&self, policy: &str, key: &str) -> Option<Vec<u8>> {
+        self.ledger.policy_value(&slot(policy, key)).unwrap()
+    }
+
+    /// A policy's counter.
+    pub(crate) fn counter(&self, policy: &str, key: &str) -> i64 {
+        self.ledger.policy_counter(&slot(policy, key)).unwrap()
+    }
+
     /// A decision of a policy with this id.
     pub(crate) fn decision(&self, id: u8) -> Decision {
         Decision {
@@ -324,8 +335,17 @@ impl World {
                 hook: "pricing".to_owned(),
                 policy: "surge".to_owned(),
                 revision: RevisionId([7; 32]),
+                purchase: None,
             },
             body: vec![1, 2, 3],
         }
+    }
+}
+
+/// Where `policy` keeps `key`.
+pub(crate) fn slot(policy: &str, key: &str) -> PolicySlot {
+    PolicySlot {
+        policy: policy.to_owned(),
+        key: key.to_owned(),
     }
 }

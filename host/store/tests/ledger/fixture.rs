@@ -195,13 +195,15 @@ pub fn post(number: u64, seller: u64, body: usize) -> Command {
                 hook: "pricing".to_owned(),
                 policy: "surge".to_owned(),
                 revision: RevisionId([6; 32]),
+                purchase: None,
             },
             body: vec![number as u8; body],
         }),
+        also: Vec::new(),
         state_writes: vec![StateWrite {
             policy: "surge".to_owned(),
             key: "last".to_owned(),
-            value: (!number.is_multiple_of(5)).then(|| number.to_be_bytes().to_vec()),
+            edit: StateEdit::Set((!number.is_multiple_of(5)).then(|| number.to_be_bytes().to_vec())),
         }],
     }))
 }

@@ -117,8 +117,20 @@ fn assert_same(store: &Store, model: &MemoryLedger) {
     assert_eq!(counts.offers, model.offers().count() as u64);
     assert_eq!(counts.purchases, model.purchases().count() as u64);
     assert_eq!(counts.pairs, model.pairs().count() as u64);
-    let value = reader.policy_state("surge", "last").unwrap();
-    assert_eq!(value.as_deref(), model.policy_value("surge", "last"));
+    for (slot, value) in model.policy_values() {
+        assert_eq!(
+            reader.policy_value(&slot.policy, &slot.key).unwrap().as_deref(),
+            Some(value)
+        );
+    }
+    for (slot, count) in model.policy_counters() {
+        assert_eq!(reader.policy_counter(&slot.policy, &slot.key).unwrap(), count);
+    }
+    let sizes: Vec<_> = model
+        .policy_sizes()
+        .map(|(policy, size)| (policy.to_owned(), size))
+        .collect();
+    assert_eq!(reader.policy_sizes().unwrap(), sizes);
 }
 
 fn assert_channels(reader: &bourse_store::Reader<'_>, model: &MemoryLedger) {

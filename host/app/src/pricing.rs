@@ -9,7 +9,7 @@ use bourse_market::{
     Offer, OfferId, Placer, Price, PriceSource, PricingTerms, SessionId, Signature, Subject,
 };
 use bourse_policy::{
-    Action, Grants, Hex, Hook, Imports, Limits, NoImports, PriceDecision, PriceFailure, PriceRequest, Record,
+    Action, Declined, Grants, Hex, Hook, Imports, Limits, NoImports, PriceDecision, PriceRequest, Record,
     Revision,
 };
 use bourse_wamp::{Value, WampError};
@@ -310,13 +310,14 @@ impl Pricing {
             fuel,
             elapsed,
             record,
+            ..
         } = revision.price(&request, &window, rule.grants, &rule.limits);
         let (price, valid_ms) = match outcome {
             Ok(priced) => (priced.amount, priced.valid_ms),
-            Err(PriceFailure::Refused { code, text }) => {
+            Err(Declined::Refused { code, text }) => {
                 return Err(unpriced(uri::REFUSED, text, revision, &code));
             }
-            Err(PriceFailure::Failed(failure)) => {
+            Err(Declined::Failed(failure)) => {
                 tracing::warn!(
                     policy = revision.name(), revision = %revision.id(), code = failure.code(), %failure, fuel,
                     ?elapsed, "a pricing policy failed"
@@ -407,7 +408,7 @@ impl Prepared {
             .price(&request, &NoImports, self.grants, &self.limits)
             .outcome
         {
-            Err(PriceFailure::Refused { code, text }) if code == BAD_PARAMS => Some(text),
+            Err(Declined::Refused { code, text }) if code == BAD_PARAMS => Some(text),
             _ => None,
         }
     }

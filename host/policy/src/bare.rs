@@ -2,19 +2,20 @@
 
 use crate::failure::Failure;
 use crate::grants::Grants;
-use crate::host::Answers;
+use crate::host::{Answers, Session};
 use crate::imports::Imports;
 use crate::lend;
 use crate::limits::Limits;
-use crate::record::{Output, PriceInput};
-use crate::request::PriceRequest;
+use crate::record::{FilterInput, Input, Output, PriceInput};
+use crate::request::{FilterRequest, PriceRequest};
 use crate::revision::Revision;
 use crate::watch::Watch;
 
 /// A request that is prepared once and asked many times.
 pub struct Bare<'r> {
     revision: &'r Revision,
-    input: PriceInput,
+    input: Input,
+    grants: Grants,
     limits: Limits,
 }
 
@@ -23,25 +24,39 @@ impl Revision {
     pub fn bare(&self, request: &PriceRequest<'_>, grants: Grants, limits: &Limits) -> Bare<'_> {
         Bare {
             revision: self,
-            input: PriceInput::new(request, grants, limits),
+            input: Input::Pricing(Box::new(PriceInput::new(request, grants, limits))),
+            grants,
+            limits: *limits,
+        }
+    }
+
+    /// Prepares `request`. The calls differ from [`Revision::filter`] in that nothing is recorded.
+    pub fn bare_filter(&self, request: &FilterRequest<'_>, grants: Grants, limits: &Limits) -> Bare<'_> {
+        Bare {
+            revision: self,
+            input: Input::Filter(Box::new(FilterInput::new(request, grants, limits))),
+            grants,
             limits: *limits,
         }
     }
 }
 
 impl Bare<'_> {
-    /// One call on a fresh instance, with its fuel and its deadline.
+    /// One call, with its fuel and its deadline, on the instance that the limits say.
     ///
     /// # Errors
     ///
     /// The [`Failure`] of the call; a refusal is none.
     pub fn call(&self, imports: &dyn Imports) -> Result<(), Failure> {
-        let watch = Some(Watch::start(self.limits.deadline));
-        let quoted = lend::scope(imports, |lent| {
-            self.revision
-                .quote(&self.input, Answers::Live(lent), &self.limits, watch)
+        let asked = lend::scope(imports, |lent| {
+            let session = Session {
+                grants: self.grants,
+                answers: Answers::Live(lent),
+                watch: Some(Watch::start(self.limits.deadline)),
+            };
+            self.revision.ask(&self.input, session, &self.limits)
         });
-        match quoted.output {
+        match asked.output {
             Output::Failure(failure) => Err(failure),
             _ => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use crate::grants::Import;
 use crate::hook::Hook;
-use crate::host::{CallsExceeded, Denied, Diverged, Late};
+use crate::host::{CallsExceeded, Denied, Diverged, Late, Rejected};
 use crate::limits::OverCap;
 use serde::{Deserialize, Serialize};
 use wasmtime::{PoolConcurrencyLimitError, Trap};
@@ -90,6 +90,20 @@ pub enum Failure {
         /// What it called.
         import: String,
     },
+    /// It tried to change its state past the limits, or under no key that could be one.
+    #[error("its use of `state` is past the limits: {reason}")]
+    BadState {
+        /// Which limit, and by how much.
+        reason: String,
+    },
+    /// The host asked for too much at once.
+    #[error("a batch of {count} offers: at most {limit}")]
+    BadBatch {
+        /// Offers in the batch.
+        count: u32,
+        /// The most there may be.
+        limit: u32,
+    },
 }
 
 impl Failure {
@@ -109,6 +123,8 @@ impl Failure {
             Self::BadBounds { .. } => "bad_bounds",
             Self::Busy => "busy",
             Self::Diverged { .. } => "diverged",
+            Self::BadState { .. } => "bad_state",
+            Self::BadBatch { .. } => "bad_batch",
         }
     }
 
@@ -121,6 +137,10 @@ impl Failure {
         Self::NotGranted {
             import: import.as_str().to_owned(),
         }
+    }
+
+    pub(crate) fn bad_state(reason: String) -> Self {
+        Self::BadState { reason }
     }
 
     pub(crate) fn bad_output(reason: impl core::fmt::Display) -> Self {
@@ -174,6 +194,9 @@ pub(crate) fn classify(error: &wasmtime::Error, phase: Phase, budget: Budget) ->
     }
     if let Some(exceeded) = error.downcast_ref::<CallsExceeded>() {
         return Failure::TooManyCalls { limit: exceeded.0 };
+    }
+    if let Some(Rejected(failure)) = error.downcast_ref::<Rejected>() {
+        return failure.clone();
     }
     if error.is::<Late>() {
         return Failure::Deadline {

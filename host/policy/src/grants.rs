@@ -39,11 +39,6 @@ impl Import {
             Self::Log => "bourse:policy/log@1.0.0",
         }
     }
-
-    /// Whether this host can answer it at all.
-    pub const fn available(self) -> bool {
-        matches!(self, Self::Market)
-    }
 }
 
 impl fmt::Display for Import {
@@ -87,6 +82,11 @@ impl Grants {
         }
     }
 
+    /// The imports that are granted.
+    pub fn imports(self) -> impl Iterator<Item = Import> {
+        Import::ALL.into_iter().filter(move |import| self.has(*import))
+    }
+
     /// These grants and `import`.
     #[must_use]
     pub const fn with(mut self, import: Import) -> Self {
@@ -112,21 +112,13 @@ pub enum GrantError {
         /// What it imports.
         import: Import,
     },
-    /// The policy imports what this host does not implement.
-    #[error("policy `{policy}` imports `{import}`, which this version of the host does not provide yet")]
-    NotAvailable {
-        /// The policy.
-        policy: String,
-        /// What it imports.
-        import: Import,
-    },
 }
 
 impl GrantError {
     /// The import in question.
     pub fn import(&self) -> Import {
         match self {
-            Self::NotGranted { import, .. } | Self::NotAvailable { import, .. } => *import,
+            Self::NotGranted { import, .. } => *import,
         }
     }
 }
@@ -134,12 +126,6 @@ impl GrantError {
 /// Checks that `grants` cover `needed`, so that a policy never meets a closed door in the middle of a sale.
 pub(crate) fn check(policy: &str, needed: &[Import], grants: Grants) -> Result<(), GrantError> {
     for import in needed.iter().copied() {
-        if !import.available() {
-            return Err(GrantError::NotAvailable {
-                policy: policy.to_owned(),
-                import,
-            });
-        }
         if !grants.has(import) {
             return Err(GrantError::NotGranted {
                 policy: policy.to_owned(),

@@ -1,17 +1,22 @@
-//! One fresh instance, one call, under limits.
+//! One instance, one call, under limits.
 
 use crate::failure::{Budget, Failure, Phase, classify};
-use crate::host::HostState;
+use crate::host::{HostState, Session, Trace};
 use crate::limits::{HOSTCALL_FUEL, Limits};
-use crate::record::ImportCall;
-use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
+use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower};
 use wasmtime::{Store, UpdateDeadline};
 
 /// What a call came to.
 pub(crate) struct Ran<R> {
     pub(crate) answer: Result<R, Failure>,
     pub(crate) fuel: u64,
-    pub(crate) calls: Vec<ImportCall>,
+    pub(crate) trace: Trace,
+}
+
+/// An instance with its store.
+pub(crate) struct Live {
+    store: Store<HostState>,
+    instance: Instance,
 }
 
 /// Makes an instance of `pre`, calls `function` with `params` and drops the instance.
@@ -19,22 +24,88 @@ pub(crate) fn run<P, R>(
     pre: &InstancePre<HostState>,
     function: &ComponentExportIndex,
     params: P,
-    state: HostState,
+    session: Session,
     limits: &Limits,
 ) -> Ran<R>
 where
     P: ComponentNamedList + Lower,
     R: ComponentNamedList + Lift + 'static,
 {
-    let budget = budget(limits);
-    let mut store = store(pre, state, limits);
-    let answer =
-        call(&mut store, pre, function, params).map_err(|(error, phase)| classify(&error, phase, budget));
+    run_and_keep(pre, function, params, session, limits).0
+}
+
+/// As [`run`], but hands the instance out if nothing went wrong.
+pub(crate) fn run_and_keep<P, R>(
+    pre: &InstancePre<HostState>,
+    function: &ComponentExportIndex,
+    params: P,
+    session: Session,
+    limits: &Limits,
+) -> (Ran<R>, Option<Live>)
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift + 'static,
+{
+    let mut store = store(pre, HostState::new(limits.memory, session), limits);
+    match pre.instantiate(&mut store) {
+        Ok(instance) => {
+            let mut live = Live { store, instance };
+            let ran = live.call(function, params, limits);
+            let kept = ran.answer.is_ok().then_some(live);
+            (ran, kept)
+        }
+        Err(error) => {
+            let answer = Err(classify(&error, Phase::Start, budget(limits)));
+            (finish(&mut store, limits, answer), None)
+        }
+    }
+}
+
+impl Live {
+    /// A further call on an instance that served before.
+    pub(crate) fn again<P, R>(
+        &mut self,
+        function: &ComponentExportIndex,
+        params: P,
+        session: Session,
+        limits: &Limits,
+    ) -> Ran<R>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift + 'static,
+    {
+        self.store.data_mut().begin(limits.memory, session);
+        refill(&mut self.store, limits);
+        self.call(function, params, limits)
+    }
+
+    /// Bytes of memory and table elements it has, to see whether it grows from call to call.
+    pub(crate) fn size(&self) -> usize {
+        self.store.data().cap.size()
+    }
+
+    fn call<P, R>(&mut self, function: &ComponentExportIndex, params: P, limits: &Limits) -> Ran<R>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift + 'static,
+    {
+        let Self { store, instance } = self;
+        let answer = match instance.get_typed_func::<P, R>(&mut *store, function) {
+            Ok(function) => function
+                .call(&mut *store, params)
+                .map_err(|error| classify(&error, Phase::Call, budget(limits))),
+            Err(error) => Err(classify(&error, Phase::Start, budget(limits))),
+        };
+        finish(store, limits, answer)
+    }
+}
+
+fn finish<R>(store: &mut Store<HostState>, limits: &Limits, answer: Result<R, Failure>) -> Ran<R> {
     let left = store.get_fuel().unwrap_or(0);
     Ran {
         answer,
         fuel: limits.fuel.saturating_sub(left),
-        calls: store.data_mut().take_calls(),
+        trace: store.data_mut().end(),
     }
 }
 
@@ -51,9 +122,6 @@ pub(crate) fn budget(limits: &Limits) -> Budget {
 pub(crate) fn store(pre: &InstancePre<HostState>, state: HostState, limits: &Limits) -> Store<HostState> {
     let mut store = Store::new(pre.engine(), state);
     store.limiter(|state| &mut state.cap);
-    store.set_hostcall_fuel(HOSTCALL_FUEL);
-    // At every tick that finds the guest running, the call's watch is asked: most calls never see one.
-    store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut store| {
         Ok(if store.data_mut().tick() {
             UpdateDeadline::Interrupt
@@ -61,26 +129,15 @@ pub(crate) fn store(pre: &InstancePre<HostState>, state: HostState, limits: &Lim
             UpdateDeadline::Continue(1)
         })
     });
-    // Fails only on an engine without fuel; a store without fuel stops at its first instruction.
-    let _ = store.set_fuel(limits.fuel);
+    refill(&mut store, limits);
     store
 }
 
-fn call<P, R>(
-    store: &mut Store<HostState>,
-    pre: &InstancePre<HostState>,
-    function: &ComponentExportIndex,
-    params: P,
-) -> Result<R, (wasmtime::Error, Phase)>
-where
-    P: ComponentNamedList + Lower,
-    R: ComponentNamedList + Lift + 'static,
-{
-    let instance = pre
-        .instantiate(&mut *store)
-        .map_err(|error| (error, Phase::Start))?;
-    let function = instance
-        .get_typed_func::<P, R>(&mut *store, function)
-        .map_err(|error| (error, Phase::Start))?;
-    function.call(store, params).map_err(|error| (error, Phase::Call))
+/// Gives a store what the next call may use up.
+fn refill(store: &mut Store<HostState>, limits: &Limits) {
+    store.set_hostcall_fuel(HOSTCALL_FUEL);
+    // At every tick that finds the guest running, the call's watch is asked: most calls never see one.
+    store.set_epoch_deadline(1);
+    // Fails only on an engine without fuel; a store without fuel stops at its first instruction.
+    let _ = store.set_fuel(limits.fuel);
 }

@@ -12,6 +12,8 @@
 //! cannot express.
 
 mod bare;
+mod batch;
+mod call;
 mod engine;
 mod failure;
 mod folder;
@@ -24,31 +26,35 @@ mod lend;
 mod limits;
 mod load;
 mod outcome;
-mod price;
 mod record;
 mod replay;
 mod request;
 mod revision;
+mod state;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod ticker;
+mod warm;
 mod watch;
 mod wire;
 
 pub use bare::Bare;
+pub use batch::Batch;
 pub use engine::{Engine, EngineOptions, PolicyError};
 pub use failure::Failure;
 pub use folder::load_folder;
 pub use grants::{GrantError, Grants, Import};
 pub use hook::Hook;
-pub use imports::{Imports, MAX_CALLS, MAX_WINDOW_MS, NoImports};
-pub use limits::Limits;
+pub use imports::{Imports, Level, MAX_CALLS, MAX_LINE, MAX_WINDOW_MS, NoImports};
+pub use limits::{Instances, Limits};
 pub use load::{LoadError, MAX_NAME};
-pub use outcome::{Bound, INVALID_CODE, MAX_REFUSAL_TEXT, PriceDecision, PriceFailure, Priced};
+pub use outcome::{Bound, Decided, Declined, INVALID_CODE, MAX_REFUSAL_TEXT, PriceDecision, Priced, Shown};
 pub use record::{
-    Answer, Args, DecodeError, FiguresRecord, Hex, ImportCall, Input, OfferInput, Output, PriceInput,
-    RECORD_VERSION, Record, RecordedLimits, SubjectRecord, Units,
+    AdmitInput, Answer, Args, Bytes, ConsentInput, DecodeError, FiguresRecord, FilterInput, GrantInput, Hex,
+    ImportCall, Input, OfferInput, Output, PriceInput, RECORD_VERSION, Record, RecordedLimits, SubjectRecord,
+    Units,
 };
 pub use replay::{Difference, Replay, ReplayError};
-pub use request::{Action, PriceRequest};
+pub use request::{Action, AdmitRequest, ConsentGrant, ConsentRequest, FilterRequest, PriceRequest};
 pub use revision::{Description, Revision};
+pub use state::{Edit, MAX_STATE_CHANGES, MAX_STATE_KEY, MAX_STATE_VALUE, StateChange};

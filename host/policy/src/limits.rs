@@ -1,11 +1,15 @@
 //! What one call may use up.
 
 use core::time::Duration;
+use serde::{Deserialize, Serialize};
 use wasmtime::ResourceLimiter;
 
 /// Fuel of a pricing call: one unit is about one WebAssembly instruction. The shipped policies need some thousands;
 /// an endless loop burns this much in about 3 ms, cache-hostile loads in 15 ms.
 pub(crate) const DEFAULT_FUEL: u64 = 10_000_000;
+
+/// Fuel on top for each offer of a batch: several times what reading all its fields and labels takes.
+pub(crate) const FUEL_PER_OFFER: u64 = 5_000;
 
 /// Backstop in time: fuel ends a call long before, unless it was set very high or the host's own imports dawdle.
 pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_millis(50);
@@ -36,8 +40,34 @@ pub struct Limits {
     /// Time until the call is interrupted, looked at every 10 ms: processor time in the guest, wall-clock time in
     /// imports. Ten times this on the wall clock end a call whose thread hardly gets to run.
     pub deadline: Duration,
-    /// Bytes over all linear memories; [`EngineOptions::memory`](crate::EngineOptions::memory) at most.
+    /// Bytes over all linear memories; [`EngineOptions::memory`](crate::EngineOptions::memory) at most. A call of
+    /// `offers.filter` may use its batch's size on top, for the host puts that there.
     pub memory: usize,
+    /// Which instance serves the call.
+    pub instances: Instances,
+}
+
+/// Which instance serves a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Instances {
+    /// One that is made for the call and dropped after it: nothing is left for the next.
+    #[default]
+    Fresh,
+    /// One that served before, if there is one. Ten times faster, but what the policy leaves in its memory or in a
+    /// global is there in the next call: only for policies that are trusted to decide from their request alone.
+    /// Such a decision replays exactly only if the policy does, and its fuel may differ.
+    Warm,
+}
+
+impl Limits {
+    /// What a call of `offers.filter` with `count` offers may use up by default: fuel grows with the batch.
+    pub fn for_batch(count: usize) -> Self {
+        Self {
+            fuel: DEFAULT_FUEL.saturating_add(FUEL_PER_OFFER.saturating_mul(count as u64)),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Limits {
@@ -46,6 +76,7 @@ impl Default for Limits {
             fuel: DEFAULT_FUEL,
             deadline: DEFAULT_DEADLINE,
             memory: DEFAULT_MEMORY,
+            instances: Instances::Fresh,
         }
     }
 }
@@ -75,6 +106,16 @@ impl Cap {
             limit,
             elements: 0,
         }
+    }
+
+    /// Sets another limit on memory, for the next call.
+    pub(crate) fn limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Bytes of memory and elements of tables in all.
+    pub(crate) fn size(&self) -> usize {
+        self.memory.saturating_add(self.elements)
     }
 }
 

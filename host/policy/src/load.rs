@@ -8,9 +8,10 @@ use crate::failure::{Failure, cut};
 use crate::grants::{Grants, Import};
 use crate::guest::{self, run};
 use crate::hook::Hook;
-use crate::host::{Answers, HostState};
+use crate::host::{Answers, HostState, Session};
 use crate::limits::Limits;
-use crate::revision::{Description, Inner, Revision};
+use crate::revision::{Description, Functions, Inner, Revision};
+use crate::warm::Pool;
 use crate::watch::Watch;
 use crate::wire;
 use bourse_market::RevisionId;
@@ -188,7 +189,8 @@ impl Engine {
             inner: Arc::new(Inner {
                 engine: self.clone(),
                 pre,
-                quote: exports.quote,
+                functions: exports.functions,
+                warm: Pool::default(),
                 id: RevisionId(Sha256::digest(bytes).into()),
                 size: bytes.len(),
                 hooks: exports.hooks,
@@ -265,10 +267,7 @@ fn hint(import: &str) -> &'static str {
 /// The functions that a component exports.
 struct Exports {
     describe: ComponentExportIndex,
-    quote: Option<ComponentExportIndex>,
-    admit: Option<ComponentExportIndex>,
-    filter: Option<ComponentExportIndex>,
-    authorize: Option<ComponentExportIndex>,
+    functions: Functions,
     hooks: Vec<Hook>,
 }
 
@@ -296,25 +295,26 @@ impl Exports {
         };
         Ok(Self {
             describe,
-            quote: of(Hook::Pricing, "quote")?,
-            admit: of(Hook::Offers, "admit")?,
-            filter: of(Hook::Offers, "filter")?,
-            authorize: of(Hook::Consent, "authorize")?,
+            functions: Functions {
+                quote: of(Hook::Pricing, "quote")?,
+                admit: of(Hook::Offers, "admit")?,
+                filter: of(Hook::Offers, "filter")?,
+                authorize: of(Hook::Consent, "authorize")?,
+            },
             hooks,
         })
     }
 }
 
-/// The state and the limits of calls at load: nothing is granted.
-fn bare() -> (HostState, Limits) {
+/// The session and the limits of calls at load: nothing is granted.
+fn bare() -> (Session, Limits) {
     let limits = Limits::default();
     (
-        HostState::new(
-            limits.memory,
-            Grants::NONE,
-            Answers::None,
-            Some(Watch::start(limits.deadline)),
-        ),
+        Session {
+            grants: Grants::NONE,
+            answers: Answers::None,
+            watch: Some(Watch::start(limits.deadline)),
+        },
         limits,
     )
 }
@@ -324,8 +324,8 @@ type FilterParams<'a> = (wire::Context<'a>, u16, u32, &'a [u8]);
 
 /// Checks the type of every exported function on one instance, so that no call can meet a wrong one.
 fn check_types(pre: &InstancePre<HostState>, exports: &Exports) -> Result<(), LoadError> {
-    let (state, limits) = bare();
-    let mut store = guest::store(pre, state, &limits);
+    let (session, limits) = bare();
+    let mut store = guest::store(pre, HostState::new(limits.memory, session), &limits);
     let instance = pre.instantiate(&mut store).map_err(|error| LoadError::Describe {
         failure: crate::failure::classify(&error, crate::failure::Phase::Start, guest::budget(&limits)),
     })?;
@@ -343,25 +343,25 @@ fn check_types(pre: &InstancePre<HostState>, exports: &Exports) -> Result<(), Lo
     }
     typed!(Some(&exports.describe), DESCRIBE, (), (wire::Description,));
     typed!(
-        exports.quote.as_ref(),
+        exports.functions.quote.as_ref(),
         Hook::Pricing.interface(),
         (wire::PriceRequest<'_>,),
         Answer<wire::Price>
     );
     typed!(
-        exports.admit.as_ref(),
+        exports.functions.admit.as_ref(),
         Hook::Offers.interface(),
         (wire::Context<'_>, wire::Offer<'_>),
         Answer<()>
     );
     typed!(
-        exports.filter.as_ref(),
+        exports.functions.filter.as_ref(),
         Hook::Offers.interface(),
         FilterParams<'_>,
         (wire::Verdict,)
     );
     typed!(
-        exports.authorize.as_ref(),
+        exports.functions.authorize.as_ref(),
         Hook::Consent.interface(),
         (wire::ConsentRequest<'_>,),
         Answer<()>
@@ -375,8 +375,8 @@ fn describe(
     function: &ComponentExportIndex,
     name: &str,
 ) -> Result<Description, LoadError> {
-    let (state, limits) = bare();
-    let ran = run::<(), (wire::Description,)>(pre, function, (), state, &limits);
+    let (session, limits) = bare();
+    let ran = run::<(), (wire::Description,)>(pre, function, (), session, &limits);
     let (said,) = ran.answer.map_err(|failure| LoadError::Describe { failure })?;
     if said.name != name {
         return Err(LoadError::NameMismatch {

@@ -1,7 +1,8 @@
-//! What a pricing call leads to, after the host has put the answer within its bounds.
+//! What a call leads to, after the host has checked the answer and put it within its bounds.
 
 use crate::failure::{Failure, cut};
 use crate::record::{Output, Record, Units};
+use crate::state::StateChange;
 use crate::wire;
 use bourse_market::Amount;
 use core::time::Duration;
@@ -37,10 +38,18 @@ pub struct Priced {
     pub bounded: Option<Bound>,
 }
 
-/// Why there is no price.
+/// The offers a buyer may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Indices into the batch of the kept offers, in the order to show them: first those that the policy ordered, then
+    /// the other kept ones in the host's order.
+    pub indices: Vec<u32>,
+}
+
+/// Why a hook gave no answer that lets things go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PriceFailure {
-    /// The policy refused to sell.
+pub enum Declined {
+    /// The policy said no.
     #[error("refused ({code}): {text}")]
     Refused {
         /// `[a-z0-9_]{1,32}`.
@@ -53,18 +62,23 @@ pub enum PriceFailure {
     Failed(#[from] Failure),
 }
 
-/// The outcome of a pricing call, with its cost and its record.
+/// The outcome of a call, with its cost and its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PriceDecision {
-    /// The price, or why there is none.
-    pub outcome: Result<Priced, PriceFailure>,
+pub struct Decided<T> {
+    /// The answer, or why there is none.
+    pub outcome: Result<T, Declined>,
     /// Fuel the call burned.
     pub fuel: u64,
     /// Wall-clock time it took.
     pub elapsed: Duration,
     /// Everything about it; [`Record::encode`] is the body of a `Decision`.
     pub record: Record,
+    /// What is to change in the policy's state if a purchase comes of it, in order. Empty unless the outcome is good.
+    pub changes: Vec<StateChange>,
 }
+
+/// The outcome of a pricing call.
+pub type PriceDecision = Decided<Priced>;
 
 /// Puts a policy's answer within the bounds of its request.
 pub(crate) fn bounded(
@@ -112,25 +126,107 @@ fn refusal_output(refusal: wire::Refusal) -> Output {
     }
 }
 
-/// What the host acts on.
-pub(crate) fn outcome(output: &Output) -> Result<Priced, PriceFailure> {
+/// Puts a plain yes or no in order.
+pub(crate) fn plain(answer: Result<(), wire::Refusal>, yes: Output) -> Output {
+    match answer {
+        Ok(()) => yes,
+        Err(refusal) => refusal_output(refusal),
+    }
+}
+
+/// Checks a verdict over `count` offers. Bits past the last offer mean nothing.
+pub(crate) fn shown(verdict: &wire::Verdict, count: u32) -> Output {
+    let wire::Verdict { keep, order } = verdict;
+    let expected = (count as usize).div_ceil(8);
+    if keep.len() != expected {
+        return Output::Failure(Failure::bad_output(format_args!(
+            "`keep` has {} bytes: {count} offers need {expected}",
+            keep.len()
+        )));
+    }
+    // Offers that are kept and not yet in the answer.
+    let mut left = keep.clone();
+    let mut indices = Vec::with_capacity(count as usize);
+    for index in order.iter().copied() {
+        let bit = 1u8 << (index % 8);
+        match left.get_mut(index as usize / 8) {
+            Some(byte) if index < count && *byte & bit != 0 => *byte &= !bit,
+            _ => {
+                return Output::Failure(Failure::bad_output(format_args!(
+                    "`order` holds {index}, which is {}",
+                    if index >= count {
+                        format!("not one of {count} offers")
+                    } else if indices.contains(&index) {
+                        "in it twice".to_owned()
+                    } else {
+                        "not kept".to_owned()
+                    }
+                )));
+            }
+        }
+        indices.push(index);
+    }
+    for (at, byte) in left.into_iter().enumerate() {
+        let mut byte = byte;
+        while byte != 0 {
+            let index = at as u32 * 8 + byte.trailing_zeros();
+            if index < count {
+                indices.push(index);
+            }
+            byte &= byte - 1;
+        }
+    }
+    Output::Shown { indices }
+}
+
+/// What the host acts on: the good answer as `good` reads it, or why there is none.
+pub(crate) fn outcome<T>(output: &Output, good: impl FnOnce(&Output) -> Option<T>) -> Result<T, Declined> {
+    match output {
+        Output::Refusal { code, text } => Err(Declined::Refused {
+            code: code.clone(),
+            text: text.clone(),
+        }),
+        Output::Failure(failure) => Err(Declined::Failed(failure.clone())),
+        other => good(other)
+            .ok_or_else(|| Declined::Failed(Failure::bad_output("it is the answer of another hook"))),
+    }
+}
+
+/// The price in an output.
+pub(crate) fn priced(output: &Output) -> Option<Priced> {
     match output {
         Output::Price {
             amount,
             valid_ms,
             bounded,
             ..
-        } => Ok(Priced {
+        } => Some(Priced {
             amount: amount.0,
             valid_ms: *valid_ms,
             bounded: *bounded,
         }),
-        Output::Refusal { code, text } => Err(PriceFailure::Refused {
-            code: code.clone(),
-            text: text.clone(),
-        }),
-        Output::Failure(failure) => Err(PriceFailure::Failed(failure.clone())),
+        _ => None,
     }
+}
+
+/// Yes to an offer.
+pub(crate) fn admitted(output: &Output) -> Option<()> {
+    matches!(output, Output::Admitted).then_some(())
+}
+
+/// The offers in an output.
+pub(crate) fn visible(output: &Output) -> Option<Shown> {
+    match output {
+        Output::Shown { indices } => Some(Shown {
+            indices: indices.clone(),
+        }),
+        _ => None,
+    }
+}
+
+/// Yes to a deal.
+pub(crate) fn allowed(output: &Output) -> Option<()> {
+    matches!(output, Output::Allowed).then_some(())
 }
 
 #[cfg(test)]
@@ -156,7 +252,7 @@ mod tests {
             (21, 20, Some(Bound::Cap)),
             (u128::MAX, 20, Some(Bound::Cap)),
         ] {
-            let priced = outcome(&ask(asked, 5)).unwrap();
+            let priced = super::priced(&ask(asked, 5)).unwrap();
             assert_eq!(
                 (priced.amount, priced.bounded),
                 (Amount::from_units(amount), bound),
@@ -167,8 +263,8 @@ mod tests {
 
     #[test]
     fn a_price_holds_at_most_as_long_as_allowed_and_never_for_no_time() {
-        assert_eq!(outcome(&ask(15, u32::MAX)).unwrap().valid_ms, 1000);
-        assert_eq!(outcome(&ask(15, 1)).unwrap().valid_ms, 1);
+        assert_eq!(priced(&ask(15, u32::MAX)).unwrap().valid_ms, 1000);
+        assert_eq!(priced(&ask(15, 1)).unwrap().valid_ms, 1);
         assert_eq!(ask(15, 0).outcome(), "bad_output");
     }
 

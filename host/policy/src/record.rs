@@ -4,25 +4,29 @@
 //! byte is the version of the layout, so a later layout brings its own decoder. [`Record::to_json`] is the line that
 //! is exported: identifiers in hex, amounts as decimal base units.
 
+mod call;
+mod input;
 mod text;
 
 use crate::failure::Failure;
-use crate::grants::{Grants, Import};
 use crate::hook::Hook;
-use crate::limits::Limits;
+use crate::limits::Instances;
 use crate::outcome::Bound;
-use crate::request::{Action, PriceRequest};
-use bourse_market::{
-    Address, ApiId, CatalogId, DecisionId, Figures, KeyId, MarketId, Nanos, OfferId, Price, RevisionId,
-    Subject,
-};
-use core::time::Duration;
+use bourse_market::{DecisionId, Nanos, RevisionId};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
-pub use text::{Hex, Units};
+pub use call::{Answer, Args, FiguresRecord, ImportCall, SubjectRecord};
+pub use input::{
+    AdmitInput, ConsentInput, FilterInput, GrantInput, Input, OfferInput, PriceInput, RecordedLimits,
+};
+pub use text::{Bytes, Hex, Units};
 
-/// Version of the layout that this host writes.
-pub const RECORD_VERSION: u8 = 1;
+/// Version of the layout that this host writes. Version 1 lacked the last field and is read as well.
+pub const RECORD_VERSION: u8 = 2;
+
+/// The version before.
+const RECORD_VERSION_1: u8 = 1;
 
 /// One decision of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,225 +47,20 @@ pub struct Record {
     pub input: Input,
     /// What it asked the host in turn, in order, and what it was told.
     pub imports: Vec<ImportCall>,
-    /// `priced`, `refused` or a failure's code.
-    pub outcome: String,
+    /// `priced`, `admitted`, `shown`, `allowed`, `refused` or a failure's code.
+    pub outcome: Cow<'static, str>,
     /// What it answered.
     pub output: Output,
     /// Fuel it burned.
     pub fuel: u64,
     /// Microseconds it took. The one field that another run does not repeat.
     pub us: u64,
+    /// Whether the instance was made for this call. A used one may remember what no record holds.
+    #[serde(default)]
+    pub instance: Instances,
 }
 
-/// What a hook was asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Input {
-    /// `pricing.quote`.
-    Pricing(Box<PriceInput>),
-}
-
-/// What `pricing.quote` was asked, and under which limits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PriceInput {
-    /// The host's clock when the request was decoded.
-    pub now: Nanos,
-    /// The market.
-    pub market: Hex<MarketId>,
-    /// In which procedure.
-    pub action: Action,
-    /// The buyer's delegate, where proven.
-    pub buyer: Option<Hex<Address>>,
-    /// Parameters: a JSON object.
-    pub params: String,
-    /// The offer.
-    pub offer: OfferInput,
-    /// The fixed price the policy works over.
-    pub base: Option<Units>,
-    /// The price is at least this.
-    pub floor: Units,
-    /// The price is at most this.
-    pub cap: Units,
-    /// The price holds for at most this long.
-    pub max_valid_ms: u32,
-    /// What the call might use up.
-    pub limits: RecordedLimits,
-    /// Words of the imports that were granted.
-    pub grants: Vec<String>,
-}
-
-/// The limits of a recorded call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordedLimits {
-    /// Fuel.
-    pub fuel: u64,
-    /// Wall-clock backstop in milliseconds.
-    pub deadline_ms: u64,
-    /// Bytes of linear memory.
-    pub memory: u64,
-}
-
-impl From<&Limits> for RecordedLimits {
-    fn from(limits: &Limits) -> Self {
-        Self {
-            fuel: limits.fuel,
-            deadline_ms: u64::try_from(limits.deadline.as_millis()).unwrap_or(u64::MAX),
-            memory: limits.memory as u64,
-        }
-    }
-}
-
-impl From<RecordedLimits> for Limits {
-    fn from(limits: RecordedLimits) -> Self {
-        Self {
-            fuel: limits.fuel,
-            deadline: Duration::from_millis(limits.deadline_ms),
-            memory: usize::try_from(limits.memory).unwrap_or(usize::MAX),
-        }
-    }
-}
-
-/// The offer as a policy sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OfferInput {
-    /// The host's identifier; policies do not see it.
-    pub id: Hex<OfferId>,
-    /// The key on offer.
-    pub key: Hex<KeyId>,
-    /// Its API.
-    pub api: Hex<ApiId>,
-    /// The API's catalog.
-    pub catalog: Option<Hex<CatalogId>>,
-    /// Where the data is published.
-    pub uri: String,
-    /// The seller's delegate.
-    pub seller: Hex<Address>,
-    /// The seller's provider id.
-    pub provider: Option<String>,
-    /// When it was placed.
-    pub placed_at: Nanos,
-    /// Sold from then on.
-    pub valid_from: Nanos,
-    /// Sold until then.
-    pub expires: Option<Nanos>,
-    /// Its own price, none if dynamic.
-    pub price: Option<Units>,
-    /// How often it may be sold.
-    pub copies: Option<u32>,
-    /// Copies left.
-    pub remaining: Option<u32>,
-    /// Labels, sorted by key.
-    pub categories: Vec<(String, String)>,
-}
-
-/// One call of an import.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImportCall {
-    /// Interface and function: `market.demand`.
-    pub name: String,
-    /// With what.
-    pub args: Args,
-    /// What it answered.
-    pub answer: Answer,
-}
-
-/// Arguments of an import call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Args {
-    /// `market.demand`, the window as the policy gave it.
-    Demand {
-        /// Whose demand.
-        subject: SubjectRecord,
-        /// Over how many milliseconds.
-        window_ms: u32,
-    },
-}
-
-/// Answer to an import call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// `market.demand`.
-    Figures(FiguresRecord),
-}
-
-/// A subject of demand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the variants of `market.subject`")]
-pub enum SubjectRecord {
-    Key(Hex<KeyId>),
-    Api(Hex<ApiId>),
-    Seller(Hex<Address>),
-    Buyer(Hex<Address>),
-}
-
-impl From<Subject> for SubjectRecord {
-    fn from(subject: Subject) -> Self {
-        match subject {
-            Subject::Key(id) => Self::Key(Hex(id)),
-            Subject::Api(id) => Self::Api(Hex(id)),
-            Subject::Seller(address) => Self::Seller(Hex(address)),
-            Subject::Buyer(address) => Self::Buyer(Hex(address)),
-        }
-    }
-}
-
-/// The figures of a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FiguresRecord {
-    /// Posted purchases.
-    pub sales: u64,
-    /// What they paid.
-    pub volume: Units,
-    /// Answered quotes.
-    pub quotes: u64,
-    /// Price of the last sale.
-    pub last_price: Option<Units>,
-    /// Time of the last sale.
-    pub last_at: Option<Nanos>,
-}
-
-impl From<Figures> for FiguresRecord {
-    fn from(figures: Figures) -> Self {
-        let Figures {
-            sales,
-            volume,
-            quotes,
-            last_price,
-            last_at,
-        } = figures;
-        Self {
-            sales,
-            volume: Units(volume),
-            quotes,
-            last_price: last_price.map(Units),
-            last_at,
-        }
-    }
-}
-
-impl From<FiguresRecord> for Figures {
-    fn from(figures: FiguresRecord) -> Self {
-        let FiguresRecord {
-            sales,
-            volume,
-            quotes,
-            last_price,
-            last_at,
-        } = figures;
-        Self {
-            sales,
-            volume: volume.0,
-            quotes,
-            last_price: last_price.map(|price| price.0),
-            last_at,
-        }
-    }
-}
-
-/// What came of a call.
+/// What came of a call. New kinds come last: the compact form counts them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Output {
@@ -287,15 +86,27 @@ pub enum Output {
     },
     /// The policy failed.
     Failure(Failure),
+    /// The offer may be placed.
+    Admitted,
+    /// What the buyer may see.
+    Shown {
+        /// Indices into the batch, in the order to show.
+        indices: Vec<u32>,
+    },
+    /// The parties may deal.
+    Allowed,
 }
 
 impl Output {
-    /// `priced`, `refused` or the failure's code.
+    /// `priced`, `admitted`, `shown`, `allowed`, `refused` or the failure's code.
     pub fn outcome(&self) -> &'static str {
         match self {
             Self::Price { .. } => "priced",
             Self::Refusal { .. } => "refused",
             Self::Failure(failure) => failure.code(),
+            Self::Admitted => "admitted",
+            Self::Shown { .. } => "shown",
+            Self::Allowed => "allowed",
         }
     }
 }
@@ -324,7 +135,11 @@ impl Record {
     pub fn encode(&self) -> Vec<u8> {
         // Postcard fails on a full buffer or on sequences of unknown length: neither occurs with a growing buffer
         // and these types. An empty body is refused by `decode`, so even then nothing wrong is read back.
-        postcard::to_stdvec(self).unwrap_or_default()
+        let batch = match &self.input {
+            Input::Filter(input) => input.batch.0.len(),
+            _ => 0,
+        };
+        postcard::to_extend(self, Vec::with_capacity(512 + batch)).unwrap_or_default()
     }
 
     /// Reads the compact form.
@@ -337,11 +152,18 @@ impl Record {
             len: bytes.len(),
             why,
         };
-        match bytes.first() {
-            Some(&RECORD_VERSION) => {}
+        let older: Vec<u8>;
+        let bytes = match bytes.first() {
+            Some(&RECORD_VERSION) => bytes,
+            Some(&RECORD_VERSION_1) => {
+                // The last field's first variant is what every instance was then.
+                let body = bytes.get(1..).unwrap_or_default();
+                older = [&[RECORD_VERSION], body, &[0]].concat();
+                &older
+            }
             Some(&got) => return Err(DecodeError::Version { got }),
             None => return Err(corrupt("there is nothing".to_owned())),
-        }
+        };
         let (record, rest) =
             postcard::take_from_bytes::<Self>(bytes).map_err(|error| corrupt(error.to_string()))?;
         if rest.is_empty() {
@@ -362,68 +184,14 @@ impl Record {
     ///
     /// [`DecodeError`] as for [`Record::decode`].
     pub fn from_json(line: &str) -> Result<Self, DecodeError> {
-        let record: Self = serde_json::from_str(line).map_err(|error| DecodeError::Corrupt {
+        let mut record: Self = serde_json::from_str(line).map_err(|error| DecodeError::Corrupt {
             len: line.len(),
             why: error.to_string(),
         })?;
-        if record.v == RECORD_VERSION {
-            Ok(record)
-        } else {
-            Err(DecodeError::Version { got: record.v })
+        if !matches!(record.v, RECORD_VERSION_1 | RECORD_VERSION) {
+            return Err(DecodeError::Version { got: record.v });
         }
-    }
-}
-
-impl PriceInput {
-    pub(crate) fn new(request: &PriceRequest<'_>, grants: Grants, limits: &Limits) -> Self {
-        let offer = request.offer;
-        Self {
-            now: request.now,
-            market: Hex(request.market),
-            action: request.action,
-            buyer: request.buyer.map(Hex),
-            params: request.params.to_owned(),
-            offer: OfferInput {
-                id: Hex(offer.id),
-                key: Hex(offer.key),
-                api: Hex(offer.api),
-                catalog: offer.catalog.map(Hex),
-                uri: offer.uri.clone(),
-                seller: Hex(offer.seller),
-                provider: offer.provider_id.clone(),
-                placed_at: offer.placed_at,
-                valid_from: offer.valid_from.unwrap_or(offer.placed_at),
-                expires: offer.expires,
-                price: match offer.price {
-                    Price::Fixed(amount) => Some(Units(amount)),
-                    Price::Dynamic => None,
-                },
-                copies: offer.copies,
-                remaining: offer.remaining,
-                categories: offer
-                    .categories
-                    .iter()
-                    .map(|(key, value)| (key.clone(), value.clone()))
-                    .collect(),
-            },
-            base: request.base.map(Units),
-            floor: Units(request.floor),
-            cap: Units(request.cap),
-            max_valid_ms: request.max_valid_ms,
-            limits: limits.into(),
-            grants: Import::ALL
-                .into_iter()
-                .filter(|import| grants.has(*import))
-                .map(|i| i.as_str().to_owned())
-                .collect(),
-        }
-    }
-
-    /// The grants that were recorded.
-    pub fn grants(&self) -> Grants {
-        self.grants
-            .iter()
-            .filter_map(|word| Import::from_word(word))
-            .fold(Grants::NONE, Grants::with)
+        record.v = RECORD_VERSION;
+        Ok(record)
     }
 }

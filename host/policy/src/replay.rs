@@ -1,9 +1,8 @@
 //! Repeats a recorded decision and compares.
 
-use crate::host::Answers;
-use crate::limits::Limits;
-use crate::price::Quoted;
-use crate::record::{Input, Record};
+use crate::host::{Answers, Session};
+use crate::limits::Instances;
+use crate::record::{Output, Record};
 use crate::revision::Revision;
 use bourse_market::RevisionId;
 use core::time::Duration;
@@ -75,18 +74,14 @@ impl Revision {
                 given: self.id(),
             });
         }
-        if let crate::record::Output::Failure(failure) = &record.output
+        if let Output::Failure(failure) = &record.output
             && failure.is_circumstance()
         {
             return Err(ReplayError::Circumstance {
-                outcome: record.outcome.clone(),
+                outcome: record.outcome.to_string(),
             });
         }
-        let Input::Pricing(input) = &record.input;
-        let limits = Limits::from(input.limits);
-        let tape = Answers::Tape(record.imports.clone().into_iter());
-        let quoted: Quoted = self.quote(input, tape, &limits, None);
-        let mut repeated = self.decide((**input).clone(), quoted, Duration::ZERO).record;
+        let mut repeated = self.repeat(record);
         repeated.id = record.id;
         Ok(Replay {
             differences: compare(record, &repeated),
@@ -95,12 +90,29 @@ impl Revision {
     }
 }
 
+impl Revision {
+    fn repeat(&self, record: &Record) -> Record {
+        let limits = self.within(&record.input.limits());
+        let session = Session {
+            grants: record.input.grants(),
+            answers: Answers::Tape(record.imports.clone().into_iter()),
+            watch: None,
+        };
+        let asked = self.ask(&record.input, session, &limits);
+        self.record(record.input.clone(), asked, Instances::Fresh, Duration::ZERO)
+    }
+}
+
 fn compare(recorded: &Record, repeated: &Record) -> Vec<Difference> {
     [
         (recorded.imports == repeated.imports, Difference::Imports),
         (recorded.outcome == repeated.outcome, Difference::Outcome),
         (recorded.output == repeated.output, Difference::Output),
-        (recorded.fuel == repeated.fuel, Difference::Fuel),
+        // What a used instance finds in its memory decides which way it goes, never what it may say.
+        (
+            recorded.instance == Instances::Warm || recorded.fuel == repeated.fuel,
+            Difference::Fuel,
+        ),
     ]
     .into_iter()
     .filter_map(|(same, difference)| (!same).then_some(difference))

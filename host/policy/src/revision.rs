@@ -4,6 +4,7 @@ use crate::engine::Engine;
 use crate::grants::{GrantError, Grants, Import, check};
 use crate::hook::Hook;
 use crate::host::HostState;
+use crate::warm::Pool;
 use bourse_market::RevisionId;
 use serde::Serialize;
 use std::sync::Arc;
@@ -31,12 +32,21 @@ pub struct Revision {
 pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) pre: InstancePre<HostState>,
-    pub(crate) quote: Option<ComponentExportIndex>,
+    pub(crate) functions: Functions,
+    pub(crate) warm: Pool,
     pub(crate) id: RevisionId,
     pub(crate) size: usize,
     pub(crate) hooks: Vec<Hook>,
     pub(crate) imports: Vec<Import>,
     pub(crate) description: Description,
+}
+
+/// Where the functions of the hooks are.
+pub(crate) struct Functions {
+    pub(crate) quote: Option<ComponentExportIndex>,
+    pub(crate) admit: Option<ComponentExportIndex>,
+    pub(crate) filter: Option<ComponentExportIndex>,
+    pub(crate) authorize: Option<ComponentExportIndex>,
 }
 
 impl core::fmt::Debug for Revision {

@@ -8,6 +8,7 @@
     reason = "the derives implement wasmtime's unsafe ABI traits; nothing here is unsafe by hand"
 )]
 
+use crate::record::{GrantInput, Hex, OfferInput, PriceInput};
 use bourse_market as market;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
@@ -153,6 +154,39 @@ pub(crate) struct Offer<'a> {
     pub(crate) categories: &'a [(&'a str, &'a str)],
 }
 
+impl<'a> Offer<'a> {
+    /// An offer with its [`labels`].
+    pub(crate) fn new(offer: &'a OfferInput, labels: &'a [(&'a str, &'a str)]) -> Self {
+        Self {
+            key: offer.key.0.0.into(),
+            api: offer.api.0.0.into(),
+            catalog: offer.catalog.map(|catalog| catalog.0.0.into()),
+            uri: &offer.uri,
+            seller: offer.seller.0.into(),
+            provider: offer.provider.as_deref(),
+            placed_at: offer.placed_at.0,
+            valid_from: offer.valid_from.0,
+            expires: offer.expires.map(|expires| expires.0),
+            price: offer.price.map(|price| price.0.into()),
+            copies: offer.copies,
+            remaining: offer.remaining,
+            categories: labels,
+        }
+    }
+}
+
+/// The labels of an offer, borrowed: the border takes slices of pairs.
+pub(crate) fn labels(offer: &OfferInput) -> Vec<(&str, &str)> {
+    borrowed(&offer.categories)
+}
+
+fn borrowed(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
+    pairs
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
+
 /// What every hook is told.
 #[derive(Debug, Clone, Copy, ComponentType, Lower)]
 #[component(record)]
@@ -162,6 +196,24 @@ pub(crate) struct Context<'a> {
     pub(crate) action: Action,
     pub(crate) buyer: Option<Address>,
     pub(crate) params: &'a str,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        now: market::Nanos,
+        market: market::MarketId,
+        action: crate::Action,
+        buyer: Option<Hex<market::Address>>,
+        params: &'a str,
+    ) -> Self {
+        Self {
+            now: now.0,
+            market: market.0.into(),
+            action: action.into(),
+            buyer: buyer.map(|buyer| buyer.0.into()),
+            params,
+        }
+    }
 }
 
 /// `pricing.request`.
@@ -175,6 +227,25 @@ pub(crate) struct PriceRequest<'a> {
     pub(crate) cap: Amount,
     #[component(name = "max-valid-ms")]
     pub(crate) max_valid_ms: u32,
+}
+
+impl<'a> PriceRequest<'a> {
+    pub(crate) fn new(input: &'a PriceInput, labels: &'a [(&'a str, &'a str)]) -> Self {
+        Self {
+            ctx: Context::new(
+                input.now,
+                input.market.0,
+                input.action,
+                input.buyer,
+                &input.params,
+            ),
+            offer: Offer::new(&input.offer, labels),
+            base: input.base.map(|base| base.0.into()),
+            floor: input.floor.0.into(),
+            cap: input.cap.0.into(),
+            max_valid_ms: input.max_valid_ms,
+        }
+    }
 }
 
 /// `pricing.price`.
@@ -197,19 +268,15 @@ pub(crate) struct Description {
     pub(crate) params_schema: String,
 }
 
-/// `offers.verdict`: only its type is checked yet.
+/// `offers.verdict`.
 #[derive(Debug, Clone, ComponentType, Lift)]
 #[component(record)]
-#[expect(
-    dead_code,
-    reason = "components that export `offers` are checked at load, their filter is not called yet"
-)]
 pub(crate) struct Verdict {
     pub(crate) keep: Vec<u8>,
     pub(crate) order: Vec<u32>,
 }
 
-/// `consent.grant`: only its type is checked yet.
+/// `consent.grant`.
 #[derive(Debug, Clone, Copy, ComponentType, Lower)]
 #[component(record)]
 pub(crate) struct Grant<'a> {
@@ -225,7 +292,34 @@ pub(crate) struct Grant<'a> {
     pub(crate) attributes: &'a [(&'a str, &'a str)],
 }
 
-/// `consent.request`: only its type is checked yet.
+/// The attributes of grants, borrowed.
+pub(crate) struct Attributes<'a>(Vec<Vec<(&'a str, &'a str)>>);
+
+impl<'a> Attributes<'a> {
+    pub(crate) fn of(grants: &'a [GrantInput]) -> Self {
+        Self(grants.iter().map(|grant| borrowed(&grant.attributes)).collect())
+    }
+
+    /// The grants with these, their own attributes.
+    pub(crate) fn grants(&'a self, grants: &'a [GrantInput]) -> Vec<Grant<'a>> {
+        grants
+            .iter()
+            .zip(&self.0)
+            .map(|(grant, attributes)| Grant {
+                member: grant.member.0.into(),
+                delegate: grant.delegate.0.into(),
+                delegate_type: grant.delegate_type,
+                catalog: grant.catalog.0.0.into(),
+                api_prefix: &grant.api_prefix,
+                updated: grant.updated,
+                granted: grant.granted,
+                attributes,
+            })
+            .collect()
+    }
+}
+
+/// `consent.request`.
 #[derive(Debug, Clone, Copy, ComponentType, Lower)]
 #[component(record)]
 pub(crate) struct ConsentRequest<'a> {
@@ -291,7 +385,7 @@ impl From<market::Figures> for Figures {
 #[derive(Debug, Clone, Copy, ComponentType, Lift)]
 #[component(enum)]
 #[repr(u8)]
-#[expect(dead_code, reason = "nobody is granted `log` yet, so no level is ever read")]
+#[expect(dead_code, reason = "the derived lift makes a variant from its number")]
 pub(crate) enum Level {
     #[component(name = "debug")]
     Debug,
@@ -299,6 +393,16 @@ pub(crate) enum Level {
     Info,
     #[component(name = "warn")]
     Warn,
+}
+
+impl From<Level> for crate::Level {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Debug => Self::Debug,
+            Level::Info => Self::Info,
+            Level::Warn => Self::Warn,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use bourse_market::Amount;
 use bourse_policy::testing::hostile::{failing, unloadable};
 use bourse_policy::testing::{DATA, Guest, price, refusal};
 use bourse_policy::{
-    Bound, Engine, EngineOptions, Failure, Grants, INVALID_CODE, Imports, Limits, NoImports, PriceDecision,
-    PriceFailure, Record,
+    Bound, Declined, Engine, EngineOptions, Failure, Grants, INVALID_CODE, Imports, Limits, NoImports,
+    PriceDecision, Record,
 };
 use core::time::Duration;
 use std::time::Instant;
@@ -33,7 +33,7 @@ fn good() -> PriceDecision {
 fn every_failing_guest_has_its_own_outcome_in_time_and_the_next_call_works() {
     for hostile in failing() {
         let decision = ask(hostile.name, &hostile.bytes, &Limits::default());
-        let Err(PriceFailure::Failed(failure)) = &decision.outcome else {
+        let Err(Declined::Failed(failure)) = &decision.outcome else {
             panic!("{}: {:?}", hostile.name, decision.outcome)
         };
         assert_eq!(failure.code(), hostile.code, "{}: {failure}", hostile.name);
@@ -90,7 +90,7 @@ fn an_endless_loop_with_endless_fuel_ends_at_the_deadline() {
     let decision = revision.price(&request(&offer()), &NoImports, Grants::NONE, &limits);
     assert_eq!(
         decision.outcome,
-        Err(PriceFailure::Failed(Failure::Deadline { limit_ms: 50 }))
+        Err(Declined::Failed(Failure::Deadline { limit_ms: 50 }))
     );
     // Never early by more than a tick, and late by no more than a busy machine explains.
     assert!(
@@ -134,7 +134,7 @@ fn an_import_that_dawdles_counts_against_the_deadline() {
     let decision = load("slow", &bytes).price(&request(&offer()), &Slow, grants, &limits);
     assert_eq!(
         decision.outcome,
-        Err(PriceFailure::Failed(Failure::Deadline { limit_ms: 10 }))
+        Err(Declined::Failed(Failure::Deadline { limit_ms: 10 }))
     );
     assert_eq!(decision.record.imports.len(), 1);
 }
@@ -163,7 +163,7 @@ fn a_refusal_reaches_the_buyer_with_its_code_and_a_cut_text() {
             .data(&data)
             .quote(refusal((DATA, code.len() as u32), (at, 600)))
             .build();
-        let Err(PriceFailure::Refused { code, text }) = ask("no", &bytes, &Limits::default()).outcome else {
+        let Err(Declined::Refused { code, text }) = ask("no", &bytes, &Limits::default()).outcome else {
             panic!("not refused")
         };
         assert_eq!(
@@ -185,7 +185,7 @@ fn a_memory_limit_below_what_the_guest_starts_with_is_out_of_memory() {
         asked: 2 << 20,
         limit: 1 << 20,
     };
-    assert_eq!(decision.outcome, Err(PriceFailure::Failed(expected)));
+    assert_eq!(decision.outcome, Err(Declined::Failed(expected)));
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn more_calls_than_instances_are_told_that_all_are_busy() {
         .outcome
         .unwrap();
     let busy = nested.1.into_inner().unwrap();
-    assert_eq!(busy.outcome, Err(PriceFailure::Failed(Failure::Busy)));
+    assert_eq!(busy.outcome, Err(Declined::Failed(Failure::Busy)));
     inner
         .price(&request(&offer()), &NoImports, Grants::NONE, &Limits::default())
         .outcome

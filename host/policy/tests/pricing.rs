@@ -12,8 +12,8 @@ mod support;
 use bourse_market::{Amount, DecisionId, Figures, KeyId, Nanos, Subject};
 use bourse_policy::testing::{Guest, computed, request_offset};
 use bourse_policy::{
-    DecodeError, Difference, Failure, GrantError, Grants, Hex, Hook, Import, Limits, MAX_CALLS,
-    MAX_WINDOW_MS, NoImports, Output, PriceFailure, PriceRequest, Record, ReplayError, Revision,
+    Declined, DecodeError, Difference, Failure, Grants, Hex, Hook, Import, Limits, MAX_CALLS, MAX_WINDOW_MS,
+    NoImports, Output, PriceRequest, Record, ReplayError, Revision,
 };
 use support::{Scripted, load, offer, request};
 
@@ -172,7 +172,7 @@ fn imports_can_be_called_only_so_often() {
         .unwrap();
     let decision = demanding(1, most + 1).price(&request(&offer()), &scripted, MARKET, &Limits::default());
     let expected = Failure::TooManyCalls { limit: most };
-    assert_eq!(decision.outcome, Err(PriceFailure::Failed(expected)));
+    assert_eq!(decision.outcome, Err(Declined::Failed(expected)));
     assert_eq!(decision.record.imports.len(), MAX_CALLS);
 }
 
@@ -187,23 +187,6 @@ fn an_import_that_is_not_granted_is_named_before_anything_runs() {
     let decision = revision.price(&request(&offer()), &NoImports, Grants::NONE, &Limits::default());
     assert_eq!(decision.record.outcome, "not_granted");
     assert_eq!(decision.fuel, 0);
-}
-
-#[test]
-fn state_is_not_provided_yet_even_if_granted() {
-    let revision = load("stateful", &Guest::named("stateful").with_state().build());
-    assert_eq!(revision.imports(), [Import::State]);
-    let error = revision.check_grants(Grants::ALL).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            GrantError::NotAvailable {
-                import: Import::State,
-                ..
-            }
-        ),
-        "{error}"
-    );
 }
 
 #[test]
@@ -312,7 +295,7 @@ fn a_record_reads_the_same_from_bytes_and_from_json() {
     let line = record.to_json();
     assert_eq!(Record::from_json(&line).unwrap(), record);
     let json: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(json["v"], 1);
+    assert_eq!(json["v"], 2);
     assert_eq!(json["hook"], "pricing");
     assert_eq!(json["outcome"], "priced");
     assert_eq!(json["id"], "0x09090909090909090909090909090909");
@@ -346,10 +329,10 @@ fn what_is_not_a_record_is_refused() {
         Err(DecodeError::Corrupt { .. })
     ));
     let mut newer = bytes;
-    newer[0] = 2;
+    newer[0] = 3;
     assert!(matches!(
         Record::decode(&newer),
-        Err(DecodeError::Version { got: 2 })
+        Err(DecodeError::Version { got: 3 })
     ));
 }
 

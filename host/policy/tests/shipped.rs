@@ -11,7 +11,7 @@ mod support;
 
 use bourse_market::{Address, Amount, ApiId, Figures, KeyId, Nanos, Offer, Price, Subject};
 use bourse_policy::{
-    Grants, Import, Limits, NoImports, PriceFailure, PriceRequest, Priced, Revision, load_folder,
+    Declined, Grants, Import, Limits, NoImports, PriceRequest, Priced, Revision, load_folder,
 };
 use std::path::Path;
 use std::sync::LazyLock;
@@ -50,7 +50,7 @@ fn wide(offer: &Offer, now: u64) -> PriceRequest<'_> {
     }
 }
 
-fn surge(sales: u64, params: &str) -> Result<Priced, PriceFailure> {
+fn surge(sales: u64, params: &str) -> Result<Priced, Declined> {
     let offer = dynamic();
     let imports = Scripted {
         figures: Figures {
@@ -133,7 +133,7 @@ fn surge_refuses_parameters_it_does_not_understand() {
     for params in ["{\"window_ms\":0}", "{\"wndow_ms\":5}", "nonsense"] {
         let refused = surge(0, params);
         assert!(
-            matches!(refused, Err(PriceFailure::Refused { .. })),
+            matches!(refused, Err(Declined::Refused { .. })),
             "{params}: {refused:?}"
         );
     }

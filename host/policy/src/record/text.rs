@@ -4,6 +4,7 @@ use bourse_market::{Address, Amount, ApiId, CatalogId, DecisionId, KeyId, Market
 use core::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::sync::Arc;
 
 /// A byte string: `0x` and lower-case hex in JSON, raw bytes in the compact form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +63,45 @@ impl<'de, T: Raw> Deserialize<'de> for Hex<T> {
         value
             .map(Self)
             .ok_or_else(|| D::Error::custom("not a byte string of the right length"))
+    }
+}
+
+/// Bytes of any length: `0x` and lower-case hex in JSON, raw bytes in the compact form. Clones share them.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Bytes(pub Arc<Vec<u8>>);
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bytes({} of them)", self.0.len())
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(bytes))
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&format!("0x{}", hex::encode(self.0.as_slice())))
+        } else {
+            serializer.serialize_bytes(&self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return Ok(<&[u8]>::deserialize(deserializer)?.to_vec().into());
+        }
+        let text = String::deserialize(deserializer)?;
+        text.strip_prefix("0x")
+            .and_then(|digits| hex::decode(digits).ok())
+            .map(Into::into)
+            .ok_or_else(|| D::Error::custom("not bytes: `0x` and an even number of hex digits"))
     }
 }
 

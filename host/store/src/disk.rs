@@ -20,6 +20,15 @@ pub trait Disk: Send + Sync + 'static {
     fn before_commit(&self) -> io::Result<()> {
         Ok(())
     }
+
+    /// Called before `bytes` are appended to the decision log. An error fails that write, as the disk would.
+    ///
+    /// # Errors
+    ///
+    /// Only where a failure is being tested.
+    fn before_append(&self, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The real machine.

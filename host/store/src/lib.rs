@@ -19,6 +19,7 @@ mod error;
 mod folder;
 mod index;
 mod keys;
+mod log;
 mod reader;
 mod records;
 mod room;
@@ -31,6 +32,7 @@ mod writer;
 
 pub use disk::{Disk, SystemDisk};
 pub use error::{OpenError, StoreError, SubmitError};
+pub use log::{DecisionLog, LogOptions, LogRead, LogStats, read_log, read_log_between};
 pub use reader::{Counts, Reader};
 pub use stamp::Stamp;
 pub use stats::{BATCH_BOUNDS, Stats};

@@ -130,11 +130,20 @@ impl Builder {
                 let component = self.rust(&toolchain, &folder, &name)?;
                 (name, component)
             }
-            Language::AssemblyScript | Language::C | Language::JavaScript => {
-                return Err(BuildError::Manifest {
-                    path: folder.join(language.marker()),
-                    reason: format!("projects in {language} cannot be built yet"),
-                });
+            Language::AssemblyScript => {
+                let name = crate::npm::name(&folder)?;
+                let component = self.assemblyscript(&folder, &name)?;
+                (name, component)
+            }
+            Language::C => {
+                let name = crate::c::name(&folder)?;
+                let component = self.c(&folder, &name)?;
+                (name, component)
+            }
+            Language::JavaScript => {
+                let name = crate::npm::name(&folder)?;
+                let component = self.javascript(&folder, &name)?;
+                (name, component)
             }
         };
         Ok(Built {

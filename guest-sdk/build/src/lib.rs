@@ -9,11 +9,16 @@
 
 #![forbid(unsafe_code)]
 
+mod assemblyscript;
 mod builder;
+mod c;
 mod command;
 mod component;
 mod error;
+mod handmade;
+mod javascript;
 mod language;
+mod npm;
 mod rust;
 mod toolchain;
 

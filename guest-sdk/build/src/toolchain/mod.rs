@@ -4,7 +4,10 @@
 //! The pinned one is unpacked into a cache folder, from packages that are checked against their sha256, and builds the
 //! WebAssembly standard library from its own sources once. Nothing is installed; neither `PATH` nor rustup changes.
 
+mod clang;
 mod packages;
+
+pub(crate) use clang::Clang;
 
 use crate::builder::Step;
 use crate::command::{line, run, unstarted};
@@ -40,13 +43,7 @@ pub struct Toolchain {
 impl Toolchain {
     /// The pinned compiler, unpacked into `cache` if it was not.
     pub(crate) fn pinned(cache: &Path, tell: &dyn Fn(&Step)) -> Result<Self, BuildError> {
-        create(cache)?;
-        // Held until the end: two builds at a time would unpack into one folder.
-        let lock = cache.join("lock");
-        File::create(&lock)
-            .and_then(|file| file.lock().map(|()| file))
-            .map_err(|source| BuildError::io(format!("lock {}", lock.display()), source))
-            .and_then(|_held| Self::pinned_alone(cache, tell))
+        locked(cache, || Self::pinned_alone(cache, tell))
     }
 
     /// As [`Toolchain::pinned`], with nobody else in `cache`.
@@ -152,10 +149,20 @@ fn bare_cargo() -> Command {
     command
 }
 
+/// Does `work` with nobody else at work in `cache`, which it creates: two builds at a time would unpack into one folder.
+fn locked<T>(cache: &Path, work: impl FnOnce() -> Result<T, BuildError>) -> Result<T, BuildError> {
+    create(cache)?;
+    let lock = cache.join("lock");
+    File::create(&lock)
+        .and_then(|file| file.lock().map(|()| file))
+        .map_err(|source| BuildError::io(format!("lock {}", lock.display()), source))
+        .and_then(|_held| work())
+}
+
 /// Removes what lies beside the packages: compilers of other pins, and what an interrupted unpacking left.
 fn remove_others(cache: &Path) -> Result<(), BuildError> {
     for path in entries(cache)? {
-        if path.is_dir() && !path.ends_with("packages") {
+        if path.is_dir() && !path.ends_with("packages") && !path.ends_with(clang::FOLDER) {
             remove(&path)?;
         }
     }

@@ -58,13 +58,22 @@ impl Package<'_> {
     }
 }
 
-/// Reads the pins.
+/// Reads the pins of the shipped policies' compiler.
 ///
 /// # Errors
 ///
 /// The line that is not four words.
 pub(super) fn pinned() -> Result<Vec<Package<'static>>, BuildError> {
-    let lines = PINS
+    read(PINS)
+}
+
+/// Reads pins.
+///
+/// # Errors
+///
+/// The line that is not four words.
+pub(super) fn read(pins: &str) -> Result<Vec<Package<'_>>, BuildError> {
+    let lines = pins
         .lines()
         .filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     lines
@@ -77,7 +86,7 @@ pub(super) fn pinned() -> Result<Vec<Package<'static>>, BuildError> {
                     architecture,
                 }),
                 _ => Err(BuildError::Manifest {
-                    path: PathBuf::from("packages.txt"),
+                    path: PathBuf::from("pins"),
                     reason: format!("`{line}` is not `sha256 package version architecture`"),
                 }),
             },

@@ -171,3 +171,88 @@ fn patch(packed: &mut [u8], remaining: Option<u32>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bourse_market::{
+        Address, Amount, ApiId, CatalogId, KeyId, Nanos, OfferId, Placer, PricingTerms, SessionId, Signature,
+    };
+
+    /// The offers of the example in the documentation.
+    fn example() -> [Offer; 2] {
+        let first = Offer {
+            id: OfferId([0xff; 16]),
+            key: KeyId(core::array::from_fn(|at| at as u8)),
+            api: ApiId([0xa0; 16]),
+            catalog: Some(CatalogId([0xca; 16])),
+            uri: "com.example".to_owned(),
+            seller: Address([0x5e; 20]),
+            provider_id: Some("p1".to_owned()),
+            placer: Placer {
+                session: SessionId(1),
+                authid: None,
+            },
+            placed_at: Nanos(1_700_000_000_000_000_000),
+            valid_from: None,
+            expires: Some(Nanos(1_700_000_060_000_000_000)),
+            revoked: None,
+            signature: Signature([0; 65]),
+            signature_verified: false,
+            claimed: false,
+            price: Price::Fixed(Amount::from_limbs([1, 2, 3, 4])),
+            pricing: PricingTerms::default(),
+            copies: Some(10),
+            remaining: Some(7),
+            categories: [("region".to_owned(), "eu".to_owned())].into(),
+        };
+        let second = Offer {
+            key: KeyId([0x22; 16]),
+            catalog: None,
+            uri: String::new(),
+            provider_id: None,
+            expires: None,
+            price: Price::Dynamic,
+            copies: None,
+            remaining: None,
+            categories: Default::default(),
+            ..first.clone()
+        };
+        [first, second]
+    }
+
+    #[test]
+    fn the_example_in_the_documentation_is_what_is_packed() {
+        let documented: Vec<u8> = include_str!("../../../guest-sdk/BATCH.md")
+            .lines()
+            .filter_map(|line| line.split_once("  "))
+            .filter(|(at, _)| at.len() == 4 && u16::from_str_radix(at, 16).is_ok())
+            .flat_map(|(_, row)| row.split(' '))
+            .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+            .collect();
+        let [first, second] = example();
+        let batch = Batch::of(&[&first, &second]);
+        assert_eq!(batch.bytes(), documented);
+        assert_eq!(batch.count(), 2);
+    }
+
+    #[test]
+    fn copies_left_are_taken_anew_for_bytes_that_were_kept() {
+        let [mut offer, _] = example();
+        let kept = Batch::pack(&offer);
+        for remaining in [Some(3), None, Some(0)] {
+            offer.remaining = remaining;
+            assert_eq!(Batch::assemble(&[(&kept, remaining)]), Batch::of(&[&offer]));
+        }
+    }
+
+    #[test]
+    fn an_empty_batch_is_one_offset() {
+        assert_eq!(Batch::of(&[]).bytes(), [4, 0, 0, 0]);
+    }
+
+    #[test]
+    fn bytes_too_short_to_be_an_offer_are_left_alone() {
+        assert_eq!(Batch::assemble(&[(&[1, 2], Some(1))]).bytes().len(), 10);
+    }
+}

@@ -9,7 +9,7 @@ use crate::host::{Answers, Session, Trace};
 use crate::imports::Imports;
 use crate::lend;
 use crate::limits::{Instances, Limits};
-use crate::outcome::{self, Decided, Priced, Shown};
+use crate::outcome::{self, Decided, Declined, Priced, Shown};
 use crate::record::{
     AdmitInput, ConsentInput, FilterInput, Hex, Input, Output, PriceInput, RECORD_VERSION, Record, Units,
 };
@@ -41,6 +41,27 @@ impl Revision {
         self.decide(imports, grants, limits, outcome::priced, |limits| {
             Input::Pricing(Box::new(PriceInput::new(request, grants, limits)))
         })
+    }
+
+    /// The decision where the policy was not asked for a price, because of `failure`: it is recorded all the same, for
+    /// another price may stand in.
+    pub fn unpriced(
+        &self,
+        request: &PriceRequest<'_>,
+        grants: Grants,
+        limits: &Limits,
+        failure: Failure,
+    ) -> Decided<Priced> {
+        let limits = self.within(limits);
+        let input = Input::Pricing(Box::new(PriceInput::new(request, grants, &limits)));
+        let asked = Asked::failed(failure.clone());
+        Decided {
+            outcome: Err(Declined::Failed(failure)),
+            fuel: 0,
+            elapsed: Duration::ZERO,
+            changes: Vec::new(),
+            record: self.record(input, asked, Instances::Fresh, Duration::ZERO),
+        }
     }
 
     /// Asks the policy whether the offer may be placed (`offers.admit`).

@@ -1,11 +1,15 @@
 //! Repeats a recorded decision and compares.
 
 use crate::host::{Answers, Session};
+use crate::imports::Imports;
+use crate::lend;
 use crate::limits::Instances;
 use crate::record::{Output, Record};
 use crate::revision::Revision;
+use crate::watch::Watch;
 use bourse_market::RevisionId;
 use core::time::Duration;
+use std::time::Instant;
 
 /// Why a record cannot be repeated at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +95,22 @@ impl Revision {
 }
 
 impl Revision {
+    /// Asks what another revision was asked, with the clock running and the answers of `imports`, as they are now: how
+    /// shadows are asked. Nothing comes of it but the record.
+    pub fn ask_again(&self, record: &Record, imports: &dyn Imports) -> Record {
+        let started = Instant::now();
+        let limits = self.within(&record.input.limits());
+        let asked = lend::scope(imports, |lent| {
+            let session = Session {
+                grants: record.input.grants(),
+                answers: Answers::Live(lent),
+                watch: Some(Watch::start(limits.deadline)),
+            };
+            self.ask(&record.input, session, &limits)
+        });
+        self.record(record.input.clone(), asked, Instances::Fresh, started.elapsed())
+    }
+
     fn repeat(&self, record: &Record) -> Record {
         let limits = self.within(&record.input.limits());
         let session = Session {

@@ -104,6 +104,14 @@ pub enum Failure {
         /// The most there may be.
         limit: u32,
     },
+    /// Its breaker is open, so it was not asked.
+    #[error("it failed {failures} times in a row and is not asked for {retry_ms} ms more")]
+    BreakerOpen {
+        /// Failures in a row.
+        failures: u32,
+        /// Milliseconds until a call may probe it.
+        retry_ms: u64,
+    },
 }
 
 impl Failure {
@@ -125,12 +133,39 @@ impl Failure {
             Self::Diverged { .. } => "diverged",
             Self::BadState { .. } => "bad_state",
             Self::BadBatch { .. } => "bad_batch",
+            Self::BreakerOpen { .. } => "breaker_open",
         }
     }
 
     /// Whether only the clock or the load of the machine decided it, so that a replay would say something else.
     pub const fn is_circumstance(&self) -> bool {
-        matches!(self, Self::Deadline { .. } | Self::Busy)
+        matches!(
+            self,
+            Self::Deadline { .. } | Self::Busy | Self::BreakerOpen { .. }
+        )
+    }
+
+    /// Whether it counts against the policy in its [`Breaker`](crate::Breaker): it is the policy's own doing, not
+    /// that of the host, its load or its configuration.
+    pub const fn trips(&self) -> bool {
+        match self {
+            Self::Trap { .. }
+            | Self::OutOfFuel { .. }
+            | Self::Deadline { .. }
+            | Self::OutOfMemory { .. }
+            | Self::StackOverflow
+            | Self::BadOutput { .. }
+            | Self::TooManyCalls { .. }
+            | Self::Start { .. }
+            | Self::BadState { .. } => true,
+            Self::NotGranted { .. }
+            | Self::MissingHook { .. }
+            | Self::BadBounds { .. }
+            | Self::Busy
+            | Self::Diverged { .. }
+            | Self::BadBatch { .. }
+            | Self::BreakerOpen { .. } => false,
+        }
     }
 
     pub(crate) fn not_granted(import: Import) -> Self {

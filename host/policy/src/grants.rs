@@ -3,7 +3,8 @@
 use core::fmt;
 
 /// An interface of the host that a policy may import, if the rule grants it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Import {
     /// Sales and demand in a window, read-only.
     Market,

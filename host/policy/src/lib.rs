@@ -12,6 +12,8 @@
 //! cannot express.
 
 mod bare;
+mod breaker;
+mod cache;
 mod batch;
 mod call;
 mod engine;
@@ -23,6 +25,7 @@ mod hook;
 mod host;
 mod imports;
 mod lend;
+mod library;
 mod limits;
 mod load;
 mod outcome;
@@ -30,15 +33,19 @@ mod record;
 mod replay;
 mod request;
 mod revision;
+mod signature;
 mod state;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod ticker;
 mod warm;
 mod watch;
+mod what_if;
 mod wire;
 
 pub use bare::Bare;
+pub use breaker::{Breaker, BreakerOptions, BreakerState, Open, Permit, Tripped};
+pub use cache::{CacheError, CodeCache};
 pub use batch::Batch;
 pub use engine::{Engine, EngineOptions, PolicyError};
 pub use failure::Failure;
@@ -46,6 +53,10 @@ pub use folder::load_folder;
 pub use grants::{GrantError, Grants, Import};
 pub use hook::Hook;
 pub use imports::{Imports, Level, MAX_CALLS, MAX_LINE, MAX_WINDOW_MS, NoImports};
+pub use library::{
+    Change, Changed, DeployError, Deployed, Entry, Library, LibraryError, LibraryOptions, Origin, PolicyState,
+    PolicyStatus,
+};
 pub use limits::{Instances, Limits};
 pub use load::{LoadError, MAX_NAME};
 pub use outcome::{Bound, Decided, Declined, INVALID_CODE, MAX_REFUSAL_TEXT, PriceDecision, Priced, Shown};
@@ -57,4 +68,8 @@ pub use record::{
 pub use replay::{Difference, Replay, ReplayError};
 pub use request::{Action, AdmitRequest, ConsentGrant, ConsentRequest, FilterRequest, PriceRequest};
 pub use revision::{Description, Revision};
+pub use signature::{
+    BadKey, SignatureError, SigningKey, SigningKeyError, VerifyingKey, create_signing_key, load_signing_key, sign,
+    verify,
+};
 pub use state::{Edit, MAX_STATE_CHANGES, MAX_STATE_KEY, MAX_STATE_VALUE, StateChange};

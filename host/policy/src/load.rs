@@ -3,6 +3,7 @@
 //! In order: name, size, kind of file, compilation, imports, exports, a first call of `describe` under limits, the
 //! types of the hooks. Nothing of the component runs before its imports are known to be the package's own.
 
+use crate::cache::CodeCache;
 use crate::engine::Engine;
 use crate::failure::{Failure, cut};
 use crate::grants::{Grants, Import};
@@ -164,6 +165,20 @@ impl Engine {
     ///
     /// [`LoadError`] if it is not a policy of that name.
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Revision, LoadError> {
+        self.load_with(name, bytes, None)
+    }
+
+    /// As [`Engine::load`], without compiling what `cache` holds; what it lacks is compiled and added.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] if it is not a policy of that name.
+    pub fn load_with(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        cache: Option<&CodeCache>,
+    ) -> Result<Revision, LoadError> {
         check_name(name)?;
         let max = self.options().component;
         if bytes.len() > max {
@@ -173,7 +188,10 @@ impl Engine {
             });
         }
         check_kind(bytes)?;
-        let component = self.compile(bytes)?;
+        let id = RevisionId(Sha256::digest(bytes).into());
+        let cached = cache.and_then(|cache| cache.get(self, id, bytes));
+        let to_cache = cache.filter(|_| cached.is_none());
+        let component = cached.map_or_else(|| self.compile(bytes), Ok)?;
         let imports = imports(self, &component)?;
         let exports = Exports::find(&component)?;
         let pre = self
@@ -185,13 +203,16 @@ impl Engine {
             })?;
         check_types(&pre, &exports)?;
         let description = describe(&pre, &exports.describe, name)?;
+        if let Some(cache) = to_cache {
+            cache.put(id, &component);
+        }
         Ok(Revision {
             inner: Arc::new(Inner {
                 engine: self.clone(),
                 pre,
                 functions: exports.functions,
                 warm: Pool::default(),
-                id: RevisionId(Sha256::digest(bytes).into()),
+                id,
                 size: bytes.len(),
                 hooks: exports.hooks,
                 imports,
@@ -208,7 +229,7 @@ impl Engine {
     }
 }
 
-fn check_name(name: &str) -> Result<(), LoadError> {
+pub(crate) fn check_name(name: &str) -> Result<(), LoadError> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
     if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(plain) {
         return Ok(());

@@ -1,0 +1,180 @@
+//! Looking at the watched folder: what changed there, once it has stopped changing.
+
+use super::open::Resolved;
+use super::table::Look;
+use super::{Change, Changed, DeployError, Library, Origin};
+use std::collections::BTreeSet;
+
+/// A component and the content of its signature file.
+type Files = (Vec<u8>, Option<Vec<u8>>);
+
+impl Library {
+    /// Looks at the watched folder and puts into force what changed there since the last look; says what it did.
+    ///
+    /// A file counts when two looks in a row find it the same, so that one that is still being written is left to
+    /// the next look. A file that is refused changes nothing but the policy's status. A policy whose deploy is under
+    /// way is left to the next look too. Blocks for as long as compiling takes: call it every half second or so from
+    /// a thread that may block, one call at a time.
+    ///
+    /// A folder that is gone or cannot be read changes nothing: every policy stays until the folder is back.
+    pub fn scan(&self) -> Vec<Change> {
+        if !self.inner.options.folder.is_dir() {
+            return Vec::new();
+        }
+        let files = match self.files() {
+            Ok(files) => files,
+            Err(reason) => {
+                self.notice_once(reason);
+                return Vec::new();
+            }
+        };
+        let mut changes = Vec::new();
+        let mut names = BTreeSet::new();
+        let mut strays = BTreeSet::new();
+        for file in files {
+            match file {
+                Ok(name) => {
+                    names.insert(name);
+                }
+                Err(stray) => {
+                    strays.insert(stray.clone());
+                    changes.extend(self.stray(stray.clone()).map(|reason| Change {
+                        name: stray,
+                        what: Changed::Refused { reason, keeps: None },
+                    }));
+                }
+            }
+        }
+        {
+            let mut table = self.table();
+            table.strays.retain(|stray, _| strays.contains(stray));
+            // And those whose files are gone.
+            let known = table
+                .slots
+                .iter()
+                .filter(|(_, slot)| slot.seen != Look::default());
+            names.extend(known.map(|(name, _)| name.clone()));
+        }
+        let before = changes.len();
+        changes.extend(names.iter().filter_map(|name| self.scan_one(name)));
+        if changes.len() > before {
+            self.save_or_notice();
+        }
+        changes
+    }
+
+    fn scan_one(&self, name: &str) -> Option<Change> {
+        if !self.settled(name, self.look(name)) {
+            return None;
+        }
+        self.if_free(name, || {
+            // A deploy may have come in between.
+            let look = self.look(name);
+            self.settled(name, look).then(|| self.take(name, look)).flatten()
+        })
+        .flatten()
+    }
+
+    /// Whether the files of `name` differ from those last dealt with, and no longer change.
+    fn settled(&self, name: &str, look: Look) -> bool {
+        let mut table = self.table();
+        let slot = table.slot(name);
+        if slot.seen == look {
+            slot.pending = None;
+            return false;
+        }
+        slot.pending.replace(look) == Some(look)
+    }
+
+    /// Deals with the changed files of `name`.
+    fn take(&self, name: &str, look: Look) -> Option<Change> {
+        let what = if self.table().slot(name).kept.disabled {
+            // What lies there counts once it is enabled.
+            None
+        } else if look.wasm.is_some() {
+            let read = self.read(name);
+            if self.look(name) != look {
+                self.table().slot(name).pending = None;
+                return None;
+            }
+            self.take_file(name, read)
+        } else {
+            self.take_absence(name, look)
+        };
+        let mut table = self.table();
+        let slot = table.slot(name);
+        slot.seen = look;
+        slot.pending = None;
+        slot.trouble = match &what {
+            Some(Changed::Refused { reason, .. }) => Some(reason.clone()),
+            _ => None,
+        };
+        what.map(|what| Change {
+            name: name.to_owned(),
+            what,
+        })
+    }
+
+    /// A file is there: in force if it is good, and else without any effect.
+    fn take_file(&self, name: &str, read: Result<Files, DeployError>) -> Option<Changed> {
+        let old = self.get(name);
+        let from = old.as_ref().map(|old| old.revision.id());
+        let taken = read.and_then(|(bytes, signature)| {
+            let admitted = self.admit(name, &bytes, signature.as_deref())?;
+            // A revision that cannot be kept could not be gone back to.
+            self.archive(admitted.revision.id(), &bytes)?;
+            Ok(admitted)
+        });
+        let admitted = match taken {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                return Some(Changed::Refused {
+                    reason: error.to_string(),
+                    keeps: from,
+                });
+            }
+        };
+        let to = admitted.revision.id();
+        let deployed = from == Some(to) && old.is_some_and(|old| old.origin == Origin::Deployed);
+        let origin = if deployed { Origin::Deployed } else { Origin::File };
+        self.table().slot(name).kept.push(admitted.good(deployed));
+        let entry = self.entry(name, admitted.revision, origin, admitted.signed_by);
+        self.swap(name, Some(entry));
+        match from {
+            None => Some(Changed::Added { to }),
+            // Touched, or signed anew.
+            Some(from) if from == to => None,
+            Some(from) => Some(Changed::Replaced { from, to }),
+        }
+    }
+
+    /// No file is there: the shipped policy is back, or there is none.
+    fn take_absence(&self, name: &str, look: Look) -> Option<Changed> {
+        let old = self.get(name);
+        if self.shipped(name).is_some() {
+            if old.as_ref().is_some_and(|old| old.origin == Origin::Shipped) {
+                return None;
+            }
+            let Resolved { entry, trouble } = self.resolve(name, look);
+            let keeps = old.map(|old| old.revision.id());
+            return match (entry, trouble) {
+                (Some(entry), None) => {
+                    let to = entry.revision.id();
+                    self.swap(name, Some(entry));
+                    Some(Changed::Shipped { to })
+                }
+                (_, trouble) => Some(Changed::Refused {
+                    reason: trouble.unwrap_or_default(),
+                    keeps,
+                }),
+            };
+        }
+        let mut table = self.table();
+        let slot = table.slot(name);
+        slot.kept.removed = !slot.kept.good.is_empty();
+        let was_there = slot.seen.wasm.is_some();
+        drop(table);
+        self.swap(name, None);
+        was_there.then_some(Changed::Removed)
+    }
+}

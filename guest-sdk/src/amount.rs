@@ -182,18 +182,58 @@ impl Amount {
         })
     }
 
-    fn read(text: &str) -> Option<Self> {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-        if whole.is_empty() || fraction.is_empty() || fraction.len() > Self::DECIMALS {
+    /// [`parse_tokens`](Self::parse_tokens) for constants: see [`amount!`](crate::amount).
+    const fn read(text: &str) -> Option<Self> {
+        let (mut amount, mut rest) = (Self::ZERO, text.as_bytes());
+        // Digits before the point, and after it, of which none must be missing.
+        let (mut whole, mut fraction) = (0, None);
+        while let [byte, after @ ..] = rest {
+            rest = after;
+            match (*byte, fraction) {
+                (b'.', None) => fraction = Some(0),
+                (b'0'..=b'9', _) => {
+                    amount = match amount.appended(10, *byte - b'0') {
+                        Some(amount) => amount,
+                        None => return None,
+                    };
+                    match &mut fraction {
+                        Some(digits) => *digits += 1,
+                        None => whole = 1,
+                    }
+                }
+                _ => return None,
+            }
+        }
+        let mut digits = match fraction {
+            Some(0) => return None,
+            Some(digits) => digits,
+            None => 0,
+        };
+        if whole == 0 || digits > Self::DECIMALS {
             return None;
         }
-        let append = |amount: Self, byte: u8| {
-            let digit = byte.is_ascii_digit().then(|| u128::from(byte - b'0'))?;
-            amount.checked_mul(10)?.checked_add(Self::from_units(digit))
-        };
-        let whole = whole.bytes().try_fold(Self::ZERO, append)?;
-        let digits = fraction.bytes().try_fold(whole, append)?;
-        (fraction.len()..Self::DECIMALS).try_fold(digits, |amount, _| amount.checked_mul(10))
+        while digits < Self::DECIMALS {
+            amount = match amount.appended(10, 0) {
+                Some(amount) => amount,
+                None => return None,
+            };
+            digits += 1;
+        }
+        Some(amount)
+    }
+
+    /// `self × factor + digit`, none over 2^256 − 1.
+    const fn appended(self, factor: u64, digit: u8) -> Option<Self> {
+        let [a, b, c, d] = self.limbs;
+        let (a, carry) = multiply(a, factor, digit as u64);
+        let (b, carry) = multiply(b, factor, carry);
+        let (c, carry) = multiply(c, factor, carry);
+        let (d, carry) = multiply(d, factor, carry);
+        if carry == 0 {
+            Some(Self { limbs: [a, b, c, d] })
+        } else {
+            None
+        }
     }
 
     /// The 320-bit product with a limb: the low 256 bits and what is over them.
@@ -215,6 +255,27 @@ impl Amount {
         let (b, rest) = divide(b, rest, divisor)?;
         let (a, rest) = divide(a, rest, divisor)?;
         Some((Self { limbs: [a, b, c, d] }, rest))
+    }
+}
+
+/// `limb × factor + carry` as its low and its high half.
+const fn multiply(limb: u64, factor: u64, carry: u64) -> (u64, u64) {
+    let wide = limb as u128 * factor as u128 + carry as u128;
+    (wide as u64, (wide >> 64) as u64)
+}
+
+/// The amount of a constant.
+///
+/// # Panics
+///
+/// If the text is no amount: while a policy is compiled, since [`amount!`](crate::amount) asks for it in a constant.
+#[allow(clippy::panic, reason = "it stops the compiler, never a component")]
+pub const fn constant(text: &str) -> Amount {
+    match Amount::read(text) {
+        Some(amount) => amount,
+        None => {
+            panic!("expected an amount in tokens with at most 18 digits after the point, such as \"0.5\"")
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! `dutch` at different ages of an offer, against a market that nobody may ask.
 
 use super::*;
-use bourse::testing::{NOW, NoMarket, request};
+use bourse::Params as _;
+use bourse::testing::{NOW, NoHost, request};
 use std::time::Duration;
 
 fn tokens(text: &str) -> Amount {
@@ -10,9 +11,7 @@ fn tokens(text: &str) -> Amount {
 
 fn price_at(age_ms: u64, request: PriceRequest<Params>) -> Amount {
     let now = NOW.after(Duration::from_millis(age_ms));
-    Dutch::quote(&PriceRequest { now, ..request }, &NoMarket)
-        .unwrap()
-        .amount
+    Dutch::quote(&PriceRequest { now, ..request }).unwrap().amount
 }
 
 fn linear() -> Params {
@@ -147,7 +146,7 @@ fn age_counts_from_when_the_key_could_be_bought() {
 #[test]
 fn senseless_parameters_are_refused_by_name() {
     for name in ["duration_ms", "half_life_ms", "step_ms"] {
-        let refusal = bourse::quote::<Dutch>(request(format!("{{\"{name}\":0}}")), &NoMarket).unwrap_err();
+        let refusal = bourse::quote::<Dutch>(request(format!("{{\"{name}\":0}}")), &NoHost).unwrap_err();
         assert_eq!(
             (refusal.code.as_ref(), refusal.text),
             ("bad_params", format!("{name} is 0: expected at least 1").into())
@@ -157,7 +156,7 @@ fn senseless_parameters_are_refused_by_name() {
 
 #[test]
 fn the_schema_names_every_parameter_with_its_default() {
-    let schema: serde_json::Value = serde_json::from_str(Dutch::params_schema()).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(Params::SCHEMA).unwrap();
     let properties = schema["properties"].as_object().unwrap();
     let defaults: serde_json::Map<_, _> = properties
         .iter()

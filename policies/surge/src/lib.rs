@@ -4,78 +4,51 @@
 //! price is `max_bp` of it. As sales leave the window the price falls back. README.md beside this crate has the
 //! parameters.
 
-use bourse::{Amount, MAX_WINDOW_MS, Market, Price, PriceRequest, PricingPolicy, Refusal, Subject, WHOLE_BP};
-use serde::Deserialize;
+use bourse::{Amount, MAX_WINDOW_MS, Market, Price, PriceRequest, Refusal, Subject, WHOLE_BP};
 
 /// The policy.
 pub struct Surge;
 
 /// What operator and seller may set.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, bourse::Params)]
 pub struct Params {
-    /// The price without demand, in tokens, for dynamic offers; unset means 10. A fixed price goes before it.
+    /// Price without demand, in tokens, for dynamic offers; 10 where unset. Fractions in quotes. The fixed price of a
+    /// repriced offer goes before it.
     pub base: Option<Amount>,
-    /// Whose sales count.
+    /// Whose sales count as demand: those of the key, of its API, or of its seller.
     pub scope: Scope,
     /// How far back sales count, in milliseconds.
+    #[param(default = 60_000, min = 1, max = MAX_WINDOW_MS)]
     pub window_ms: u32,
     /// Sales within the window that the base is meant for.
+    #[param(default = 5)]
     pub target_sales: u64,
     /// What each further sale adds, in hundredths of a percent of the base.
+    #[param(default = 200)]
     pub step_bp: u64,
     /// The most the price can be, in hundredths of a percent of the base.
+    #[param(default = 30_000, min = WHOLE_BP)]
     pub max_bp: u64,
-    /// How long a price holds, in milliseconds.
+    /// How long a price holds, in milliseconds; the host may shorten it.
+    #[param(default = 5_000)]
     pub valid_ms: u32,
 }
 
 /// Whose sales count as demand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, bourse::Params)]
 pub enum Scope {
     /// Those of the one key.
     Key,
     /// Those of all keys of its API. Keys are replaced every few seconds or minutes, APIs last.
+    #[param(default)]
     Api,
     /// Those of all keys of its seller.
     Seller,
 }
 
-impl Default for Params {
-    fn default() -> Self {
-        Self {
-            base: None,
-            scope: Scope::Api,
-            window_ms: 60_000,
-            target_sales: 5,
-            step_bp: 200,
-            max_bp: 30_000,
-            valid_ms: 5_000,
-        }
-    }
-}
-
 impl Params {
     /// The base where neither the offer nor the parameters name one.
     const BASE: Amount = Amount::from_tokens(10);
-
-    fn check(&self) -> Result<(), Refusal> {
-        let Self {
-            window_ms, max_bp, ..
-        } = self;
-        if *window_ms == 0 || *window_ms > MAX_WINDOW_MS {
-            return Err(Refusal::params(format!(
-                "window_ms is {window_ms}: expected 1 to {MAX_WINDOW_MS}"
-            )));
-        }
-        if *max_bp < WHOLE_BP {
-            return Err(Refusal::params(format!(
-                "max_bp is {max_bp}: expected at least {WHOLE_BP}, the base itself"
-            )));
-        }
-        Ok(())
-    }
 
     /// What the price is after `sales`, in hundredths of a percent of the base.
     fn factor_bp(&self, sales: u64) -> u64 {
@@ -86,33 +59,26 @@ impl Params {
     }
 }
 
-impl PricingPolicy for Surge {
-    const NAME: &'static str = "surge";
-    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str =
-        "The price rises with the sales of a sliding window and falls back as they leave it.";
-
-    type Params = Params;
-
-    fn params_schema() -> &'static str {
-        include_str!("../params.schema.json")
-    }
-
-    fn quote(request: &PriceRequest<Params>, market: &impl Market) -> Result<Price, Refusal> {
+/// The price rises with the sales of a sliding window and falls back as they leave it.
+#[bourse::policy]
+impl Surge {
+    /// The price for this buyer, now.
+    ///
+    /// # Errors
+    ///
+    /// None of its own: what the parameters must be is checked when they are read.
+    pub fn quote(request: &PriceRequest<Params>, host: &impl Market) -> Result<Price, Refusal> {
         let params = &request.params;
-        params.check()?;
         let subject = match params.scope {
             Scope::Key => Subject::Key(request.offer.key),
             Scope::Api => Subject::Api(request.offer.api),
             Scope::Seller => Subject::Seller(request.offer.seller),
         };
-        let sales = market.demand(subject, params.window_ms).sales;
+        let sales = host.demand(subject, params.window_ms).sales;
         let base = request.base_price(params.base, Params::BASE);
         Ok(request.price(base.saturating_mul_bp(params.factor_bp(sales)), params.valid_ms))
     }
 }
-
-bourse::export_pricing!(Surge);
 
 #[cfg(test)]
 mod tests;

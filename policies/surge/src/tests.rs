@@ -1,7 +1,8 @@
 //! `surge` against a market whose sales are written down.
 
 use super::*;
-use bourse::testing::{MockMarket, NOW, offer, request};
+use bourse::Params as _;
+use bourse::testing::{MockHost, MockMarket, NOW, offer, request};
 use std::time::Duration;
 
 fn tokens(text: &str) -> Amount {
@@ -149,7 +150,7 @@ fn a_price_holds_five_seconds_or_less_if_the_host_says_so() {
 
 #[test]
 fn parameters_come_as_json_and_senseless_ones_are_refused_by_name() {
-    let ask = |params: &str| bourse::quote::<Surge>(request(params.to_owned()), &MockMarket::default());
+    let ask = |params: &str| bourse::quote::<Surge>(request(params.to_owned()), &MockHost::default());
     assert_eq!(
         ask(r#"{"base":"0.5","scope":"key"}"#).unwrap().amount,
         tokens("0.5")
@@ -174,7 +175,7 @@ fn parameters_come_as_json_and_senseless_ones_are_refused_by_name() {
 
 #[test]
 fn the_schema_names_every_parameter_with_its_default() {
-    let schema: serde_json::Value = serde_json::from_str(Surge::params_schema()).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(Params::SCHEMA).unwrap();
     let properties = schema["properties"].as_object().unwrap();
     let defaults: serde_json::Map<_, _> = properties
         .iter()

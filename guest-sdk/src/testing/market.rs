@@ -1,43 +1,7 @@
-//! A test bench that needs no WebAssembly: requests with sane defaults, and a market whose sales a test writes down.
+//! A market whose sales a test writes down.
 
-use crate::{
-    Action, Address, Amount, ApiId, Figures, KeyId, Market, MarketId, Nanos, Offer, PriceRequest, Subject,
-};
+use crate::{Address, Amount, ApiId, Figures, KeyId, Market, Nanos, Offer, Subject};
 use core::time::Duration;
-
-/// When the requests of tests happen: a second after a round number of the clock.
-pub const NOW: Nanos = Nanos(1_700_000_001_000_000_000);
-
-/// A request for a price of [`offer`], without floor, cap or base, that may hold for 30 seconds.
-///
-/// Change what a test is about: `PriceRequest { floor: Amount::from_tokens(5), ..request(params) }`.
-pub fn request<P>(params: P) -> PriceRequest<P> {
-    PriceRequest {
-        now: NOW,
-        market: MarketId([0x11; 16]),
-        action: Action::Quote,
-        buyer: None,
-        params,
-        offer: offer(),
-        base: None,
-        floor: Amount::ZERO,
-        cap: Amount::MAX,
-        max_valid_ms: 30_000,
-    }
-}
-
-/// A dynamic offer without limits, placed at [`NOW`].
-pub fn offer() -> Offer {
-    Offer {
-        key: KeyId([0x22; 16]),
-        api: ApiId([0x33; 16]),
-        uri: "io.crossbar.example".to_owned(),
-        seller: Address([0x44; 20]),
-        placed_at: NOW,
-        valid_from: NOW,
-        ..Offer::default()
-    }
-}
 
 /// A sale for [`MockMarket`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,19 +77,5 @@ impl Market for MockMarket {
             }
         }
         figures
-    }
-}
-
-/// The market for policies that must not ask: every question fails the test.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoMarket;
-
-impl Market for NoMarket {
-    #[allow(
-        clippy::panic,
-        reason = "this is an assertion of a test bench; components never contain it"
-    )]
-    fn demand(&self, subject: Subject, _window_ms: u32) -> Figures {
-        panic!("the policy asked for the demand of {subject:?}, which this test does not grant")
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub(crate) mod listen;
 mod rule;
 
-pub use rule::{AppliesTo, Grant, Hook, OnFailure, Rule, RuleLimits};
+pub use rule::{AppliesTo, Grant, Hook, Instances, OnFailure, Rule, RuleLimits};
 
 /// Everything an operator can set.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -117,6 +117,8 @@ pub struct Market {
     pub id: Option<String>,
     /// Milliseconds in which a purchase is posted, voided or refused.
     pub sell_deadline_ms: u64,
+    /// Milliseconds in which a seller that prices its own offers must answer.
+    pub quote_deadline_ms: u64,
 }
 
 /// `[offers]`
@@ -139,13 +141,42 @@ pub enum SignatureRule {
 }
 
 /// `[policies]`
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policies {
-    /// Folder of `.wasm` files; `policies` in the data folder if not given.
+    /// Folder of `.wasm` files, watched; `policies` in the data folder if not given.
     pub dir: Option<PathBuf>,
-    /// Which policy decides what, the first match first. Without any, dynamic offers go to `surge`.
+    /// Refuse every component in the folder that none of `keys` signed.
+    pub require_signature: bool,
+    /// Ed25519 public keys in hex whose signatures count, as `bourse policy keygen` prints them.
+    pub keys: Vec<String>,
+    /// Bytes of the largest component. Raise it for policies in JavaScript, which bring an engine of 12 MB along.
+    pub component_max: usize,
+    /// Consecutive failures after which a policy is left alone for a while.
+    pub breaker_failures: u32,
+    /// For how many seconds it is left alone.
+    pub breaker_seconds: u64,
+    /// Which decisions are kept, and for how long.
+    pub log: Log,
+    /// Without any rule for prices, `surge` prices dynamic offers. False leaves them to their sellers' own quotes.
+    pub default_rule: bool,
+    /// Which policy decides what. For prices the first rule that covers an offer decides; offers and consent rules are
+    /// all asked, and the first refusal wins.
     pub rule: Vec<Rule>,
+}
+
+/// `[policies.log]`: the decisions behind quotes and queries. Those behind purchases are kept with the purchases.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// Keep them at all.
+    pub enabled: bool,
+    /// Bytes on disk; the oldest go first.
+    pub max_bytes: u64,
+    /// Days after which they go.
+    pub max_days: u64,
+    /// Decisions that may wait to be written; more are dropped and counted.
+    pub queue: usize,
 }
 
 /// `[http]`
@@ -219,6 +250,34 @@ impl Default for Market {
         Self {
             id: None,
             sell_deadline_ms: 10_000,
+            quote_deadline_ms: 1_000,
+        }
+    }
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            require_signature: false,
+            keys: Vec::new(),
+            component_max: 2 << 20,
+            breaker_failures: 5,
+            breaker_seconds: 10,
+            log: Log::default(),
+            default_rule: true,
+            rule: Vec::new(),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_bytes: 1 << 30,
+            max_days: 30,
+            queue: 8192,
         }
     }
 }
@@ -228,6 +287,38 @@ impl Default for Http {
         Self {
             listen: loopback(8082),
         }
+    }
+}
+
+impl Policies {
+    fn check(&self) -> anyhow::Result<()> {
+        /// From what a component in C takes to what no toolchain makes.
+        const COMPONENT: std::ops::RangeInclusive<usize> = 1 << 10..=64 << 20;
+        ensure!(
+            COMPONENT.contains(&self.component_max),
+            "policies.component_max is {}: it must lie in {} to {} bytes",
+            self.component_max,
+            COMPONENT.start(),
+            COMPONENT.end()
+        );
+        ensure!(
+            !self.require_signature || !self.keys.is_empty(),
+            "policies.require_signature is set, but policies.keys is empty: no policy could ever be loaded; make a key \
+             with `bourse policy keygen`"
+        );
+        ensure!(
+            self.breaker_failures > 0 && self.breaker_seconds > 0,
+            "policies.breaker_failures and policies.breaker_seconds must be 1 or more"
+        );
+        ensure!(
+            self.log.queue > 0 && self.log.max_bytes >= 1 << 20,
+            "policies.log.queue must be 1 or more, policies.log.max_bytes 1048576 or more"
+        );
+        for (index, rule) in self.rule.iter().enumerate() {
+            rule.check()
+                .with_context(|| format!("in [[policies.rule]] number {}", index + 1))?;
+        }
+        Ok(())
     }
 }
 
@@ -280,6 +371,13 @@ impl Config {
             SELL_DEADLINE_MS.start(),
             SELL_DEADLINE_MS.end()
         );
+        ensure!(
+            (1..=self.market.sell_deadline_ms / 2).contains(&self.market.quote_deadline_ms),
+            "market.quote_deadline_ms is {}: it must lie in 1 to half of market.sell_deadline_ms, which is {}",
+            self.market.quote_deadline_ms,
+            self.market.sell_deadline_ms
+        );
+        self.policies.check()?;
         for (name, listen) in [
             ("wamp.listen_ws", self.wamp.listen_ws),
             ("wamp.listen_rs", self.wamp.listen_rs),
@@ -308,10 +406,6 @@ impl Config {
                 authids.insert(authid),
                 "[[wamp.ticket]] for {authid} is there twice"
             );
-        }
-        for (index, rule) in self.policies.rule.iter().enumerate() {
-            rule.check()
-                .with_context(|| format!("in [[policies.rule]] number {}", index + 1))?;
         }
         self.market_id().map(drop)
     }
@@ -354,13 +448,14 @@ impl Config {
             .unwrap_or_else(|| self.store.path.join("policies"))
     }
 
-    /// The rules in force: the configured ones, else `surge` for dynamic offers.
+    /// The rules in force: the configured ones and, where none of them is about prices, `surge` for dynamic offers.
     pub fn rules(&self) -> Vec<Rule> {
-        if self.policies.rule.is_empty() {
-            vec![Rule::default_pricing()]
-        } else {
-            self.policies.rule.clone()
+        let mut rules = self.policies.rule.clone();
+        let priced = rules.iter().any(|rule| rule.hook == Hook::Pricing);
+        if self.policies.default_rule && !priced {
+            rules.push(Rule::default_pricing());
         }
+        rules
     }
 
     /// With every default filled in that another setting decides. The market's id is none of these: without one, it

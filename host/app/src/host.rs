@@ -1,20 +1,21 @@
 //! A running host: opened, recovered, listening; and stopped again without leaving a purchase behind.
 
-use crate::config::{Config, SignatureRule};
+use crate::config::{Config, Rule, SignatureRule};
 use crate::environment::{Environment, System};
 use crate::events::{Announcer, topic};
 use crate::market::{Market, Parts, Status, Terms};
-use crate::policies::{self, Loaded};
-use crate::pricing::Pricing;
+use crate::policies::{self, Manager, Policies, SHIPPED};
 use crate::purchase::{self, RoutedSellers};
 use crate::wire::{bytes, int, uri};
 use crate::workers::Workers;
-use crate::{http, keyfile, procedures, tickets};
+use crate::{control, http, keyfile, procedures, tickets};
 use anyhow::Context;
 use bourse_chain::{LocalSettlement, Network, Settlement, Signer};
 use bourse_market::{Address, Demand, MarketId, Nanos, Sale, View};
-use bourse_policy::{Engine, EngineOptions, MAX_WINDOW_MS};
-use bourse_store::{Counts, Options, Stamp, Store};
+use bourse_policy::{
+    BreakerOptions, Engine, EngineOptions, Library, LibraryOptions, MAX_WINDOW_MS, PolicyStatus, VerifyingKey,
+};
+use bourse_store::{Counts, DecisionLog, LogOptions, Options, Stamp, Store};
 use bourse_wamp::{JoinOptions, Router, RouterConfig, RouterObserver, Session, SessionInfo};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
@@ -46,9 +47,10 @@ pub struct Host {
     market: Arc<Market>,
     router: Router,
     session: Session,
-    stop_http: CancellationToken,
+    /// Ends the HTTP listener and the control socket.
+    stop: CancellationToken,
     addresses: Addresses,
-    policies: Loaded,
+    log: Option<DecisionLog>,
     recovered: usize,
 }
 
@@ -100,16 +102,20 @@ impl Host {
         config.check()?;
         let (store, signer, settlement) = open(config, &*environment).await?;
 
-        let engine = Engine::new(EngineOptions::default()).context("the policy engine does not start")?;
-        let policies = policies::load(&engine, &config.policy_dir())?;
         let demand = Arc::new(Mutex::new(Demand::default()));
         rebuild_demand(&store, &demand, environment.now())?;
-        let pricing = Pricing::new(
-            settlement.network().market,
-            config.rules(),
-            policies.revisions(),
-            Arc::clone(&demand),
-        )?;
+        let log = open_log(config)?;
+        let policies = Arc::new(Policies::new(policies::Parts {
+            market: settlement.network().market,
+            library: open_library(config)?,
+            rules: config.rules(),
+            demand: Arc::clone(&demand),
+            store: store.clone(),
+            log: log.clone(),
+            environment: Arc::clone(&environment),
+        })?);
+        policies.vet_revisions();
+        policies::watch(&policies).context("cannot watch the policy folder")?;
         let (router, session) = join_own_router(config).await?;
 
         let market = Arc::new(Market::new(Parts {
@@ -119,7 +125,7 @@ impl Host {
             settlement,
             environment,
             workers: Workers::start().context("cannot start worker threads")?,
-            pricing,
+            policies: Arc::clone(&policies),
             demand,
             sellers: Arc::new(RoutedSellers {
                 session: session.clone(),
@@ -136,14 +142,20 @@ impl Host {
             .context("the market cannot register its procedures")?;
         market.set_status(Status::Running);
 
-        let stop_http = CancellationToken::new();
+        let stop = CancellationToken::new();
+        control::serve(
+            &control::path(&config.store.path),
+            Manager::new(policies),
+            config.policies.component_max,
+            stop.clone(),
+        )?;
         let host = Self {
-            addresses: listen(config, &router, &market, stop_http.clone()).await?,
+            addresses: listen(config, &router, &market, stop.clone()).await?,
             market,
             router,
             session,
-            stop_http,
-            policies,
+            stop,
+            log,
             recovered,
         };
         host.announce_status(Status::Running);
@@ -160,9 +172,25 @@ impl Host {
         &self.market.network
     }
 
-    /// The policies in force, and the files that are none.
-    pub fn policies(&self) -> &Loaded {
-        &self.policies
+    /// The policies, in force or not.
+    pub fn policies(&self) -> Vec<PolicyStatus> {
+        self.market.policies.library().status()
+    }
+
+    /// The rules that do not work with the policies as they are, and why: what they cover is refused.
+    pub fn problems(&self) -> Vec<(Rule, String)> {
+        let problems = self.market.policies.problems();
+        problems
+            .into_iter()
+            .map(|(rule, problem)| (rule.clone(), problem))
+            .collect()
+    }
+
+    /// Writes decisions that wait to be logged, and returns once they are on disk.
+    pub fn flush_log(&self) {
+        if let Some(log) = &self.log {
+            log.flush();
+        }
     }
 
     /// Purchases that a former process left under way and that were voided at the start.
@@ -210,12 +238,18 @@ impl Host {
         self.market.set_status(Status::Stopped);
         self.announce_status(Status::Stopped);
         self.market.announcer.drained().await;
-        self.stop_http.cancel();
+        self.stop.cancel();
         self.session.leave().await;
         self.router.shutdown().await;
-        let store = self.market.store.clone();
+        let (store, log) = (self.market.store.clone(), self.log.clone());
         // The writer answers what it has taken, then ends; that may take a commit.
-        let _ = tokio::task::spawn_blocking(move || store.shutdown()).await;
+        let ended = tokio::task::spawn_blocking(move || {
+            if let Some(log) = log {
+                log.shutdown();
+            }
+            store.shutdown();
+        });
+        let _ = ended.await;
     }
 
     fn announce_status(&self, status: Status) {
@@ -230,6 +264,7 @@ impl Host {
 fn terms(config: &Config) -> Terms {
     Terms {
         sell_deadline: Duration::from_millis(config.market.sell_deadline_ms),
+        quote_deadline: Duration::from_millis(config.market.quote_deadline_ms),
         lenient_seq: config.compat.lenient_seq,
         require_offer_signature: config.offers.signature == SignatureRule::Require,
         faucet: config.has_faucet(),
@@ -263,7 +298,7 @@ async fn listen(
     config: &Config,
     router: &Router,
     market: &Arc<Market>,
-    stop_http: CancellationToken,
+    stop: CancellationToken,
 ) -> anyhow::Result<Addresses> {
     let taken = |what: &'static str, flag: &'static str, address: SocketAddr| {
         move || {
@@ -282,7 +317,7 @@ async fn listen(
             .listen_rs(rs)
             .await
             .with_context(taken("RawSocket", "--listen-rs", rs))?,
-        http: http::serve(Arc::clone(market), http, stop_http)
+        http: http::serve(Arc::clone(market), http, stop)
             .await
             .with_context(taken("HTTP", "--listen-http", http))?,
     })
@@ -336,6 +371,52 @@ fn create_folder(folder: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(folder)
         .with_context(|| format!("cannot create the data folder {}", folder.display()))
+}
+
+/// The sandbox and the revisions of all policies.
+fn open_library(config: &Config) -> anyhow::Result<Library> {
+    let (data, settings) = (&config.store.path, &config.policies);
+    let engine = Engine::new(EngineOptions {
+        component: settings.component_max,
+        ..EngineOptions::default()
+    })
+    .context("the policy engine does not start")?;
+    let keys = settings
+        .keys
+        .iter()
+        .map(|key| key.parse::<VerifyingKey>().with_context(|| format!("policies.keys: {key}")))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let options = LibraryOptions {
+        folder: config.policy_dir(),
+        archive: data.join("revisions"),
+        cache: Some(data.join("compiled")),
+        shipped: SHIPPED.to_vec(),
+        keys,
+        require_signature: settings.require_signature,
+        breaker: BreakerOptions {
+            failures: settings.breaker_failures,
+            pause: Duration::from_secs(settings.breaker_seconds),
+        },
+    };
+    Library::open(engine, options).context("the policies cannot be opened")
+}
+
+/// The log of decisions behind quotes and queries, unless it is switched off.
+fn open_log(config: &Config) -> anyhow::Result<Option<DecisionLog>> {
+    const DAY: u64 = 24 * 60 * 60;
+    let settings = &config.policies.log;
+    if !settings.enabled {
+        return Ok(None);
+    }
+    let options = LogOptions {
+        max_bytes: settings.max_bytes,
+        max_age: Duration::from_secs(settings.max_days.saturating_mul(DAY)),
+        queue: settings.queue,
+        ..LogOptions::default()
+    };
+    let log = DecisionLog::open(&config.store.path.join("decisions"), options)
+        .context("the log of decisions cannot be opened")?;
+    Ok(Some(log))
 }
 
 /// Sales of the longest window a policy may ask for, from the receipts.

@@ -1,14 +1,16 @@
-//! HTTP: whether the market trades. The rest of the console comes later.
+//! HTTP: whether the market trades, and its figures.
 
 use crate::market::{Market, Status};
+use crate::policies;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use axum::{Json, Router};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Serves `/healthz` until `stop`; returns the address it listens on.
+/// Serves `/healthz` and `/metrics` until `stop`; returns the address it listens on.
 pub(crate) async fn serve(
     market: Arc<Market>,
     listen: SocketAddr,
@@ -25,7 +27,14 @@ pub(crate) async fn serve(
         };
         (code, Json(serde_json::json!({ "status": status.name() })))
     };
-    let app = Router::new().route("/healthz", get(health));
+    let figures = policies::serve_figures().map_err(std::io::Error::other)?;
+    let metrics = move || async move {
+        const PROMETHEUS: &str = "text/plain; version=0.0.4";
+        ([(CONTENT_TYPE, PROMETHEUS)], figures.render())
+    };
+    let app = Router::new()
+        .route("/healthz", get(health))
+        .route("/metrics", get(metrics));
     tokio::spawn(async move {
         let served = axum::serve(listener, app)
             .with_graceful_shutdown(stop.cancelled_owned())

@@ -9,6 +9,7 @@
 pub mod cli;
 mod commands;
 pub mod config;
+mod control;
 mod environment;
 mod events;
 mod host;
@@ -17,16 +18,15 @@ mod keyfile;
 mod market;
 mod output;
 mod policies;
-mod pricing;
 mod procedures;
 mod providers;
 mod purchase;
 mod quotes;
+mod seller_price;
 mod tickets;
 mod wire;
 mod workers;
 
 pub use environment::{Environment, System};
 pub use host::{Addresses, Host, WS_PATH};
-pub use policies::{Loaded, Origin};
 pub use wire::uri;

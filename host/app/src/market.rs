@@ -2,10 +2,11 @@
 
 use crate::environment::Environment;
 use crate::events::Announcer;
-use crate::pricing::Pricing;
-use crate::providers::{Providers, provider_of_sell};
+use crate::policies::Policies;
+use crate::providers::{Providers, provider_of_quote, provider_of_sell};
 use crate::purchase::{Pending, Sellers, Turns};
 use crate::quotes::Quotes;
+use crate::seller_price::SellerPrices;
 use crate::wire::{of_store, of_submit};
 use crate::workers::Workers;
 use bourse_chain::{Network, Settlement, Signer};
@@ -56,6 +57,8 @@ impl Status {
 pub(crate) struct Terms {
     /// A purchase is posted, voided or refused within this.
     pub(crate) sell_deadline: Duration,
+    /// A seller names its own price within this.
+    pub(crate) quote_deadline: Duration,
     /// `compat.lenient_seq`.
     pub(crate) lenient_seq: bool,
     /// `offers.signature = "require"`.
@@ -73,9 +76,10 @@ pub(crate) struct Market {
     pub(crate) network: Network,
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) workers: Workers,
-    pub(crate) pricing: Pricing,
+    pub(crate) policies: Arc<Policies>,
     pub(crate) demand: Arc<Mutex<Demand>>,
     pub(crate) quotes: Quotes,
+    pub(crate) seller_prices: SellerPrices,
     pub(crate) providers: Providers,
     pub(crate) sellers: Arc<dyn Sellers>,
     pub(crate) announcer: Announcer,
@@ -94,7 +98,7 @@ pub(crate) struct Parts {
     pub(crate) settlement: Arc<dyn Settlement>,
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) workers: Workers,
-    pub(crate) pricing: Pricing,
+    pub(crate) policies: Arc<Policies>,
     pub(crate) demand: Arc<Mutex<Demand>>,
     pub(crate) sellers: Arc<dyn Sellers>,
     pub(crate) announcer: Announcer,
@@ -111,9 +115,10 @@ impl Market {
             settlement: parts.settlement,
             environment: parts.environment,
             workers: parts.workers,
-            pricing: parts.pricing,
+            policies: parts.policies,
             demand: parts.demand,
             quotes: Quotes::default(),
+            seller_prices: SellerPrices::default(),
             providers: Providers::default(),
             sellers: parts.sellers,
             announcer: parts.announcer,
@@ -175,6 +180,8 @@ impl Market {
     pub(crate) fn registered(&self, session: u64, uri: &str) {
         if let Some(provider_id) = provider_of_sell(uri) {
             self.providers.registered(session, provider_id, self.now());
+        } else if let Some(provider_id) = provider_of_quote(uri) {
+            self.providers.quotes(session, provider_id);
         }
     }
 
@@ -182,6 +189,8 @@ impl Market {
     pub(crate) fn unregistered(&self, session: u64, uri: &str) {
         if let Some(provider_id) = provider_of_sell(uri) {
             self.providers.unregistered(session, provider_id);
+        } else if let Some(provider_id) = provider_of_quote(uri) {
+            self.providers.quotes_no_longer(session, provider_id);
         }
     }
 

@@ -16,10 +16,21 @@ const BOUND_PER_PROVIDER: usize = 1024;
 /// The URI prefix of providers.
 pub(crate) const PREFIX: &str = "xbr.provider.";
 const SELL: &str = ".sell";
+const QUOTE: &str = ".quote";
 
 /// The provider id of a `sell` registration.
 pub(crate) fn provider_of_sell(uri: &str) -> Option<&str> {
     uri.strip_prefix(PREFIX)?.strip_suffix(SELL)
+}
+
+/// The provider id of a `quote` registration.
+pub(crate) fn provider_of_quote(uri: &str) -> Option<&str> {
+    uri.strip_prefix(PREFIX)?.strip_suffix(QUOTE)
+}
+
+/// The URI under which a provider prices its own offers.
+pub(crate) fn quote_uri(provider_id: &str) -> String {
+    format!("{PREFIX}{provider_id}{QUOTE}")
 }
 
 /// The URI under which a provider sells.
@@ -37,6 +48,8 @@ struct Provider {
 #[derive(Debug, Default)]
 struct Inner {
     by_id: HashMap<String, Provider>,
+    /// The sessions that price the offers of a provider.
+    quoting: HashMap<String, u64>,
     asked: HashMap<u64, HashMap<Address, ChannelId>>,
 }
 
@@ -90,6 +103,27 @@ impl Providers {
         );
     }
 
+    /// A session registered `xbr.provider.<id>.quote`.
+    pub(crate) fn quotes(&self, session: u64, provider_id: &str) {
+        let mut inner = self.inner.lock();
+        if inner.asked.contains_key(&session) {
+            inner.quoting.insert(provider_id.to_owned(), session);
+        }
+    }
+
+    /// That registration is gone.
+    pub(crate) fn quotes_no_longer(&self, session: u64, provider_id: &str) {
+        let mut inner = self.inner.lock();
+        if inner.quoting.get(provider_id) == Some(&session) {
+            inner.quoting.remove(provider_id);
+        }
+    }
+
+    /// The session that prices a provider's offers.
+    pub(crate) fn quoting(&self, provider_id: &str) -> Option<u64> {
+        self.inner.lock().quoting.get(provider_id).copied()
+    }
+
     /// The registration of a provider is gone.
     pub(crate) fn unregistered(&self, session: u64, provider_id: &str) {
         let mut inner = self.inner.lock();
@@ -107,6 +141,7 @@ impl Providers {
         let mut inner = self.inner.lock();
         inner.asked.remove(&session);
         inner.by_id.retain(|_, provider| provider.session != session);
+        inner.quoting.retain(|_, quoting| *quoting != session);
     }
 
     /// How a provider is registered and what it serves for `delegate`.
@@ -164,6 +199,19 @@ mod tests {
         providers.registered(8, "p", Nanos(2));
         providers.unregistered(7, "p");
         assert!(providers.find("p", &DELEGATE).is_some());
+    }
+
+    #[test]
+    fn who_quotes_is_known_for_as_long_as_its_session_and_registration_last() {
+        let providers = Providers::default();
+        providers.quotes(7, "p");
+        assert_eq!(providers.quoting("p"), None, "nothing is kept for a session that is gone");
+        providers.joined(7);
+        providers.quotes(7, "p");
+        providers.quotes_no_longer(8, "p");
+        assert_eq!(providers.quoting("p"), Some(7));
+        providers.left(7);
+        assert_eq!(providers.quoting("p"), None);
     }
 
     #[test]

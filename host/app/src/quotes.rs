@@ -1,6 +1,6 @@
 //! Quotes that are still good: in memory, bound to the session and key they were given for, used at most once.
 
-use bourse_market::{Amount, Decision, KeyId, Nanos, OfferId, PriceSource};
+use bourse_market::{Amount, Decision, KeyId, Nanos, OfferId, PriceSource, StateWrite};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub(crate) struct Quote {
     pub(crate) source: PriceSource,
     /// The decision behind it, kept with the purchase.
     pub(crate) decision: Option<Decision>,
+    /// What its policy wants to remember, once it is paid.
+    pub(crate) state_writes: Vec<StateWrite>,
     /// When it was given.
     pub(crate) at: Nanos,
     /// Until when it holds.
@@ -114,6 +116,7 @@ mod tests {
             price: Amount::from_units(7),
             source: PriceSource::Fixed,
             decision: None,
+            state_writes: Vec::new(),
             at: Nanos(at),
             until: Nanos(until),
         })

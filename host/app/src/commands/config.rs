@@ -1,25 +1,41 @@
 //! `bourse config check`
 
 use crate::config::Config;
-use crate::policies;
-use crate::pricing::problem;
-use bourse_policy::{Engine, EngineOptions};
+use crate::policies::{SHIPPED, problem};
+use bourse_policy::{Engine, EngineOptions, Revision, load_folder};
+use std::collections::HashMap;
 use std::process::ExitCode;
 
-/// Checks the configuration and the policies it names, then prints it in full.
+/// Checks the configuration and the policies it names, then prints it in full. Reads alone: it may run beside the host.
 pub(crate) fn check(config: &Config) -> anyhow::Result<ExitCode> {
     config.check()?;
-    let engine = Engine::new(EngineOptions::default())?;
-    let loaded = policies::load(&engine, &config.policy_dir())?;
+    let engine = Engine::new(EngineOptions {
+        component: config.policies.component_max,
+        ..EngineOptions::default()
+    })?;
     let mut sound = true;
-    for (path, error) in &loaded.broken {
-        eprintln!("policy {}: {error}", path.display());
-        sound = false;
+    let mut revisions: HashMap<String, Option<Revision>> = HashMap::new();
+    let folder = config.policy_dir();
+    if folder.is_dir() {
+        for (path, loaded) in load_folder(&engine, &folder) {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            if let Err(error) = &loaded {
+                eprintln!("policy {}: {error}", path.display());
+                sound = false;
+            }
+            revisions.insert(stem.into_owned(), loaded.ok());
+        }
     }
-    let revisions = loaded.revisions();
+    for (name, component) in SHIPPED {
+        if !revisions.contains_key(*name) {
+            revisions.insert((*name).to_owned(), Some(engine.load(name, component)?));
+        }
+    }
     for rule in config.rules() {
-        if let Some(problem) = problem(&rule, &revisions) {
-            eprintln!("rule for policy `{}`: {problem}", rule.policy);
+        let revision = revisions.get(&rule.policy).and_then(Option::as_ref);
+        let (policy, hook) = (rule.policy.clone(), rule.hook.as_str());
+        if let Some(problem) = problem(rule, revision) {
+            eprintln!("rule for policy `{policy}`, hook `{hook}`: {problem}");
             sound = false;
         }
     }

@@ -1,12 +1,11 @@
 //! `bourse serve`: starts a host, says what an operator wants to know, and stops it cleanly.
 
 use crate::cli::ServeArgs;
-use crate::config::{AppliesTo, Config, Rule};
+use crate::config::{AppliesTo, Config, Hook, Rule};
 use crate::host::{Host, WS_PATH};
-use crate::policies::{Loaded, Origin};
-use crate::pricing::problem;
 use anyhow::Context;
 use bourse_delegates::demo::DemoOptions;
+use bourse_policy::{Origin, PolicyStatus};
 use std::io::Write;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -65,8 +64,8 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
             host.recovered()
         );
     }
-    introduce_policies(host.policies());
-    introduce_rules(&config.rules(), host.policies());
+    introduce_policies(&host.policies());
+    introduce_rules(&config.rules(), &host.problems());
     if demo {
         say!("next: watch the sales; then stop with Ctrl-C and run `bourse ledger verify --data {data}`");
     } else {
@@ -75,37 +74,41 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn introduce_policies(loaded: &Loaded) {
-    for (revision, origin) in &loaded.policies {
-        let from = match origin {
-            Origin::Shipped => "shipped".to_owned(),
-            Origin::File(path) => path.display().to_string(),
+fn introduce_policies(policies: &[PolicyStatus]) {
+    for policy in policies {
+        let (name, state) = (&policy.name, policy.state.as_str());
+        let origin = match policy.origin {
+            Some(Origin::File) => "file",
+            Some(Origin::Deployed) => "deployed",
+            Some(Origin::Shipped) => "shipped",
+            None => "",
         };
-        say!(
-            "  policy        {} {}  sha256 {}  {from}",
-            revision.name(),
-            revision.description().version,
+        let version = policy.version.as_deref().unwrap_or_default();
+        if let Some(revision) = &policy.revision {
             // Without 0x, as `sha256sum` prints it.
-            hex::encode(revision.id().0)
-        );
-    }
-    for (path, error) in &loaded.broken {
-        say!("  policy        NOT LOADED {}: {error}", path.display());
+            let revision = revision.trim_start_matches("0x");
+            say!("  policy        {name} {version}  sha256 {revision}  {origin}");
+        }
+        if let Some(reason) = &policy.reason {
+            say!("  policy        {name} {}: {reason}", state.to_uppercase());
+        }
     }
 }
 
-fn introduce_rules(rules: &[Rule], loaded: &Loaded) {
-    let revisions = loaded.revisions();
+fn introduce_rules(rules: &[Rule], problems: &[(Rule, String)]) {
     for rule in rules {
-        let offers = match rule.applies_to {
-            AppliesTo::Dynamic => "dynamic offers",
-            AppliesTo::All => "all offers",
+        let offers = match (rule.hook, rule.applies_to) {
+            (Hook::Pricing, AppliesTo::Dynamic) => "prices of dynamic offers",
+            (Hook::Pricing, AppliesTo::All) => "prices of all offers",
+            (Hook::Offers, _) => "which offers there are",
+            (Hook::Consent, _) => "who may deal",
         };
         let policy = &rule.policy;
-        match problem(rule, &revisions) {
+        let problem = problems.iter().find(|(other, _)| other == rule);
+        match problem {
             None => say!("  rule          {offers} -> {policy}"),
-            Some(problem) => {
-                say!("  rule          {offers} -> {policy}  DOES NOT WORK, they are refused: {problem}");
+            Some((_, problem)) => {
+                say!("  rule          {offers} -> {policy}  DOES NOT WORK, what it covers is refused: {problem}");
             }
         }
     }

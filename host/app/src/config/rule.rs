@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// One rule. Every selector that is given must match; none given matches all.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Which decision it is about.
@@ -45,14 +45,45 @@ pub struct Rule {
     /// Imports the policy may call.
     #[serde(default)]
     pub grants: Vec<Grant>,
+    /// Another policy that is asked beside this one: its answers are logged and compared, never used.
+    pub shadow: Option<String>,
+    /// Whether each call gets an instance of its own.
+    #[serde(default)]
+    pub instances: Instances,
 }
 
 /// Which decision a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Hook {
-    /// The price of a key.
+    /// The price of a key: the first rule that covers the offer decides.
     Pricing,
+    /// Which offers are admitted, and who sees them: every rule that covers the offer is asked.
+    Offers,
+    /// Whether two parties may deal: every rule that covers the offer is asked.
+    Consent,
+}
+
+impl Hook {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pricing => "pricing",
+            Self::Offers => "offers",
+            Self::Consent => "consent",
+        }
+    }
+}
+
+/// In what a call runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Instances {
+    /// A fresh instance for every call: nothing leaks from one to the next, and every decision replays exactly.
+    #[default]
+    Fresh,
+    /// Instances that are used again, for policies that keep nothing between calls: faster, and only as exact as they are.
+    Warm,
 }
 
 /// Which offers a pricing rule covers.
@@ -83,10 +114,14 @@ pub enum OnFailure {
 pub enum Grant {
     /// Sales and demand in a window, read-only.
     Market,
+    /// A key-value space of the policy's own, written with posted purchases alone.
+    State,
+    /// Lines in the host's log.
+    Log,
 }
 
 /// Bounds on one call and on its answer.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RuleLimits {
     /// Units of fuel for one call.
@@ -120,13 +155,17 @@ impl Rule {
             fallback_price: None,
             limits: RuleLimits::default(),
             grants: vec![Grant::Market],
+            shadow: None,
+            instances: Instances::Fresh,
         }
     }
 
     /// Whether the rule is about `offer`.
     pub fn covers(&self, offer: &Offer) -> bool {
-        (self.applies_to == AppliesTo::All || offer.price == Price::Dynamic)
-            && self.api.is_none_or(|api| api == offer.api)
+        let kind = self.hook != Hook::Pricing
+            || self.applies_to == AppliesTo::All
+            || offer.price == Price::Dynamic;
+        kind && self.api.is_none_or(|api| api == offer.api)
             && self.seller.is_none_or(|seller| seller == offer.seller)
             && self.catalog.is_none_or(|catalog| Some(catalog) == offer.catalog)
             && self
@@ -140,6 +179,22 @@ impl Rule {
     }
 
     pub(super) fn check(&self) -> anyhow::Result<()> {
+        if self.hook != Hook::Pricing {
+            let priced = [
+                ("applies_to", self.applies_to != AppliesTo::default()),
+                ("on_failure = \"fallback-price\"", self.on_failure != OnFailure::Refuse),
+                ("fallback_price", self.fallback_price.is_some()),
+                ("limits.floor", self.limits.floor.is_some()),
+                ("limits.cap", self.limits.cap.is_some()),
+                ("limits.max_valid_ms", self.limits.max_valid_ms.is_some()),
+            ];
+            if let Some((key, _)) = priced.into_iter().find(|(_, set)| *set) {
+                anyhow::bail!(
+                    "{key} is for prices: leave it out where hook = \"{}\", whose failure always refuses",
+                    self.hook.as_str()
+                );
+            }
+        }
         let floor = self.floor()?;
         let cap = self.cap()?;
         if let (Some(floor), Some(cap)) = (floor, cap) {

@@ -2,12 +2,13 @@
 
 use super::{Reply, caller, while_wanted};
 use crate::market::Market;
-use crate::pricing::Inquiry;
+use crate::policies::{Inquiry, Step};
 use crate::wire::{Arguments, bytes, dict, int, of_refusal, reply, text};
-use bourse_market::{DecisionId, KeyId, Price, Refusal, View, check_on_sale};
+use bourse_market::{KeyId, Price, Refusal, View};
 use bourse_policy::Action;
 use bourse_wamp::{Invocation, Value};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 pub(super) async fn get_quote(market: Arc<Market>, invocation: Invocation) -> Reply {
     while_wanted(invocation.cancelled.clone(), quote(market, invocation)).await
@@ -22,25 +23,28 @@ async fn quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
     let offer = market
         .read(|ledger| ledger.offer_by_key(&key))?
         .ok_or_else(|| of_refusal(&Refusal::OfferUnknown { key }))?;
-    check_on_sale(&offer, now).map_err(|refusal| of_refusal(&refusal))?;
-
     let buyer = market.known_buyer(session);
     let inquiry = Inquiry {
         action: Action::Quote,
         buyer,
         now,
-        decision: DecisionId(market.environment.fresh_id()),
     };
-    let fixed = !market.pricing.is_decided_by_policy(&offer);
-    let (quote, offer) = if fixed {
-        (market.pricing.price(&offer, &inquiry)?, offer)
-    } else {
-        let desk = Arc::clone(&market);
+    let fixed = market.policies.is_fixed(&offer);
+    let (step, offer) = if market.policies.have_a_say(&offer) {
+        let policies = Arc::clone(&market.policies);
         market
             .workers
-            .run(move || (desk.pricing.price(&offer, &inquiry), offer))
-            .await
-            .and_then(|(quote, offer)| quote.map(|quote| (quote, offer)))?
+            .run(move || policies.quote(&offer, &inquiry).map(|step| (step, offer)))
+            .await??
+    } else {
+        (market.policies.quote(&offer, &inquiry)?, offer)
+    };
+    let quote = match step {
+        Step::Quoted(quote) => quote,
+        Step::AskSeller(bounds) => {
+            let until = Instant::now() + market.terms.quote_deadline;
+            market.ask_seller(&offer, buyer, bounds, until).await?
+        }
     };
     market
         .demand

@@ -6,9 +6,12 @@ use super::Reply;
 use super::revoke_offer::placer;
 use crate::events::topic;
 use crate::market::Market;
-use crate::wire::{Arguments, fault, offer_dict, reply, unexpected, uri};
+use crate::policies::Inquiry;
+use crate::seller_price;
+use crate::wire::{Arguments, fault, invalid, offer_dict, reply, unexpected, uri};
 use bourse_chain::KeyOffer;
 use bourse_market::{Amount, ChannelKind, Command, Nanos, Offer, OfferId, Outcome, PlaceRequest, Price};
+use bourse_policy::Action;
 use bourse_wamp::{Invocation, WampError};
 use std::sync::Arc;
 
@@ -21,13 +24,16 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
         placer,
         market.now(),
     )?;
-    market.pricing.check(&offer)?;
+    if market.policies.check_price(&offer)? {
+        seller_price::check(&market, &offer).map_err(|why| invalid("price", why))?;
+    }
     if market.terms.require_offer_signature {
         verify_signature(&market, &offer).await?;
         offer.signature_verified = true;
     } else {
         offer.claimed = claims(&market, &offer)?;
     }
+    let offer = admitted(&market, offer).await?;
     let command = Command::Place(Box::new(PlaceRequest { offer }));
     let offer = match market.submit(command).await? {
         Outcome::Placed(offer) => offer,
@@ -39,6 +45,23 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
         .announcer
         .announce(topic::OFFER_PLACED, vec![offer.clone()]);
     Ok(reply(offer))
+}
+
+/// Asks the policies that may keep an offer out.
+async fn admitted(market: &Market, offer: Offer) -> Result<Offer, WampError> {
+    if !market.policies.guard(&offer) {
+        return Ok(offer);
+    }
+    let inquiry = Inquiry {
+        action: Action::Place,
+        buyer: None,
+        now: offer.placed_at,
+    };
+    let policies = Arc::clone(&market.policies);
+    market
+        .workers
+        .run(move || policies.place(&offer, &inquiry).map(|()| offer))
+        .await?
 }
 
 /// Whether the placer answers under the offer's provider id. Nobody names the id that another session answers under,

@@ -6,11 +6,11 @@ use super::pending::Answer;
 use super::sell::{self, unavailable, unpayable};
 use super::turns::{Crowded, Place, Turn};
 use crate::market::Market;
-use crate::pricing::Inquiry;
+use crate::policies::{Cleared, Inquiry, Step};
 use crate::quotes::Quote;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
 use bourse_market::{
-    Amount, Channel, ChannelKind, Command, DecisionId, Fault, KeyId, Offer, Outcome, Purchase, PurchaseId,
+    Amount, Channel, ChannelKind, Command, Fault, KeyId, Offer, Outcome, Purchase, PurchaseId,
     Refusal, ReserveRequest, SessionId, Signature, View,
 };
 use bourse_policy::Action;
@@ -42,6 +42,8 @@ pub(super) struct Price {
     pub(super) quote: Arc<Quote>,
     /// It was promised to the session, and is used up by the purchase.
     promised: bool,
+    /// What the filters and consent decided about the purchase.
+    pub(super) cleared: Cleared,
 }
 
 /// When each step must be over, so that the whole is over in time.
@@ -109,7 +111,8 @@ fn offer(market: &Market, key: &KeyId) -> Result<Offer, WampError> {
         .ok_or_else(|| of_refusal(&Refusal::OfferUnknown { key: *key }))
 }
 
-/// The session's live quote, else a fresh price, which crowded workers or a slow policy may not take past `until`.
+/// Whether the purchase may be made at all, and at what price: that of the session's live quote, else a fresh one.
+/// Neither crowded workers nor slow policies and sellers may take past `until`.
 async fn price(
     market: &Arc<Market>,
     request: &BuyRequest,
@@ -117,29 +120,45 @@ async fn price(
     until: Instant,
 ) -> Result<Price, WampError> {
     let now = market.now();
-    if let Some(quote) = market.quotes.peek(request.session, &offer.key, &offer.id, now) {
-        return Ok(Price {
-            quote,
-            promised: true,
-        });
-    }
+    let promised = market.quotes.peek(request.session, &offer.key, &offer.id, now);
     let inquiry = Inquiry {
         action: Action::Buy,
         buyer: Some(request.buyer),
         now,
-        decision: DecisionId(market.environment.fresh_id()),
     };
-    let (desk, offer) = (Arc::clone(market), offer.clone());
-    let found = market.workers.run(move || desk.pricing.price(&offer, &inquiry));
-    let quote = tokio::time::timeout_at(until, found).await.map_err(|_| {
-        fault(
-            uri::OVERLOADED,
-            "the price was not found in time; nothing was charged",
-        )
-    })???;
+    let quoted = promised.is_some();
+    let asked = match quoted {
+        true => market.policies.guard(offer),
+        false => market.policies.have_a_say(offer),
+    };
+    let (cleared, step) = if asked {
+        let (policies, offer) = (Arc::clone(&market.policies), offer.clone());
+        let found = market
+            .workers
+            .run(move || policies.purchase(&offer, &inquiry, quoted));
+        tokio::time::timeout_at(until, found).await.map_err(|_| {
+            fault(
+                uri::OVERLOADED,
+                "the price was not found in time; nothing was charged",
+            )
+        })???
+    } else {
+        market.policies.purchase(offer, &inquiry, quoted)?
+    };
+    let quote = match (promised, step) {
+        (Some(quote), _) => quote,
+        (None, Some(Step::Quoted(quote))) => Arc::new(quote),
+        (None, Some(Step::AskSeller(bounds))) => Arc::new(
+            market
+                .ask_seller(offer, inquiry.buyer, bounds, until)
+                .await?,
+        ),
+        (None, None) => return Err(fault(uri::RUNTIME, "the purchase has no price")),
+    };
     Ok(Price {
-        quote: Arc::new(quote),
-        promised: false,
+        quote,
+        promised: quoted,
+        cleared,
     })
 }
 

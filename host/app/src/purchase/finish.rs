@@ -45,8 +45,8 @@ pub(super) async fn settle(
         sealed_key,
         s4,
         decision,
-        also: Vec::new(),
-        state_writes: Vec::new(),
+        also: price.cleared.decisions.clone(),
+        state_writes: [&price.cleared.state_writes[..], &price.quote.state_writes[..]].concat(),
     };
     match resolve(market, purchase.id, Command::Post(Box::new(post))).await {
         Ok(Some((payment, paying, posted))) => {

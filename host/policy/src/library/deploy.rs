@@ -165,7 +165,6 @@ impl Library {
             let slot = table.slot(name);
             slot.kept.push(admitted.good(true));
             slot.kept.disabled = false;
-            slot.kept.shadow = slot.kept.shadow.take().filter(|shadow| shadow.id != id);
             slot.seen = look;
             slot.pending = None;
             slot.trouble = None;
@@ -176,8 +175,8 @@ impl Library {
     }
 
     fn set_shadow(&self, name: &str, admitted: Admitted, bytes: &[u8]) -> Result<Deployed, DeployError> {
-        if self.is_known(name) && self.kept(name)?.disabled {
-            return Err(disabled(name));
+        if self.is_known(name) {
+            self.kept(name)?;
         }
         let Some(active) = self.get(name) else {
             return Err(DeployError::NothingToShadow {

@@ -52,6 +52,14 @@ pub enum DeployError {
         /// The policy.
         name: String,
     },
+    /// It passes every check of its own, but not those of whoever uses it.
+    #[error("`{name}` does not fit: {reason}")]
+    Unfit {
+        /// The policy.
+        name: String,
+        /// What it does not satisfy.
+        reason: String,
+    },
     /// A shadow needs an active revision.
     #[error("`{name}` has no active revision to run in the shadow of: deploy it without --shadow")]
     NothingToShadow {
@@ -105,6 +113,7 @@ impl DeployError {
             Self::Unsigned { .. } => "unsigned",
             Self::Unknown { .. } => "unknown_policy",
             Self::Disabled { .. } => "disabled",
+            Self::Unfit { .. } => "unfit",
             Self::NothingToShadow { .. } => "nothing_to_shadow",
             Self::NoShadow { .. } => "no_shadow",
             Self::NoPrevious { .. } => "no_previous",

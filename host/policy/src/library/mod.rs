@@ -29,10 +29,11 @@ use crate::signature::{VerifyingKey, verify};
 use arc_swap::ArcSwap;
 use archive::Archive;
 use bourse_market::RevisionId;
+use core::fmt;
 use disk::Disk;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 use table::{Look, Table};
 
@@ -40,7 +41,7 @@ use table::{Look, Table};
 const MAX_NOTICES: usize = 64;
 
 /// Where a library's revisions come from, and what it asks of them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LibraryOptions {
     /// The watched folder: `NAME.wasm`, with `NAME.wasm.sig` beside it where signed. It may be missing.
     pub folder: PathBuf,
@@ -60,6 +61,22 @@ pub struct LibraryOptions {
     pub breaker: BreakerOptions,
 }
 
+impl fmt::Debug for LibraryOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Of what ships the names, not the bytes.
+        let shipped: Vec<&str> = self.shipped.iter().map(|(name, _)| *name).collect();
+        f.debug_struct("LibraryOptions")
+            .field("folder", &self.folder)
+            .field("archive", &self.archive)
+            .field("cache", &self.cache)
+            .field("shipped", &shipped)
+            .field("keys", &self.keys)
+            .field("require_signature", &self.require_signature)
+            .field("breaker", &self.breaker)
+            .finish()
+    }
+}
+
 impl LibraryOptions {
     /// A library over `folder` that keeps its revisions in `archive`: no cache, nothing shipped, no signatures.
     pub fn new(folder: impl Into<PathBuf>, archive: impl Into<PathBuf>) -> Self {
@@ -76,14 +93,22 @@ impl LibraryOptions {
 }
 
 /// The policies of a host. Clones share it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Library {
     inner: Arc<Inner>,
 }
 
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Library")
+            .field("names", &self.names())
+            .field("options", &self.inner.options)
+            .finish_non_exhaustive()
+    }
+}
+
 type Entries = HashMap<String, Arc<Entry>>;
 
-#[derive(Debug)]
 struct Inner {
     engine: Engine,
     options: LibraryOptions,
@@ -96,6 +121,16 @@ struct Inner {
     // Whose turn it is to change a policy: held through a compilation, and by nobody who only reads.
     turns: Mutex<HashMap<String, Arc<Mutex<()>>>>,
     notices: Mutex<Vec<String>>,
+    vet: OnceLock<Vet>,
+}
+
+/// What else a revision must satisfy before it comes into force; the error says why it does not.
+struct Vet(Box<dyn Fn(&Revision) -> Result<(), String> + Send + Sync>);
+
+impl core::fmt::Debug for Vet {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Vet")
+    }
 }
 
 /// A revision that passed all checks, and what to remember of it.
@@ -160,6 +195,11 @@ impl Library {
         }
         let bytes = self.archived(id).ok_or(DeployError::NotArchived { id })?;
         Ok(self.load(name, &bytes)?)
+    }
+
+    /// From now on a revision must satisfy `vet` too, such as the rules that are bound to it. Counts once.
+    pub fn vet(&self, vet: impl Fn(&Revision) -> Result<(), String> + Send + Sync + 'static) {
+        let _ = self.inner.vet.set(Vet(Box::new(vet)));
     }
 
     /// The engine that its revisions run in.
@@ -237,6 +277,12 @@ impl Library {
             _ => None,
         };
         let revision = self.load(name, bytes)?;
+        if let Some(Vet(vet)) = self.inner.vet.get() {
+            vet(&revision).map_err(|reason| DeployError::Unfit {
+                name: name.to_owned(),
+                reason,
+            })?;
+        }
         Ok(Admitted {
             revision,
             signature: signature.and_then(|signature| String::from_utf8(signature.to_vec()).ok()),

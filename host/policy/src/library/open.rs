@@ -13,7 +13,7 @@ use crate::signature::MAX_FILE;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 /// The name of the history's file in the archive.
 const HISTORY: &str = "library.json";
@@ -74,6 +74,7 @@ impl Library {
                 table: Mutex::new(table),
                 turns: Mutex::new(HashMap::new()),
                 notices: Mutex::new(notices),
+                vet: OnceLock::new(),
             }),
         };
         library.fill();

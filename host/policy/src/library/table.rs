@@ -50,6 +50,8 @@ pub(crate) struct Kept {
 impl Kept {
     /// `good` is in force now.
     pub(crate) fn push(&mut self, good: Good) {
+        // Beside itself it would only be asked twice.
+        self.shadow = self.shadow.take().filter(|shadow| shadow.id != good.id);
         self.good.retain(|earlier| earlier.id != good.id);
         self.good.push(good);
         let over = self.good.len().saturating_sub(MAX_GOOD);

@@ -5,8 +5,11 @@
 //! (`bourse-policy`), and the building of components (`bourse-build`).
 
 mod check;
+mod deploy;
+mod list;
 
 use crate::config::Config;
+use crate::policies::Request;
 use clap::Subcommand;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,11 +23,48 @@ pub(crate) enum PolicyCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Put a component in force on the running market of this data folder, without a restart.
+    Deploy {
+        /// The component, NAME.wasm; that of the present project if none is named. NAME.wasm.sig beside it goes along.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Only as a shadow: asked beside the revision in force, its answers logged and compared, never used.
+        #[arg(long)]
+        shadow: bool,
+    },
+    /// Put the shadow of a policy in force.
+    Promote {
+        /// The policy.
+        name: String,
+    },
+    /// Go back to the revision that was in force before.
+    Rollback {
+        /// The policy.
+        name: String,
+    },
+    /// Take a policy out of force: what its rules cover is refused until it is enabled again.
+    Disable {
+        /// The policy.
+        name: String,
+    },
+    /// Put a disabled policy back in force.
+    Enable {
+        /// The policy.
+        name: String,
+    },
+    /// List the policies of the running market of this data folder.
+    List,
 }
 
 /// Runs one of them. Exit codes as everywhere: 0 done, 1 a check failed, 2 usage, 3 no host.
-pub(crate) async fn run(_config: &Config, command: PolicyCommand) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(config: &Config, command: PolicyCommand) -> anyhow::Result<ExitCode> {
     match command {
         PolicyCommand::Check { file } => check::run(&file),
+        PolicyCommand::Deploy { file, shadow } => deploy::deploy(config, file.as_deref(), shadow),
+        PolicyCommand::Promote { name } => deploy::switch(config, Request::Promote { name }),
+        PolicyCommand::Rollback { name } => deploy::switch(config, Request::Rollback { name }),
+        PolicyCommand::Disable { name } => deploy::switch(config, Request::Disable { name }),
+        PolicyCommand::Enable { name } => deploy::switch(config, Request::Enable { name }),
+        PolicyCommand::List => list::run(config),
     }
 }

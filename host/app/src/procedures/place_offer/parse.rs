@@ -1,6 +1,6 @@
 //! What `place_offer` is given, made into an offer.
 
-use crate::pricing::PARAMS_BYTES;
+use crate::policies::PARAMS_BYTES;
 use crate::wire::{Arguments, Bytes32, FromValue, describe, invalid};
 use bourse_market::{
     Address, Amount, ApiId, KeyId, Nanos, Offer, OfferId, Placer, Price, PricingTerms, Signature,

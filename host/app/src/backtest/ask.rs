@@ -1,0 +1,284 @@
+//! Asks a revision what another was asked, with the answers that were recorded then, and what the log knows besides.
+
+use super::exact::check_fuel;
+use super::sales::Market;
+use anyhow::ensure;
+use bourse_market::{Demand, Figures, Nanos, Subject};
+use bourse_policy::{
+    Answer, Args, Grants, ImportCall, Imports, Input, Output, Record, Revision, SubjectRecord,
+};
+use serde_json::{Map, Value};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// Parameters for a policy that is asked again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Params {
+    /// Those that were recorded.
+    #[default]
+    Recorded,
+    /// Those that were recorded, with these laid over them; null takes one away.
+    Over(Map<String, Value>),
+    /// These, whatever was recorded.
+    Instead(Map<String, Value>),
+}
+
+impl Params {
+    /// The parameters of a call that had `recorded` ones.
+    fn of(&self, recorded: &str) -> String {
+        match self {
+            Self::Recorded => recorded.to_owned(),
+            Self::Instead(params) => Value::Object(params.clone()).to_string(),
+            Self::Over(params) => {
+                let mut laid: Map<String, Value> = serde_json::from_str(recorded).unwrap_or_default();
+                for (name, value) in params {
+                    if value.is_null() {
+                        laid.remove(name);
+                    } else {
+                        laid.insert(name.clone(), value.clone());
+                    }
+                }
+                Value::Object(laid).to_string()
+            }
+        }
+    }
+}
+
+/// Reads parameters as they are given on a command line.
+///
+/// # Errors
+///
+/// If the text is not a JSON object.
+pub(crate) fn params(text: &str) -> anyhow::Result<Map<String, Value>> {
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| anyhow::anyhow!("the parameters are not JSON: {error}"))?;
+    match value {
+        Value::Object(params) => Ok(params),
+        other => {
+            ensure!(
+                false,
+                "the parameters are {other}: expected an object such as {{\"step_bp\": 400}}"
+            );
+            Ok(Map::new())
+        }
+    }
+}
+
+/// What a revision said, and on what grounds.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// The decision it came to.
+    pub(crate) record: Record,
+    /// Where the answers to its questions came from.
+    pub(crate) grounds: Grounds,
+}
+
+/// Where answers to a policy's questions came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Grounds {
+    /// Answers from the record of the same decision: exact.
+    pub(crate) recorded: u64,
+    /// Answers from the market as the log tells it.
+    pub(crate) modelled: u64,
+    /// Of those, windows that reach back before the log begins.
+    pub(crate) beyond: u64,
+    /// Questions that nothing in the log answers. What was decided on them means nothing.
+    pub(crate) unknown: BTreeMap<String, u64>,
+}
+
+impl Grounds {
+    /// Adds up.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.recorded = self.recorded.saturating_add(other.recorded);
+        self.modelled = self.modelled.saturating_add(other.modelled);
+        self.beyond = self.beyond.saturating_add(other.beyond);
+        for (question, count) in other.unknown {
+            self.wonder(question, count);
+        }
+    }
+
+    fn wonder(&mut self, question: String, count: u64) {
+        /// Questions that are told apart. A policy may ask for as many keys as it likes.
+        const KINDS: usize = 32;
+        let question = if self.unknown.len() < KINDS || self.unknown.contains_key(&question) {
+            question
+        } else {
+            "others".to_owned()
+        };
+        let known = self.unknown.entry(question).or_default();
+        *known = known.saturating_add(count);
+    }
+}
+
+/// The market as a log tells it, and how far the log reaches.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Sales and quotes; none if the log says nothing of sales.
+    pub(crate) market: Option<Market>,
+    /// When the log begins. Nothing is known of sales before that.
+    pub(crate) begins: Nanos,
+}
+
+/// Asks `revision` what `record` was asked. Like a replay it is limited by fuel alone.
+///
+/// It is granted what it imports, whatever was granted then: whether a rule should is for its operator to decide.
+///
+/// # Errors
+///
+/// In words, if the call asks for more fuel than is reasonable.
+pub(crate) fn ask(
+    revision: &Revision,
+    record: &Record,
+    params: &Params,
+    known: &Known,
+) -> Result<Said, String> {
+    check_fuel(record)?;
+    let input = prepared(&record.input, params, revision);
+    let told = Told {
+        imports: &record.imports,
+        now: record.input.now(),
+        known,
+        grounds: RefCell::default(),
+    };
+    let record = revision.what_if(input, &told);
+    Ok(Said {
+        record,
+        grounds: told.grounds.into_inner(),
+    })
+}
+
+/// The question with the parameters and grants that it is to be asked with.
+fn prepared(input: &Input, params: &Params, revision: &Revision) -> Input {
+    let params = params.of(input.params());
+    let grants = revision
+        .imports()
+        .iter()
+        .copied()
+        .fold(input.grants(), Grants::with);
+    let grants: Vec<String> = grants.imports().map(|import| import.to_string()).collect();
+    let mut input = input.clone();
+    match &mut input {
+        Input::Pricing(input) => (input.params, input.grants) = (params, grants),
+        Input::Admit(input) => (input.params, input.grants) = (params, grants),
+        Input::Filter(input) => (input.params, input.grants) = (params, grants),
+        Input::Consent(input) => (input.params, input.grants) = (params, grants),
+    }
+    input
+}
+
+/// Answers questions from a record, then from the market of the log.
+struct Told<'a> {
+    imports: &'a [ImportCall],
+    now: Nanos,
+    known: &'a Known,
+    grounds: RefCell<Grounds>,
+}
+
+impl Told<'_> {
+    fn recorded(&self) {
+        let mut grounds = self.grounds.borrow_mut();
+        grounds.recorded = grounds.recorded.saturating_add(1);
+    }
+
+    fn unknown(&self, question: String) {
+        self.grounds.borrow_mut().wonder(question, 1);
+    }
+
+    /// What was committed under a key then: what the recorded call read before it wrote there itself.
+    fn committed(&self, is_read: impl Fn(&Args) -> bool, is_write: impl Fn(&Args) -> bool) -> Option<&Answer> {
+        self.imports
+            .iter()
+            .take_while(|call| !is_write(&call.args))
+            .find(|call| is_read(&call.args))
+            .map(|call| &call.answer)
+    }
+}
+
+impl Imports for Told<'_> {
+    fn demand(&self, subject: Subject, window_ms: u32) -> Figures {
+        let window = |window_ms: u32| window_ms.min(Demand::MAX_WINDOW_MS);
+        let asked = SubjectRecord::from(subject);
+        let recorded = self.imports.iter().find_map(|call| match (&call.args, &call.answer) {
+            (Args::Demand { subject, window_ms: recorded }, Answer::Figures(figures))
+                if *subject == asked && window(*recorded) == window(window_ms) =>
+            {
+                Some(*figures)
+            }
+            _ => None,
+        });
+        if let Some(figures) = recorded {
+            self.recorded();
+            return figures.into();
+        }
+        let Some(market) = &self.known.market else {
+            self.unknown(format!("market.demand over {window_ms} ms"));
+            return Figures::default();
+        };
+        let beyond = Demand::window_begins(self.now, window_ms) < self.known.begins;
+        let mut grounds = self.grounds.borrow_mut();
+        grounds.modelled = grounds.modelled.saturating_add(1);
+        grounds.beyond = grounds.beyond.saturating_add(u64::from(beyond));
+        market.figures(subject, self.now, window_ms)
+    }
+
+    fn state(&self, key: &str) -> Option<Vec<u8>> {
+        let read = |args: &Args| matches!(args, Args::Get { key: read } if read == key);
+        let write = |args: &Args| matches!(args, Args::Set { key: written, .. } if written == key);
+        match self.committed(read, write) {
+            Some(Answer::Value(value)) => {
+                self.recorded();
+                value.as_ref().map(|bytes| bytes.0.to_vec())
+            }
+            _ => {
+                self.unknown("state.get".to_owned());
+                None
+            }
+        }
+    }
+
+    fn counter(&self, key: &str) -> i64 {
+        let read = |args: &Args| matches!(args, Args::Counter { key: read } if read == key);
+        let write = |args: &Args| matches!(args, Args::Add { key: written, .. } if written == key);
+        match self.committed(read, write) {
+            Some(Answer::Count(count)) => {
+                self.recorded();
+                *count
+            }
+            _ => {
+                self.unknown("state.counter".to_owned());
+                0
+            }
+        }
+    }
+}
+
+/// Whether an answer lets things go on.
+pub(crate) fn is_good(output: &Output) -> bool {
+    !matches!(output, Output::Refusal { .. } | Output::Failure(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_laid_over_field_by_field_or_replace_all() {
+        let given = params(r#"{"a": 2, "c": null, "d": [1]}"#).unwrap();
+        let over = Params::Over(given.clone());
+        assert_eq!(over.of(r#"{"a":1,"b":1,"c":1}"#), r#"{"a":2,"b":1,"d":[1]}"#);
+        assert_eq!(over.of("not json"), r#"{"a":2,"d":[1]}"#);
+        assert_eq!(
+            Params::Instead(given).of(r#"{"b":1}"#),
+            r#"{"a":2,"c":null,"d":[1]}"#
+        );
+        assert_eq!(Params::Recorded.of("{ }"), "{ }");
+    }
+
+    #[test]
+    fn parameters_that_are_no_object_are_named() {
+        for (text, why) in [("", "not JSON"), ("[1]", "[1]: expected an object"), ("3", "3: expected")] {
+            let error = params(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

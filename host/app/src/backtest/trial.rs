@@ -1,0 +1,275 @@
+//! Puts every question of a log to a new policy, and compares what it says with what was said then, or with what an
+//! other policy says.
+
+use super::ask::{Known, Params, Said, ask};
+use super::change::function;
+use super::entry::{Entry, Unreadable};
+use super::pool;
+use super::report::Report;
+use super::sales::{Gathered, Market};
+use super::source::{Source, SourceError};
+use super::tally::{Pair, Tally, count};
+use super::text::plain;
+use bourse_market::{Nanos, RevisionId};
+use bourse_policy::{Hook, Import, Output, Revision};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// What is to be tried on a log.
+pub(crate) struct Trial<'a> {
+    /// The log.
+    pub(crate) source: &'a Source,
+    /// The policy that is tried.
+    pub(crate) new: &'a Revision,
+    /// The policy it is compared with; none for what the log says was decided.
+    pub(crate) old: Option<&'a Revision>,
+    /// The policies whose decisions are made again. Empty for those of the tried one's name.
+    pub(crate) of: Vec<String>,
+    /// Parameters of the tried policy.
+    pub(crate) params: Params,
+    /// By how many percent purchases fall where a price rises by one; none if all of them are made at any price.
+    pub(crate) elasticity: Option<f64>,
+    /// Threads.
+    pub(crate) workers: usize,
+}
+
+/// Why a trial says nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TrialError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// It holds no decisions.
+    #[error("there is no decision in {path}{}", first(.bad))]
+    Empty {
+        /// The log.
+        path: String,
+        /// What is there instead.
+        bad: Vec<Unreadable>,
+    },
+    /// It holds none that the policy could be asked.
+    #[error(
+        "{path} has no decision of {wanted} that `{policy}` could make; it has those of {there}. Choose with --of NAME, or --of all"
+    )]
+    NothingToAsk {
+        /// The log.
+        path: String,
+        /// The policies that were looked for.
+        wanted: String,
+        /// The policy that was to be asked.
+        policy: String,
+        /// What the log has.
+        there: String,
+    },
+}
+
+fn first(bad: &[Unreadable]) -> String {
+    bad.first()
+        .map_or_else(String::new, |bad| format!("; {}: {}", bad.place, bad.why))
+}
+
+/// The word for the decisions of every policy.
+pub(crate) const ALL: &str = "all";
+
+/// What a first look at a log finds.
+#[derive(Default)]
+struct Survey {
+    policies: BTreeMap<(String, Hook), u64>,
+    gathered: Gathered,
+    begins: Option<Nanos>,
+    bad: Vec<Unreadable>,
+}
+
+impl Survey {
+    fn take(&mut self, entry: Result<Entry, Unreadable>) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(bad) => {
+                if self.bad.is_empty() {
+                    self.bad.push(bad);
+                }
+                return;
+            }
+        };
+        let record = &entry.record;
+        let seen = self
+            .policies
+            .entry((plain(&record.policy), record.hook))
+            .or_default();
+        *seen = seen.saturating_add(1);
+        self.begins = Some(self.begins.map_or(record.at_ns, |begins| begins.min(record.at_ns)));
+        self.gathered.note(&entry);
+    }
+}
+
+/// Reads the log twice, first for the market it tells of and then to ask, and says what differs.
+///
+/// # Errors
+///
+/// [`TrialError`] if there is nothing to compare.
+pub(crate) fn run(
+    trial: &Trial<'_>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Report, TrialError> {
+    let started = Instant::now();
+    let mut halves = |half: u64, done: u64, all: u64| {
+        progress(all.saturating_mul(half).saturating_add(done), all.saturating_mul(2));
+    };
+    let (surveys, _) = pool::each(
+        trial.source,
+        trial.workers,
+        &mut |done, all| halves(0, done, all),
+        Survey::default,
+        Survey::take,
+    )?;
+    let mut policies = BTreeMap::new();
+    let mut begins: Option<Nanos> = None;
+    let mut gathered = Vec::new();
+    let mut bad = Vec::new();
+    for survey in surveys {
+        for (policy, decisions) in survey.policies {
+            let sum: &mut u64 = policies.entry(policy).or_default();
+            *sum = sum.saturating_add(decisions);
+        }
+        begins = [begins, survey.begins].into_iter().flatten().min();
+        gathered.push(survey.gathered);
+        bad.extend(survey.bad);
+    }
+    bad.sort_by(|a, b| a.place.cmp(&b.place));
+    let chosen = choose(trial, &policies, bad)?;
+    let (mut sales, whole) = (Gathered::default(), trial.source.sales(&mut sales_into(&mut gathered))?);
+    gathered.push(core::mem::take(&mut sales));
+    let market = Market::of(gathered);
+    let known = Known {
+        begins: if whole { Nanos(0) } else { begins.unwrap_or_default() },
+        market: (whole || market.sales() > 0).then_some(market),
+    };
+    let (tallies, damaged) = pool::each(
+        trial.source,
+        trial.workers,
+        &mut |done, all| halves(1, done, all),
+        Tally::default,
+        |tally, entry| ask_one(trial, &chosen, &known, tally, entry),
+    )?;
+    let mut tally = Tally::default();
+    for part in tallies {
+        tally.merge(part);
+    }
+    Ok(Report::of(trial, tally, &known, whole, damaged, started.elapsed()))
+}
+
+/// The policies whose decisions are made again.
+fn choose(
+    trial: &Trial<'_>,
+    policies: &BTreeMap<(String, Hook), u64>,
+    bad: Vec<Unreadable>,
+) -> Result<Vec<String>, TrialError> {
+    let path = trial.source.path().display().to_string();
+    if policies.is_empty() {
+        return Err(TrialError::Empty { path, bad });
+    }
+    let wanted = if trial.of.is_empty() {
+        let mut names = vec![trial.new.name().to_owned()];
+        names.extend(trial.old.map(|old| old.name().to_owned()));
+        names.dedup();
+        names
+    } else {
+        trial.of.clone()
+    };
+    let asked = policies
+        .keys()
+        .any(|(policy, hook)| is_chosen(&wanted, policy) && answers(trial, *hook));
+    if asked {
+        return Ok(wanted);
+    }
+    let there = policies
+        .iter()
+        .map(|((policy, hook), decisions)| format!("`{policy}` ({hook}, {decisions})"))
+        .collect::<Vec<_>>();
+    Err(TrialError::NothingToAsk {
+        path,
+        wanted: wanted
+            .iter()
+            .map(|name| format!("`{}`", plain(name)))
+            .collect::<Vec<_>>()
+            .join(" or "),
+        policy: trial.new.name().to_owned(),
+        there: there.join(", "),
+    })
+}
+
+fn is_chosen(chosen: &[String], policy: &str) -> bool {
+    chosen.iter().any(|name| name == ALL || name == policy)
+}
+
+/// Whether both sides of a comparison have the hook.
+fn answers(trial: &Trial<'_>, hook: Hook) -> bool {
+    trial.new.has(hook) && trial.old.is_none_or(|old| old.has(hook))
+}
+
+fn ask_one(
+    trial: &Trial<'_>,
+    chosen: &[String],
+    known: &Known,
+    tally: &mut Tally,
+    entry: Result<Entry, Unreadable>,
+) {
+    let entry = match entry {
+        Ok(entry) => entry,
+        Err(bad) => return tally.unreadable(bad),
+    };
+    tally.seen(&entry);
+    let record = &entry.record;
+    if !is_chosen(chosen, &record.policy) || !answers(trial, record.hook) {
+        return tally.other(record);
+    }
+    if let (None, Output::Failure(failure)) = (trial.old, &record.output)
+        && failure.is_circumstance()
+    {
+        return count(&mut tally.circumstances, failure.code(), 1);
+    }
+    let old = match trial.old {
+        None => None,
+        Some(old) => match said(tally, ask(old, record, &Params::Recorded, known)) {
+            Some(old) => Some(old),
+            None => return,
+        },
+    };
+    let Some(new) = said(tally, ask(trial.new, record, &trial.params, known)) else {
+        return;
+    };
+    tally.granted(record, &new.record);
+    tally.answered(record.policy.clone(), RevisionId(record.revision.0.0));
+    let old_record = old.as_ref().map_or(record, |old| &old.record);
+    tally.compared(&Pair {
+        entry: &entry,
+        old: old_record,
+        new: &new.record,
+        elasticity: trial.elasticity,
+        real: old.is_none(),
+    });
+}
+
+/// What was said, unless it means nothing.
+fn said(tally: &mut Tally, said: Result<Said, String>) -> Option<Said> {
+    match said {
+        Ok(said) => {
+            let answerable = said.grounds.unknown.is_empty();
+            tally.grounds.merge(said.grounds.clone());
+            if answerable {
+                return Some(said);
+            }
+            tally.unanswerable = tally.unanswerable.saturating_add(1);
+            None
+        }
+        Err(why) => {
+            count(&mut tally.not_asked, &why, 1);
+            None
+        }
+    }
+}
+
+/// What the words of the report call an import that a policy cannot do without.
+pub(super) fn has_state(revision: &Revision) -> bool {
+    revision.imports().contains(&Import::State)
+}

@@ -1,0 +1,46 @@
+//! `<data>/control.sock`: how the operator's commands reach a running market. Whoever may write to the data folder may
+//! use it; nobody else can open it.
+//!
+//! A connection carries one command: a line of JSON, the bytes it announces, and a line of JSON for an answer.
+
+mod client;
+mod server;
+
+pub(crate) use client::{Attachment, call};
+pub(crate) use server::serve;
+
+use crate::policies::Request as PolicyRequest;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Bytes of a command's line.
+const MAX_LINE: usize = 64 << 10;
+/// Bytes of the signature that may come with a component.
+const MAX_SIGNATURE: usize = 4 << 10;
+
+/// The socket of a data folder.
+pub(crate) fn path(data: &Path) -> PathBuf {
+    data.join("control.sock")
+}
+
+/// One command.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope {
+    /// Of which room of the house.
+    policy: PolicyRequest,
+    /// Bytes of the component that follows.
+    #[serde(default)]
+    component: usize,
+    /// Bytes of the signature that follows it.
+    #[serde(default)]
+    signature: Option<usize>,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Ok(serde_json::Value),
+    Error(String),
+}

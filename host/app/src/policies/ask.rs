@@ -1,0 +1,142 @@
+//! One question to one policy, with everything that surrounds it: breaker, record, log, figures, shadow.
+
+use super::figures;
+use super::imports::Live;
+use super::rules::{Prepared, hook};
+use super::{Inquiry, Policies};
+use crate::wire::{dict, fault, text, uri};
+use bourse_market::{Decision, DecisionHeader, DecisionId, StateEdit, StateWrite};
+use bourse_policy::{Decided, Declined, Edit, Entry, Failure, Hex, Imports, Record, Revision};
+use bourse_wamp::WampError;
+use std::time::Instant;
+
+/// What a policy answered.
+pub(super) struct Asked<T> {
+    /// Its answer, or why there is none.
+    pub(super) outcome: Result<T, Declined>,
+    /// The decision as the ledger keeps it; none where the breaker left the policy alone.
+    pub(super) decision: Option<Decision>,
+    /// What it wants to remember, once a purchase comes of it.
+    pub(super) writes: Vec<StateWrite>,
+}
+
+impl Policies {
+    /// Asks the policy of `rule`, unless it failed too often of late. `counts` is false where the question is partly a
+    /// stranger's: a seller must not open the breaker for everybody with parameters that its policy chokes on.
+    pub(super) fn ask<T>(
+        &self,
+        rule: &Prepared,
+        entry: &Entry,
+        inquiry: &Inquiry,
+        counts: bool,
+        call: impl FnOnce(&Revision, &dyn Imports) -> Decided<T>,
+    ) -> Asked<T> {
+        let revision = &entry.revision;
+        let hook = hook(rule.rule.hook);
+        let permit = match entry.breaker.admit(Instant::now()) {
+            Ok(permit) => Some(permit),
+            Err(open) => {
+                let failure = Failure::from(open);
+                figures::refused_by_breaker(revision.name(), hook);
+                return Asked {
+                    outcome: Err(Declined::Failed(failure)),
+                    decision: None,
+                    writes: Vec::new(),
+                };
+            }
+        };
+        let live = Live::new(&self.ground, revision.name(), inquiry.now);
+        let Decided {
+            outcome,
+            fuel,
+            elapsed,
+            record,
+            changes,
+        } = call(revision, &live);
+        let outcome = match live.failure() {
+            Some(failure) => Err(Declined::Failed(failure)),
+            None => outcome,
+        };
+        let failed = matches!(&outcome, Err(Declined::Failed(failure)) if failure.trips());
+        if let Some(tripped) = permit
+            .filter(|_| counts)
+            .and_then(|permit| permit.record(Instant::now(), failed))
+        {
+            figures::tripped(revision.name());
+            tracing::error!(
+                policy = revision.name(), revision = %revision.id(),
+                "a policy failed {} times in a row and is left alone for {} ms", tripped.failures, tripped.pause_ms
+            );
+        }
+        figures::called(revision.name(), hook, &record.outcome, fuel, elapsed);
+        if let Err(Declined::Failed(failure)) = &outcome {
+            tracing::warn!(
+                policy = revision.name(), revision = %revision.id(), %hook, code = failure.code(), %failure, fuel,
+                ?elapsed, "a policy failed"
+            );
+        }
+        self.shadow(rule, entry, &record);
+        let writes = writes(revision.name(), changes);
+        let decision = self.keep(revision, inquiry, record);
+        Asked {
+            outcome,
+            decision: Some(decision),
+            writes,
+        }
+    }
+
+    /// The decision as the ledger keeps it with the purchase it comes to, and logged at once: most come to none.
+    pub(super) fn keep(&self, revision: &Revision, inquiry: &Inquiry, mut record: Record) -> Decision {
+        let id = DecisionId(self.environment.fresh_id());
+        record.id = Some(Hex(id));
+        let decision = Decision {
+            id,
+            header: DecisionHeader {
+                at: inquiry.now,
+                hook: record.hook.to_string(),
+                policy: revision.name().to_owned(),
+                revision: revision.id(),
+                purchase: None,
+            },
+            body: record.encode(),
+        };
+        if let Some(log) = &self.log {
+            // What it cannot take it counts.
+            log.append(decision.clone());
+        }
+        decision
+    }
+}
+
+fn writes(policy: &str, changes: Vec<bourse_policy::StateChange>) -> Vec<StateWrite> {
+    changes
+        .into_iter()
+        .map(|change| StateWrite {
+            policy: policy.to_owned(),
+            key: change.key,
+            edit: match change.edit {
+                Edit::Set(value) => StateEdit::Set(value),
+                Edit::Add(delta) => StateEdit::Add(delta),
+            },
+        })
+        .collect()
+}
+
+/// What a client is told of a policy that said no, or that could not say.
+pub(super) fn declined(declined: &Declined, revision: &Revision) -> WampError {
+    let (uri, words, code) = match declined {
+        Declined::Refused { code, text } => (uri::REFUSED, text.clone(), code.as_str()),
+        Declined::Failed(failure) => (
+            uri::POLICY_FAILED,
+            format!("the policy `{}` failed: {failure}", revision.name()),
+            failure.code(),
+        ),
+    };
+    let mut error = fault(uri, words);
+    error.kwargs = dict([
+        ("policy", text(revision.name())),
+        ("revision", text(revision.id().to_string())),
+        ("code", text(code)),
+    ]);
+    error
+}

@@ -1,0 +1,154 @@
+//! Whether a request may go on: the filters, then consent, then the price. The first refusal wins.
+
+use super::ask::declined;
+use super::rules::Prepared;
+use super::{Inquiry, Policies};
+use crate::quotes::Quote;
+use crate::seller_price::Bounds;
+use crate::wire::of_refusal;
+use bourse_market::{Decision, Offer, Refusal, StateWrite, check_on_sale};
+use bourse_policy::{AdmitRequest, Batch, ConsentRequest, Declined, FilterRequest};
+use bourse_wamp::WampError;
+
+/// A request that may go on, with what was decided on the way.
+#[derive(Debug, Default)]
+pub(crate) struct Cleared {
+    /// Every decision of a filter or of consent, to be kept with the purchase.
+    pub(crate) decisions: Vec<Decision>,
+    /// What those policies want to remember of the purchase.
+    pub(crate) state_writes: Vec<StateWrite>,
+}
+
+/// The price, or who names it.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Here it is.
+    Quoted(Quote),
+    /// The seller is asked, within these bounds.
+    AskSeller(Bounds),
+}
+
+impl Policies {
+    /// A quote: all of it in one go.
+    pub(crate) fn quote(&self, offer: &Offer, inquiry: &Inquiry) -> Result<Step, WampError> {
+        self.show(offer, inquiry)?;
+        check_on_sale(offer, inquiry.now).map_err(|refusal| of_refusal(&refusal))?;
+        self.consent(offer, inquiry)?;
+        self.price(offer, inquiry)
+    }
+
+    /// A purchase: the price too, unless the buyer holds a live quote.
+    pub(crate) fn purchase(
+        &self,
+        offer: &Offer,
+        inquiry: &Inquiry,
+        quoted: bool,
+    ) -> Result<(Cleared, Option<Step>), WampError> {
+        let mut cleared = self.show(offer, inquiry)?;
+        let consent = self.consent(offer, inquiry)?;
+        cleared.decisions.extend(consent.decisions);
+        cleared.state_writes.extend(consent.state_writes);
+        let step = match quoted {
+            true => None,
+            false => Some(self.price(offer, inquiry)?),
+        };
+        Ok((cleared, step))
+    }
+
+    /// Whether a seller may place the offer: consent first, then whether the market admits it.
+    pub(crate) fn place(&self, offer: &Offer, inquiry: &Inquiry) -> Result<(), WampError> {
+        self.consent(offer, inquiry)?;
+        for rule in covering(&self.rules.offers, offer) {
+            let entry = self.entry(&rule.rule.policy)?;
+            let request = AdmitRequest {
+                now: inquiry.now,
+                market: self.market,
+                action: inquiry.action,
+                buyer: inquiry.buyer,
+                params: &rule.params_text,
+                offer,
+            };
+            self.ask(rule, &entry, inquiry, true, |revision, imports| {
+                revision.admit(&request, imports, rule.grants, &rule.limits)
+            })
+            .outcome
+            .map_err(|said| declined(&said, &entry.revision))?;
+        }
+        Ok(())
+    }
+
+    /// Whether any policy is to be asked when this offer is quoted or bought.
+    pub(crate) fn have_a_say(&self, offer: &Offer) -> bool {
+        !self.is_fixed(offer) || self.guard(offer)
+    }
+
+    /// Whether a filter or consent is to be asked about this offer.
+    pub(crate) fn guard(&self, offer: &Offer) -> bool {
+        covering(&self.rules.offers, offer).next().is_some()
+            || covering(&self.rules.consent, offer).next().is_some()
+    }
+
+    /// Whether this buyer may see the offer: if not, it does not exist.
+    fn show(&self, offer: &Offer, inquiry: &Inquiry) -> Result<Cleared, WampError> {
+        let mut cleared = Cleared::default();
+        let mut rules = covering(&self.rules.offers, offer).peekable();
+        if rules.peek().is_none() {
+            return Ok(cleared);
+        }
+        let batch = Batch::of(&[offer]);
+        for rule in rules {
+            let entry = self.entry(&rule.rule.policy)?;
+            let request = FilterRequest {
+                now: inquiry.now,
+                market: self.market,
+                action: inquiry.action,
+                buyer: inquiry.buyer,
+                params: &rule.params_text,
+                batch: &batch,
+            };
+            let asked = self.ask(rule, &entry, inquiry, true, |revision, imports| {
+                revision.filter(&request, imports, rule.grants, &rule.limits)
+            });
+            let shown = asked
+                .outcome
+                .map_err(|said: Declined| declined(&said, &entry.revision))?;
+            if shown.indices.is_empty() {
+                return Err(of_refusal(&Refusal::OfferUnknown { key: offer.key }));
+            }
+            cleared.decisions.extend(asked.decision);
+            cleared.state_writes.extend(asked.writes);
+        }
+        Ok(cleared)
+    }
+
+    /// Whether the two parties may deal.
+    fn consent(&self, offer: &Offer, inquiry: &Inquiry) -> Result<Cleared, WampError> {
+        let mut cleared = Cleared::default();
+        for rule in covering(&self.rules.consent, offer) {
+            let entry = self.entry(&rule.rule.policy)?;
+            let request = ConsentRequest {
+                now: inquiry.now,
+                market: self.market,
+                action: inquiry.action,
+                buyer: inquiry.buyer,
+                params: &rule.params_text,
+                offer: Some(offer),
+                // Consents are recorded on a chain, which local mode has none of.
+                buyer_grants: &[],
+                seller_grants: &[],
+            };
+            let asked = self.ask(rule, &entry, inquiry, true, |revision, imports| {
+                revision.authorize(&request, imports, rule.grants, &rule.limits)
+            });
+            asked.outcome.map_err(|said| declined(&said, &entry.revision))?;
+            cleared.decisions.extend(asked.decision);
+            cleared.state_writes.extend(asked.writes);
+        }
+        Ok(cleared)
+    }
+}
+
+/// The rules that are about the offer, in their order.
+fn covering<'a>(rules: &'a [Prepared], offer: &'a Offer) -> impl Iterator<Item = &'a Prepared> {
+    rules.iter().filter(|prepared| prepared.rule.covers(offer))
+}

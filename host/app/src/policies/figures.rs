@@ -1,0 +1,66 @@
+//! Figures of the policies for Prometheus: calls by policy, hook and outcome, their time and fuel, trips of the breaker.
+//!
+//! The recorder is the process's own, as the `metrics` facade has it: several hosts in one process share it.
+
+use anyhow::Context;
+use bourse_policy::Hook;
+use metrics::{counter, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// Calls, by `policy`, `hook` and `outcome`: `priced`, `shown`, `allowed`, `refused` or a failure's code.
+const CALLS: &str = "bourse_policy_calls_total";
+/// Seconds that a call took, by `policy` and `hook`.
+const SECONDS: &str = "bourse_policy_call_seconds";
+/// Fuel that calls burned, by `policy` and `hook`.
+const FUEL: &str = "bourse_policy_fuel_total";
+/// How often the breaker opened, by `policy`.
+const TRIPS: &str = "bourse_policy_breaker_trips_total";
+/// Answers of shadows, by `policy` and whether they were the `same`.
+const SHADOWS: &str = "bourse_policy_shadow_total";
+/// Changes of revisions, by `policy` and `result`.
+const REVISIONS: &str = "bourse_policy_revisions_total";
+
+/// From a microsecond to the longest deadline.
+const BUCKETS: [f64; 12] = [
+    1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 5e-2, 5e-1,
+];
+
+static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+/// Starts to count; what `/metrics` shows comes from the handle.
+pub(crate) fn serve() -> anyhow::Result<&'static PrometheusHandle> {
+    RECORDER
+        .get_or_init(|| {
+            PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Full(SECONDS.to_owned()), &BUCKETS)
+                .and_then(PrometheusBuilder::install_recorder)
+                .ok()
+        })
+        .as_ref()
+        .context("another recorder of metrics was installed in this process")
+}
+
+pub(super) fn called(policy: &str, hook: Hook, outcome: &str, fuel: u64, elapsed: Duration) {
+    let (policy, hook) = (policy.to_owned(), hook.as_str());
+    counter!(CALLS, "policy" => policy.clone(), "hook" => hook, "outcome" => outcome.to_owned()).increment(1);
+    counter!(FUEL, "policy" => policy.clone(), "hook" => hook).increment(fuel);
+    histogram!(SECONDS, "policy" => policy, "hook" => hook).record(elapsed);
+}
+
+pub(super) fn refused_by_breaker(policy: &str, hook: Hook) {
+    counter!(CALLS, "policy" => policy.to_owned(), "hook" => hook.as_str(), "outcome" => "breaker_open").increment(1);
+}
+
+pub(super) fn tripped(policy: &str) {
+    counter!(TRIPS, "policy" => policy.to_owned()).increment(1);
+}
+
+pub(super) fn shadowed(policy: &str, answer: &'static str) {
+    counter!(SHADOWS, "policy" => policy.to_owned(), "answer" => answer).increment(1);
+}
+
+pub(super) fn revised(policy: &str, result: &'static str) {
+    counter!(REVISIONS, "policy" => policy.to_owned(), "result" => result).increment(1);
+}

@@ -1,0 +1,120 @@
+//! What a policy may ask the host, answered from memory and from the ledger as it stands committed.
+
+use bourse_market::{Demand, Figures, Nanos, Subject};
+use bourse_policy::{Failure, Imports, Level};
+use bourse_store::Store;
+use parking_lot::Mutex;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Lines of all policies together in one second; the rest is counted.
+const LINES: u64 = 200;
+
+/// Where answers come from.
+pub(super) struct Ground {
+    pub(super) demand: Arc<Mutex<Demand>>,
+    pub(super) store: Store,
+    pub(super) lines: LineGate,
+}
+
+/// The imports of one call.
+pub(super) struct Live<'a> {
+    ground: &'a Ground,
+    policy: &'a str,
+    now: Nanos,
+    /// Why an answer could not be given: the call must not count then.
+    failed: RefCell<Option<String>>,
+}
+
+impl<'a> Live<'a> {
+    pub(super) fn new(ground: &'a Ground, policy: &'a str, now: Nanos) -> Self {
+        Self {
+            ground,
+            policy,
+            now,
+            failed: RefCell::new(None),
+        }
+    }
+
+    /// Whether the ledger could not be read in the middle of the call.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        let reason = self.failed.borrow_mut().take()?;
+        Some(Failure::Start { reason })
+    }
+
+    fn read<T: Default>(
+        &self,
+        read: impl FnOnce(&bourse_store::Reader<'_>) -> Result<T, bourse_store::StoreError>,
+    ) -> T {
+        self.ground
+            .store
+            .read()
+            .and_then(|ledger| read(&ledger))
+            .unwrap_or_else(|error| {
+                *self.failed.borrow_mut() = Some(format!("its state could not be read: {error}"));
+                T::default()
+            })
+    }
+}
+
+impl Imports for Live<'_> {
+    fn demand(&self, subject: Subject, window_ms: u32) -> Figures {
+        self.ground.demand.lock().figures(subject, self.now, window_ms)
+    }
+
+    fn state(&self, key: &str) -> Option<Vec<u8>> {
+        self.read(|ledger| ledger.policy_value(self.policy, key))
+    }
+
+    fn counter(&self, key: &str) -> i64 {
+        self.read(|ledger| ledger.policy_counter(self.policy, key))
+    }
+
+    fn log(&self, level: Level, text: &str) {
+        if !self.ground.lines.admit(self.now) {
+            return;
+        }
+        let policy = self.policy;
+        match level {
+            Level::Debug => tracing::debug!(policy, "{text}"),
+            Level::Info => tracing::info!(policy, "{text}"),
+            Level::Warn => tracing::warn!(policy, "{text}"),
+        }
+    }
+}
+
+/// Keeps policies from flooding the log.
+#[derive(Default)]
+pub(super) struct LineGate {
+    second: AtomicU64,
+    lines: AtomicU64,
+}
+
+impl LineGate {
+    /// Whether one more line fits into this second. The count is exact enough: it is about floods.
+    fn admit(&self, now: Nanos) -> bool {
+        let second = now.0 / 1_000_000_000;
+        if self.second.swap(second, Ordering::Relaxed) != second {
+            let lost = self.lines.swap(0, Ordering::Relaxed).saturating_sub(LINES);
+            if lost > 0 {
+                tracing::warn!("{lost} lines of policies were left out, more than {LINES} in a second");
+            }
+        }
+        self.lines.fetch_add(1, Ordering::Relaxed) < LINES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_lines_is_cut_until_the_next_second() {
+        let gate = LineGate::default();
+        let now = Nanos(5_000_000_000);
+        let admitted = (0..2 * LINES).filter(|_| gate.admit(now)).count();
+        assert_eq!(admitted as u64, LINES);
+        assert!(gate.admit(Nanos(6_000_000_000)));
+    }
+}

@@ -1,0 +1,185 @@
+//! What an operator does to the policies of a running market, and what the watched folder does.
+
+use super::{Policies, figures};
+use bourse_policy::{Change, Changed, Deployed, PolicyStatus};
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// Between two looks at the folder.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// A command about policies, as it comes over the control socket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// What there is, and how it does.
+    List,
+    /// Puts a component in force, or in the shadow of what is. Its bytes follow.
+    Deploy {
+        /// The policy's name.
+        name: String,
+        /// Only as a shadow.
+        shadow: bool,
+    },
+    /// Puts the shadow in force.
+    Promote {
+        /// The policy's name.
+        name: String,
+    },
+    /// Back to the revision before.
+    Rollback {
+        /// The policy's name.
+        name: String,
+    },
+    /// No more calls: what it covers is refused.
+    Disable {
+        /// The policy's name.
+        name: String,
+    },
+    /// Calls again.
+    Enable {
+        /// The policy's name.
+        name: String,
+    },
+}
+
+/// What a command came to.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply {
+    /// For [`Request::List`].
+    Policies(Vec<Listed>),
+    /// For what changed a revision.
+    Deployed(Deployed),
+    /// For what changed a flag.
+    Done,
+}
+
+/// A policy in a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listed {
+    #[serde(flatten)]
+    status: PolicyStatus,
+    /// The rules that it cannot serve, and why.
+    problems: Vec<String>,
+}
+
+/// Carries commands out.
+#[derive(Clone)]
+pub(crate) struct Manager {
+    policies: Arc<Policies>,
+}
+
+impl Manager {
+    pub(crate) fn new(policies: Arc<Policies>) -> Self {
+        Self { policies }
+    }
+
+    /// Blocks for as long as a component compiles: call it on a thread that may.
+    pub(crate) fn carry_out(
+        &self,
+        request: Request,
+        component: &[u8],
+        signature: Option<&[u8]>,
+    ) -> Result<Reply, String> {
+        let library = self.policies.library();
+        let (name, result) = match request {
+            Request::List => return Ok(Reply::Policies(self.list())),
+            Request::Deploy { name, shadow } => {
+                let deployed = library.deploy(&name, component, signature, shadow);
+                (name, deployed.map(Reply::Deployed))
+            }
+            Request::Promote { name } => {
+                let promoted = library.promote(&name);
+                (name, promoted.map(Reply::Deployed))
+            }
+            Request::Rollback { name } => {
+                let back = library.rollback(&name);
+                (name, back.map(Reply::Deployed))
+            }
+            Request::Disable { name } => {
+                let done = library.disable(&name).map(|()| Reply::Done);
+                (name, done)
+            }
+            Request::Enable { name } => {
+                let back = library.enable(&name);
+                (name, back.map(Reply::Deployed))
+            }
+        };
+        match result {
+            Ok(reply) => {
+                let policy = name.as_str();
+                figures::revised(policy, "ok");
+                match &reply {
+                    Reply::Deployed(deployed) => tracing::info!(
+                        policy, revision = %deployed.revision, shadow = deployed.shadow, "a revision took its place"
+                    ),
+                    _ => tracing::info!(policy, "a policy was taken out of force"),
+                }
+                Ok(reply)
+            }
+            Err(error) => {
+                figures::revised(&name, "refused");
+                Err(error.to_string())
+            }
+        }
+    }
+
+    fn list(&self) -> Vec<Listed> {
+        let problems = self.policies.problems();
+        let listed = |status: PolicyStatus| Listed {
+            problems: problems
+                .iter()
+                .filter(|(rule, _)| rule.policy == status.name)
+                .map(|(rule, problem)| format!("{}: {problem}", rule.hook.as_str()))
+                .collect(),
+            status,
+        };
+        self.policies.library().status().into_iter().map(listed).collect()
+    }
+}
+
+/// Looks at the folder again and again, until the policies are gone.
+pub(crate) fn watch(policies: &Arc<Policies>) -> std::io::Result<()> {
+    let policies: Weak<Policies> = Arc::downgrade(policies);
+    std::thread::Builder::new()
+        .name("policy-folder".to_owned())
+        .spawn(move || {
+            while let Some(policies) = policies.upgrade() {
+                let library = policies.library();
+                for change in library.scan() {
+                    announce(&change);
+                }
+                for notice in library.notices() {
+                    tracing::warn!("{notice}");
+                }
+                drop(policies);
+                std::thread::sleep(EVERY);
+            }
+        })?;
+    Ok(())
+}
+
+/// Tells the operator what became of a file.
+fn announce(change: &Change) {
+    let policy = change.name.as_str();
+    match &change.what {
+        Changed::Added { to } | Changed::Shipped { to } => {
+            tracing::info!(policy, revision = %to, "a policy is in force");
+        }
+        Changed::Replaced { from, to } => tracing::info!(policy, %from, revision = %to, "a policy was replaced"),
+        Changed::Removed => tracing::warn!(policy, "a policy's file is gone, and it with it"),
+        Changed::Refused { reason, keeps } => {
+            let kept = keeps.map_or("nothing answers in its name".to_owned(), |revision| {
+                format!("revision {revision} stays in force")
+            });
+            tracing::error!(policy, "a policy's file is refused: {reason}; {kept}");
+        }
+    }
+    let result = match &change.what {
+        Changed::Refused { .. } => "refused",
+        _ => "ok",
+    };
+    figures::revised(policy, result);
+}

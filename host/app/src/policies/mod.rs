@@ -1,0 +1,202 @@
+//! What policies decide: which offers exist for whom, who may deal, and at what price.
+//!
+//! What lives here: the operator's rules, bound to the revisions that the library holds; the calls, with everything that
+//! surrounds one: breaker, record, log, figures, shadow; and the bounds that no policy can leave. What never does: money.
+//! A policy proposes, and the core disposes.
+//!
+//! A call takes the processor for some microseconds, up to the deadline of its rule: call from a worker.
+
+mod ask;
+mod clearance;
+mod figures;
+mod imports;
+mod manage;
+mod price;
+mod rules;
+mod shadow;
+mod shipped;
+mod sources;
+
+pub(crate) use clearance::{Cleared, Step};
+pub(crate) use figures::serve as serve_figures;
+pub(crate) use manage::{Manager, Request, watch};
+pub(crate) use rules::PARAMS_BYTES;
+pub(crate) use shipped::SHIPPED;
+
+use crate::config::{Hook, Rule};
+use crate::environment::Environment;
+use crate::wire::{dict, fault, text};
+use bourse_market::{Address, Demand, MarketId, Nanos};
+use bourse_policy::{Action, Entry, Library, Revision};
+use bourse_store::{DecisionLog, Store};
+use bourse_wamp::WampError;
+use parking_lot::Mutex;
+use imports::{Ground, LineGate};
+use rules::Prepared;
+use shadow::Shadows;
+use std::sync::Arc;
+
+/// The policies of a market, bound to its rules. The rules are fixed; revisions come and go under them.
+pub(crate) struct Policies {
+    market: MarketId,
+    library: Library,
+    rules: Rules,
+    /// For a policy that a seller chose and no rule speaks of.
+    unruled: Prepared,
+    ground: Arc<Ground>,
+    log: Option<DecisionLog>,
+    environment: Arc<dyn Environment>,
+    shadows: Shadows,
+}
+
+/// The rules by hook, in the order of the configuration.
+#[derive(Default)]
+struct Rules {
+    pricing: Vec<Prepared>,
+    offers: Vec<Prepared>,
+    consent: Vec<Prepared>,
+}
+
+/// Who asks, in which procedure, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inquiry {
+    /// What for.
+    pub(crate) action: Action,
+    /// The buyer's delegate, none until proven.
+    pub(crate) buyer: Option<Address>,
+    /// When the request was decoded.
+    pub(crate) now: Nanos,
+}
+
+/// What [`Policies::new`] puts together.
+pub(crate) struct Parts {
+    pub(crate) market: MarketId,
+    pub(crate) library: Library,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) demand: Arc<Mutex<Demand>>,
+    pub(crate) store: Store,
+    pub(crate) log: Option<DecisionLog>,
+    pub(crate) environment: Arc<dyn Environment>,
+}
+
+impl Policies {
+    /// Binds the rules. One whose policy is missing stays: its offers are refused by name rather than sold at some other
+    /// price or shown to whom they should not be.
+    pub(crate) fn new(parts: Parts) -> anyhow::Result<Self> {
+        let mut rules = Rules::default();
+        for rule in parts.rules {
+            let prepared = Prepared::new(rule)?;
+            rules.of(prepared.rule.hook).push(prepared);
+        }
+        let ground = Arc::new(Ground {
+            demand: parts.demand,
+            store: parts.store,
+            lines: LineGate::default(),
+        });
+        let policies = Self {
+            market: parts.market,
+            library: parts.library,
+            rules,
+            unruled: Prepared::new(Rule::default_pricing())?,
+            shadows: Shadows::start(Arc::clone(&ground), parts.log.clone())?,
+            ground,
+            log: parts.log,
+            environment: parts.environment,
+        };
+        for (rule, problem) in policies.problems() {
+            tracing::error!(
+                policy = rule.policy,
+                hook = rule.hook.as_str(),
+                "a rule does not work, and what it covers is refused: {problem}"
+            );
+        }
+        Ok(policies)
+    }
+
+    /// Revisions and their life.
+    pub(crate) fn library(&self) -> &Library {
+        &self.library
+    }
+
+    /// The revisions of a policy, if it is in force.
+    fn entry(&self, policy: &str) -> Result<Arc<Entry>, WampError> {
+        self.library.get(policy).ok_or_else(|| {
+            let mut error = fault(
+                crate::wire::uri::POLICY_FAILED,
+                format!("the policy `{policy}` is not loaded"),
+            );
+            error.kwargs = dict([("policy", text(policy)), ("code", text("not_loaded"))]);
+            error
+        })
+    }
+
+    /// Every rule with why it cannot work with the policies as they are loaded, where it cannot.
+    pub(crate) fn problems(&self) -> Vec<(&Rule, String)> {
+        self.all_rules()
+            .filter_map(|prepared| Some((&prepared.rule, self.problem(prepared)?)))
+            .collect()
+    }
+
+    /// From now on no revision comes into force that could not serve every rule that names it.
+    pub(crate) fn vet_revisions(self: &Arc<Self>) {
+        let policies = Arc::downgrade(self);
+        self.library.vet(move |revision| match policies.upgrade() {
+            Some(policies) => policies.vet(revision),
+            None => Ok(()),
+        });
+    }
+
+    fn vet(&self, revision: &Revision) -> Result<(), String> {
+        let bound = self
+            .all_rules()
+            .filter(|prepared| prepared.rule.policy == revision.name());
+        for prepared in bound {
+            if let Some(problem) = prepared.problem_with(revision) {
+                let hook = prepared.rule.hook.as_str();
+                return Err(format!("a rule binds it to the hook `{hook}`, and {problem}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn problem(&self, prepared: &Prepared) -> Option<String> {
+        match self.library.get(&prepared.rule.policy) {
+            Some(entry) => prepared.problem_with(&entry.revision),
+            None => {
+                let names = self.library.names().join(", ");
+                Some(format!("no such policy is loaded, only {names}"))
+            }
+        }
+    }
+
+    fn all_rules(&self) -> impl Iterator<Item = &Prepared> {
+        let Rules {
+            pricing,
+            offers,
+            consent,
+        } = &self.rules;
+        pricing.iter().chain(offers).chain(consent)
+    }
+}
+
+/// Why a rule could not work with `revision` as its policy, if it could not.
+pub(crate) fn problem(rule: Rule, revision: Option<&Revision>) -> Option<String> {
+    let prepared = match Prepared::new(rule) {
+        Ok(prepared) => prepared,
+        Err(error) => return Some(format!("{error:#}")),
+    };
+    match revision {
+        Some(revision) => prepared.problem_with(revision),
+        None => Some("no such policy is loaded".to_owned()),
+    }
+}
+
+impl Rules {
+    fn of(&mut self, hook: Hook) -> &mut Vec<Prepared> {
+        match hook {
+            Hook::Pricing => &mut self.pricing,
+            Hook::Offers => &mut self.offers,
+            Hook::Consent => &mut self.consent,
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! A rule with everything parsed, and whether a revision can serve it.
+
+use crate::config::{Grant, Hook, Instances, OnFailure, Rule};
+use crate::quotes::MAX_VALID_MS;
+use crate::wire::invalid;
+use anyhow::Context;
+use bourse_market::{
+    Address, Amount, ApiId, KeyId, MarketId, Nanos, Offer, OfferId, Placer, Price, PricingTerms, SessionId,
+    Signature,
+};
+use bourse_policy::{
+    Action, AdmitRequest, ConsentRequest, Declined, Grants, Limits, NoImports, PriceRequest, Revision,
+};
+use bourse_wamp::WampError;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The highest price any policy may ask, where nobody set a lower one: the supply of the token, 10^9.
+pub(super) const MARKET_CAP_TOKENS: u64 = 1_000_000_000;
+/// The most bytes of parameters a policy is given.
+pub(crate) const PARAMS_BYTES: usize = 4096;
+/// The code under which policies made with the SDK refuse parameters that make no sense.
+const BAD_PARAMS: &str = "bad_params";
+
+/// A rule with everything parsed.
+pub(super) struct Prepared {
+    pub(super) rule: Rule,
+    params: serde_json::Map<String, serde_json::Value>,
+    pub(super) params_text: String,
+    pub(super) floor: Option<Amount>,
+    pub(super) cap: Option<Amount>,
+    fallback: Option<Amount>,
+    pub(super) limits: Limits,
+    pub(super) grants: Grants,
+    pub(super) max_valid_ms: u32,
+}
+
+impl Prepared {
+    pub(super) fn new(rule: Rule) -> anyhow::Result<Self> {
+        let name = rule.policy.clone();
+        Self::parse(rule).with_context(|| format!("in the rule for policy `{name}`"))
+    }
+
+    fn parse(rule: Rule) -> anyhow::Result<Self> {
+        let serde_json::Value::Object(params) =
+            serde_json::to_value(&rule.params).context("params are no JSON object")?
+        else {
+            anyhow::bail!("params are no table");
+        };
+        let params_text = serde_json::Value::Object(params.clone()).to_string();
+        anyhow::ensure!(
+            params_text.len() <= PARAMS_BYTES,
+            "params take {} bytes as JSON, at most {PARAMS_BYTES} are passed to a policy",
+            params_text.len()
+        );
+        let default = Limits::default();
+        Ok(Self {
+            floor: rule.floor()?,
+            cap: rule.cap()?,
+            fallback: rule.fallback()?,
+            limits: Limits {
+                fuel: rule.limits.fuel.unwrap_or(default.fuel),
+                deadline: rule
+                    .limits
+                    .deadline_ms
+                    .map_or(default.deadline, Duration::from_millis),
+                instances: match rule.instances {
+                    Instances::Fresh => bourse_policy::Instances::Fresh,
+                    Instances::Warm => bourse_policy::Instances::Warm,
+                },
+                ..default
+            },
+            grants: granted(&rule),
+            max_valid_ms: rule
+                .limits
+                .max_valid_ms
+                .unwrap_or(MAX_VALID_MS)
+                .clamp(1, MAX_VALID_MS),
+            params,
+            params_text,
+            rule,
+        })
+    }
+
+    /// The bounds in force: max of floors, min of caps. The error says that no price lies between them.
+    ///
+    /// Those of `market` go as well: the operator's rule for an offer whose seller chose a policy of no rule.
+    pub(super) fn bounds(
+        &self,
+        offer: &Offer,
+        base: Option<Amount>,
+        market: Option<&Self>,
+    ) -> Result<(Amount, Amount), String> {
+        // Under a rule for all, the fixed price is the floor unless the operator set one.
+        let own = self.floor.or(base);
+        let floors = [own, market.and_then(|rule| rule.floor)];
+        let caps = [self.cap, market.and_then(|rule| rule.cap)];
+        bounds(offer, floors, caps)
+    }
+
+    /// What is asked where the policy failed, if the operator wants to sell all the same.
+    pub(super) fn stand_in(&self, base: Option<Amount>) -> Option<Amount> {
+        match self.rule.on_failure {
+            OnFailure::FallbackPrice => self.fallback.or(base),
+            OnFailure::Refuse => None,
+        }
+    }
+
+    /// The rule's parameters, overlaid by the seller's.
+    pub(super) fn params_for(&self, offer: &Offer) -> Result<Cow<'_, str>, WampError> {
+        let Some(theirs) = &offer.pricing.params else {
+            return Ok(self.params_text.as_str().into());
+        };
+        let theirs: serde_json::Map<String, serde_json::Value> = serde_json::from_str(theirs)
+            .map_err(|error| invalid("pricing", format_args!("params: {error}")))?;
+        let mut params = self.params.clone();
+        params.extend(theirs);
+        let text = serde_json::Value::Object(params).to_string();
+        if text.len() > PARAMS_BYTES {
+            let got = text.len();
+            return Err(invalid(
+                "pricing",
+                format_args!("params take {got} bytes with the market's own, at most {PARAMS_BYTES}"),
+            ));
+        }
+        Ok(text.into())
+    }
+
+    /// Why `revision` cannot serve this rule, if it cannot.
+    pub(super) fn problem_with(&self, revision: &Revision) -> Option<String> {
+        let hook = hook(self.rule.hook);
+        if !revision.has(hook) {
+            return Some(format!("it exports no {hook} hook"));
+        }
+        if let Err(error) = revision.check_grants(self.grants) {
+            return Some(error.to_string());
+        }
+        self.trial(revision)
+            .map(|text| format!("it refuses its params: {text}"))
+    }
+
+    /// Asks about an offer that does not exist, to hear what the policy says of the rule's parameters. Any other answer
+    /// is its own affair: nothing is known here of the offers to come.
+    fn trial(&self, revision: &Revision) -> Option<String> {
+        let (now, market, buyer) = (Nanos(0), MarketId([0; 16]), None);
+        let (params, specimen) = (self.params_text.as_str(), specimen());
+        let offer = &specimen;
+        let said = match self.rule.hook {
+            Hook::Pricing => {
+                let request = PriceRequest {
+                    now,
+                    market,
+                    action: Action::Quote,
+                    buyer,
+                    params,
+                    offer,
+                    base: None,
+                    floor: Amount::ZERO,
+                    cap: Amount::from_tokens(MARKET_CAP_TOKENS),
+                    max_valid_ms: self.max_valid_ms,
+                };
+                revision
+                    .price(&request, &NoImports, self.grants, &self.limits)
+                    .outcome
+                    .map(drop)
+            }
+            Hook::Offers => {
+                let request = AdmitRequest {
+                    now,
+                    market,
+                    action: Action::Place,
+                    buyer,
+                    params,
+                    offer,
+                };
+                revision
+                    .admit(&request, &NoImports, self.grants, &self.limits)
+                    .outcome
+            }
+            Hook::Consent => {
+                let request = ConsentRequest {
+                    now,
+                    market,
+                    action: Action::Quote,
+                    buyer,
+                    params,
+                    offer: Some(offer),
+                    buyer_grants: &[],
+                    seller_grants: &[],
+                };
+                revision
+                    .authorize(&request, &NoImports, self.grants, &self.limits)
+                    .outcome
+            }
+        };
+        match said {
+            Err(Declined::Refused { code, text }) if code == BAD_PARAMS => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// The highest of the floors and the lowest of the caps, the offer's own among them. The error says that no price lies
+/// between them.
+pub(super) fn bounds(
+    offer: &Offer,
+    floors: impl IntoIterator<Item = Option<Amount>>,
+    caps: impl IntoIterator<Item = Option<Amount>>,
+) -> Result<(Amount, Amount), String> {
+    let floor = floors
+        .into_iter()
+        .flatten()
+        .chain(offer.pricing.floor)
+        .max()
+        .unwrap_or(Amount::ZERO);
+    let cap = caps
+        .into_iter()
+        .flatten()
+        .chain(offer.pricing.cap)
+        .fold(Amount::from_tokens(MARKET_CAP_TOKENS), Amount::min);
+    if floor > cap {
+        return Err(format!("the floor {floor} lies above the cap {cap}"));
+    }
+    Ok((floor, cap))
+}
+
+/// The hook as the sandbox knows it.
+pub(super) const fn hook(hook: Hook) -> bourse_policy::Hook {
+    match hook {
+        Hook::Pricing => bourse_policy::Hook::Pricing,
+        Hook::Offers => bourse_policy::Hook::Offers,
+        Hook::Consent => bourse_policy::Hook::Consent,
+    }
+}
+
+fn granted(rule: &Rule) -> Grants {
+    Grants {
+        market: rule.grants.contains(&Grant::Market),
+        state: rule.grants.contains(&Grant::State),
+        log: rule.grants.contains(&Grant::Log),
+    }
+}
+
+/// An offer that nobody placed.
+fn specimen() -> Offer {
+    Offer {
+        id: OfferId([0; 16]),
+        key: KeyId([0; 16]),
+        api: ApiId([0; 16]),
+        catalog: None,
+        uri: String::new(),
+        seller: Address([0; 20]),
+        provider_id: None,
+        placer: Placer {
+            session: SessionId(0),
+            authid: None,
+        },
+        placed_at: Nanos(0),
+        valid_from: None,
+        expires: None,
+        revoked: None,
+        signature: Signature([0; 65]),
+        signature_verified: false,
+        claimed: false,
+        price: Price::Dynamic,
+        pricing: PricingTerms::default(),
+        copies: None,
+        remaining: None,
+        categories: BTreeMap::new(),
+    }
+}

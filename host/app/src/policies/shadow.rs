@@ -1,0 +1,92 @@
+//! Shadows: revisions that are asked what the active one was asked, after it answered. Their answers are logged and
+//! compared, never used, and never in the way: a thread of their own asks them, and what it cannot take is left out.
+
+use super::imports::{Ground, Live};
+use super::rules::Prepared;
+use super::{Policies, figures};
+use bourse_market::{Decision, DecisionHeader, DecisionId};
+use bourse_policy::{Entry, Hex, Record, Revision};
+use bourse_store::DecisionLog;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+/// Questions that may wait for the shadows.
+const QUEUE: usize = 256;
+
+/// The thread that asks shadows. It ends when this is dropped.
+pub(super) struct Shadows {
+    questions: SyncSender<Question>,
+}
+
+/// What a shadow is asked.
+struct Question {
+    shadow: Revision,
+    /// What the active revision was asked, and what it said.
+    active: Record,
+    id: DecisionId,
+}
+
+impl Shadows {
+    pub(super) fn start(ground: Arc<Ground>, log: Option<DecisionLog>) -> std::io::Result<Self> {
+        let (questions, asked) = sync_channel(QUEUE);
+        std::thread::Builder::new()
+            .name("shadows".to_owned())
+            .spawn(move || answer_all(&asked, &ground, log.as_ref()))?;
+        Ok(Self { questions })
+    }
+}
+
+impl Policies {
+    /// Has the shadows of a call asked, if it has any.
+    pub(super) fn shadow(&self, rule: &Prepared, entry: &Entry, active: &Record) {
+        let named = rule
+            .rule
+            .shadow
+            .as_deref()
+            .and_then(|name| self.library.get(name))
+            .map(|entry| entry.revision.clone());
+        for shadow in named.into_iter().chain(entry.shadow.clone()) {
+            let name = shadow.name().to_owned();
+            let question = Question {
+                shadow,
+                active: active.clone(),
+                id: DecisionId(self.environment.fresh_id()),
+            };
+            match self.shadows.questions.try_send(question) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                    figures::shadowed(&name, "left_out");
+                }
+            }
+        }
+    }
+}
+
+fn answer_all(asked: &Receiver<Question>, ground: &Ground, log: Option<&DecisionLog>) {
+    for Question { shadow, active, id } in asked {
+        let live = Live::new(ground, shadow.name(), active.at_ns);
+        let mut record = shadow.ask_again(&active, &live);
+        let same = record.output == active.output;
+        figures::shadowed(shadow.name(), if same { "same" } else { "different" });
+        if !same {
+            tracing::debug!(
+                policy = shadow.name(), shadow = %shadow.id(), active = %active.revision.0,
+                said = %record.outcome, "a shadow answered otherwise"
+            );
+        }
+        record.id = Some(Hex(id));
+        if let Some(log) = log {
+            log.append(Decision {
+                id,
+                header: DecisionHeader {
+                    at: record.at_ns,
+                    hook: record.hook.to_string(),
+                    policy: shadow.name().to_owned(),
+                    revision: shadow.id(),
+                    purchase: None,
+                },
+                body: record.encode(),
+            });
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The seller's own price of an offer that no policy prices: asked of `xbr.provider.<id>.quote(key_id, buyer)`, bounded
+//! like a policy's answer, and kept for as long as it holds.
+//!
+//! The price is the seller's to name: only the session that placed the offer is asked, or one that has answered a sale
+//! with the seller's signature.
+
+use crate::market::Market;
+use crate::providers::quote_uri;
+use crate::quotes::{MAX_VALID_MS, Quote};
+use crate::wire::{FromValue, bytes, describe, fault, uri};
+use bourse_market::{Address, Amount, Nanos, Offer, OfferId, PriceSource, SessionId, View};
+use bourse_wamp::{CallError, CallResult, Dict, Value, WampError};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// Prices kept in one generation; there are two.
+const KEPT: usize = 16_384;
+/// Sellers asked at the same time; the next buyer is told to come again rather than kept.
+const AT_ONCE: usize = 512;
+
+/// What a price is for: some buyers are quoted before they are known.
+type Asked = (OfferId, Option<Address>);
+
+/// Prices that sellers named and that still hold.
+pub(crate) struct SellerPrices {
+    held: Mutex<Generations>,
+    calls: Semaphore,
+}
+
+/// A cache that forgets what was not asked for in two fillings, at no cost for a lookup.
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Asked, Held>,
+    old: HashMap<Asked, Held>,
+}
+
+#[derive(Clone, Copy)]
+struct Held {
+    session: u64,
+    price: Amount,
+    until: Nanos,
+}
+
+impl Default for SellerPrices {
+    fn default() -> Self {
+        Self {
+            held: Mutex::default(),
+            calls: Semaphore::new(AT_ONCE),
+        }
+    }
+}
+
+impl SellerPrices {
+    fn get(&self, asked: &Asked, session: u64, now: Nanos) -> Option<Held> {
+        let held = self.held.lock();
+        let found = held.young.get(asked).or_else(|| held.old.get(asked)).copied()?;
+        (found.until > now && found.session == session).then_some(found)
+    }
+
+    fn put(&self, asked: Asked, found: Held) {
+        let mut held = self.held.lock();
+        if held.young.len() >= KEPT {
+            held.old = std::mem::take(&mut held.young);
+        }
+        held.young.insert(asked, found);
+    }
+}
+
+/// The bounds that hold for a seller's price.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// At least this.
+    pub(crate) floor: Amount,
+    /// At most this.
+    pub(crate) cap: Amount,
+}
+
+impl Market {
+    /// What the seller asks of `buyer` for its offer: as it said before, else as it says now.
+    pub(crate) async fn ask_seller(
+        &self,
+        offer: &Offer,
+        buyer: Option<Address>,
+        bounds: Bounds,
+        until: Instant,
+    ) -> Result<Quote, WampError> {
+        let session = self.quoting_session(offer)?;
+        let asked = (offer.id, buyer);
+        let now = self.now();
+        if let Some(held) = self.seller_prices.get(&asked, session, now) {
+            return Ok(quote(offer, held, now));
+        }
+        let _call = self
+            .seller_prices
+            .calls
+            .try_acquire()
+            .map_err(|_| fault(uri::OVERLOADED, "too many sellers are being asked for prices; try again"))?;
+        let deadline = until.min(Instant::now() + self.terms.quote_deadline);
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let provider_id = offer.provider_id.as_deref().unwrap_or_default();
+        let args = vec![
+            bytes(offer.key.0),
+            buyer.map_or(Value::Null, |buyer| bytes(buyer.0)),
+        ];
+        let answer = self
+            .sellers
+            .call(SessionId(session), quote_uri(provider_id), args, timeout);
+        let (price, valid_ms) = match answer.await {
+            Ok(result) => read(result).map_err(|why| unquoted(format!("the seller's quote makes no sense: {why}")))?,
+            Err(CallError::Timeout) => return Err(unquoted("the seller did not name its price in time")),
+            Err(CallError::Wamp(error)) => {
+                /// Characters of a seller's words that reach a buyer.
+                const KEPT: usize = 200;
+                let words = match error.args.first() {
+                    Some(Value::Str(text)) => text.chars().take(KEPT).collect(),
+                    _ => "no text".to_owned(),
+                };
+                return Err(unquoted(format!(
+                    "the seller names no price: {:.200}: {words}",
+                    error.uri
+                )));
+            }
+            Err(error) => return Err(unquoted(format!("the seller was lost: {error}"))),
+        };
+        let now = self.now();
+        let held = Held {
+            session,
+            price: price.clamp(bounds.floor, bounds.cap),
+            until: now.plus_millis(valid_ms.min(MAX_VALID_MS).into()),
+        };
+        self.seller_prices.put(asked, held);
+        Ok(quote(offer, held, now))
+    }
+
+    /// The session that may price `offer`, and does.
+    fn quoting_session(&self, offer: &Offer) -> Result<u64, WampError> {
+        let session = offer
+            .provider_id
+            .as_deref()
+            .and_then(|provider_id| self.providers.quoting(provider_id))
+            .ok_or_else(|| unquoted("its seller, who names its price, is not connected"))?;
+        let asked = SessionId(session);
+        // A stranger who registered first must not make another's key cheap.
+        let speaks = offer.placer.session == asked
+            || self
+                .read(|ledger| ledger.pair(&offer.pair()))?
+                .is_some_and(|pair| pair.sessions.contains(&asked));
+        if speaks {
+            Ok(session)
+        } else {
+            Err(unquoted(
+                "who would name its price has not proven to speak for its seller: let the seller place the offer anew",
+            ))
+        }
+    }
+}
+
+/// Whether a seller could price `offer`, asked while it places the offer: who places it must be who answers.
+pub(crate) fn check(market: &Market, offer: &Offer) -> Result<(), String> {
+    let Some(provider_id) = offer.provider_id.as_deref() else {
+        return Err("no policy of this market prices it, and without a provider_id its seller cannot be asked".into());
+    };
+    match market.quoting_session(offer) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!(
+            "no policy of this market prices it: name a price, or register {} on this session first",
+            quote_uri(provider_id)
+        )),
+    }
+}
+
+fn quote(offer: &Offer, held: Held, now: Nanos) -> Quote {
+    Quote {
+        offer: offer.id,
+        price: held.price,
+        source: PriceSource::Seller,
+        decision: None,
+        state_writes: Vec::new(),
+        at: now,
+        until: offer.expires.map_or(held.until, |expires| expires.min(held.until)),
+    }
+}
+
+fn unquoted(text: impl Into<String>) -> WampError {
+    fault(uri::SELLER_UNAVAILABLE, text)
+}
+
+/// Reads `price` and `valid_ms` out of the answer; the rest of it is the seller's own affair.
+fn read(result: CallResult) -> Result<(Amount, u32), String> {
+    let mut fields = match result.args.into_iter().next() {
+        Some(Value::Map(fields)) => fields,
+        _ => result.kwargs,
+    };
+    let price = field(&mut fields, "price")?;
+    match field(&mut fields, "valid_ms")? {
+        0 => Err("valid_ms is 0: a price must hold for at least one millisecond".to_owned()),
+        valid_ms => Ok((price, valid_ms)),
+    }
+}
+
+fn field<T: FromValue>(fields: &mut Dict, name: &str) -> Result<T, String> {
+    let value = fields.remove(name).ok_or_else(|| format!("it has no `{name}`"))?;
+    let got = describe(&value);
+    T::from_value(value).ok_or_else(|| format!("{name}: expected {}, got {got}", T::EXPECTED))
+}

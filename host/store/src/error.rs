@@ -136,7 +136,11 @@ pub enum OpenError {
         given: String,
     },
     /// The folder was written by another version of this program.
-    #[error("the data folder {} has schema {stored}, this program knows schema {known}", path.display())]
+    #[error(
+        "the data folder {} has schema {stored}, this program reads schema {known} and converts no other: open it with \
+         the version that wrote it, or name another folder for a new ledger",
+        path.display()
+    )]
     Schema {
         /// The folder.
         path: PathBuf,

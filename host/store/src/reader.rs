@@ -49,6 +49,10 @@ pub struct Counts {
     pub pairs: u64,
     /// Recorded decisions.
     pub decisions: u64,
+    /// Values that policies keep.
+    pub policy_values: u64,
+    /// Counters that policies keep.
+    pub policy_counters: u64,
 }
 
 impl<'s> Reader<'s> {
@@ -292,6 +296,8 @@ impl<'s> Reader<'s> {
             posted: len(&tables.posted_by_time)?,
             pairs: len(&tables.pairs)?,
             decisions: len(&tables.decisions)?,
+            policy_values: len(&tables.policy_values)?,
+            policy_counters: len(&tables.policy_counters)?,
         })
     }
 

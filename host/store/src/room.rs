@@ -4,12 +4,16 @@ use crate::disk::Disk;
 use crate::env::LedgerEnv;
 use crate::error::{StoreError, SubmitError};
 use crate::tables::Tables;
-use bourse_market::Command;
+use bourse_market::{Command, StateWrite};
 use heed::{AnyTls, RoTxn};
 
 /// Bytes of the map that one command may take when it is committed alone and no page can be used again: some thirty
 /// pages are copied (a path through each of the trees it touches), and a decision may take a few more.
 const COMMAND_ROOM: u64 = 256 * 1024;
+
+/// Pages that one write of a policy's state may take at most: a leaf, and what it splits into. Writes to one page share
+/// it, so that all of them never take more than twice the pages there are.
+const PAGES_PER_STATE_WRITE: u64 = 2;
 
 /// Bytes of the map that new business never gets: what revoking and releasing need, and a reader that pins old
 /// pages. Small maps keep a sixteenth.
@@ -24,6 +28,8 @@ const DISK_MARGIN: u64 = 64 * 1024 * 1024;
 pub(crate) struct Room {
     resource: &'static str,
     left: u64,
+    /// Bytes that the end of a purchase may take.
+    promise: u64,
     taken: bool,
 }
 
@@ -43,10 +49,10 @@ fn is_new_business(command: &Command) -> bool {
     }
 }
 
-/// Bytes a command needs: a reservation needs its POST's as well.
-fn cost(command: &Command) -> u64 {
+/// Bytes a command needs: a reservation needs its POST's as well, which are `promise`.
+fn cost(command: &Command, promise: u64) -> u64 {
     match command {
-        Command::Reserve(_) => 2 * COMMAND_ROOM,
+        Command::Reserve(_) => COMMAND_ROOM.saturating_add(promise),
         _ if is_new_business(command) => COMMAND_ROOM,
         _ => 0,
     }
@@ -84,7 +90,11 @@ impl Room {
             used = used.saturating_add(table.pages(txn)?);
         }
         let reusable = touched.saturating_sub(used).saturating_mul(page);
-        let promised = tables.sent.len(txn)?.saturating_mul(COMMAND_ROOM);
+        let state = tables.policy_values.pages(txn)?.saturating_add(tables.policy_counters.pages(txn)?);
+        let writes = (StateWrite::MAX_PER_PURCHASE as u64).min(state);
+        let promise = COMMAND_ROOM.saturating_add(writes.saturating_mul(PAGES_PER_STATE_WRITE)
+                .saturating_mul(page));
+        let promised = tables.sent.len(txn)?.saturating_mul(promise);
         let margin = MAP_MARGIN.min(map / MAP_MARGIN_PART);
         // Promises are kept from pages that nobody can pin; the margin may lie in used ones.
         let in_map = fresh.saturating_sub(promised).min(
@@ -96,23 +106,21 @@ impl Room {
         // A disk that cannot be asked is treated as full.
         let free = disk.free(env.path()).unwrap_or(0);
         let on_disk = free.saturating_sub(promised).saturating_sub(DISK_MARGIN);
-        Ok(match on_disk < in_map {
-            true => Self {
-                resource: "disk",
-                left: on_disk,
-                taken: false,
-            },
-            false => Self {
-                resource: "map",
-                left: in_map,
-                taken: false,
-            },
+        let (resource, left) = match on_disk < in_map {
+            true => ("disk", on_disk),
+            false => ("map", in_map),
+        };
+        Ok(Self {
+            resource,
+            left,
+            promise,
+            taken: false,
         })
     }
 
     /// Takes what `command` needs, if it is there.
     pub(crate) fn admit(&mut self, command: &Command) -> Admission {
-        let needed = cost(command);
+        let needed = cost(command, self.promise);
         match self.left.checked_sub(needed) {
             _ if needed == 0 => Admission::Admitted,
             Some(left) => {
@@ -135,6 +143,6 @@ pub(crate) fn full(command: &Command) -> SubmitError {
     SubmitError::Full {
         resource: "map or disk",
         free: 0,
-        needed: cost(command).max(COMMAND_ROOM),
+        needed: cost(command, COMMAND_ROOM).max(COMMAND_ROOM),
     }
 }

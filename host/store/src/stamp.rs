@@ -126,3 +126,51 @@ fn check_schema(stored: u32, path: &Path) -> Result<(), OpenError> {
         known: SCHEMA,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, Store};
+
+    fn stamp() -> Stamp {
+        Stamp {
+            mode: "local".to_owned(),
+            chain_id: 1337,
+            contract: Address([3; 20]),
+            market: MarketId([1; 16]),
+            marketmaker: Address([2; 20]),
+        }
+    }
+
+    #[test]
+    fn a_folder_of_another_schema_is_refused_in_words_that_say_what_to_do_and_left_as_it_is() {
+        for schema in [1u32, 3] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path();
+            let options = Options {
+                map_size: 4 << 20,
+                ..Options::at(path)
+            };
+            let store = Store::open(options.clone(), &stamp()).unwrap();
+            let mut txn = store.env().write_txn().unwrap();
+            let meta = store.tables().meta;
+            meta.put(&mut txn, SCHEMA_KEY, &codec::encode(TABLE, &schema).unwrap())
+                .unwrap();
+            txn.commit().unwrap();
+            drop(store);
+
+            let expected = format!(
+                "the data folder {} has schema {schema}, this program reads schema 2 and converts no other: open it \
+                 with the version that wrote it, or name another folder for a new ledger",
+                path.display()
+            );
+            for _ in 0..2 {
+                let error = Store::open(options.clone(), &stamp()).unwrap_err();
+                assert_eq!(error.to_string(), expected);
+            }
+            let error = Store::open_read_only(path, 0).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(Store::stamp(path).unwrap_err().to_string(), expected);
+        }
+    }
+}

@@ -19,8 +19,18 @@ fn sound() -> World {
     request.paying_balance = tokens(31);
     let id = world.reserve(request).id;
     let decision = Some(world.decision(1));
+    let write = |key: &str, edit| StateWrite {
+        policy: "surge".to_owned(),
+        key: key.to_owned(),
+        edit,
+    };
     world.accept(Command::Post(Box::new(PostRequest {
         decision,
+        also: vec![world.decision(2)],
+        state_writes: vec![
+            write("last", StateEdit::Set(Some(vec![1, 2, 3]))),
+            write("sales", StateEdit::Add(1)),
+        ],
         ..world.post_request(id)
     })));
 
@@ -60,7 +70,7 @@ fn write_purchase(world: &mut World, purchase: Purchase) {
 }
 
 #[track_caller]
-fn found(damage: impl FnOnce(&mut World), expected: fn(&Violation) -> bool) {
+fn found(damage: impl FnOnce(&mut World), expected: impl Fn(&Violation) -> bool) {
     let mut world = sound();
     damage(&mut world);
     let violations = world.ledger.audit();
@@ -201,6 +211,71 @@ fn damaged_purchases() {
     found(
         change(2, |p| p.source = PriceSource::Policy(DecisionId([9; 16]))),
         |v| matches!(v, Violation::MissingDecision { .. }),
+    );
+}
+
+#[test]
+fn a_decision_that_belongs_to_no_posted_purchase() {
+    for owner in [None, Some(PurchaseId([9; 16]))] {
+        let orphan = move |world: &mut World| {
+            let mut decision = world.decision(2);
+            decision.header.purchase = owner;
+            world.ledger.commit(vec![Change::Decision(Box::new(decision))]);
+        };
+        let expected = Violation::OrphanDecision {
+            decision: DecisionId([2; 16]),
+            purchase: owner,
+        };
+        found(orphan, |violation| *violation == expected);
+    }
+    let pending = |world: &mut World| {
+        let mut decision = world.decision(3);
+        decision.header.purchase = Some(pending(world).id);
+        world.ledger.commit(vec![Change::Decision(Box::new(decision))]);
+    };
+    found(pending, |violation| {
+        let words = violation.to_string();
+        words.starts_with("decision 0x03030303030303030303030303030303 belongs to purchase 0x")
+            && words.ends_with(", which is not posted")
+    });
+}
+
+#[test]
+fn a_policys_state_that_is_not_what_it_is_counted_as() {
+    let write = |change: Change| move |world: &mut World| world.ledger.commit(vec![change.clone()]);
+    let size = |found, recorded| {
+        move |violation: &Violation| {
+            *violation
+                == Violation::StateSize {
+                    policy: "surge".to_owned(),
+                    found,
+                    recorded,
+                }
+        }
+    };
+    // `last` and three bytes, `sales` and eight.
+    found(write(Change::PolicySize("surge".to_owned(), 21)), size(20, 21));
+    found(write(Change::PolicySize("surge".to_owned(), 0)), size(20, 0));
+    found(
+        write(Change::PolicyValue(slot("surge", "last"), None)),
+        size(13, 20),
+    );
+    found(
+        write(Change::PolicyCounter(slot("surge", "more"), 1)),
+        size(32, 20),
+    );
+    let shape = |expected| move |violation: &Violation| violation.to_string() == expected;
+    found(
+        write(Change::PolicyValue(slot("surge", "x"), Some(vec![0; 1025]))),
+        shape("the state of policy surge, key x: the value is longer than may be"),
+    );
+    let long = "k".repeat(65);
+    found(
+        write(Change::PolicyCounter(slot("surge", &long), 1)),
+        shape(
+            "the state of policy surge, key kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk: \
+               the key is longer than may be",
+        ),
     );
 }
 

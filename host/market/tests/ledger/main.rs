@@ -17,5 +17,6 @@ mod offers;
 mod properties;
 mod purchase_refusals;
 mod purchase_rules;
+mod state;
 mod unclear_answers;
 mod world;

@@ -84,6 +84,13 @@ impl World {
         world
     }
 
+    /// Everything that a purchase needs, and the key is free: it can be bought as often as one likes.
+    pub(crate) fn free() -> Self {
+        let mut world = Self::trading();
+        world.force_offer(|offer| offer.price = Price::Fixed(Amount::ZERO));
+        world
+    }
+
     /// A trading market whose seller has answered once: KEY at 10 was bought.
     pub(crate) fn proven() -> Self {
         let mut world = Self::trading();

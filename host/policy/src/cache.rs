@@ -15,6 +15,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use wasmtime::component::Component;
 
 /// What a file starts with; the digit is the version of the format.
@@ -31,6 +32,9 @@ const SLACK: u64 = 1 << 20;
 
 /// Bytes of all files; the oldest go first. A policy in Rust takes a tenth of a mebibyte, one in JavaScript forty.
 const MAX_TOTAL: u64 = 1 << 30;
+
+/// A file that is still under its first name after this time was left by a crash.
+const STALE: Duration = Duration::from_secs(3600);
 
 /// How file names end.
 const SUFFIX: &str = ".aot";
@@ -239,12 +243,13 @@ impl CodeCache {
             .collect();
         files.sort();
         let mut total: u64 = files.iter().map(|(_, _, len)| len).sum();
-        for (_, name, len) in files {
-            if total <= MAX_TOTAL {
-                break;
+        for (modified, name, len) in files {
+            let age = modified.and_then(|modified| modified.elapsed().ok());
+            let abandoned = name.starts_with('.') && age.is_some_and(|age| age > STALE);
+            if total > MAX_TOTAL || abandoned {
+                total = total.saturating_sub(len);
+                let _ = rustix::fs::unlinkat(&self.folder, &name, AtFlags::empty());
             }
-            total = total.saturating_sub(len);
-            let _ = rustix::fs::unlinkat(&self.folder, &name, AtFlags::empty());
         }
     }
 }

@@ -17,7 +17,12 @@ pub struct EngineOptions {
     pub memory: usize,
     /// Bytes of native stack for a guest's calls, besides the stack in its own memory.
     pub stack: usize,
-    /// Bytes of the largest component. Compiling is not metered and takes about a millisecond of CPU for each KiB.
+    /// Bytes of the largest component: `[policies] component_max`, 2 MiB if it is not set. Compiling is not metered
+    /// and takes about a millisecond of CPU for each KiB, so that the cap bounds what a deploy can cost.
+    ///
+    /// Policies in Rust, C and AssemblyScript take kilobytes. One in JavaScript brings its interpreter and takes
+    /// 12 MB, which compile for about 14 s: raise the cap to 16 MiB (`component_max = 16777216`) and keep the cache of
+    /// compiled code ([`LibraryOptions::cache`](crate::LibraryOptions::cache)), so that only the first start pays.
     pub component: usize,
     /// Bytes of linear memory that stay mapped in a recycled slot: cleared by hand instead of by the kernel.
     pub keep_resident: usize,

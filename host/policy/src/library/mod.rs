@@ -127,12 +127,6 @@ struct Inner {
 /// What else a revision must satisfy before it comes into force; the error says why it does not.
 struct Vet(Box<dyn Fn(&Revision) -> Result<(), String> + Send + Sync>);
 
-impl core::fmt::Debug for Vet {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Vet")
-    }
-}
-
 /// A revision that passed all checks, and what to remember of it.
 struct Admitted {
     revision: Revision,
@@ -262,6 +256,18 @@ impl Library {
             .load_with(name, bytes, self.inner.cache.as_ref())
     }
 
+    /// Compiles a component, and checks that it fits those who use it.
+    fn fitting(&self, name: &str, bytes: &[u8]) -> Result<Revision, DeployError> {
+        let revision = self.load(name, bytes)?;
+        if let Some(Vet(vet)) = self.inner.vet.get() {
+            vet(&revision).map_err(|reason| DeployError::Unfit {
+                name: name.to_owned(),
+                reason,
+            })?;
+        }
+        Ok(revision)
+    }
+
     /// All checks of a component: its signature first, for compiling is dear.
     fn admit(&self, name: &str, bytes: &[u8], signature: Option<&[u8]>) -> Result<Admitted, DeployError> {
         let options = &self.inner.options;
@@ -276,13 +282,7 @@ impl Library {
             }
             _ => None,
         };
-        let revision = self.load(name, bytes)?;
-        if let Some(Vet(vet)) = self.inner.vet.get() {
-            vet(&revision).map_err(|reason| DeployError::Unfit {
-                name: name.to_owned(),
-                reason,
-            })?;
-        }
+        let revision = self.fitting(name, bytes)?;
         Ok(Admitted {
             revision,
             signature: signature.and_then(|signature| String::from_utf8(signature.to_vec()).ok()),

@@ -136,13 +136,8 @@ impl Library {
             )
         } else if let Some(bytes) = self.shipped(name) {
             // The host vouches for what it brings.
-            let loaded = self.load(name, bytes).map(Admitted::unsigned);
-            (
-                loaded
-                    .map(|admitted| (admitted, bytes.to_vec()))
-                    .map_err(DeployError::from),
-                true,
-            )
+            let loaded = self.fitting(name, bytes).map(Admitted::unsigned);
+            (loaded.map(|admitted| (admitted, bytes.to_vec())), true)
         } else {
             // Gone, also if it went while nobody looked.
             self.table().slot(name).kept.removed = !kept.good.is_empty();
@@ -199,7 +194,7 @@ impl Library {
     /// A revision of the history, checked again: keys and limits may have changed since.
     pub(super) fn recall(&self, name: &str, good: &Good) -> Result<Admitted, DeployError> {
         if let Some(shipped) = self.shipped_as(name, good) {
-            return Ok(Admitted::unsigned(self.load(name, shipped)?));
+            return Ok(Admitted::unsigned(self.fitting(name, shipped)?));
         }
         let bytes = self
             .archived(good.id)

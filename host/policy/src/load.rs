@@ -201,8 +201,8 @@ impl Engine {
                 interface: "the imports".to_owned(),
                 reason: format!("{error:#}"),
             })?;
-        check_types(&pre, &exports)?;
-        let description = describe(&pre, &exports.describe, name)?;
+        check_types(self, &pre, &exports)?;
+        let description = describe(self, &pre, &exports.describe, name)?;
         if let Some(cache) = to_cache {
             cache.put(id, &component);
         }
@@ -327,9 +327,13 @@ impl Exports {
     }
 }
 
-/// The session and the limits of calls at load: nothing is granted.
-fn bare() -> (Session, Limits) {
-    let limits = Limits::default();
+/// The session and the limits of calls at load: nothing is granted, and memory may be as much as any call's. What a
+/// policy may really have is its rule's to say, and the engine of a scripting language starts with more than most.
+fn bare(engine: &Engine) -> (Session, Limits) {
+    let limits = Limits {
+        memory: engine.options().memory,
+        ..Limits::default()
+    };
     (
         Session {
             grants: Grants::NONE,
@@ -344,8 +348,8 @@ type Answer<T> = (Result<T, wire::Refusal>,);
 type FilterParams<'a> = (wire::Context<'a>, u16, u32, &'a [u8]);
 
 /// Checks the type of every exported function on one instance, so that no call can meet a wrong one.
-fn check_types(pre: &InstancePre<HostState>, exports: &Exports) -> Result<(), LoadError> {
-    let (session, limits) = bare();
+fn check_types(engine: &Engine, pre: &InstancePre<HostState>, exports: &Exports) -> Result<(), LoadError> {
+    let (session, limits) = bare(engine);
     let mut store = guest::store(pre, HostState::new(limits.memory, session), &limits);
     let instance = pre.instantiate(&mut store).map_err(|error| LoadError::Describe {
         failure: crate::failure::classify(&error, crate::failure::Phase::Start, guest::budget(&limits)),
@@ -392,11 +396,12 @@ fn check_types(pre: &InstancePre<HostState>, exports: &Exports) -> Result<(), Lo
 
 /// The first call, which also shows that an instance can be made.
 fn describe(
+    engine: &Engine,
     pre: &InstancePre<HostState>,
     function: &ComponentExportIndex,
     name: &str,
 ) -> Result<Description, LoadError> {
-    let (session, limits) = bare();
+    let (session, limits) = bare(engine);
     let ran = run::<(), (wire::Description,)>(pre, function, (), session, &limits);
     let (said,) = ran.answer.map_err(|failure| LoadError::Describe { failure })?;
     if said.name != name {

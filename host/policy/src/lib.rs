@@ -12,9 +12,9 @@
 //! cannot express.
 
 mod bare;
+mod batch;
 mod breaker;
 mod cache;
-mod batch;
 mod call;
 mod engine;
 mod failure;
@@ -44,9 +44,9 @@ mod what_if;
 mod wire;
 
 pub use bare::Bare;
+pub use batch::Batch;
 pub use breaker::{Breaker, BreakerOptions, BreakerState, Open, Permit, Tripped};
 pub use cache::{CacheError, CodeCache};
-pub use batch::Batch;
 pub use engine::{Engine, EngineOptions, PolicyError};
 pub use failure::Failure;
 pub use folder::load_folder;
@@ -54,8 +54,8 @@ pub use grants::{GrantError, Grants, Import};
 pub use hook::Hook;
 pub use imports::{Imports, Level, MAX_CALLS, MAX_LINE, MAX_WINDOW_MS, NoImports};
 pub use library::{
-    Change, Changed, DeployError, Deployed, Entry, Library, LibraryError, LibraryOptions, Origin, PolicyState,
-    PolicyStatus,
+    Change, Changed, DeployError, Deployed, Entry, Library, LibraryError, LibraryOptions, Origin,
+    PolicyState, PolicyStatus,
 };
 pub use limits::{Instances, Limits};
 pub use load::{LoadError, MAX_NAME};
@@ -69,7 +69,7 @@ pub use replay::{Difference, Replay, ReplayError};
 pub use request::{Action, AdmitRequest, ConsentGrant, ConsentRequest, FilterRequest, PriceRequest};
 pub use revision::{Description, Revision};
 pub use signature::{
-    BadKey, SignatureError, SigningKey, SigningKeyError, VerifyingKey, create_signing_key, load_signing_key, sign,
-    verify,
+    BadKey, SignatureError, SigningKey, SigningKeyError, VerifyingKey, create_signing_key, load_signing_key,
+    sign, verify,
 };
 pub use state::{Edit, MAX_STATE_CHANGES, MAX_STATE_KEY, MAX_STATE_VALUE, StateChange};

@@ -1,0 +1,29 @@
+//! Questions that were put to another revision, or to none.
+
+use crate::host::{Answers, Session};
+use crate::imports::Imports;
+use crate::lend;
+use crate::limits::Instances;
+use crate::record::{Input, Record};
+use crate::revision::Revision;
+use std::time::Instant;
+
+impl Revision {
+    /// What this revision would decide, were it asked `input`, with its limits and grants, and told what `imports` say.
+    ///
+    /// As in a replay only fuel limits it and the clock does not run, so the same question has the same answer on every
+    /// machine; the record says how long it took here all the same.
+    pub fn what_if(&self, input: Input, imports: &dyn Imports) -> Record {
+        let started = Instant::now();
+        let limits = self.within(&input.limits());
+        let asked = lend::scope(imports, |lent| {
+            let session = Session {
+                grants: input.grants(),
+                answers: Answers::Live(lent),
+                watch: None,
+            };
+            self.ask(&input, session, &limits)
+        });
+        self.record(input, asked, Instances::Fresh, started.elapsed())
+    }
+}

@@ -5,7 +5,7 @@ use super::files::File;
 use toml::{Table, Value};
 
 /// A room and the crates of ours it may depend on.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("host/market", &[]),
     ("host/store", &["bourse-market"]),
     ("host/policy", &["bourse-market"]),
@@ -21,6 +21,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "bourse-chain",
             "bourse-delegates",
             "bourse-build",
+            "bourse-cases",
         ],
     ),
     ("guest-sdk", &[]),
@@ -29,6 +30,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
         &["bourse-market", "bourse-wamp", "bourse-chain"],
     ),
     ("guest-sdk/build", &[]),
+    ("guest-sdk/cases", &["bourse-market", "bourse-policy"]),
     ("xtask", &["bourse-build"]),
 ];
 

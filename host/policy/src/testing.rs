@@ -1,7 +1,7 @@
 //! Small components from text: guests that do exactly one thing, for tests here and in other rooms.
 //!
-//! A [`Guest`] is a core module with a bump allocator, a `describe` that answers what it is told, and a `quote`
-//! whose body the test writes in WebAssembly text. [`hostile`] holds the ones that every host must survive.
+//! A [`Guest`] is a core module with a bump allocator, a `describe` that answers what it is told, and functions of the
+//! hooks whose bodies the test writes in WebAssembly text. [`hostile`] holds the ones that every host must survive.
 
 #![allow(
     clippy::expect_used,
@@ -11,19 +11,28 @@
 pub mod hostile;
 mod layout;
 
-pub use layout::{computed, place, price, refusal, request_offset};
+pub use layout::{
+    computed, field_offset, keep_all, keep_none, no, place, price, refusal, request_offset, verdict, yes,
+};
 
+use crate::hook::Hook;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{PackageId, Resolve};
 
 /// The package that policies are written against.
 pub const WIT: &str = include_str!("../../../guest-sdk/wit/policy.wit");
 
-/// Where a guest's `quote` writes its answer; 64 bytes are free there.
+/// Where a guest's function writes its answer; 64 bytes are free there.
 pub const ANSWER: u32 = 1024;
 
 /// Where a guest may keep bytes of its own: [`Guest::data`] puts them here. 8 KiB are free.
 pub const DATA: u32 = 2048;
+
+/// Where a guest may write a bitmap over a whole batch; 1 KiB is free there.
+pub const BITMAP: u32 = 11_264;
+
+/// Where an import may write its answer; 2 KiB are free there.
+pub const IMPORTED: u32 = 12_288;
 
 /// Where the answer of `describe` lies.
 const DESCRIPTION: u32 = 64;
@@ -43,8 +52,11 @@ pub struct Guest {
     items: String,
     data: Vec<u8>,
     quote: Option<String>,
+    admit: Option<String>,
+    filter: Option<String>,
+    authorize: Option<String>,
     describe: String,
-    world: String,
+    world: Option<String>,
 }
 
 impl Guest {
@@ -60,8 +72,39 @@ impl Guest {
             items: String::new(),
             data: Vec::new(),
             quote: Some(price([1, 0, 0, 0], 1000)),
+            admit: None,
+            filter: None,
+            authorize: None,
             describe: format!("i32.const {DESCRIPTION}"),
-            world: "pricing-policy".to_owned(),
+            world: None,
+        }
+    }
+
+    /// A policy that exports only `hook`, and says yes: one base unit, every offer, every deal.
+    pub fn of(name: &str, hook: Hook) -> Self {
+        let mut guest = Self::named(name);
+        guest.quote = None;
+        guest.also(hook)
+    }
+
+    /// Exports `hook` as well, and says yes there.
+    #[must_use]
+    pub fn also(self, hook: Hook) -> Self {
+        match hook {
+            Hook::Pricing => self.quote(price([1, 0, 0, 0], 1000)),
+            Hook::Offers => self.admit(yes()).filter(keep_all()),
+            Hook::Consent => self.authorize(yes()),
+        }
+    }
+
+    /// The body of every function of `hook`.
+    #[must_use]
+    pub fn body(self, hook: Hook, body: impl Into<String>) -> Self {
+        let body = body.into();
+        match hook {
+            Hook::Pricing => self.quote(body),
+            Hook::Offers => self.admit(body.clone()).filter(body),
+            Hook::Consent => self.authorize(body),
         }
     }
 
@@ -69,6 +112,30 @@ impl Guest {
     #[must_use]
     pub fn quote(mut self, body: impl Into<String>) -> Self {
         self.quote = Some(body.into());
+        self
+    }
+
+    /// The body of `admit`, which needs a `filter` beside it: from `(param $request i32)`, where context and offer lie,
+    /// to the address of its answer on the stack.
+    #[must_use]
+    pub fn admit(mut self, body: impl Into<String>) -> Self {
+        self.admit = Some(body.into());
+        self
+    }
+
+    /// The body of `filter`, which needs an `admit` beside it: from the parameters `$now`, `$market_hi`, `$market_lo`,
+    /// `$action`, `$buyer`, `$buyer_a`, `$buyer_b`, `$buyer_c`, `$params`, `$params_len`, `$layout`, `$count`, `$batch`
+    /// and `$batch_len` to the address of its answer on the stack. The locals `$i`, `$j` and `$at` are free.
+    #[must_use]
+    pub fn filter(mut self, body: impl Into<String>) -> Self {
+        self.filter = Some(body.into());
+        self
+    }
+
+    /// The body of `authorize`: from `(param $request i32)` to the address of its answer on the stack.
+    #[must_use]
+    pub fn authorize(mut self, body: impl Into<String>) -> Self {
+        self.authorize = Some(body.into());
         self
     }
 
@@ -125,21 +192,72 @@ impl Guest {
         self
     }
 
-    /// Imports `state.counter` as `$counter`: (address and length of the key).
+    /// Imports all of `state`: `$get` (key, address of the answer), `$set` (key, 1 or 0 for some or none, value),
+    /// `$counter` (key) to a 64-bit number, `$add` (key, 64-bit delta). Keys and values are addresses and lengths.
     #[must_use]
     pub fn with_state(mut self) -> Self {
         self.imports.push_str(
-            r#"(import "bourse:policy/state@1.0.0" "counter" (func $counter (param i32 i32) (result i64)))"#,
+            r#"(import "bourse:policy/state@1.0.0" "get" (func $get (param i32 i32 i32)))
+               (import "bourse:policy/state@1.0.0" "set" (func $set (param i32 i32 i32 i32 i32)))
+               (import "bourse:policy/state@1.0.0" "counter" (func $counter (param i32 i32) (result i64)))
+               (import "bourse:policy/state@1.0.0" "add" (func $add (param i32 i32 i64)))"#,
         );
         self
     }
 
-    /// Implements another world of the package, written in WIT with its braces, and no `quote`.
+    /// Imports `log.line` as `$line`: (level, address and length of the text).
+    #[must_use]
+    pub fn with_log(mut self) -> Self {
+        self.imports
+            .push_str(r#"(import "bourse:policy/log@1.0.0" "line" (func $line (param i32 i32 i32)))"#);
+        self
+    }
+
+    /// Implements another world of the package, written in WIT with its braces, and no hook of its own.
     #[must_use]
     pub fn world(mut self, wit: &str) -> Self {
-        self.world = format!("inline:{wit}");
+        self.world = Some(wit.to_owned());
         self.quote = None;
         self
+    }
+
+    /// The functions of the hooks, in text.
+    fn hooks(&self) -> String {
+        let plain = "(param $request i32) (result i32)";
+        let filter = "(param $now i64) (param $market_hi i64) (param $market_lo i64) (param $action i32)
+            (param $buyer i32) (param $buyer_a i64) (param $buyer_b i64) (param $buyer_c i32)
+            (param $params i32) (param $params_len i32) (param $layout i32) (param $count i32)
+            (param $batch i32) (param $batch_len i32) (result i32)
+            (local $i i32) (local $j i32) (local $at i32)";
+        [
+            (Hook::Pricing, "quote", plain, &self.quote),
+            (Hook::Offers, "admit", plain, &self.admit),
+            (Hook::Offers, "filter", filter, &self.filter),
+            (Hook::Consent, "authorize", plain, &self.authorize),
+        ]
+        .into_iter()
+        .filter_map(|(hook, name, signature, body)| {
+            let body = body.as_ref()?;
+            let export = format!("{}#{name}", hook.interface());
+            Some(format!(r#"(func (export "{export}") {signature} {body})"#))
+        })
+        .collect()
+    }
+
+    /// The world of the package for the hooks it exports.
+    fn package_world(&self) -> String {
+        let hooks: Vec<&str> = [
+            (Hook::Pricing, self.quote.is_some()),
+            (Hook::Offers, self.filter.is_some()),
+            (Hook::Consent, self.authorize.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(hook, there)| there.then_some(hook.as_str()))
+        .collect();
+        match hooks.len() {
+            3 => "full-policy".to_owned(),
+            _ => format!("{}-policy", hooks.join("-")),
+        }
     }
 
     /// The core module, in text.
@@ -148,15 +266,10 @@ impl Guest {
             pages,
             imports,
             items,
-            quote,
             describe,
             ..
         } = self;
-        let quote = quote.as_ref().map_or_else(String::new, |body| {
-            format!(
-                r#"(func (export "bourse:policy/pricing@1.0.0#quote") (param $request i32) (result i32) {body})"#
-            )
-        });
+        let hooks = self.hooks();
         let mut records = Vec::new();
         let mut texts = Vec::new();
         for text in [&self.name, &self.version, &self.summary, &self.schema] {
@@ -189,7 +302,7 @@ impl Guest {
                 (local.get $at))
               {items}
               (func (export "bourse:policy/describe@1.0.0#describe") (result i32) {describe})
-              {quote})"#,
+              {hooks})"#,
             escape(&records),
             escape(&self.data),
             escape(&texts),
@@ -204,20 +317,20 @@ impl Guest {
     /// The component.
     pub fn build(&self) -> Vec<u8> {
         let (mut resolve, package) = resolve();
-        let (package, world) = match self.world.strip_prefix("inline:") {
+        let (package, world) = match &self.world {
             Some(wit) => {
                 let source = format!("package bourse:testing;\nworld testing {wit}");
                 (
                     resolve
                         .push_source("testing.wit", &source)
                         .expect("the test's WIT is valid"),
-                    "testing",
+                    "testing".to_owned(),
                 )
             }
-            None => (package, self.world.as_str()),
+            None => (package, self.package_world()),
         };
         let world = resolve
-            .select_world(&[package], Some(world))
+            .select_world(&[package], Some(&world))
             .expect("the world exists");
         let mut module = self.module();
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)

@@ -10,15 +10,15 @@
 mod support;
 
 use bourse_market::Amount;
-use bourse_policy::testing::hostile::{failing, unloadable};
+use bourse_policy::testing::hostile::{Hostile, failing_for, unloadable};
 use bourse_policy::testing::{DATA, Guest, price, refusal};
 use bourse_policy::{
-    Bound, Declined, Engine, EngineOptions, Failure, Grants, INVALID_CODE, Imports, Limits, NoImports,
+    Bound, Declined, Engine, EngineOptions, Failure, Grants, Hook, INVALID_CODE, Imports, Limits, NoImports,
     PriceDecision, Record,
 };
 use core::time::Duration;
 use std::time::Instant;
-use support::{engine, load, offer, request};
+use support::{call_all, engine, load, offer, request};
 
 fn ask(name: &str, bytes: &[u8], limits: &Limits) -> PriceDecision {
     load(name, bytes).price(&request(&offer()), &NoImports, Grants::NONE, limits)
@@ -29,29 +29,72 @@ fn good() -> PriceDecision {
     ask("good", &bytes, &Limits::default())
 }
 
+/// The default limits, and a shorter deadline for the guest that must not end by its fuel.
+fn limits_for(hostile: &Hostile) -> Limits {
+    match hostile.code {
+        "deadline" => Limits {
+            deadline: Duration::from_millis(10),
+            ..Limits::default()
+        },
+        _ => Limits::default(),
+    }
+}
+
 #[test]
-fn every_failing_guest_has_its_own_outcome_in_time_and_the_next_call_works() {
-    for hostile in failing() {
-        let decision = ask(hostile.name, &hostile.bytes, &Limits::default());
-        let Err(Declined::Failed(failure)) = &decision.outcome else {
-            panic!("{}: {:?}", hostile.name, decision.outcome)
-        };
-        assert_eq!(failure.code(), hostile.code, "{}: {failure}", hostile.name);
-        assert_eq!(decision.record.outcome, hostile.code);
-        // The deadline is 50 ms of running; the rest is for a machine that does other things too.
-        assert!(
-            decision.elapsed < Duration::from_secs(2),
-            "{} took {:?}",
-            hostile.name,
-            decision.elapsed
-        );
-        assert!(decision.fuel <= Limits::default().fuel);
-        assert_eq!(
-            good().outcome.unwrap().amount,
-            Amount::from_units(500),
-            "after {}",
-            hostile.name
-        );
+fn every_failing_guest_has_its_own_outcome_in_every_hook_and_the_next_call_works() {
+    for hook in Hook::ALL {
+        for hostile in failing_for(hook) {
+            let revision = load(hostile.name, &hostile.bytes);
+            for came in call_all(&revision, hook, &NoImports, Grants::NONE, &limits_for(&hostile)) {
+                let Some(Declined::Failed(failure)) = &came.declined else {
+                    panic!("{} {}: {:?}", hostile.name, came.what, came.declined)
+                };
+                assert_eq!(
+                    failure.code(),
+                    hostile.code,
+                    "{} {}: {failure}",
+                    hostile.name,
+                    came.what
+                );
+                assert_eq!(came.record.outcome, hostile.code);
+                // The deadline is 50 ms of running; the rest is for a machine that does other things too.
+                assert!(
+                    came.elapsed < Duration::from_secs(2),
+                    "{} {} took {:?}",
+                    hostile.name,
+                    came.what,
+                    came.elapsed
+                );
+                assert!(came.fuel <= Limits::default().fuel);
+            }
+            assert_eq!(
+                good().outcome.unwrap().amount,
+                Amount::from_units(500),
+                "after {}",
+                hostile.name
+            );
+        }
+    }
+}
+
+#[test]
+fn every_hook_has_a_guest_for_every_way_to_fail() {
+    for hook in Hook::ALL {
+        let guests = failing_for(hook);
+        for code in [
+            "trap",
+            "out_of_fuel",
+            "deadline",
+            "out_of_memory",
+            "stack_overflow",
+            "bad_output",
+            "not_granted",
+        ] {
+            assert!(guests.iter().any(|hostile| hostile.code == code), "{hook} {code}");
+        }
+        for name in ["bad-output", "oversized-output"] {
+            assert!(guests.iter().any(|hostile| hostile.name == name), "{hook} {name}");
+        }
     }
 }
 
@@ -235,20 +278,28 @@ fn more_calls_than_instances_are_told_that_all_are_busy() {
 }
 
 #[test]
-fn failures_are_recorded_and_repeat_exactly() {
-    for hostile in failing() {
-        let revision = load(hostile.name, &hostile.bytes);
-        let decision = revision.price(&request(&offer()), &NoImports, Grants::NONE, &Limits::default());
-        let record = Record::decode(&decision.record.encode()).unwrap();
-        assert_eq!(record, decision.record);
-        let replay = revision.replay(&record).unwrap();
-        assert!(
-            replay.is_exact(),
-            "{}: {:?} {:?}",
-            hostile.name,
-            replay.differences,
-            replay.record.output
-        );
+fn failures_are_recorded_and_repeat_exactly_unless_the_clock_decided() {
+    for hook in Hook::ALL {
+        for hostile in failing_for(hook) {
+            let revision = load(hostile.name, &hostile.bytes);
+            for came in call_all(&revision, hook, &NoImports, Grants::NONE, &limits_for(&hostile)) {
+                let record = Record::decode(&came.record.encode()).unwrap();
+                assert_eq!(record, came.record);
+                if hostile.code == "deadline" {
+                    assert!(revision.replay(&record).is_err());
+                    continue;
+                }
+                let replay = revision.replay(&record).unwrap();
+                assert!(
+                    replay.is_exact(),
+                    "{} {}: {:?} {:?}",
+                    hostile.name,
+                    came.what,
+                    replay.differences,
+                    replay.record.output
+                );
+            }
+        }
     }
 }
 

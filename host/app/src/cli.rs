@@ -51,6 +51,9 @@ enum Command {
     /// Write, prove and run policies.
     #[command(subcommand)]
     Policy(commands::PolicyCommand),
+    /// Look at what policies decided.
+    #[command(subcommand)]
+    Decisions(commands::DecisionsCommand),
 }
 
 /// `bourse serve`
@@ -149,6 +152,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(LedgerCommand::Release { channel }) => commands::release_channel(&config, channel),
         Command::Dev(command) => block_on(commands::dev(&config, command)),
         Command::Policy(command) => block_on(commands::policy(&config, command)),
+        Command::Decisions(command) => commands::decisions(&config, &command),
     }
 }
 

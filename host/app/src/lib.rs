@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backtest;
 pub mod cli;
 mod commands;
 pub mod config;

@@ -185,7 +185,11 @@ impl Told<'_> {
     }
 
     /// What was committed under a key then: what the recorded call read before it wrote there itself.
-    fn committed(&self, is_read: impl Fn(&Args) -> bool, is_write: impl Fn(&Args) -> bool) -> Option<&Answer> {
+    fn committed(
+        &self,
+        is_read: impl Fn(&Args) -> bool,
+        is_write: impl Fn(&Args) -> bool,
+    ) -> Option<&Answer> {
         self.imports
             .iter()
             .take_while(|call| !is_write(&call.args))
@@ -198,14 +202,19 @@ impl Imports for Told<'_> {
     fn demand(&self, subject: Subject, window_ms: u32) -> Figures {
         let window = |window_ms: u32| window_ms.min(Demand::MAX_WINDOW_MS);
         let asked = SubjectRecord::from(subject);
-        let recorded = self.imports.iter().find_map(|call| match (&call.args, &call.answer) {
-            (Args::Demand { subject, window_ms: recorded }, Answer::Figures(figures))
-                if *subject == asked && window(*recorded) == window(window_ms) =>
-            {
-                Some(*figures)
-            }
-            _ => None,
-        });
+        let recorded = self
+            .imports
+            .iter()
+            .find_map(|call| match (&call.args, &call.answer) {
+                (
+                    Args::Demand {
+                        subject,
+                        window_ms: recorded,
+                    },
+                    Answer::Figures(figures),
+                ) if *subject == asked && window(*recorded) == window(window_ms) => Some(*figures),
+                _ => None,
+            });
         if let Some(figures) = recorded {
             self.recorded();
             return figures.into();
@@ -276,7 +285,11 @@ mod tests {
 
     #[test]
     fn parameters_that_are_no_object_are_named() {
-        for (text, why) in [("", "not JSON"), ("[1]", "[1]: expected an object"), ("3", "3: expected")] {
+        for (text, why) in [
+            ("", "not JSON"),
+            ("[1]", "[1]: expected an object"),
+            ("3", "3: expected"),
+        ] {
             let error = params(text).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
         }

@@ -22,7 +22,9 @@ impl Stacks {
 
     /// All that were counted.
     pub(crate) fn total(&self) -> u64 {
-        self.counts.values().fold(0, |sum, count| sum.saturating_add(*count))
+        self.counts
+            .values()
+            .fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// One line for each stack, as flame graph tools read them: frames with semicolons between them, and the count.

@@ -83,11 +83,16 @@ impl Revisions {
     fn compile(&self, name: &str, id: RevisionId, bytes: &[u8], origin: &str) -> Result<Revision, String> {
         let got = hash(bytes);
         if got != id {
-            return Err(format!("{origin} is damaged: its contents are those of revision {got}"));
+            return Err(format!(
+                "{origin} is damaged: its contents are those of revision {got}"
+            ));
         }
-        self.engine
-            .load(name, bytes)
-            .map_err(|error| format!("{origin} is not usable as `{}`: {error}", super::text::plain(name)))
+        self.engine.load(name, bytes).map_err(|error| {
+            format!(
+                "{origin} is not usable as `{}`: {error}",
+                super::text::plain(name)
+            )
+        })
     }
 }
 

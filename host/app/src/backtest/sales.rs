@@ -4,9 +4,7 @@
 //! were dropped from the log, or that no policy answered, are missing.
 
 use super::entry::{Entry, Sale};
-use bourse_market::{
-    Address, Amount, ApiId, DecisionId, Demand, Figures, KeyId, Nanos, PurchaseId, Subject,
-};
+use bourse_market::{Address, Amount, ApiId, Demand, Figures, KeyId, Nanos, PurchaseId, Subject};
 use bourse_policy::{Action, Input, Output, Record};
 use std::collections::{HashMap, HashSet};
 
@@ -31,7 +29,7 @@ pub(crate) struct Market {
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     sold: Vec<(PurchaseId, Sold)>,
-    quoted: Vec<(DecisionId, Quoted)>,
+    quoted: Vec<Quoted>,
 }
 
 /// A purchase, as far as demand is concerned.
@@ -61,9 +59,7 @@ impl Gathered {
         if let (Some(purchase), Some(sold)) = (entry.purchase, sold(&entry.record, entry.sale)) {
             self.sold.push((purchase, sold));
         }
-        if let (Some(id), Some(quoted)) = (entry.record.id, quoted(&entry.record)) {
-            self.quoted.push((id.0, quoted));
-        }
+        self.quoted.extend(quoted(&entry.record));
     }
 
     /// Notes a purchase that is known otherwise.
@@ -108,15 +104,16 @@ impl Market {
     pub(crate) fn of(gathered: impl IntoIterator<Item = Gathered>) -> Self {
         let mut market = Self::default();
         let mut purchases = HashSet::new();
-        let mut decisions = HashSet::new();
+        let mut asked = HashSet::new();
         for Gathered { sold, quoted } in gathered {
             for (purchase, sold) in sold {
                 if purchases.insert(purchase) {
                     market.add_sale(&sold);
                 }
             }
-            for (decision, quoted) in quoted {
-                if decisions.insert(decision) {
+            for quoted in quoted {
+                // A shadow is asked what the active revision was asked: one quote, two decisions.
+                if asked.insert((quoted.at, quoted.key, quoted.buyer)) {
                     market.add_quote(&quoted);
                 }
             }
@@ -233,9 +230,7 @@ mod tests {
                     seller: sold.seller,
                     buyer: Some(sold.buyer),
                 };
-                gathered
-                    .quoted
-                    .push((DecisionId(index.to_be_bytes()), quoted));
+                gathered.quoted.push(quoted);
                 host.record_quote(quoted.at, quoted.key, quoted.api, quoted.seller, quoted.buyer);
             }
             let subject = match rng.random_range(0..4u8) {
@@ -246,11 +241,20 @@ mod tests {
             };
             let window = rng.random_range(1..86_400_000u32);
             now += 1;
-            asked.push((subject, Nanos(now), window, host.figures(subject, Nanos(now), window)));
+            asked.push((
+                subject,
+                Nanos(now),
+                window,
+                host.figures(subject, Nanos(now), window),
+            ));
         }
         let market = Market::of([gathered]);
         for (subject, now, window, figures) in asked {
-            assert_eq!(market.figures(subject, now, window), figures, "{subject:?} {window}");
+            assert_eq!(
+                market.figures(subject, now, window),
+                figures,
+                "{subject:?} {window}"
+            );
         }
     }
 }

@@ -3,6 +3,8 @@
 mod folder;
 
 use super::entry::{MAX_LINE, Raw};
+use super::sales::Sold;
+use bourse_market::PurchaseId;
 use bourse_store::{OpenError, StoreError};
 use core::ops::ControlFlow;
 use std::fs::File;
@@ -89,6 +91,19 @@ impl Source {
         }
     }
 
+    /// Shows every purchase that was ever posted to `each`, if this is a place that knows: a ledger does, an export only
+    /// has those that a policy priced. True if it is.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if the ledger cannot be read.
+    pub(crate) fn sales(&self, each: &mut dyn FnMut(PurchaseId, Sold)) -> Result<bool, SourceError> {
+        match self {
+            Self::File { .. } => Ok(false),
+            Self::Folder(folder) => folder.sales(each),
+        }
+    }
+
     /// Shows its entries to `each`, in the order of the log, until it breaks off. Says in how many places decisions were
     /// lost to damage; lines of a file that are damaged are entries, and say so when they are decoded.
     ///
@@ -112,10 +127,7 @@ impl Source {
 }
 
 /// Cuts text into lines. Empty ones are none, and of a line that no decision can have only so much is kept as tells it.
-fn lines(
-    mut text: impl BufRead,
-    each: &mut dyn FnMut(Raw) -> ControlFlow<()>,
-) -> Result<(), std::io::Error> {
+fn lines(mut text: impl BufRead, each: &mut dyn FnMut(Raw) -> ControlFlow<()>) -> Result<(), std::io::Error> {
     let mut number = 0u64;
     loop {
         let mut bytes = Vec::new();

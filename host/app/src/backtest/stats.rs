@@ -134,7 +134,15 @@ mod tests {
     fn quantiles_are_the_nearest_rank() {
         let spread = Spread::of((1..=200u32).rev().collect()).unwrap();
         let Spread {
-            count, min, p10, p25, p50, p75, p90, p99, max,
+            count,
+            min,
+            p10,
+            p25,
+            p50,
+            p75,
+            p90,
+            p99,
+            max,
         } = spread;
         assert_eq!(
             (count, min, p10, p25, p50, p75, p90, p99, max),

@@ -87,6 +87,8 @@ pub(super) struct Tally {
     /// Not asked, by reason.
     pub(super) not_asked: BTreeMap<String, u64>,
     pub(super) grounds: Grounds,
+    /// Decisions for which the tried policy was granted an import that the recorded rule did not.
+    pub(super) granted: BTreeMap<String, u64>,
     pub(super) revisions: BTreeMap<(String, RevisionId), u64>,
     pub(super) changes: BTreeMap<(&'static str, Change), u64>,
     pub(super) points: Vec<Point>,
@@ -217,14 +219,38 @@ impl Tally {
         self.bad.truncate(TROUBLE);
     }
 
+    /// Counts a decision that the tried policy is not asked for.
+    pub(super) fn other(&mut self, record: &Record) {
+        let policy = plain(&record.policy);
+        let known = self.others.len() < CODES
+            || self
+                .others
+                .contains_key(&(policy.clone(), function(&record.input)));
+        let policy = if known { policy } else { "others".to_owned() };
+        add(
+            self.others.entry((policy, function(&record.input))).or_default(),
+            1,
+        );
+    }
+
+    /// Notes what the tried policy was granted beyond what the recorded one was.
+    pub(super) fn granted(&mut self, recorded: &Record, asked: &Record) {
+        let had = recorded.input.grants();
+        for import in asked.input.grants().imports().filter(|import| !had.has(*import)) {
+            count(&mut self.granted, import.as_str(), 1);
+        }
+    }
+
+    /// Counts a decision under the revision that made it then.
+    pub(super) fn answered(&mut self, policy: &str, revision: RevisionId) {
+        add(self.revisions.entry((plain(policy), revision)).or_default(), 1);
+    }
+
     /// Counts a decision with two answers.
     pub(super) fn compared(&mut self, pair: &Pair<'_>) {
         let Pair { entry, old, new, .. } = pair;
         let change = Change::between(&old.output, &new.output);
-        add(
-            self.changes.entry((function(&old.input), change)).or_default(),
-            1,
-        );
+        add(self.changes.entry((function(&old.input), change)).or_default(), 1);
         self.old.note(&old.output, old.fuel, old.us);
         self.new.note(&new.output, new.fuel, new.us);
         let paid = entry.sale.map(|sale| sale.price.0);
@@ -326,6 +352,9 @@ impl Tally {
             count(&mut self.not_asked, &why, by);
         }
         self.grounds.merge(other.grounds);
+        for (import, by) in other.granted {
+            count(&mut self.granted, &import, by);
+        }
         for (revision, by) in other.revisions {
             add(self.revisions.entry(revision).or_default(), by);
         }
@@ -374,7 +403,11 @@ fn weight(change: Change, old: &Output, new: &Output) -> u64 {
     let moved = match (price(old), price(new)) {
         (Some(old), Some(new)) => {
             let (old, new) = (tokens(old), tokens(new));
-            let ratio = if old > 0.0 && new > 0.0 { (new / old).ln().abs() } else { 1e3 };
+            let ratio = if old > 0.0 && new > 0.0 {
+                (new / old).ln().abs()
+            } else {
+                1e3
+            };
             (ratio * 1e6).min(1e12) as u64
         }
         _ => 0,

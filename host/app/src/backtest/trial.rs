@@ -1,8 +1,7 @@
-//! Puts every question of a log to a new policy, and compares what it says with what was said then, or with what an
-//! other policy says.
+//! Puts every question of a log to a new policy, and compares what it says with what was said then, or with what
+//! another policy says.
 
 use super::ask::{Known, Params, Said, ask};
-use super::change::function;
 use super::entry::{Entry, Unreadable};
 use super::pool;
 use super::report::Report;
@@ -11,7 +10,7 @@ use super::source::{Source, SourceError};
 use super::tally::{Pair, Tally, count};
 use super::text::plain;
 use bourse_market::{Nanos, RevisionId};
-use bourse_policy::{Hook, Import, Output, Revision};
+use bourse_policy::{Hook, Output, Revision};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -74,7 +73,7 @@ pub(crate) const ALL: &str = "all";
 /// What a first look at a log finds.
 #[derive(Default)]
 struct Survey {
-    policies: BTreeMap<(String, Hook), u64>,
+    policies: BTreeMap<(String, Hook, RevisionId), u64>,
     gathered: Gathered,
     begins: Option<Nanos>,
     bad: Vec<Unreadable>,
@@ -94,10 +93,13 @@ impl Survey {
         let record = &entry.record;
         let seen = self
             .policies
-            .entry((plain(&record.policy), record.hook))
+            .entry((plain(&record.policy), record.hook, record.revision.0))
             .or_default();
         *seen = seen.saturating_add(1);
-        self.begins = Some(self.begins.map_or(record.at_ns, |begins| begins.min(record.at_ns)));
+        self.begins = Some(
+            self.begins
+                .map_or(record.at_ns, |begins| begins.min(record.at_ns)),
+        );
         self.gathered.note(&entry);
     }
 }
@@ -107,13 +109,13 @@ impl Survey {
 /// # Errors
 ///
 /// [`TrialError`] if there is nothing to compare.
-pub(crate) fn run(
-    trial: &Trial<'_>,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Report, TrialError> {
+pub(crate) fn run(trial: &Trial<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, TrialError> {
     let started = Instant::now();
     let mut halves = |half: u64, done: u64, all: u64| {
-        progress(all.saturating_mul(half).saturating_add(done), all.saturating_mul(2));
+        progress(
+            all.saturating_mul(half).saturating_add(done),
+            all.saturating_mul(2),
+        );
     };
     let (surveys, _) = pool::each(
         trial.source,
@@ -137,11 +139,18 @@ pub(crate) fn run(
     }
     bad.sort_by(|a, b| a.place.cmp(&b.place));
     let chosen = choose(trial, &policies, bad)?;
-    let (mut sales, whole) = (Gathered::default(), trial.source.sales(&mut sales_into(&mut gathered))?);
-    gathered.push(core::mem::take(&mut sales));
+    let mut ledger = Gathered::default();
+    let whole = trial
+        .source
+        .sales(&mut |purchase, sold| ledger.sale(purchase, sold))?;
+    gathered.push(ledger);
     let market = Market::of(gathered);
     let known = Known {
-        begins: if whole { Nanos(0) } else { begins.unwrap_or_default() },
+        begins: if whole {
+            Nanos(0)
+        } else {
+            begins.unwrap_or_default()
+        },
         market: (whole || market.sales() > 0).then_some(market),
     };
     let (tallies, damaged) = pool::each(
@@ -155,13 +164,20 @@ pub(crate) fn run(
     for part in tallies {
         tally.merge(part);
     }
-    Ok(Report::of(trial, tally, &known, whole, damaged, started.elapsed()))
+    Ok(Report::of(
+        trial,
+        tally,
+        &known,
+        whole,
+        damaged,
+        started.elapsed(),
+    ))
 }
 
 /// The policies whose decisions are made again.
 fn choose(
     trial: &Trial<'_>,
-    policies: &BTreeMap<(String, Hook), u64>,
+    policies: &BTreeMap<(String, Hook, RevisionId), u64>,
     bad: Vec<Unreadable>,
 ) -> Result<Vec<String>, TrialError> {
     let path = trial.source.path().display().to_string();
@@ -178,13 +194,15 @@ fn choose(
     };
     let asked = policies
         .keys()
-        .any(|(policy, hook)| is_chosen(&wanted, policy) && answers(trial, *hook));
+        .any(|(policy, hook, revision)| is_chosen(&wanted, policy, *revision) && answers(trial, *hook));
     if asked {
         return Ok(wanted);
     }
     let there = policies
         .iter()
-        .map(|((policy, hook), decisions)| format!("`{policy}` ({hook}, {decisions})"))
+        .map(|((policy, hook, revision), decisions)| {
+            format!("`{policy}` ({hook}, revision {revision}: {decisions})")
+        })
         .collect::<Vec<_>>();
     Err(TrialError::NothingToAsk {
         path,
@@ -198,8 +216,15 @@ fn choose(
     })
 }
 
-fn is_chosen(chosen: &[String], policy: &str) -> bool {
-    chosen.iter().any(|name| name == ALL || name == policy)
+fn is_chosen(chosen: &[String], policy: &str, revision: RevisionId) -> bool {
+    /// Digits that tell a revision from a policy's name, and from other revisions.
+    const DIGITS: usize = 8;
+    chosen.iter().any(|name| {
+        let digits = name.strip_prefix("0x").unwrap_or(name);
+        name == ALL
+            || name == policy
+            || (digits.len() >= DIGITS && hex::encode(revision.as_bytes()).starts_with(digits))
+    })
 }
 
 /// Whether both sides of a comparison have the hook.
@@ -220,7 +245,7 @@ fn ask_one(
     };
     tally.seen(&entry);
     let record = &entry.record;
-    if !is_chosen(chosen, &record.policy) || !answers(trial, record.hook) {
+    if !is_chosen(chosen, &record.policy, record.revision.0) || !answers(trial, record.hook) {
         return tally.other(record);
     }
     if let (None, Output::Failure(failure)) = (trial.old, &record.output)
@@ -239,7 +264,7 @@ fn ask_one(
         return;
     };
     tally.granted(record, &new.record);
-    tally.answered(record.policy.clone(), RevisionId(record.revision.0.0));
+    tally.answered(&record.policy, record.revision.0);
     let old_record = old.as_ref().map_or(record, |old| &old.record);
     tally.compared(&Pair {
         entry: &entry,
@@ -267,9 +292,4 @@ fn said(tally: &mut Tally, said: Result<Said, String>) -> Option<Said> {
             None
         }
     }
-}
-
-/// What the words of the report call an import that a policy cannot do without.
-pub(super) fn has_state(revision: &Revision) -> bool {
-    revision.imports().contains(&Import::State)
 }

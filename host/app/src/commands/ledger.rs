@@ -1,20 +1,20 @@
 //! `bourse ledger …`
 
+use super::bar::Bar;
 use crate::config::Config;
 use anyhow::Context;
 use bourse_market::{ChannelId, Command, View};
 use bourse_store::{Options, Store};
-use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// `bourse ledger verify`: reads every record and checks every invariant.
 pub(crate) fn verify(config: &Config) -> anyhow::Result<ExitCode> {
     let store = Store::open_read_only(&config.store.path, config.store.map_size)?;
-    let mut bar = Bar::new();
+    let mut bar = Bar::new("verifying");
     let report = store
         .read()
         .and_then(|ledger| ledger.verify(&mut |done, all| bar.show(done, all)))?;
-    bar.clear();
+    drop(bar);
     for violation in &report.violations {
         say!("VIOLATION {violation}");
     }
@@ -82,37 +82,4 @@ pub(crate) fn release(config: &Config, channel: ChannelId) -> anyhow::Result<Exi
     );
     say!("abandoned: purchase {}, {}", suspension.purchase, suspension.why);
     Ok(ExitCode::SUCCESS)
-}
-
-/// A progress bar on a terminal, nothing anywhere else.
-struct Bar {
-    shown: Option<u64>,
-    terminal: bool,
-}
-
-impl Bar {
-    fn new() -> Self {
-        Self {
-            shown: None,
-            terminal: std::io::stderr().is_terminal(),
-        }
-    }
-
-    fn show(&mut self, done: u64, all: u64) {
-        const WIDTH: u64 = 40;
-        let percent = done.saturating_mul(100) / all.max(1);
-        if !self.terminal || self.shown == Some(percent) {
-            return;
-        }
-        self.shown = Some(percent);
-        let filled = usize::try_from(percent.min(100) * WIDTH / 100).unwrap_or_default();
-        eprint!("\rverifying [{:<40}] {percent:>3} %", "#".repeat(filled));
-        let _ = std::io::stderr().flush();
-    }
-
-    fn clear(&self) {
-        if self.shown.is_some() {
-            eprint!("\r\x1b[2K");
-        }
-    }
 }

@@ -8,13 +8,16 @@ macro_rules! say {
     }};
 }
 
+mod bar;
 mod config;
+mod decisions;
 mod dev;
 mod ledger;
 mod policy;
 mod serve;
 
 pub(crate) use config::check as check_config;
+pub(crate) use decisions::{DecisionsCommand, decisions};
 pub(crate) use dev::{DevCommand, dev};
 pub(crate) use ledger::{release as release_channel, verify as verify_ledger};
 pub(crate) use policy::{PolicyCommand, run as policy};

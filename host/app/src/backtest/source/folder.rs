@@ -2,7 +2,8 @@
 
 use super::SourceError;
 use crate::backtest::entry::{Raw, Sale};
-use bourse_market::{Decision, Nanos, PurchaseState, View};
+use crate::backtest::sales::Sold;
+use bourse_market::{Decision, Nanos, PurchaseId, PurchaseState, View};
 use bourse_store::{Reader, Store, StoreError, read_log_between};
 use core::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,9 @@ pub(crate) struct Folder {
 
 impl core::fmt::Debug for Folder {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Folder").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Folder")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,7 +58,9 @@ impl Folder {
             (store.is_none() && holds_segments(path)).then(|| path.to_owned())
         };
         if store.is_none() && log.is_none() {
-            return Err(SourceError::NothingThere { path: path.to_owned() });
+            return Err(SourceError::NothingThere {
+                path: path.to_owned(),
+            });
         }
         let stored = match &store {
             Some(store) => store.read()?.counts()?.decisions.saturating_mul(TYPICAL),
@@ -96,9 +101,10 @@ impl Folder {
         // The log is read on a thread of its own, since neither reader lets go of the other's: a decision of the ledger
         // waits in the hands of its snapshot, which cannot leave this thread.
         let (give, take) = sync_channel(WAITING);
+        let (from, to) = (self.from, self.to);
         std::thread::scope(|scope| {
             let reading = scope.spawn(move || {
-                read_log_between(log, self.from, self.to, &mut |decision| match give.send(decision) {
+                read_log_between(log, from, to, &mut |decision| match give.send(decision) {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(_) => ControlFlow::Break(()),
                 })
@@ -111,6 +117,27 @@ impl Folder {
             merged?;
             Ok(read?.damaged)
         })
+    }
+
+    /// Shows every posted purchase of the ledger; false if there is none.
+    pub(crate) fn sales(&self, each: &mut dyn FnMut(PurchaseId, Sold)) -> Result<bool, SourceError> {
+        let Some(store) = &self.store else {
+            return Ok(false);
+        };
+        store.read()?.posted_since(Nanos(0), &mut |purchase| {
+            if let PurchaseState::Posted { at, .. } = purchase.state {
+                let sold = Sold {
+                    at,
+                    key: purchase.identity.key,
+                    api: purchase.api,
+                    seller: purchase.seller,
+                    buyer: purchase.buyer,
+                    price: purchase.price,
+                };
+                each(purchase.id, sold);
+            }
+        })?;
+        Ok(true)
     }
 
     /// Merges ledger and log by time. What the ledger has, with its purchase, the log need not say again.
@@ -200,7 +227,10 @@ struct Logged {
 
 impl Logged {
     fn none() -> Self {
-        Self { take: None, next: None }
+        Self {
+            take: None,
+            next: None,
+        }
     }
 
     fn of(take: Receiver<Decision>) -> Self {
@@ -233,7 +263,12 @@ fn bytes_in(folder: &Path) -> u64 {
     };
     entries
         .filter_map(Result::ok)
-        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "log"))
+        .filter(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "log")
+        })
         .filter_map(|entry| entry.metadata().ok())
         .map(|meta| meta.len())
         .sum()

@@ -4,9 +4,13 @@
 //! the answer through [`output`](crate::output). What never does: the check, the sandbox and the library of policies
 //! (`bourse-policy`), and the building of components (`bourse-build`).
 
+mod backtest;
 mod check;
 mod deploy;
+mod diff;
 mod list;
+mod log;
+mod replay;
 
 use crate::config::Config;
 use crate::policies::Request;
@@ -52,6 +56,12 @@ pub(crate) enum PolicyCommand {
         /// The policy.
         name: String,
     },
+    /// Make every decision of a log again, by the revision that made it: any difference is an error. Exit code 1 then.
+    Replay(replay::ReplayArgs),
+    /// Show what a policy would have decided on recorded history: prices, revenue, refusals, costs.
+    Backtest(backtest::BacktestArgs),
+    /// Show on which recorded decisions two revisions differ.
+    Diff(diff::DiffArgs),
     /// List the policies of the running market of this data folder.
     List,
 }
@@ -65,6 +75,9 @@ pub(crate) async fn run(config: &Config, command: PolicyCommand) -> anyhow::Resu
         PolicyCommand::Rollback { name } => deploy::switch(config, Request::Rollback { name }),
         PolicyCommand::Disable { name } => deploy::switch(config, Request::Disable { name }),
         PolicyCommand::Enable { name } => deploy::switch(config, Request::Enable { name }),
+        PolicyCommand::Replay(args) => replay::run(config, &args),
+        PolicyCommand::Backtest(args) => backtest::run(config, &args),
+        PolicyCommand::Diff(args) => diff::run(config, &args),
         PolicyCommand::List => list::run(config),
     }
 }

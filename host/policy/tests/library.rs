@@ -8,13 +8,13 @@
     reason = "a test stops at its first surprise"
 )]
 
-mod support;
 #[path = "support/place.rs"]
 mod place;
+mod support;
 
 use bourse_policy::{
-    BreakerState, Changed, DeployError, Grants, Library, LibraryError, LibraryOptions, Limits, NoImports, Origin,
-    PolicyState,
+    BreakerState, Changed, DeployError, Grants, Library, LibraryError, LibraryOptions, Limits, NoImports,
+    Origin, PolicyState,
 };
 use place::{Place, component, id, shadow, status, version};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -83,7 +83,10 @@ fn deploys_and_rollbacks_hold_over_restarts() {
         let bytes = component("p", version);
         let deployed = library.deploy("p", &bytes, None, false).unwrap();
         assert_eq!(deployed.revision, id(&bytes));
-        assert_eq!(deployed.previous, previous.map(|version| id(&component("p", version))));
+        assert_eq!(
+            deployed.previous,
+            previous.map(|version| id(&component("p", version)))
+        );
         assert_eq!((deployed.shadow, deployed.warning), (false, None));
         assert_eq!(std::fs::read(place.file("p.wasm")).unwrap(), bytes);
         assert_eq!(library.archived(id(&bytes)).unwrap(), bytes);
@@ -120,7 +123,9 @@ fn a_revision_that_is_deployed_again_is_in_the_history_once() {
     let place = Place::new();
     let library = place.open();
     for version in ["1", "2", "1", "1"] {
-        library.deploy("p", &component("p", version), None, false).unwrap();
+        library
+            .deploy("p", &component("p", version), None, false)
+            .unwrap();
     }
     assert_eq!(
         status(&library, "p").previous,
@@ -176,7 +181,9 @@ fn a_rollback_steps_over_a_revision_whose_copy_is_damaged() {
     let place = Place::new();
     let library = place.open();
     for version in ["1", "2", "3"] {
-        library.deploy("p", &component("p", version), None, false).unwrap();
+        library
+            .deploy("p", &component("p", version), None, false)
+            .unwrap();
     }
     std::fs::write(place.archived(id(&component("p", "2"))), b"rot").unwrap();
     assert_eq!(library.archived(id(&component("p", "2"))), None);
@@ -286,10 +293,7 @@ fn a_refused_deploy_changes_nothing() {
         }
     }
     assert_eq!((v(&library), shadow(&library, "p")), ("1".to_owned(), None));
-    assert_eq!(
-        std::fs::read(place.file("p.wasm")).unwrap(),
-        component("p", "1")
-    );
+    assert_eq!(std::fs::read(place.file("p.wasm")).unwrap(), component("p", "1"));
     assert_eq!(v(&place.open()), "1");
 }
 
@@ -308,10 +312,7 @@ fn a_shadow_runs_beside_the_active_revision_until_it_is_promoted() {
         (v(&library), shadow(&library, "p")),
         ("1".to_owned(), Some("2".to_owned()))
     );
-    assert_eq!(
-        std::fs::read(place.file("p.wasm")).unwrap(),
-        component("p", "1")
-    );
+    assert_eq!(std::fs::read(place.file("p.wasm")).unwrap(), component("p", "1"));
     // Another deploy leaves the shadow where it is, and so does a restart.
     library.deploy("p", &component("p", "3"), None, false).unwrap();
     let library = place.open();
@@ -350,7 +351,12 @@ fn a_file_beside_a_good_revision_that_breaks_leaves_the_good_one_in_force() {
     let place = Place::new();
     place.put("p.wasm", &component("p", "1"));
     let library = place.open();
-    for garbage in [&b""[..], b"garbage", &component("p", "2")[..200], &component("q", "1")] {
+    for garbage in [
+        &b""[..],
+        b"garbage",
+        &component("p", "2")[..200],
+        &component("q", "1"),
+    ] {
         place.put("p.wasm", garbage);
         assert!(library.scan().is_empty());
         let changes = library.scan();
@@ -394,10 +400,7 @@ fn a_rollback_from_a_broken_file_goes_before_what_stands_in_for_it() {
         (v(&library), status(&library, "p").state),
         ("1".to_owned(), PolicyState::Active)
     );
-    assert_eq!(
-        std::fs::read(place.file("p.wasm")).unwrap(),
-        component("p", "1")
-    );
+    assert_eq!(std::fs::read(place.file("p.wasm")).unwrap(), component("p", "1"));
 }
 
 #[test]
@@ -519,7 +522,10 @@ fn a_damaged_history_is_set_aside_with_a_notice_and_the_folder_decides() {
         let notices = library.notices();
         assert_eq!(notices.len(), 1);
         assert!(notices[0].contains("library.json is damaged"), "{notices:?}");
-        assert_eq!((v(&library), version(&library, "q").unwrap()), ("2".to_owned(), "1".to_owned()));
+        assert_eq!(
+            (v(&library), version(&library, "q").unwrap()),
+            ("2".to_owned(), "1".to_owned())
+        );
         assert_eq!(library.rollback("p").unwrap_err().code(), "no_previous");
         let aside = place.history().with_extension("json.bad");
         assert_eq!(std::fs::read_to_string(aside).unwrap(), damaged);
@@ -535,7 +541,10 @@ fn the_same_revision_keeps_its_breaker_and_a_new_one_starts_closed() {
     let now = std::time::Instant::now();
     let fail = || {
         let breaker = library.get("p").unwrap().breaker.clone();
-        breaker.admit(now).ok().and_then(|permit| permit.record(now, true))
+        breaker
+            .admit(now)
+            .ok()
+            .and_then(|permit| permit.record(now, true))
     };
     assert!((0..5).map(|_| fail()).last().unwrap().is_some());
     library.deploy("p", &component("p", "1"), None, false).unwrap();
@@ -556,7 +565,9 @@ fn what_fits_nobodys_rules_does_not_come_into_force() {
         "2" => Err("the rule for p does not grant `market`".to_owned()),
         _ => Ok(()),
     });
-    let error = library.deploy("p", &component("p", "2"), None, false).unwrap_err();
+    let error = library
+        .deploy("p", &component("p", "2"), None, false)
+        .unwrap_err();
     assert_eq!(error.code(), "unfit");
     place.put("p.wasm", &component("p", "2"));
     library.scan();
@@ -585,7 +596,9 @@ fn a_deploy_that_cannot_be_written_changes_nothing() {
     // A folder in the component's place stops the rename, for root as well.
     std::fs::remove_file(place.file("p.wasm")).unwrap();
     std::fs::create_dir(place.file("p.wasm")).unwrap();
-    let error = library.deploy("p", &component("p", "2"), None, false).unwrap_err();
+    let error = library
+        .deploy("p", &component("p", "2"), None, false)
+        .unwrap_err();
     assert!(matches!(error, DeployError::Write { .. }), "{error}");
     assert_eq!(v(&library), "1");
     let left: Vec<_> = std::fs::read_dir(&place.options.folder).unwrap().collect();
@@ -680,7 +693,10 @@ fn readers_and_lists_do_not_wait_for_a_compilation() {
             if before == 10 {
                 library.deploy("q", &component("q", "1"), None, false).unwrap();
                 assert!(library.get("q").is_some());
-                assert!(!done.load(Ordering::SeqCst), "the large one compiles too fast to show it");
+                assert!(
+                    !done.load(Ordering::SeqCst),
+                    "the large one compiles too fast to show it"
+                );
             }
         }
         assert!(before > 10 && listed > 10, "{before} reads, {listed} lists");

@@ -5,7 +5,7 @@ use super::files::File;
 use toml::{Table, Value};
 
 /// A room and the crates of ours it may depend on.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("host/market", &[]),
     ("host/store", &["bourse-market"]),
     ("host/policy", &["bourse-market"]),
@@ -24,7 +24,12 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "bourse-cases",
         ],
     ),
-    ("guest-sdk", &[]),
+    ("guest-sdk", &["bourse-sdk-macro"]),
+    ("guest-sdk/macro", &[]),
+    (
+        "guest-sdk/harness",
+        &["bourse-market", "bourse-policy", "bourse-sdk", "bourse-build"],
+    ),
     (
         "examples/delegates",
         &["bourse-market", "bourse-wamp", "bourse-chain"],

@@ -117,7 +117,7 @@ pub struct Market {
     pub id: Option<String>,
     /// Milliseconds in which a purchase is posted, voided or refused.
     pub sell_deadline_ms: u64,
-    /// Milliseconds in which a seller that prices its own offers must answer.
+    /// Milliseconds in which a seller that prices its own offers must answer; half of a purchase's deadline at most.
     pub quote_deadline_ms: u64,
 }
 
@@ -152,7 +152,7 @@ pub struct Policies {
     pub keys: Vec<String>,
     /// Bytes of the largest component. Raise it for policies in JavaScript, which bring an engine of 12 MB along.
     pub component_max: usize,
-    /// Consecutive failures after which a policy is left alone for a while.
+    /// Consecutive failures after which a policy is left alone for a while; 0 for never.
     pub breaker_failures: u32,
     /// For how many seconds it is left alone.
     pub breaker_seconds: u64,
@@ -307,8 +307,8 @@ impl Policies {
              with `bourse policy keygen`"
         );
         ensure!(
-            self.breaker_failures > 0 && self.breaker_seconds > 0,
-            "policies.breaker_failures and policies.breaker_seconds must be 1 or more"
+            self.breaker_seconds > 0,
+            "policies.breaker_seconds must be 1 or more; breaker_failures = 0 never leaves a policy alone"
         );
         ensure!(
             self.log.queue > 0 && self.log.max_bytes >= 1 << 20,
@@ -372,10 +372,10 @@ impl Config {
             SELL_DEADLINE_MS.end()
         );
         ensure!(
-            (1..=self.market.sell_deadline_ms / 2).contains(&self.market.quote_deadline_ms),
-            "market.quote_deadline_ms is {}: it must lie in 1 to half of market.sell_deadline_ms, which is {}",
+            (1..=*SELL_DEADLINE_MS.end()).contains(&self.market.quote_deadline_ms),
+            "market.quote_deadline_ms is {}: it must lie in 1 to {}",
             self.market.quote_deadline_ms,
-            self.market.sell_deadline_ms
+            SELL_DEADLINE_MS.end()
         );
         self.policies.check()?;
         for (name, listen) in [

@@ -239,6 +239,7 @@ impl Host {
         self.announce_status(Status::Stopped);
         self.market.announcer.drained().await;
         self.stop.cancel();
+        self.market.policies.close();
         self.session.leave().await;
         self.router.shutdown().await;
         let (store, log) = (self.market.store.clone(), self.log.clone());
@@ -264,7 +265,12 @@ impl Host {
 fn terms(config: &Config) -> Terms {
     Terms {
         sell_deadline: Duration::from_millis(config.market.sell_deadline_ms),
-        quote_deadline: Duration::from_millis(config.market.quote_deadline_ms),
+        quote_deadline: Duration::from_millis(
+            config
+                .market
+                .quote_deadline_ms
+                .min(config.market.sell_deadline_ms / 2),
+        ),
         lenient_seq: config.compat.lenient_seq,
         require_offer_signature: config.offers.signature == SignatureRule::Require,
         faucet: config.has_faucet(),
@@ -384,7 +390,10 @@ fn open_library(config: &Config) -> anyhow::Result<Library> {
     let keys = settings
         .keys
         .iter()
-        .map(|key| key.parse::<VerifyingKey>().with_context(|| format!("policies.keys: {key}")))
+        .map(|key| {
+            key.parse::<VerifyingKey>()
+                .with_context(|| format!("policies.keys: {key}"))
+        })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let options = LibraryOptions {
         folder: config.policy_dir(),

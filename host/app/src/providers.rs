@@ -205,7 +205,11 @@ mod tests {
     fn who_quotes_is_known_for_as_long_as_its_session_and_registration_last() {
         let providers = Providers::default();
         providers.quotes(7, "p");
-        assert_eq!(providers.quoting("p"), None, "nothing is kept for a session that is gone");
+        assert_eq!(
+            providers.quoting("p"),
+            None,
+            "nothing is kept for a session that is gone"
+        );
         providers.joined(7);
         providers.quotes(7, "p");
         providers.quotes_no_longer(8, "p");

@@ -92,11 +92,12 @@ impl Market {
         if let Some(held) = self.seller_prices.get(&asked, session, now) {
             return Ok(quote(offer, held, now));
         }
-        let _call = self
-            .seller_prices
-            .calls
-            .try_acquire()
-            .map_err(|_| fault(uri::OVERLOADED, "too many sellers are being asked for prices; try again"))?;
+        let _call = self.seller_prices.calls.try_acquire().map_err(|_| {
+            fault(
+                uri::OVERLOADED,
+                "too many sellers are being asked for prices; try again",
+            )
+        })?;
         let deadline = until.min(Instant::now() + self.terms.quote_deadline);
         let timeout = deadline.saturating_duration_since(Instant::now());
         let provider_id = offer.provider_id.as_deref().unwrap_or_default();
@@ -108,7 +109,9 @@ impl Market {
             .sellers
             .call(SessionId(session), quote_uri(provider_id), args, timeout);
         let (price, valid_ms) = match answer.await {
-            Ok(result) => read(result).map_err(|why| unquoted(format!("the seller's quote makes no sense: {why}")))?,
+            Ok(result) => {
+                read(result).map_err(|why| unquoted(format!("the seller's quote makes no sense: {why}")))?
+            }
             Err(CallError::Timeout) => return Err(unquoted("the seller did not name its price in time")),
             Err(CallError::Wamp(error)) => {
                 /// Characters of a seller's words that reach a buyer.
@@ -160,7 +163,9 @@ impl Market {
 /// Whether a seller could price `offer`, asked while it places the offer: who places it must be who answers.
 pub(crate) fn check(market: &Market, offer: &Offer) -> Result<(), String> {
     let Some(provider_id) = offer.provider_id.as_deref() else {
-        return Err("no policy of this market prices it, and without a provider_id its seller cannot be asked".into());
+        return Err(
+            "no policy of this market prices it, and without a provider_id its seller cannot be asked".into(),
+        );
     };
     match market.quoting_session(offer) {
         Ok(_) => Ok(()),
@@ -179,7 +184,9 @@ fn quote(offer: &Offer, held: Held, now: Nanos) -> Quote {
         decision: None,
         state_writes: Vec::new(),
         at: now,
-        until: offer.expires.map_or(held.until, |expires| expires.min(held.until)),
+        until: offer
+            .expires
+            .map_or(held.until, |expires| expires.min(held.until)),
     }
 }
 

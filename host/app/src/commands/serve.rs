@@ -108,7 +108,9 @@ fn introduce_rules(rules: &[Rule], problems: &[(Rule, String)]) {
         match problem {
             None => say!("  rule          {offers} -> {policy}"),
             Some((_, problem)) => {
-                say!("  rule          {offers} -> {policy}  DOES NOT WORK, what it covers is refused: {problem}");
+                say!(
+                    "  rule          {offers} -> {policy}  DOES NOT WORK, what it covers is refused: {problem}"
+                );
             }
         }
     }

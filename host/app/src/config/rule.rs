@@ -128,6 +128,8 @@ pub struct RuleLimits {
     pub fuel: Option<u64>,
     /// Milliseconds for one call.
     pub deadline_ms: Option<u64>,
+    /// Bytes of memory for one call; 64 MiB at most. Policies in JavaScript need 16 MiB.
+    pub memory: Option<usize>,
     /// Lowest price in tokens.
     #[serde(deserialize_with = "tokens_as_text")]
     pub floor: Option<String>,
@@ -162,9 +164,8 @@ impl Rule {
 
     /// Whether the rule is about `offer`.
     pub fn covers(&self, offer: &Offer) -> bool {
-        let kind = self.hook != Hook::Pricing
-            || self.applies_to == AppliesTo::All
-            || offer.price == Price::Dynamic;
+        let kind =
+            self.hook != Hook::Pricing || self.applies_to == AppliesTo::All || offer.price == Price::Dynamic;
         kind && self.api.is_none_or(|api| api == offer.api)
             && self.seller.is_none_or(|seller| seller == offer.seller)
             && self.catalog.is_none_or(|catalog| Some(catalog) == offer.catalog)
@@ -182,7 +183,10 @@ impl Rule {
         if self.hook != Hook::Pricing {
             let priced = [
                 ("applies_to", self.applies_to != AppliesTo::default()),
-                ("on_failure = \"fallback-price\"", self.on_failure != OnFailure::Refuse),
+                (
+                    "on_failure = \"fallback-price\"",
+                    self.on_failure != OnFailure::Refuse,
+                ),
                 ("fallback_price", self.fallback_price.is_some()),
                 ("limits.floor", self.limits.floor.is_some()),
                 ("limits.cap", self.limits.cap.is_some()),

@@ -41,9 +41,7 @@ pub(crate) fn call(data: &Path, request: Request, with: Attachment<'_>) -> anyho
         .and_then(|()| stream.write_all(with.component))
         .and_then(|()| stream.write_all(with.signature.unwrap_or_default()));
     let mut answer = Vec::new();
-    stream
-        .read_to_end(&mut answer)
-        .context("the market hung up")?;
+    stream.read_to_end(&mut answer).context("the market hung up")?;
     if answer.is_empty() {
         sent.context("the market hung up")?;
         bail!("the market hung up without an answer");

@@ -50,7 +50,8 @@ pub(super) fn called(policy: &str, hook: Hook, outcome: &str, fuel: u64, elapsed
 }
 
 pub(super) fn refused_by_breaker(policy: &str, hook: Hook) {
-    counter!(CALLS, "policy" => policy.to_owned(), "hook" => hook.as_str(), "outcome" => "breaker_open").increment(1);
+    counter!(CALLS, "policy" => policy.to_owned(), "hook" => hook.as_str(), "outcome" => "breaker_open")
+        .increment(1);
 }
 
 pub(super) fn tripped(policy: &str) {

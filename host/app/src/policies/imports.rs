@@ -3,7 +3,7 @@
 use bourse_market::{Demand, Figures, Nanos, Subject};
 use bourse_policy::{Failure, Imports, Level};
 use bourse_store::Store;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,9 +13,25 @@ const LINES: u64 = 200;
 
 /// Where answers come from.
 pub(super) struct Ground {
-    pub(super) demand: Arc<Mutex<Demand>>,
-    pub(super) store: Store,
-    pub(super) lines: LineGate,
+    demand: Arc<Mutex<Demand>>,
+    /// None once the market has stopped: nothing may keep its ledger open then.
+    store: RwLock<Option<Store>>,
+    lines: LineGate,
+}
+
+impl Ground {
+    pub(super) fn new(demand: Arc<Mutex<Demand>>, store: Store) -> Self {
+        Self {
+            demand,
+            store: RwLock::new(Some(store)),
+            lines: LineGate::default(),
+        }
+    }
+
+    /// Lets go of the ledger, once nobody reads it any more.
+    pub(super) fn close(&self) {
+        *self.store.write() = None;
+    }
 }
 
 /// The imports of one call.
@@ -47,14 +63,18 @@ impl<'a> Live<'a> {
         &self,
         read: impl FnOnce(&bourse_store::Reader<'_>) -> Result<T, bourse_store::StoreError>,
     ) -> T {
-        self.ground
-            .store
-            .read()
-            .and_then(|ledger| read(&ledger))
-            .unwrap_or_else(|error| {
-                *self.failed.borrow_mut() = Some(format!("its state could not be read: {error}"));
-                T::default()
-            })
+        let store = self.ground.store.read();
+        let read = match &*store {
+            Some(store) => store
+                .read()
+                .and_then(|ledger| read(&ledger))
+                .map_err(|error| error.to_string()),
+            None => Err("the market has stopped".to_owned()),
+        };
+        read.unwrap_or_else(|error| {
+            *self.failed.borrow_mut() = Some(format!("its state could not be read: {error}"));
+            T::default()
+        })
     }
 }
 

@@ -168,7 +168,9 @@ fn announce(change: &Change) {
         Changed::Added { to } | Changed::Shipped { to } => {
             tracing::info!(policy, revision = %to, "a policy is in force");
         }
-        Changed::Replaced { from, to } => tracing::info!(policy, %from, revision = %to, "a policy was replaced"),
+        Changed::Replaced { from, to } => {
+            tracing::info!(policy, %from, revision = %to, "a policy was replaced")
+        }
         Changed::Removed => tracing::warn!(policy, "a policy's file is gone, and it with it"),
         Changed::Refused { reason, keeps } => {
             let kept = keeps.map_or("nothing answers in its name".to_owned(), |revision| {

@@ -30,8 +30,8 @@ use bourse_market::{Address, Demand, MarketId, Nanos};
 use bourse_policy::{Action, Entry, Library, Revision};
 use bourse_store::{DecisionLog, Store};
 use bourse_wamp::WampError;
+use imports::Ground;
 use parking_lot::Mutex;
-use imports::{Ground, LineGate};
 use rules::Prepared;
 use shadow::Shadows;
 use std::sync::Arc;
@@ -88,11 +88,7 @@ impl Policies {
             let prepared = Prepared::new(rule)?;
             rules.of(prepared.rule.hook).push(prepared);
         }
-        let ground = Arc::new(Ground {
-            demand: parts.demand,
-            store: parts.store,
-            lines: LineGate::default(),
-        });
+        let ground = Arc::new(Ground::new(parts.demand, parts.store));
         let policies = Self {
             market: parts.market,
             library: parts.library,
@@ -116,6 +112,11 @@ impl Policies {
     /// Revisions and their life.
     pub(crate) fn library(&self) -> &Library {
         &self.library
+    }
+
+    /// Lets go of the ledger: the market has stopped.
+    pub(crate) fn close(&self) {
+        self.ground.close();
     }
 
     /// The revisions of a policy, if it is in force.

@@ -69,10 +69,24 @@ impl Policies {
                     (decision, _) => decision,
                 };
                 let price = price.clamp(floor, cap);
-                return Ok(quote(offer, inquiry, price, rule.max_valid_ms, decision, Vec::new()));
+                return Ok(quote(
+                    offer,
+                    inquiry,
+                    price,
+                    rule.max_valid_ms,
+                    decision,
+                    Vec::new(),
+                ));
             }
         };
-        Ok(quote(offer, inquiry, price, valid_ms, asked.decision, asked.writes))
+        Ok(quote(
+            offer,
+            inquiry,
+            price,
+            valid_ms,
+            asked.decision,
+            asked.writes,
+        ))
     }
 
     /// Whether an offer could be priced at all, asked before it is placed; and whether its seller is to price it.
@@ -97,9 +111,7 @@ impl Policies {
             Ok(Source::Fixed(_)) => Ok(false),
             Ok(Source::Seller(_)) => Ok(true),
             Ok(Source::Policy(priced)) => {
-                priced
-                    .bounds(offer)
-                    .map_err(|none| invalid("pricing", none))?;
+                priced.bounds(offer).map_err(|none| invalid("pricing", none))?;
                 priced.rule.params_for(offer).map(|_| false)
             }
         }

@@ -65,11 +65,11 @@ impl Prepared {
                     .limits
                     .deadline_ms
                     .map_or(default.deadline, Duration::from_millis),
+                memory: rule.limits.memory.unwrap_or(default.memory),
                 instances: match rule.instances {
                     Instances::Fresh => bourse_policy::Instances::Fresh,
                     Instances::Warm => bourse_policy::Instances::Warm,
                 },
-                ..default
             },
             grants: granted(&rule),
             max_valid_ms: rule

@@ -62,8 +62,7 @@ impl Policies {
             (Some(rule), _) => rule,
             (None, Some(price)) => return Ok(Source::Fixed(price)),
             (None, None) => {
-                let (floor, cap) =
-                    bounds(offer, [], []).map_err(|none| fault(uri::POLICY_FAILED, none))?;
+                let (floor, cap) = bounds(offer, [], []).map_err(|none| fault(uri::POLICY_FAILED, none))?;
                 return Ok(Source::Seller(Bounds { floor, cap }));
             }
         };

@@ -10,8 +10,8 @@ use crate::policies::{Cleared, Inquiry, Step};
 use crate::quotes::Quote;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
 use bourse_market::{
-    Amount, Channel, ChannelKind, Command, Fault, KeyId, Offer, Outcome, Purchase, PurchaseId,
-    Refusal, ReserveRequest, SessionId, Signature, View,
+    Amount, Channel, ChannelKind, Command, Fault, KeyId, Offer, Outcome, Purchase, PurchaseId, Refusal,
+    ReserveRequest, SessionId, Signature, View,
 };
 use bourse_policy::Action;
 use bourse_wamp::WampError;
@@ -148,11 +148,9 @@ async fn price(
     let quote = match (promised, step) {
         (Some(quote), _) => quote,
         (None, Some(Step::Quoted(quote))) => Arc::new(quote),
-        (None, Some(Step::AskSeller(bounds))) => Arc::new(
-            market
-                .ask_seller(offer, inquiry.buyer, bounds, until)
-                .await?,
-        ),
+        (None, Some(Step::AskSeller(bounds))) => {
+            Arc::new(market.ask_seller(offer, inquiry.buyer, bounds, until).await?)
+        }
         (None, None) => return Err(fault(uri::RUNTIME, "the purchase has no price")),
     };
     Ok(Price {

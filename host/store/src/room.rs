@@ -90,10 +90,13 @@ impl Room {
             used = used.saturating_add(table.pages(txn)?);
         }
         let reusable = touched.saturating_sub(used).saturating_mul(page);
-        let state = tables.policy_values.pages(txn)?.saturating_add(tables.policy_counters.pages(txn)?);
+        let state = tables
+            .policy_values
+            .pages(txn)?
+            .saturating_add(tables.policy_counters.pages(txn)?);
         let writes = (StateWrite::MAX_PER_PURCHASE as u64).min(state);
-        let promise = COMMAND_ROOM.saturating_add(writes.saturating_mul(PAGES_PER_STATE_WRITE)
-                .saturating_mul(page));
+        let promise =
+            COMMAND_ROOM.saturating_add(writes.saturating_mul(PAGES_PER_STATE_WRITE).saturating_mul(page));
         let promised = tables.sent.len(txn)?.saturating_mul(promise);
         let margin = MAP_MARGIN.min(map / MAP_MARGIN_PART);
         // Promises are kept from pages that nobody can pin; the margin may lie in used ones.

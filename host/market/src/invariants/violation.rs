@@ -185,7 +185,7 @@ pub enum Violation {
         decision: DecisionId,
     },
     /// A decision that belongs to no posted purchase.
-    #[error("decision {decision} belongs to {}, which is not posted", owner(*.purchase))]
+    #[error("decision {decision} belongs to {}", owner(*.purchase))]
     OrphanDecision {
         /// The decision.
         decision: DecisionId,
@@ -250,5 +250,8 @@ pub enum Violation {
 }
 
 fn owner(purchase: Option<PurchaseId>) -> String {
-    purchase.map_or_else(|| "no purchase".to_owned(), |id| format!("purchase {id}"))
+    purchase.map_or_else(
+        || "no purchase".to_owned(),
+        |id| format!("purchase {id}, which is not posted"),
+    )
 }

@@ -218,7 +218,7 @@ fn what_exceeds_a_limit_costs_its_policy_all_its_writes_and_no_other() {
     }
     // Exactly at the limits is within them.
     let mut world = World::free();
-    let mut writes = vec![set(&long_key[1..], Some(&long_value[1..]))];
+    let mut writes = vec![set(&"k".repeat(StateWrite::MAX_KEY), Some(&long_value[1..]))];
     writes.extend((1..StateWrite::MAX_PER_PURCHASE).map(|number| add(&format!("n{number}"), 1)));
     assert_eq!(buy(&mut world, writes), []);
 }

@@ -1,7 +1,7 @@
 //! Ledgers damaged behind the writer's back.
 
 use crate::tables::{Id, Tables};
-use crate::{Options, Stamp, Store, codec, index};
+use crate::{Options, Stamp, Store, change, codec, index, keys};
 use bourse_market::*;
 use heed::RwTxn;
 
@@ -151,5 +151,103 @@ fn tokens_from_nowhere_are_found() {
             tables.accounts.put(txn, &[2; 20], &bytes).unwrap();
         },
         &["accounts and channels hold 11, float and grants are 10"],
+    );
+}
+
+fn slot(key: &str) -> PolicySlot {
+    PolicySlot {
+        policy: "surge".to_owned(),
+        key: key.to_owned(),
+    }
+}
+
+fn write(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) {
+    change::write(tables, txn, change).unwrap();
+}
+
+#[test]
+fn a_policys_state_that_is_counted_wrong_is_found() {
+    check(
+        |tables, txn| write(tables, txn, &Change::PolicyValue(slot("last"), Some(vec![1, 2]))),
+        &["the state of policy surge takes 6 bytes, its record says 0"],
+    );
+    check(
+        |tables, txn| write(tables, txn, &Change::PolicySize("surge".to_owned(), 5)),
+        &["the state of policy surge takes 0 bytes, its record says 5"],
+    );
+    // Values and counters count together.
+    check(
+        |tables, txn| {
+            write(tables, txn, &Change::PolicyValue(slot("last"), Some(vec![1, 2])));
+            write(tables, txn, &Change::PolicyCounter(slot("last"), -1));
+            write(tables, txn, &Change::PolicySize("surge".to_owned(), 18));
+        },
+        &[],
+    );
+}
+
+#[test]
+fn a_policys_record_under_anothers_key_is_found() {
+    check(
+        |tables, txn| {
+            let bytes = codec::encode("policy_counters", &(slot("a"), 1i64)).unwrap();
+            tables
+                .policy_counters
+                .put(txn, &keys::policy_slot(&slot("b")), &bytes)
+                .unwrap();
+            write(tables, txn, &Change::PolicySize("surge".to_owned(), 9));
+        },
+        &["policy_counters 0x0573757267650162 holds a record of another key"],
+    );
+}
+
+#[test]
+fn the_index_of_decisions_by_time_is_checked_both_ways_and_orphans_are_told() {
+    let decision = || Decision {
+        id: DecisionId([0xD; 16]),
+        header: DecisionHeader {
+            at: Nanos(7),
+            hook: "pricing".to_owned(),
+            policy: "surge".to_owned(),
+            revision: RevisionId([6; 32]),
+            purchase: None,
+        },
+        body: Vec::new(),
+    };
+    let orphan = "decision 0x0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d belongs to no purchase";
+    check(
+        |tables, txn| write(tables, txn, &Change::Decision(Box::new(decision()))),
+        &[orphan],
+    );
+    check(
+        |tables, txn| {
+            let bytes = codec::encode("decisions", &decision()).unwrap();
+            tables.decisions.put(txn, &[0xD; 16], &bytes).unwrap();
+        },
+        &[
+            "decisions_by_time lacks 0x00000000000000070d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d of decisions \
+             0x0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d",
+            orphan,
+        ],
+    );
+    check(
+        |tables, txn| {
+            let key = keys::decided(Nanos(8), &decision().id);
+            tables.decisions_by_time.put(txn, &key, &[]).unwrap();
+        },
+        &[
+            "decisions_by_time holds 0x00000000000000080d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d, which no record explains",
+        ],
+    );
+    // A decision whose time has changed has an entry at its new time alone.
+    check(
+        |tables, txn| {
+            for at in [7, 9] {
+                let mut decision = decision();
+                decision.header.at = Nanos(at);
+                write(tables, txn, &Change::Decision(Box::new(decision)));
+            }
+        },
+        &[orphan],
     );
 }

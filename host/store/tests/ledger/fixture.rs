@@ -4,7 +4,7 @@ use bourse_market::*;
 use bourse_store::{Disk, Options, Stamp, Store, SubmitError};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 
 pub const MARKET: MarketId = MarketId([0xAA; 16]);
@@ -265,6 +265,10 @@ pub struct TestDisk {
     changed: Condvar,
     /// Commits that have begun.
     pub begun: AtomicU64,
+    /// Whether writes of the decision log fail.
+    pub fail_appends: AtomicBool,
+    /// Writes of the decision log that have begun.
+    pub appends: AtomicU64,
 }
 
 impl TestDisk {
@@ -272,7 +276,7 @@ impl TestDisk {
         Arc::new(Self::default())
     }
 
-    /// Lets the next commit wait until [`TestDisk::release`].
+    /// Lets the next commit, or write of the decision log, wait until [`TestDisk::release`].
     pub fn hold(&self) {
         *self.held.lock().unwrap() = true;
     }
@@ -308,6 +312,16 @@ impl Disk for TestDisk {
         drop(self.changed.wait_while(held, |held| *held).unwrap());
         if number == self.fail_at.load(SeqCst) {
             return Err(io::Error::other("the disk is broken"));
+        }
+        Ok(())
+    }
+
+    fn before_append(&self, _bytes: u64) -> io::Result<()> {
+        let held = self.held.lock().unwrap();
+        self.appends.fetch_add(1, SeqCst);
+        drop(self.changed.wait_while(held, |held| *held).unwrap());
+        if self.fail_appends.load(SeqCst) {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         Ok(())
     }

@@ -13,6 +13,8 @@ mod crash;
 mod fixture;
 mod folder;
 mod group;
+mod log;
 mod model;
 mod reads;
 mod room;
+mod state;

@@ -42,6 +42,20 @@ pub enum BuildError {
         /// The folder.
         folder: PathBuf,
     },
+    /// A name that no new project can have.
+    #[error("`{name}` cannot name a policy: {reason}")]
+    Name {
+        /// The name, cut.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A new project does not go where something else is.
+    #[error("{} is not empty: a new project takes a folder of its own", folder.display())]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A manifest that is none, or lacks what a build needs.
     #[error("{}: {reason}", path.display())]
     Manifest {

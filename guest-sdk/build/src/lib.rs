@@ -20,12 +20,14 @@ mod javascript;
 mod language;
 mod npm;
 mod rust;
+mod scaffold;
 mod toolchain;
 
 pub use builder::{Builder, Built, Step};
 pub use component::component;
 pub use error::BuildError;
 pub use language::Language;
+pub use scaffold::scaffold;
 pub use toolchain::{TARGET, Toolchain};
 
 use sha2::{Digest, Sha256};

@@ -573,9 +573,29 @@ impl Market {
             sealed_key: SealedKey([5; 80]),
             s4: signature(4),
             decision,
-            also: Vec::new(),
-            state_writes: Vec::new(),
+            also: vec![Decision {
+                id: DecisionId(id.0),
+                header: DecisionHeader {
+                    at: Nanos(self.clock),
+                    hook: "consent".to_owned(),
+                    policy: "quota".to_owned(),
+                    revision: RevisionId([0; 32]),
+                    purchase: None,
+                },
+                body: Vec::new(),
+            }],
+            state_writes: vec![StateWrite {
+                policy: "quota".to_owned(),
+                key: "sold".to_owned(),
+                edit: StateEdit::Add(1),
+            }],
         })));
+        let sold = PolicySlot {
+            policy: "quota".to_owned(),
+            key: "sold".to_owned(),
+        };
+        let posted = self.posted.len() as i64 + i64::from(outcome.is_ok());
+        assert_eq!(self.ledger.policy_counter(&sold), Ok(posted));
         match outcome {
             Ok(Outcome::Posted {
                 purchase,

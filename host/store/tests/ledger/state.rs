@@ -318,13 +318,13 @@ fn a_policy_at_its_quota_costs_no_purchase_its_end_on_a_full_map() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(
         bourse_store::Options {
-            map_size: 10 << 20,
+            map_size: 16 << 20,
             ..options(dir.path())
         },
         &stamp(),
     )
     .unwrap();
-    populate(&store, 4, 1000);
+    populate(&store, 10, 1000);
     let mut number = 0;
     let mut buy = |store: &Store, writes: Vec<StateWrite>| {
         reserve_now(store, number, 0).unwrap();
@@ -353,7 +353,7 @@ fn a_policy_at_its_quota_costs_no_purchase_its_end_on_a_full_map() {
 
     // Promised with the state as large as it may be, kept when there is no room for anything else: each write to a
     // page of its own.
-    for party in 1..4 {
+    for party in 1..10 {
         reserve_now(&store, 9000 + party, party).unwrap();
     }
     let mut placed = 2000;
@@ -372,7 +372,13 @@ fn a_policy_at_its_quota_costs_no_purchase_its_end_on_a_full_map() {
         let writes = (0..64)
             .map(|step| write("hoard", &key((party + 16 * step) % keys), value(2)))
             .collect();
-        do_all(&store, [post_writing(9000 + party, party, writes)]);
+        let mut command = post_writing(9000 + party, party, writes);
+        if let Command::Post(request) = &mut command
+            && let Some(decision) = &mut request.decision
+        {
+            decision.body = vec![0; 60_000];
+        }
+        do_all(&store, [command]);
     }
     drop(reader);
     assert_sound(&store);

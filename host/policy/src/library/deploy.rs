@@ -10,9 +10,7 @@ use super::{Admitted, DeployError, Deployed, Entry, Library, Origin};
 use crate::breaker::Breaker;
 use crate::load::check_name;
 use crate::revision::Revision;
-use crate::signature::MAX_FILE;
 use bourse_market::RevisionId;
-use std::path::PathBuf;
 
 impl Library {
     /// Puts a component into force as the policy `name`: checked, compiled, called once, archived, written into the
@@ -115,7 +113,8 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// [`DeployError::Unknown`], or [`DeployError::Broken`] if it is enabled but has nothing that can be used.
+    /// [`DeployError::Unknown`]; [`DeployError::Write`] if it could not be written down, and then it stays disabled;
+    /// or [`DeployError::Broken`] if it is enabled but has nothing that can be used.
     pub fn enable(&self, name: &str) -> Result<Deployed, DeployError> {
         check_name(name)?;
         self.in_turn(name, || {
@@ -123,7 +122,8 @@ impl Library {
                 return Err(unknown(name));
             }
             let previous = self.active(name);
-            self.table().slot(name).kept.disabled = false;
+            let was = std::mem::replace(&mut self.table().slot(name).kept.disabled, false);
+            self.save_or_undo(name, |kept| kept.disabled = was)?;
             let look = self.look(name);
             let Resolved { entry, trouble } = self.resolve(name, look);
             {
@@ -158,7 +158,7 @@ impl Library {
         let previous = self.active(name);
         let id = admitted.revision.id();
         self.archive(id, bytes)?;
-        self.write_files(name, bytes, admitted.signature.as_deref())?;
+        let unsure = self.write_files(name, bytes, admitted.signature.as_deref())?;
         let look = self.look(name);
         {
             let mut table = self.table();
@@ -170,7 +170,7 @@ impl Library {
             slot.trouble = None;
         }
         // The folder says it already: a history that lags behind is caught up with at the next start.
-        let warning = self.save_or_notice();
+        let warning = unsure.or(self.save_or_notice());
         Ok(self.put(name, admitted, Origin::Deployed, previous, warning))
     }
 
@@ -237,11 +237,10 @@ impl Library {
                 .ok_or(DeployError::NotArchived { id: good.id })
                 .and_then(|bytes| self.write_files(name, &bytes, admitted.signature.as_deref()))
         };
-        if let Err(error) = written {
+        let warning = written.inspect_err(|_| {
             self.table().slot(name).kept.clone_from(kept);
             self.save_or_notice();
-            return Err(error);
-        }
+        })?;
         let look = self.look(name);
         {
             let mut table = self.table();
@@ -255,7 +254,7 @@ impl Library {
         } else {
             Origin::Deployed
         };
-        Ok(self.put(name, admitted, origin, previous, None))
+        Ok(self.put(name, admitted, origin, previous, warning))
     }
 
     /// Swaps an admitted revision in and says so.
@@ -284,45 +283,13 @@ impl Library {
             })
     }
 
-    /// Writes a policy's files, the component last: it is what counts. If that fails, the signature is what it was.
-    fn write_files(&self, name: &str, bytes: &[u8], signature: Option<&str>) -> Result<(), DeployError> {
-        let disk = &self.inner.disk;
-        let failed = |path: PathBuf| move |source| DeployError::Write { path, source };
-        let folder = &self.inner.options.folder;
-        std::fs::create_dir_all(folder).map_err(failed(folder.clone()))?;
-        let path = self.signature_path(name);
-        let before = super::disk::read(&path, MAX_FILE).ok();
-        let set = |content: Option<&[u8]>| match content {
-            Some(content) => disk.write(&path, content),
-            None => disk.remove(&path),
-        };
-        set(signature.map(str::as_bytes)).map_err(failed(path.clone()))?;
-        let component = self.wasm_path(name);
-        disk.write(&component, bytes).map_err(|source| {
-            let _ = set(before.as_deref());
-            DeployError::Write {
-                path: component,
-                source,
-            }
-        })
-    }
-
-    /// Removes a policy's files, so that the shipped one is in force: the component first, for it is what counts.
-    fn remove_files(&self, name: &str) -> Result<(), DeployError> {
-        for path in [self.wasm_path(name), self.signature_path(name)] {
-            self.inner
-                .disk
-                .remove(&path)
-                .map_err(|source| DeployError::Write { path, source })?;
-        }
-        Ok(())
-    }
-
     /// Writes the history, or takes back what was to be written.
     fn save_or_undo(&self, name: &str, undo: impl FnOnce(&mut Kept)) -> Result<(), DeployError> {
         let mut table = self.table();
         table.save(&self.inner.disk).map_err(|source| {
             undo(&mut table.slot(name).kept);
+            // It may have been written all the same, and failed in being flushed.
+            let _ = table.save(&self.inner.disk);
             DeployError::Write {
                 path: table.path().to_owned(),
                 source,

@@ -14,6 +14,7 @@ mod deploy;
 mod disk;
 mod entry;
 mod error;
+mod folder;
 mod open;
 mod scan;
 mod table;
@@ -32,10 +33,10 @@ use bourse_market::RevisionId;
 use core::fmt;
 use disk::Disk;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
-use table::{Look, Table};
+use table::Table;
 
 /// Notices that wait to be taken; older ones make room.
 const MAX_NOTICES: usize = 64;
@@ -334,23 +335,6 @@ impl Library {
         }
     }
 
-    /// The component's file of a policy whose name was checked.
-    fn wasm_path(&self, name: &str) -> PathBuf {
-        self.inner.options.folder.join(format!("{name}.wasm"))
-    }
-
-    /// The file of its signature.
-    fn signature_path(&self, name: &str) -> PathBuf {
-        self.inner.options.folder.join(format!("{name}.wasm.sig"))
-    }
-
-    fn look(&self, name: &str) -> Look {
-        Look {
-            wasm: disk::Stamp::of(&self.wasm_path(name)),
-            signature: disk::Stamp::of(&self.signature_path(name)),
-        }
-    }
-
     fn shipped(&self, name: &str) -> Option<&'static [u8]> {
         let mut shipped = self.inner.options.shipped.iter();
         shipped
@@ -423,18 +407,4 @@ fn status(name: &str, slot: &table::Slot, entry: Option<&Entry>, now: Instant) -
 /// The lock, also after a panic elsewhere: what it guards is whole between any two statements that hold it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The stem of a component's file name, none for other files; an error holds a printable form of a bad one.
-fn policy_of(path: &Path) -> Option<Result<String, String>> {
-    let file = path.file_name()?;
-    if path.extension()? != "wasm" || file.to_string_lossy().starts_with('.') {
-        return None;
-    }
-    let stem = path.file_stem()?;
-    let printable = || crate::failure::cut(stem.to_string_lossy().into_owned(), crate::MAX_NAME);
-    Some(match stem.to_str() {
-        Some(stem) if crate::load::check_name(stem).is_ok() => Ok(stem.to_owned()),
-        _ => Err(printable()),
-    })
 }

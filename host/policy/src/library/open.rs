@@ -3,13 +3,10 @@
 use super::archive::Archive;
 use super::disk::{self, Disk};
 use super::table::{Good, Kept, Look, Table};
-use super::{
-    Admitted, DeployError, Entries, Entry, Inner, Library, LibraryError, LibraryOptions, Origin, policy_of,
-};
+use super::{Admitted, DeployError, Entries, Entry, Inner, Library, LibraryError, LibraryOptions, Origin};
 use crate::cache::CodeCache;
 use crate::engine::Engine;
 use crate::load::LoadError;
-use crate::signature::MAX_FILE;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -18,9 +15,6 @@ use std::sync::{Mutex, OnceLock};
 /// The name of the history's file in the archive.
 const HISTORY: &str = "library.json";
 
-/// Component files of a folder that are looked at; more are a mistake.
-const MAX_FILES: usize = 1024;
-
 /// What a policy's file, history and shipped component come to.
 pub(super) struct Resolved {
     /// What is to be in force.
@@ -28,9 +22,6 @@ pub(super) struct Resolved {
     /// Why the file is refused.
     pub(super) trouble: Option<String>,
 }
-
-/// A file of the folder: its policy, or the printable form of a name that cannot be one.
-pub(super) type Found = Result<String, String>;
 
 impl Library {
     /// Opens a library: checks and compiles every policy of the folder, and the shipped ones that nothing there
@@ -227,49 +218,6 @@ impl Library {
             (true, false) => Origin::Shipped,
             (false, false) => Origin::File,
         }
-    }
-
-    /// Reads a policy's two files.
-    pub(super) fn read(&self, name: &str) -> Result<(Vec<u8>, Option<Vec<u8>>), DeployError> {
-        let unreadable = |path: PathBuf| move |source| LoadError::Read { path, source };
-        let path = self.wasm_path(name);
-        let max = self.inner.engine.options().component as u64;
-        let bytes = disk::read(&path, max).map_err(unreadable(path))?;
-        let path = self.signature_path(name);
-        let signature = match disk::read(&path, MAX_FILE) {
-            Ok(signature) => Some(signature),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(unreadable(path)(error).into()),
-        };
-        Ok((bytes, signature))
-    }
-
-    /// The component files of the folder; none if there is no folder.
-    pub(super) fn files(&self) -> Result<Vec<Found>, String> {
-        let folder = &self.inner.options.folder;
-        let unreadable = |error: std::io::Error| {
-            format!(
-                "the folder of policies {} cannot be read: {error}",
-                folder.display()
-            )
-        };
-        let entries = match std::fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(unreadable(error)),
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            found.extend(policy_of(&entry.map_err(unreadable)?.path()));
-            if found.len() > MAX_FILES {
-                return Err(format!(
-                    "the folder of policies {} holds more than {MAX_FILES} components: it is not looked at",
-                    folder.display()
-                ));
-            }
-        }
-        found.sort_unstable();
-        Ok(found)
     }
 
     /// Notes a file that cannot be a policy; answers its reason if it is new.

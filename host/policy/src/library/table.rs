@@ -162,6 +162,8 @@ impl Table {
         if bytes == self.written {
             return Ok(());
         }
+        // A write that fails may have left either: the next one must not be spared.
+        self.written.clear();
         disk.write(&self.path, &bytes)?;
         self.written = bytes;
         Ok(())

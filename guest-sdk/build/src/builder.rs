@@ -48,6 +48,32 @@ pub struct Built {
     pub component: Vec<u8>,
 }
 
+/// What a folder says it is, before anything is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// The policy's name.
+    pub name: String,
+    /// The language it is written in.
+    pub language: Language,
+}
+
+impl Project {
+    /// The project in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NoProject`] if there is none, [`BuildError::Manifest`] if it has no name.
+    pub fn of(folder: &Path) -> Result<Self, BuildError> {
+        let language = Language::of(folder)?;
+        let name = match language {
+            Language::Rust => crate::rust::name(folder)?,
+            Language::AssemblyScript | Language::JavaScript => crate::npm::name(folder)?,
+            Language::C => crate::c::name(folder)?,
+        };
+        Ok(Self { name, language })
+    }
+}
+
 impl Builder {
     /// A builder that keeps compilers in `cache`, which it creates.
     pub fn new(cache: impl Into<PathBuf>) -> Self {
@@ -122,29 +148,15 @@ impl Builder {
         let folder = folder
             .canonicalize()
             .map_err(|source| BuildError::io(format!("find the folder {}", folder.display()), source))?;
-        let language = Language::of(&folder)?;
-        let (name, component) = match language {
+        let Project { name, language } = Project::of(&folder)?;
+        let component = match language {
             Language::Rust => {
-                let name = crate::rust::name(&folder)?;
                 let toolchain = self.toolchain(&folder)?;
-                let component = self.rust(&toolchain, &folder, &name)?;
-                (name, component)
+                self.rust(&toolchain, &folder, &name)?
             }
-            Language::AssemblyScript => {
-                let name = crate::npm::name(&folder)?;
-                let component = self.assemblyscript(&folder, &name)?;
-                (name, component)
-            }
-            Language::C => {
-                let name = crate::c::name(&folder)?;
-                let component = self.c(&folder, &name)?;
-                (name, component)
-            }
-            Language::JavaScript => {
-                let name = crate::npm::name(&folder)?;
-                let component = self.javascript(&folder, &name)?;
-                (name, component)
-            }
+            Language::AssemblyScript => self.assemblyscript(&folder, &name)?,
+            Language::C => self.c(&folder, &name)?,
+            Language::JavaScript => self.javascript(&folder, &name)?,
         };
         Ok(Built {
             name,

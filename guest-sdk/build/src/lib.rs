@@ -23,7 +23,7 @@ mod rust;
 mod scaffold;
 mod toolchain;
 
-pub use builder::{Builder, Built, Step};
+pub use builder::{Builder, Built, Project, Step};
 pub use component::component;
 pub use error::BuildError;
 pub use language::Language;

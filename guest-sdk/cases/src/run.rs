@@ -5,7 +5,7 @@ use crate::question::{Context, Question};
 use crate::world::Listening;
 use bourse_market::Amount;
 use bourse_policy::{
-    AdmitRequest, Batch, Bound, ConsentRequest, Decided, Declined, Failure, FilterRequest, Level,
+    AdmitRequest, Batch, Bound, ConsentRequest, Decided, Declined, Failure, FilterRequest, Level, Limits,
     PriceRequest, Priced, Record, Revision, Shown, StateChange,
 };
 use core::time::Duration;
@@ -71,9 +71,14 @@ pub struct Answered {
 }
 
 impl Input {
-    /// Asks `revision`, once.
+    /// Asks `revision`, once, in an instance made for the call.
     pub fn ask(&self, revision: &Revision) -> Answered {
-        let (limits, grants) = (self.limits(), self.grants(revision));
+        self.ask_within(revision, &self.limits())
+    }
+
+    /// Asks `revision`, once, under these limits and not the file's.
+    pub fn ask_within(&self, revision: &Revision, limits: &Limits) -> Answered {
+        let grants = self.grants(revision);
         let params = self.params.as_str();
         let world = Listening::to(&self.world);
         let parts = match &self.question {
@@ -103,7 +108,7 @@ impl Input {
                     cap: *cap,
                     max_valid_ms: *max_valid_ms,
                 };
-                parts(revision.price(&request, &world, grants, &limits), price)
+                parts(revision.price(&request, &world, grants, limits), price)
             }
             Question::Admit { context, offer } => {
                 let Context {
@@ -120,7 +125,7 @@ impl Input {
                     params,
                     offer,
                 };
-                parts(revision.admit(&request, &world, grants, &limits), |()| {
+                parts(revision.admit(&request, &world, grants, limits), |()| {
                     Said::Admitted
                 })
             }
@@ -141,7 +146,7 @@ impl Input {
                     batch: &batch,
                 };
                 parts(
-                    revision.filter(&request, &world, grants, &limits),
+                    revision.filter(&request, &world, grants, limits),
                     |Shown { indices }| Said::Shown(indices),
                 )
             }
@@ -167,7 +172,7 @@ impl Input {
                     buyer_grants,
                     seller_grants,
                 };
-                parts(revision.authorize(&request, &world, grants, &limits), |()| {
+                parts(revision.authorize(&request, &world, grants, limits), |()| {
                     Said::Allowed
                 })
             }

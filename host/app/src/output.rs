@@ -2,9 +2,11 @@
 //!
 //! Everything that is an answer goes to standard output, everything about the work to standard error.
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -112,6 +114,89 @@ pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
 /// Prints a text and a line end. That nobody reads it any more, as behind `| head`, is no failure.
 pub(crate) fn put(text: &str) {
     let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+}
+
+/// What a colour says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// As it should be.
+    Good,
+    /// Not as it should be.
+    Bad,
+    /// Beside the point.
+    Aside,
+}
+
+/// The text in the colour of its tone, where a person looks and wants colours.
+pub(crate) fn toned(tone: Tone, text: &str) -> String {
+    static COLOURS: OnceLock<bool> = OnceLock::new();
+    let colours = *COLOURS.get_or_init(|| {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+        form() == Form::Table
+            && !set("NO_COLOR")
+            && (set("CLICOLOR_FORCE") || std::io::stdout().is_terminal())
+    });
+    if !colours {
+        return text.to_owned();
+    }
+    let code = match tone {
+        Tone::Good => 32,
+        Tone::Bad => 31,
+        Tone::Aside => 2,
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+/// Says on standard error what long work is at: on a terminal one line with the seconds it has taken so far, anywhere
+/// else a line for each step.
+pub(crate) struct Status {
+    shown: Arc<Mutex<Option<(String, Instant)>>>,
+    terminal: bool,
+}
+
+impl Status {
+    /// Nothing to say yet.
+    pub(crate) fn new() -> Self {
+        let status = Self {
+            shown: Arc::new(Mutex::new(None)),
+            terminal: std::io::stderr().is_terminal(),
+        };
+        if status.terminal {
+            let shown = Arc::downgrade(&status.shown);
+            std::thread::spawn(move || {
+                while let Some(shown) = shown.upgrade() {
+                    if let Some((step, since)) = &*shown.lock() {
+                        eprint!("\r\x1b[2K{step} … {} s", since.elapsed().as_secs());
+                    }
+                    drop(shown);
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+            });
+        }
+        status
+    }
+
+    /// The work is at `step` now.
+    pub(crate) fn at(&self, step: String) {
+        if self.terminal {
+            *self.shown.lock() = Some((step, Instant::now()));
+        } else {
+            eprintln!("{step}");
+        }
+    }
+
+    /// Takes the line away, for somebody else prints now.
+    pub(crate) fn clear(&self) {
+        if self.shown.lock().take().is_some() {
+            eprint!("\r\x1b[2K");
+        }
+    }
+}
+
+impl Drop for Status {
+    fn drop(&mut self) {
+        self.clear();
+    }
 }
 
 /// Lays out cells in columns, two spaces apart.

@@ -1,11 +1,21 @@
 //! `bourse policy check FILE`: exactly the check that the host makes when it loads the file.
 
+use super::project;
+use crate::config::Config;
 use crate::output::{self, Sheet};
-use anyhow::Context;
-use bourse_policy::{Engine, EngineOptions, Revision};
+use bourse_policy::Revision;
+use clap::Args;
 use serde::Serialize;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// `bourse policy check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The component, NAME.wasm; that of the present project if none is named.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
 
 /// What a component is, once it has passed.
 #[derive(Debug, Serialize)]
@@ -16,13 +26,13 @@ pub(super) struct Checked {
     summary: String,
     revision: String,
     bytes: usize,
-    limit_bytes: usize,
-    hooks: Vec<String>,
-    grants: Vec<String>,
+    max_bytes: usize,
+    hooks: Vec<&'static str>,
+    grants: Vec<&'static str>,
 }
 
 impl Checked {
-    fn of(revision: &Revision, limit_bytes: usize) -> Self {
+    pub(super) fn of(revision: &Revision, max_bytes: usize) -> Self {
         let description = revision.description();
         Self {
             ok: true,
@@ -31,29 +41,35 @@ impl Checked {
             summary: description.summary.clone(),
             revision: revision.id().to_string(),
             bytes: revision.size(),
-            limit_bytes,
-            hooks: revision.hooks().iter().map(ToString::to_string).collect(),
-            grants: revision.imports().iter().map(ToString::to_string).collect(),
+            max_bytes,
+            hooks: revision.hooks().iter().map(|hook| hook.as_str()).collect(),
+            grants: revision.imports().iter().map(|import| import.as_str()).collect(),
         }
     }
 }
 
 impl Sheet for Checked {
     fn lines(&self) -> Vec<(String, String)> {
-        let or_none = |list: &[String]| {
-            if list.is_empty() {
-                "none".to_owned()
-            } else {
-                list.join(", ")
-            }
+        let grants = if self.grants.is_empty() {
+            "nothing".to_owned()
+        } else {
+            let words: Vec<String> = self.grants.iter().map(|word| format!("\"{word}\"")).collect();
+            format!("grants = [{}] in its rule", words.join(", "))
         };
         [
-            ("ok", format!("{} {}", self.name, self.version)),
+            ("policy", format!("{} {}", self.name, self.version)),
             ("summary", self.summary.clone()),
             ("revision", self.revision.clone()),
-            ("size", format!("{} of {} bytes", self.bytes, self.limit_bytes)),
-            ("hooks", or_none(&self.hooks)),
-            ("needs grants", or_none(&self.grants)),
+            (
+                "size",
+                format!("{} of at most {} bytes", self.bytes, self.max_bytes),
+            ),
+            ("hooks", self.hooks.join(", ")),
+            ("needs", grants),
+            (
+                "check",
+                output::toned(output::Tone::Good, "passed: hosts load it"),
+            ),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
@@ -61,21 +77,10 @@ impl Sheet for Checked {
     }
 }
 
-/// Loads the component of `file` under the name that its file has.
-pub(super) fn load(engine: &Engine, file: &Path) -> anyhow::Result<Revision> {
-    let name = file
-        .file_stem()
-        .with_context(|| format!("{} is no file of a component", file.display()))?
-        .to_string_lossy();
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    engine
-        .load(&name, &bytes)
-        .with_context(|| format!("{} is not a policy", file.display()))
-}
-
-pub(super) fn run(file: &Path) -> anyhow::Result<ExitCode> {
-    let engine = Engine::new(EngineOptions::default())?;
-    let revision = load(&engine, file)?;
+pub(super) fn run(config: &Config, args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let file = project::component(args.file.as_deref(), ".".as_ref())?;
+    let engine = project::engine(config)?;
+    let revision = project::load(&engine, &file)?;
     output::sheet(&Checked::of(&revision, engine.options().component))?;
     Ok(ExitCode::SUCCESS)
 }

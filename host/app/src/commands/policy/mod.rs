@@ -5,12 +5,21 @@
 //! (`bourse-policy`), and the building of components (`bourse-build`).
 
 mod backtest;
+mod bench;
+mod build;
 mod check;
 mod deploy;
 mod diff;
+mod inspect;
 mod list;
 mod log;
+mod new;
+mod project;
+mod question;
 mod replay;
+mod run;
+mod sign;
+mod test;
 
 use crate::config::Config;
 use crate::policies::Request;
@@ -21,12 +30,26 @@ use std::process::ExitCode;
 /// The commands about policies.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
+    /// Start the project of a policy, in a new folder of its name. It builds and tests at once.
+    New(new::NewArgs),
+    /// Build the project in the present folder, or in DIR, to ./NAME.wasm.
+    Build(build::BuildArgs),
     /// Check a component as the host does when it loads it. Exit code 1 with the reason if the host would refuse it.
-    Check {
-        /// The component, NAME.wasm.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
+    Check(check::CheckArgs),
+    /// Show what a component says of itself: hooks, imports, parameters.
+    Inspect(inspect::InspectArgs),
+    /// Ask a component one question. Shows the answer, its fuel and its time.
+    Run(run::RunArgs),
+    /// Ask a component with the case files of its project. Exit code 1 if an answer is not as expected.
+    Test(test::TestArgs),
+    /// Measure calls of a component.
+    Bench(bench::BenchArgs),
+    /// Make a key that signs components.
+    Keygen(sign::KeygenArgs),
+    /// Sign a component under its name.
+    Sign(sign::SignArgs),
+    /// Check the signature of a component. Exit code 1 if it does not count.
+    Verify(sign::VerifyArgs),
     /// Put a component in force on the running market of this data folder, without a restart.
     Deploy {
         /// The component, NAME.wasm; that of the present project if none is named. NAME.wasm.sig beside it goes along.
@@ -69,7 +92,16 @@ pub(crate) enum PolicyCommand {
 /// Runs one of them. Exit codes as everywhere: 0 done, 1 a check failed, 2 usage, 3 no host.
 pub(crate) async fn run(config: &Config, command: PolicyCommand) -> anyhow::Result<ExitCode> {
     match command {
-        PolicyCommand::Check { file } => check::run(&file),
+        PolicyCommand::New(args) => new::run(&args),
+        PolicyCommand::Build(args) => build::run(config, &args),
+        PolicyCommand::Check(args) => check::run(config, &args),
+        PolicyCommand::Inspect(args) => inspect::run(config, &args),
+        PolicyCommand::Run(args) => run::run(config, &args),
+        PolicyCommand::Test(args) => test::run(config, &args),
+        PolicyCommand::Bench(args) => bench::run(config, &args),
+        PolicyCommand::Keygen(args) => sign::keygen(&args),
+        PolicyCommand::Sign(args) => sign::sign_file(config, &args),
+        PolicyCommand::Verify(args) => sign::verify_file(config, &args),
         PolicyCommand::Deploy { file, shadow } => deploy::deploy(config, file.as_deref(), shadow),
         PolicyCommand::Promote { name } => deploy::switch(config, Request::Promote { name }),
         PolicyCommand::Rollback { name } => deploy::switch(config, Request::Rollback { name }),

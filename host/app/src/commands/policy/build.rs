@@ -1,0 +1,88 @@
+//! `bourse policy build`: from the project in a folder to NAME.wasm in the present one, checked as hosts check it.
+
+use super::check::Checked;
+use super::project;
+use crate::config::Config;
+use crate::output::{self, Status};
+use anyhow::Context;
+use bourse_build::{Builder, Step};
+use clap::Args;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// `bourse policy build`
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// The project's folder.
+    #[arg(value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+    /// Fail rather than change Cargo.lock, so that the same sources give the same bytes.
+    #[arg(long)]
+    locked: bool,
+}
+
+pub(super) fn run(config: &Config, args: &BuildArgs) -> anyhow::Result<ExitCode> {
+    let status = Arc::new(Status::new());
+    let listener = Arc::clone(&status);
+    let built = Builder::new(cache()?)
+        .locked(args.locked)
+        // On a terminal, compilers show their own progress.
+        .quiet(!std::io::stderr().is_terminal())
+        .tell(move |step| tell(&listener, step))
+        .build(&args.folder)?;
+    status.clear();
+    let file = PathBuf::from(format!("{}.wasm", built.name));
+    write(&file, &built.component)?;
+    let engine = project::engine(config)?;
+    let revision = engine
+        .load(&built.name, &built.component)
+        .with_context(|| format!("{} is built, but hosts would refuse it", file.display()))?;
+    eprintln!("wrote {}", file.display());
+    output::sheet(&Checked::of(&revision, engine.options().component))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(status: &Status, step: &Step) {
+    match step {
+        Step::Download { folder } => status.at(format!(
+            "downloading a compiler for WebAssembly, some 140 MB, once, into {}",
+            folder.display()
+        )),
+        Step::Unpack => status.at("unpacking the compiler, once".to_owned()),
+        Step::BuildStd => status.at("building the standard library for WebAssembly, once".to_owned()),
+        Step::Fetch => status.at("fetching what the policy depends on".to_owned()),
+        Step::Compile { name, language } => {
+            status.at(format!("compiling {name} ({language})"));
+            status.clear();
+        }
+    }
+}
+
+/// Where compilers are kept: a folder of the user's, for all projects.
+fn cache() -> anyhow::Result<PathBuf> {
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let caches = set("XDG_CACHE_HOME").or_else(|| {
+        let home = std::env::home_dir()?;
+        Some(home.join(if cfg!(target_os = "macos") {
+            "Library/Caches"
+        } else {
+            ".cache"
+        }))
+    });
+    let caches = caches.context("no folder for compilers: set XDG_CACHE_HOME or HOME")?;
+    Ok(caches.join("bourse/toolchains"))
+}
+
+/// Replaces the file in one step: a market may be watching the folder.
+fn write(file: &Path, component: &[u8]) -> anyhow::Result<()> {
+    let unfinished = file.with_extension("wasm.part");
+    std::fs::write(&unfinished, component)
+        .and_then(|()| std::fs::rename(&unfinished, file))
+        .with_context(|| format!("cannot write {}", file.display()))
+}

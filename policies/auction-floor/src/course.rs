@@ -88,10 +88,9 @@ impl Course {
             if price >= self.cap {
                 break;
             }
-            // A unit more than rounded down, so that the smallest price rises too.
-            price = price
-                .saturating_add(price.saturating_mul_bp(self.step_bp))
-                .saturating_add(Amount::from_units(1));
+            // A unit at least, so that the smallest price rises too.
+            let step = price.saturating_mul_bp(self.step_bp).max(Amount::from_units(1));
+            price = price.saturating_add(step);
         }
         price.min(self.cap)
     }

@@ -40,7 +40,8 @@ pub fn bars(title: &str, across: &str, up: &Axis, series: &[&str], groups: &[Gro
         chart
             .configure_mesh()
             .disable_x_mesh()
-            .x_labels(0)
+            .x_labels(2)
+            .x_label_formatter(&|_| String::new())
             .x_desc(across)
             .y_desc(&up.label)
             .y_labels(8)

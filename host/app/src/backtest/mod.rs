@@ -13,6 +13,7 @@ mod entry;
 pub(crate) mod exact;
 mod flame;
 mod html;
+mod plot;
 mod pool;
 mod report;
 mod revisions;

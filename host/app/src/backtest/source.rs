@@ -191,15 +191,19 @@ mod tests {
     #[test]
     fn what_is_no_decision_is_named_with_its_line() {
         let long = vec![b'['; MAX_LINE + 1];
-        let deep = vec![b'['; 100_000];
+        let deep = [b"{\"x\":".to_vec(), vec![b'['; 1_000_000]].concat();
         let bad_utf8 = b"{\"v\":1,\xff}".to_vec();
+        let version = format!(
+            "of version 99, this host reads version {}",
+            bourse_policy::RECORD_VERSION
+        );
         for (bytes, why) in [
             (long.as_slice(), "longer than"),
-            (deep.as_slice(), "recursion limit"),
+            (deep.as_slice(), "not a decision"),
             (bad_utf8.as_slice(), "not UTF-8 from byte 7"),
             (b"nonsense".as_slice(), "expected"),
             (b"{}", "missing field"),
-            (b"{\"v\":9}", "of version 9, this host reads version 1"),
+            (b"{\"v\":99}", version.as_str()),
             (b"{\"v\":1,\"hook\":\"\x1b[31m\"}", "not a decision"),
             (b"null", "not a decision"),
         ] {

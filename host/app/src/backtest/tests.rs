@@ -1,1 +1,6 @@
+//! Logs made in the real sandbox by the shipped policies, replayed, tried on and damaged.
 
+mod backtest;
+mod history;
+mod page;
+mod replay;

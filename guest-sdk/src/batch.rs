@@ -70,46 +70,78 @@ impl<'a> Batch<'a> {
 
     /// The offer at `index`.
     pub fn get(&self, index: usize) -> Option<OfferView<'a>> {
-        (index < self.len).then(|| self.offset(index)).flatten()
+        let entries = self.bytes.as_chunks::<4>().0;
+        let start = offset(entries.get(index).filter(|_| index < self.len)?);
+        let end = offset(entries.get(index.checked_add(1)?)?);
+        OfferView::new(self.bytes, start, end)
     }
 
     /// The offers in the host's order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = OfferView<'a>> + use<'a> {
-        let batch = *self;
-        (0..self.len).map(move |index| batch.offset(index).unwrap_or_else(|| damaged()))
+    pub fn iter(&self) -> BatchIter<'a> {
+        let entries = self.bytes.as_chunks::<4>().0;
+        let (first, ends) = match entries.get(..=self.len).and_then(<[_]>::split_first) {
+            Some((first, ends)) => (offset(first), ends),
+            None => damaged(),
+        };
+        BatchIter {
+            bytes: self.bytes,
+            start: first,
+            ends: ends.iter(),
+        }
     }
 
     /// The verdict that shows exactly the offers for which `keep` holds, in the host's order.
     pub fn keep_if(&self, mut keep: impl FnMut(OfferView<'a>) -> bool) -> Verdict {
         let mut verdict = Verdict::none(self.len);
-        for (index, offer) in self.iter().enumerate() {
-            if keep(offer) {
-                verdict.keep(index);
+        let mut offers = self.iter();
+        for byte in verdict.bytes_mut() {
+            for (bit, offer) in (0..8).zip(&mut offers) {
+                *byte |= u8::from(keep(offer)) << bit;
             }
         }
         verdict
     }
+}
 
-    fn offset(&self, index: usize) -> Option<OfferView<'a>> {
-        let start = self.entry(index)?;
-        let end = self.entry(index.checked_add(1)?)?;
-        let (fixed, texts) = self.bytes.get(start..end)?.split_first_chunk()?;
-        Some(OfferView { fixed, texts })
+/// An entry of the table: where an offer starts, and the one before it ends.
+#[inline(always)]
+fn offset(entry: &[u8; 4]) -> usize {
+    u32::from_le_bytes(*entry) as usize
+}
+
+/// The offers of a [`Batch`], one after the other.
+#[derive(Debug, Clone)]
+pub struct BatchIter<'a> {
+    bytes: &'a [u8],
+    /// Where the next offer starts, which is where the last one ended.
+    start: usize,
+    ends: core::slice::Iter<'a, [u8; 4]>,
+}
+
+impl<'a> Iterator for BatchIter<'a> {
+    type Item = OfferView<'a>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<OfferView<'a>> {
+        let end = offset(self.ends.next()?);
+        let offer = OfferView::new(self.bytes, self.start, end);
+        self.start = end;
+        Some(offer.unwrap_or_else(|| damaged()))
     }
 
-    /// An entry of the table: where an offer starts, and the one before it ends.
-    fn entry(&self, index: usize) -> Option<usize> {
-        let (entry, _) = self.bytes.get(index.checked_mul(4)?..)?.split_first_chunk()?;
-        usize::try_from(u32::from_le_bytes(*entry)).ok()
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.ends.size_hint()
     }
 }
 
+impl ExactSizeIterator for BatchIter<'_> {}
+
 impl<'a> IntoIterator for &Batch<'a> {
     type Item = OfferView<'a>;
-    type IntoIter = Box<dyn Iterator<Item = OfferView<'a>> + 'a>;
+    type IntoIter = BatchIter<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
-        Box::new(self.iter())
+        self.iter()
     }
 }
 
@@ -133,6 +165,13 @@ pub struct OfferView<'a> {
 }
 
 impl<'a> OfferView<'a> {
+    /// The offer in a part of the batch; none if the part has no room for one.
+    #[inline(always)]
+    fn new(bytes: &'a [u8], start: usize, end: usize) -> Option<Self> {
+        let (fixed, texts) = bytes.get(start..end)?.split_first_chunk()?;
+        Some(Self { fixed, texts })
+    }
+
     /// The key that is sold.
     pub fn key(&self) -> KeyId {
         KeyId(self.take::<{ at::KEY }, 16>())
@@ -238,6 +277,12 @@ impl<'a> OfferView<'a> {
             .map(|(_, value)| text(value))
     }
 
+    /// Whether it has the label `name` with this `value`: cheaper than to compare [`category`](Self::category).
+    pub fn has_category(&self, name: &str, value: &str) -> bool {
+        let (name, value) = (name.as_bytes(), value.as_bytes());
+        self.categories().pairs().any(|pair| pair == (name, value))
+    }
+
     /// A copy, which does not depend on the batch.
     pub fn to_offer(&self) -> Offer {
         Offer {
@@ -260,18 +305,22 @@ impl<'a> OfferView<'a> {
         }
     }
 
+    #[inline(always)]
     fn has(&self, flag: u32) -> bool {
         self.word::<{ at::FLAGS }>() & flag != 0
     }
 
+    #[inline(always)]
     fn length<const AT: usize>(&self) -> usize {
         usize::try_from(self.word::<AT>()).unwrap_or(usize::MAX)
     }
 
+    #[inline(always)]
     fn word<const AT: usize>(&self) -> u32 {
         u32::from_le_bytes(self.take::<AT, 4>())
     }
 
+    #[inline(always)]
     fn number<const AT: usize>(&self) -> u64 {
         u64::from_le_bytes(self.take::<AT, 8>())
     }

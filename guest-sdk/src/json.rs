@@ -67,7 +67,11 @@ impl serde::de::Error for Error {
 
 /// Reads one value, and nothing after it.
 pub(crate) fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Error> {
-    let mut reader = Reader { rest: text, depth: 0 };
+    let mut reader = Reader {
+        text,
+        at: 0,
+        depth: 0,
+    };
     let value = T::deserialize(&mut reader)?;
     match reader.peek() {
         None => Ok(value),
@@ -75,107 +79,147 @@ pub(crate) fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Er
     }
 }
 
-/// What is left to read.
+/// A text and the place up to which it is read. Places are those of bytes: a component pays for every character that
+/// is decoded, and all that JSON itself is made of is ASCII.
 struct Reader<'de> {
-    rest: &'de str,
+    text: &'de str,
+    at: usize,
     depth: u8,
 }
 
 impl<'de> Reader<'de> {
+    /// The byte at the present place, white space or not.
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
     /// The next byte that is not white space.
     fn peek(&mut self) -> Option<u8> {
-        self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
-        self.rest.bytes().next()
+        while let Some(byte) = self.byte() {
+            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+        None
     }
 
-    /// Takes `token` if it is next.
-    fn eat(&mut self, token: &str) -> bool {
+    /// Takes `byte` if it is at the present place.
+    fn take_byte(&mut self, byte: u8) -> bool {
+        let found = self.byte() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Takes `word` if it is at the present place.
+    fn take_word(&mut self, word: &str) -> bool {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let found = rest.starts_with(word.as_bytes());
+        if found {
+            self.at += word.len();
+        }
+        found
+    }
+
+    /// Takes the punctuation mark that must be next.
+    fn expect(&mut self, mark: u8) -> Result<(), Error> {
         self.peek();
-        self.rest
-            .strip_prefix(token)
-            .map(|rest| self.rest = rest)
-            .is_some()
-    }
-
-    fn expect(&mut self, token: &str) -> Result<(), Error> {
-        if self.eat(token) {
+        if self.take_byte(mark) {
             Ok(())
         } else {
-            Err(self.wrong(token))
+            Err(self.wrong(char::from(mark).encode_utf8(&mut [0; 4])))
         }
     }
 
+    #[cold]
     fn wrong(&self, expected: &str) -> Error {
-        match self.rest.chars().next() {
+        match self.since(self.at, self.text.len()).chars().next() {
             Some(character) => Error::unexpected(Unexpected::Char(character), &expected),
             None => Error::unexpected(Unexpected::Other("the end"), &expected),
         }
     }
 
+    /// The text from one place to another, both of which are between characters.
+    fn since(&self, start: usize, end: usize) -> &'de str {
+        self.text.get(start..end).unwrap_or_default()
+    }
+
     /// Takes `count` bytes, which end at a character.
     fn take(&mut self, count: usize) -> Result<&'de str, Error> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(count)
-            .ok_or_else(|| self.wrong("more"))?;
-        self.rest = rest;
+        let end = self.at.saturating_add(count);
+        let taken = self.text.get(self.at..end).ok_or_else(|| self.wrong("more"))?;
+        self.at = end;
         Ok(taken)
     }
 
-    fn digits(&mut self) -> Result<&'de str, Error> {
-        match self.rest.bytes().take_while(u8::is_ascii_digit).count() {
-            0 => Err(self.wrong("a digit")),
-            count => self.take(count),
+    /// Takes digits, of which there must be one, and gives the number that they are if it fits.
+    fn digits(&mut self) -> Result<Option<u64>, Error> {
+        let start = self.at;
+        let mut number = Some(0u64);
+        while let Some(digit @ b'0'..=b'9') = self.byte() {
+            number = number.and_then(|number| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+            self.at += 1;
         }
+        if self.at == start {
+            return Err(self.wrong("a digit"));
+        }
+        Ok(number)
     }
 
-    /// A number as it is written, and whether it is whole.
-    fn number(&mut self) -> Result<(&'de str, bool), Error> {
-        let start = self.rest;
-        self.eat("-");
-        let whole = self.digits()?;
-        if whole.len() > 1 && whole.starts_with('0') {
+    /// A number: as it is written, and its value if it is whole and fits.
+    fn number(&mut self) -> Result<(&'de str, Option<Token<'de>>), Error> {
+        let start = self.at;
+        let negative = self.take_byte(b'-');
+        let first = self.at;
+        let value = self.digits()?;
+        if self.at - first > 1 && self.text.as_bytes().get(first) == Some(&b'0') {
+            let whole = self.since(first, self.at);
             return Err(Error::custom(format_args!("`{whole}` starts with a zero")));
         }
-        let fraction = self.rest.starts_with('.');
-        if fraction {
-            self.take(1)?;
+        let mut whole = true;
+        if self.take_byte(b'.') {
+            whole = false;
             self.digits()?;
         }
-        let exponent = self.rest.starts_with(['e', 'E']);
-        if exponent {
-            self.take(1)?;
-            if self.rest.starts_with(['+', '-']) {
-                self.take(1)?;
+        if self.take_byte(b'e') || self.take_byte(b'E') {
+            whole = false;
+            if !self.take_byte(b'+') {
+                self.take_byte(b'-');
             }
             self.digits()?;
         }
-        let written = start.strip_suffix(self.rest).unwrap_or(start);
-        Ok((written, !fraction && !exponent))
+        let value = value.filter(|_| whole).and_then(|value| {
+            if negative && value != 0 {
+                0i64.checked_sub_unsigned(value).map(Token::Signed)
+            } else {
+                Some(Token::Unsigned(value))
+            }
+        });
+        Ok((self.since(start, self.at), value))
     }
 
     fn string(&mut self) -> Result<Cow<'de, str>, Error> {
-        self.expect("\"")?;
+        self.expect(b'"')?;
         let mut text = Cow::Borrowed("");
         loop {
-            let plain = self
-                .rest
-                .bytes()
-                .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
-                .count();
-            let plain = self.take(plain)?;
+            let start = self.at;
+            while let Some(byte) = self.byte() {
+                if matches!(byte, b'"' | b'\\' | 0..0x20) {
+                    break;
+                }
+                self.at += 1;
+            }
+            let plain = self.since(start, self.at);
             match &mut text {
                 Cow::Borrowed("") => text = Cow::Borrowed(plain),
                 text => text.to_mut().push_str(plain),
             }
-            if self.rest.starts_with('"') {
-                self.take(1)?;
+            if self.take_byte(b'"') {
                 return Ok(text);
             }
-            if !self.rest.starts_with('\\') {
+            if !self.take_byte(b'\\') {
                 return Err(self.wrong("a `\"` at the end of the text"));
             }
-            self.take(1)?;
             let escaped = self.escaped()?;
             text.to_mut().push(escaped);
         }
@@ -183,32 +227,39 @@ impl<'de> Reader<'de> {
 
     /// What stands after a backslash.
     fn escaped(&mut self) -> Result<char, Error> {
-        let wrong = self.wrong("an escape of JSON");
-        Ok(match self.take(1)? {
-            "n" => '\n',
-            "t" => '\t',
-            "r" => '\r',
-            "b" => '\u{8}',
-            "f" => '\u{c}',
-            same @ ("\"" | "\\" | "/") => same.chars().next().ok_or(wrong)?,
-            "u" => {
-                let high = self.unit()?;
-                let low = match high {
-                    // The first half of a character that takes two.
-                    0xd800..0xdc00 if self.rest.starts_with("\\u") => {
-                        self.take(2)?;
-                        Some(self.unit()?)
-                    }
-                    _ => None,
-                };
-                let mut decoded = char::decode_utf16([Some(high), low].into_iter().flatten());
-                match (decoded.next(), decoded.next()) {
-                    (Some(Ok(character)), None) => character,
-                    _ => return Err(Error::custom("an escape of JSON stands for half a character")),
-                }
+        let Some(byte) = self.byte() else {
+            return Err(self.wrong("more"));
+        };
+        let escaped = match byte {
+            b'n' => '\n',
+            b't' => '\t',
+            b'r' => '\r',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'"' | b'\\' | b'/' => char::from(byte),
+            b'u' => {
+                self.at += 1;
+                return self.escaped_units();
             }
-            _ => return Err(wrong),
-        })
+            _ => return Err(self.wrong("an escape of JSON")),
+        };
+        self.at += 1;
+        Ok(escaped)
+    }
+
+    /// One character as one or two units of UTF-16, in hex.
+    fn escaped_units(&mut self) -> Result<char, Error> {
+        let high = self.unit()?;
+        let low = match high {
+            // The first half of a character that takes two.
+            0xd800..0xdc00 if self.take_word("\\u") => Some(self.unit()?),
+            _ => None,
+        };
+        let mut decoded = char::decode_utf16([Some(high), low].into_iter().flatten());
+        match (decoded.next(), decoded.next()) {
+            (Some(Ok(character)), None) => Ok(character),
+            _ => Err(Error::custom("an escape of JSON stands for half a character")),
+        }
     }
 
     fn unit(&mut self) -> Result<u16, Error> {
@@ -224,18 +275,14 @@ impl<'de> Reader<'de> {
         match self.peek() {
             Some(b'"') => self.string().map(Token::Text),
             Some(b'-' | b'0'..=b'9') => {
-                let (written, whole) = self.number()?;
-                Ok(match (written.parse(), written.parse()) {
-                    (Ok(number), _) if whole => Token::Unsigned(number),
-                    (_, Ok(number)) if whole => Token::Signed(number),
-                    _ => Token::Fraction(written),
-                })
+                let (written, value) = self.number()?;
+                Ok(value.unwrap_or(Token::Fraction(written)))
             }
-            Some(_) if self.eat("null") => Ok(Token::Null),
-            Some(_) if self.eat("true") => Ok(Token::Bool(true)),
-            Some(_) if self.eat("false") => Ok(Token::Bool(false)),
+            Some(b'n') if self.take_word("null") => Ok(Token::Null),
+            Some(b't') if self.take_word("true") => Ok(Token::Bool(true)),
+            Some(b'f') if self.take_word("false") => Ok(Token::Bool(false)),
             Some(bracket @ (b'[' | b'{')) if self.depth < MAX_DEPTH => {
-                self.take(1)?;
+                self.at += 1;
                 self.depth += 1;
                 Ok(if bracket == b'[' {
                     Token::List
@@ -249,7 +296,7 @@ impl<'de> Reader<'de> {
     }
 
     /// Takes the bracket that closes a list or an object.
-    fn close(&mut self, bracket: &str) -> Result<(), Error> {
+    fn close(&mut self, bracket: u8) -> Result<(), Error> {
         self.depth = self.depth.saturating_sub(1);
         self.expect(bracket)
     }
@@ -290,11 +337,11 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
             Token::Text(Cow::Owned(text)) => visitor.visit_string(text),
             Token::List => {
                 let list = visitor.visit_seq(self.items())?;
-                self.close("]").map(|()| list)
+                self.close(b']').map(|()| list)
             }
             Token::Object => {
                 let object = visitor.visit_map(self.items())?;
-                self.close("}").map(|()| object)
+                self.close(b'}').map(|()| object)
             }
         }
     }
@@ -327,7 +374,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.eat("null") {
+        if self.peek() == Some(b'n') && self.take_word("null") {
             visitor.visit_none()
         } else {
             visitor.visit_some(self)
@@ -365,7 +412,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
             Token::Text(variant) => visitor.visit_enum(key(variant)),
             Token::Object => {
                 let variant = visitor.visit_enum(MapAccessDeserializer::new(self.items()))?;
-                self.close("}").map(|()| variant)
+                self.close(b'}').map(|()| variant)
             }
             _ => Err(Error::invalid_type(
                 Unexpected::Other("a value without a name"),
@@ -399,7 +446,7 @@ impl Items<'_, '_> {
             return Ok(false);
         }
         if !std::mem::take(&mut self.first) {
-            self.reader.expect(",")?;
+            self.reader.expect(b',')?;
         }
         Ok(true)
     }
@@ -430,7 +477,7 @@ impl<'de> MapAccess<'de> for Items<'_, 'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        self.reader.expect(":")?;
+        self.reader.expect(b':')?;
         let field = self.field.take().unwrap_or_default();
         seed.deserialize(&mut *self.reader)
             .map_err(|Error(message)| Error(format!("{field}: {message}")))

@@ -59,7 +59,7 @@ pub mod testing;
 mod verdict;
 
 pub use amount::{Amount, ParseAmountError, WHOLE_BP};
-pub use batch::{Batch, Categories, LAYOUT, MAX_BATCH, OfferView};
+pub use batch::{Batch, BatchIter, Categories, LAYOUT, MAX_BATCH, OfferView};
 pub use hooks::{Consent, Offers, Policy, Pricing, admit, authorize, filter, quote};
 pub use host::{Host, Level, Log, MAX_CHANGES, MAX_KEY, MAX_VALUE, State};
 pub use ids::{Address, ApiId, CatalogId, KeyId, MarketId, Nanos};

@@ -82,6 +82,11 @@ impl Verdict {
             .collect();
     }
 
+    /// The bitmap, for who keeps bits past the end clear.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.keep
+    }
+
     /// The kept offers as the buyer sees them.
     pub fn shown(&self) -> Vec<usize> {
         let (left, order) = self.clone().into_parts();

@@ -1,5 +1,7 @@
 //! The plot of the README.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
 // The simulation of the unit tests, which names the crate as they do.
 use auction_floor::{AuctionFloor, Params};
 

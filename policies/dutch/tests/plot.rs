@@ -1,5 +1,7 @@
 //! The plot of the README.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
 use bourse::testing::{NOW, request};
 use bourse::{Amount, PriceRequest};
 use dutch::{Dutch, Params};

@@ -1,5 +1,11 @@
 //! The table of answers of the README.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at its first surprise"
+)]
+
 use bourse::testing::{BUYER, consent_request, offer};
 use bourse::{Action, Address, CatalogId, ConsentGrant, ConsentRequest, DelegateType, Offer};
 use plot::{Cell, stands, table};

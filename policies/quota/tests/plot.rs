@@ -1,5 +1,7 @@
 //! The plot of the README.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
 use bourse::testing::{MockHost, NOW, consent_request};
 use bourse::{Action, ConsentRequest};
 use plot::{Axis, Line, lines, stands};

@@ -1,5 +1,7 @@
 //! The plot of the README.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
 use bourse::Amount;
 use bourse::testing::{MockMarket, NOW, offer, request};
 use plot::{Axis, Line, lines, stands};

@@ -2,6 +2,7 @@
 
 use crate::batch::Batch;
 use crate::failure::Failure;
+use crate::functions::{Function, Typed};
 use crate::grants::{GrantError, Grants};
 use crate::guest::{self, Ran};
 use crate::hook::Hook;
@@ -20,7 +21,6 @@ use crate::wire;
 use core::time::Duration;
 use std::borrow::Cow;
 use std::time::Instant;
-use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Lift, Lower};
 
 /// Each hook's call. All of them share what follows.
 ///
@@ -254,18 +254,14 @@ impl Revision {
         })
     }
 
-    fn run<P, R>(
+    fn run<F: Function>(
         &self,
-        (hook, function): (Hook, &Option<ComponentExportIndex>),
-        params: P,
+        (hook, function): (Hook, &Option<Typed<F>>),
+        params: F::Params<'_>,
         session: Session,
         limits: &Limits,
-        judge: impl FnOnce(R) -> Output,
-    ) -> Asked
-    where
-        P: ComponentNamedList + Lower,
-        R: ComponentNamedList + Lift + 'static,
-    {
+        judge: impl FnOnce(F::Results) -> Output,
+    ) -> Asked {
         let Some(function) = function else {
             return Asked::failed(Failure::MissingHook { hook });
         };

@@ -1,9 +1,11 @@
 //! One instance, one call, under limits.
 
 use crate::failure::{Budget, Failure, Phase, classify};
+use crate::functions::{Function, Typed};
 use crate::host::{HostState, Session, Trace};
 use crate::limits::{HOSTCALL_FUEL, Limits};
-use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower};
+use crate::profile;
+use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, UpdateDeadline};
 
 /// What a call came to.
@@ -20,32 +22,24 @@ pub(crate) struct Live {
 }
 
 /// Makes an instance of `pre`, calls `function` with `params` and drops the instance.
-pub(crate) fn run<P, R>(
+pub(crate) fn run<F: Function>(
     pre: &InstancePre<HostState>,
-    function: &ComponentExportIndex,
-    params: P,
+    function: &Typed<F>,
+    params: F::Params<'_>,
     session: Session,
     limits: &Limits,
-) -> Ran<R>
-where
-    P: ComponentNamedList + Lower,
-    R: ComponentNamedList + Lift + 'static,
-{
+) -> Ran<F::Results> {
     run_and_keep(pre, function, params, session, limits).0
 }
 
 /// As [`run`], but hands the instance out if nothing went wrong.
-pub(crate) fn run_and_keep<P, R>(
+pub(crate) fn run_and_keep<F: Function>(
     pre: &InstancePre<HostState>,
-    function: &ComponentExportIndex,
-    params: P,
+    function: &Typed<F>,
+    params: F::Params<'_>,
     session: Session,
     limits: &Limits,
-) -> (Ran<R>, Option<Live>)
-where
-    P: ComponentNamedList + Lower,
-    R: ComponentNamedList + Lift + 'static,
-{
+) -> (Ran<F::Results>, Option<Live>) {
     let mut store = store(pre, HostState::new(limits.memory, session), limits);
     match pre.instantiate(&mut store) {
         Ok(instance) => {
@@ -63,17 +57,13 @@ where
 
 impl Live {
     /// A further call on an instance that served before.
-    pub(crate) fn again<P, R>(
+    pub(crate) fn again<F: Function>(
         &mut self,
-        function: &ComponentExportIndex,
-        params: P,
+        function: &Typed<F>,
+        params: F::Params<'_>,
         session: Session,
         limits: &Limits,
-    ) -> Ran<R>
-    where
-        P: ComponentNamedList + Lower,
-        R: ComponentNamedList + Lift + 'static,
-    {
+    ) -> Ran<F::Results> {
         self.store.data_mut().begin(limits.memory, session);
         refill(&mut self.store, limits);
         self.call(function, params, limits)
@@ -84,17 +74,23 @@ impl Live {
         self.store.data().cap.size()
     }
 
-    fn call<P, R>(&mut self, function: &ComponentExportIndex, params: P, limits: &Limits) -> Ran<R>
-    where
-        P: ComponentNamedList + Lower,
-        R: ComponentNamedList + Lift + 'static,
-    {
+    fn call<F: Function>(
+        &mut self,
+        function: &Typed<F>,
+        params: F::Params<'_>,
+        limits: &Limits,
+    ) -> Ran<F::Results> {
         let Self { store, instance } = self;
-        let answer = match instance.get_typed_func::<P, R>(&mut *store, function) {
-            Ok(function) => function
+        let answer = match function.of(store, *instance) {
+            Some(function) => function
                 .call(&mut *store, params)
-                .map_err(|error| classify(&error, Phase::Call, budget(limits))),
-            Err(error) => Err(classify(&error, Phase::Start, budget(limits))),
+                .map_err(|error| {
+                    store.data_mut().stack = profile::stack(&error);
+                    classify(&error, Phase::Call, budget(limits))
+                }),
+            None => Err(Failure::Start {
+                reason: "its function is of another component".to_owned(),
+            }),
         };
         finish(store, limits, answer)
     }

@@ -1,4 +1,5 @@
-//! Runs policies: programs of an operator or seller that price keys, inside a sandbox, within microseconds.
+//! Runs policies: programs of an operator or seller that price keys, choose offers and judge consent, inside a sandbox,
+//! within microseconds.
 //!
 //! What lives here: the [`Engine`] (one sandbox configuration and its clock tick), loading and checking components
 //! ([`Engine::load`], [`load_folder`]), one [`Revision`] per checked component, the call of its hooks under
@@ -7,9 +8,10 @@
 //! What never does: balances, keys, signatures, WAMP, LMDB, async, the network. A policy sees its request and what
 //! its granted [`Imports`] answer, nothing else: no WASI, no clock, no randomness. What it answers is a proposal.
 //!
-//! A fresh instance serves every call, so no call can leave anything behind for the next one. Code is unsafe in two
-//! files: `wire`, where derives implement wasmtime's conversions, and `lend`, for one lifetime that a store's data
-//! cannot express.
+//! A fresh instance serves every call, so no call can leave anything behind for the next one, unless a rule asks for warm
+//! ones. Code is unsafe in four files: `wire`, where derives implement wasmtime's conversions; `lend`, for one lifetime
+//! that a store's data cannot express; `functions`, whose types are compared once and not in every call; and `cache`,
+//! which loads code that this host compiled itself.
 
 mod bare;
 mod batch;
@@ -19,6 +21,7 @@ mod call;
 mod engine;
 mod failure;
 mod folder;
+mod functions;
 mod grants;
 mod guest;
 mod hook;
@@ -29,6 +32,7 @@ mod library;
 mod limits;
 mod load;
 mod outcome;
+mod profile;
 mod record;
 mod replay;
 mod request;

@@ -5,7 +5,8 @@
 
 use crate::cache::CodeCache;
 use crate::engine::Engine;
-use crate::failure::{Failure, cut};
+use crate::failure::{Failure, Phase, classify, cut};
+use crate::functions::{Admit, Authorize, Describe, Filter, Found, Function, Quote, Typed};
 use crate::grants::{Grants, Import};
 use crate::guest::{self, run};
 use crate::hook::Hook;
@@ -14,12 +15,12 @@ use crate::limits::Limits;
 use crate::revision::{Description, Functions, Inner, Revision};
 use crate::warm::Pool;
 use crate::watch::Watch;
-use crate::wire;
 use bourse_market::RevisionId;
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+use wasmtime::Store;
+use wasmtime::component::{Component, Instance, InstancePre};
 
 /// Bytes of a policy's name.
 pub const MAX_NAME: usize = 64;
@@ -35,9 +36,6 @@ const MAX_SCHEMA: usize = 16 << 10;
 
 /// The interface that holds only types. Importing it asks for nothing.
 const TYPES: &str = "bourse:policy/types@1.0.0";
-
-/// The interface every policy exports.
-const DESCRIBE: &str = "bourse:policy/describe@1.0.0";
 
 /// Why a file is not a policy.
 #[derive(Debug, thiserror::Error)]
@@ -201,8 +199,9 @@ impl Engine {
                 interface: "the imports".to_owned(),
                 reason: format!("{error:#}"),
             })?;
-        check_types(self, &pre, &exports)?;
-        let description = describe(self, &pre, &exports.describe, name)?;
+        let hooks = exports.hooks.clone();
+        let (describes, functions) = check_types(self, &pre, exports)?;
+        let description = describe(self, &pre, &describes, name)?;
         if let Some(cache) = to_cache {
             cache.put(id, &component);
         }
@@ -210,11 +209,11 @@ impl Engine {
             inner: Arc::new(Inner {
                 engine: self.clone(),
                 pre,
-                functions: exports.functions,
+                functions,
                 warm: Pool::default(),
                 id,
                 size: bytes.len(),
-                hooks: exports.hooks,
+                hooks,
                 imports,
                 description,
             }),
@@ -287,44 +286,38 @@ fn hint(import: &str) -> &'static str {
 
 /// The functions that a component exports.
 struct Exports {
-    describe: ComponentExportIndex,
-    functions: Functions,
+    describe: Found<Describe>,
+    quote: Option<Found<Quote>>,
+    admit: Option<Found<Admit>>,
+    filter: Option<Found<Filter>>,
+    authorize: Option<Found<Authorize>>,
     hooks: Vec<Hook>,
 }
 
 impl Exports {
     fn find(component: &Component) -> Result<Self, LoadError> {
-        let interface = |name: &str| component.get_export_index(None, name);
-        let function = |interface: &'static str, function: &'static str| {
-            let instance = component.get_export_index(None, interface);
-            let index = instance.and_then(|instance| component.get_export_index(Some(&instance), function));
-            index.ok_or(LoadError::MissingFunction { interface, function })
-        };
-        let describe = function(DESCRIBE, "describe")?;
+        let describe = Found::find(component)?;
         let hooks: Vec<Hook> = Hook::ALL
             .into_iter()
-            .filter(|hook| interface(hook.interface()).is_some())
+            .filter(|hook| component.get_export_index(None, hook.interface()).is_some())
             .collect();
         if hooks.is_empty() {
             return Err(LoadError::NoHook);
         }
-        let of = |hook: Hook, name: &'static str| {
-            hooks
-                .contains(&hook)
-                .then(|| function(hook.interface(), name))
-                .transpose()
-        };
         Ok(Self {
             describe,
-            functions: Functions {
-                quote: of(Hook::Pricing, "quote")?,
-                admit: of(Hook::Offers, "admit")?,
-                filter: of(Hook::Offers, "filter")?,
-                authorize: of(Hook::Consent, "authorize")?,
-            },
+            quote: of(component, &hooks, Hook::Pricing)?,
+            admit: of(component, &hooks, Hook::Offers)?,
+            filter: of(component, &hooks, Hook::Offers)?,
+            authorize: of(component, &hooks, Hook::Consent)?,
             hooks,
         })
     }
+}
+
+/// A function of `hook`, if that is among the exported `hooks`.
+fn of<F: Function>(component: &Component, hooks: &[Hook], hook: Hook) -> Result<Option<Found<F>>, LoadError> {
+    hooks.contains(&hook).then(|| Found::find(component)).transpose()
 }
 
 /// The session and the limits of calls at load: nothing is granted, and memory may be as much as any call's. What a
@@ -344,65 +337,47 @@ fn bare(engine: &Engine) -> (Session, Limits) {
     )
 }
 
-type Answer<T> = (Result<T, wire::Refusal>,);
-type FilterParams<'a> = (wire::Context<'a>, u16, u32, &'a [u8]);
-
 /// Checks the type of every exported function on one instance, so that no call can meet a wrong one.
-fn check_types(engine: &Engine, pre: &InstancePre<HostState>, exports: &Exports) -> Result<(), LoadError> {
+fn check_types(
+    engine: &Engine,
+    pre: &InstancePre<HostState>,
+    exports: Exports,
+) -> Result<(Typed<Describe>, Functions), LoadError> {
     let (session, limits) = bare(engine);
     let mut store = guest::store(pre, HostState::new(limits.memory, session), &limits);
-    let instance = pre.instantiate(&mut store).map_err(|error| LoadError::Describe {
-        failure: crate::failure::classify(&error, crate::failure::Phase::Start, guest::budget(&limits)),
-    })?;
-    macro_rules! typed {
-        ($index:expr, $interface:expr, $params:ty, $results:ty) => {
-            if let Some(index) = $index {
-                instance
-                    .get_typed_func::<$params, $results>(&mut store, index)
-                    .map_err(|error| LoadError::WrongType {
-                        interface: $interface.to_owned(),
-                        reason: format!("{error:#}"),
-                    })?;
-            }
-        };
-    }
-    typed!(Some(&exports.describe), DESCRIBE, (), (wire::Description,));
-    typed!(
-        exports.functions.quote.as_ref(),
-        Hook::Pricing.interface(),
-        (wire::PriceRequest<'_>,),
-        Answer<wire::Price>
-    );
-    typed!(
-        exports.functions.admit.as_ref(),
-        Hook::Offers.interface(),
-        (wire::Context<'_>, wire::Offer<'_>),
-        Answer<()>
-    );
-    typed!(
-        exports.functions.filter.as_ref(),
-        Hook::Offers.interface(),
-        FilterParams<'_>,
-        (wire::Verdict,)
-    );
-    typed!(
-        exports.functions.authorize.as_ref(),
-        Hook::Consent.interface(),
-        (wire::ConsentRequest<'_>,),
-        Answer<()>
-    );
-    Ok(())
+    let store = &mut store;
+    let instance = pre
+        .instantiate(&mut *store)
+        .map_err(|error| LoadError::Describe {
+            failure: classify(&error, Phase::Start, guest::budget(&limits)),
+        })?;
+    let describe = exports.describe.check(store, instance)?;
+    let functions = Functions {
+        quote: checked(exports.quote, store, instance)?,
+        admit: checked(exports.admit, store, instance)?,
+        filter: checked(exports.filter, store, instance)?,
+        authorize: checked(exports.authorize, store, instance)?,
+    };
+    Ok((describe, functions))
+}
+
+fn checked<F: Function>(
+    found: Option<Found<F>>,
+    store: &mut Store<HostState>,
+    instance: Instance,
+) -> Result<Option<Typed<F>>, LoadError> {
+    found.map(|found| found.check(store, instance)).transpose()
 }
 
 /// The first call, which also shows that an instance can be made.
 fn describe(
     engine: &Engine,
     pre: &InstancePre<HostState>,
-    function: &ComponentExportIndex,
+    function: &Typed<Describe>,
     name: &str,
 ) -> Result<Description, LoadError> {
     let (session, limits) = bare(engine);
-    let ran = run::<(), (wire::Description,)>(pre, function, (), session, &limits);
+    let ran = run(pre, function, (), session, &limits);
     let (said,) = ran.answer.map_err(|failure| LoadError::Describe { failure })?;
     if said.name != name {
         return Err(LoadError::NameMismatch {

@@ -1,6 +1,7 @@
 //! One checked and compiled component, ready to be called.
 
 use crate::engine::Engine;
+use crate::functions::{Admit, Authorize, Filter, Quote, Typed};
 use crate::grants::{GrantError, Grants, Import, check};
 use crate::hook::Hook;
 use crate::host::HostState;
@@ -8,7 +9,7 @@ use crate::warm::Pool;
 use bourse_market::RevisionId;
 use serde::Serialize;
 use std::sync::Arc;
-use wasmtime::component::{ComponentExportIndex, InstancePre};
+use wasmtime::component::InstancePre;
 
 /// What a policy says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,10 +44,10 @@ pub(crate) struct Inner {
 
 /// Where the functions of the hooks are.
 pub(crate) struct Functions {
-    pub(crate) quote: Option<ComponentExportIndex>,
-    pub(crate) admit: Option<ComponentExportIndex>,
-    pub(crate) filter: Option<ComponentExportIndex>,
-    pub(crate) authorize: Option<ComponentExportIndex>,
+    pub(crate) quote: Option<Typed<Quote>>,
+    pub(crate) admit: Option<Typed<Admit>>,
+    pub(crate) filter: Option<Typed<Filter>>,
+    pub(crate) authorize: Option<Typed<Authorize>>,
 }
 
 impl core::fmt::Debug for Revision {

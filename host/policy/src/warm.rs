@@ -4,11 +4,12 @@
 //! any way, and when its memory grew by more than [`MAX_GROWTH`] since its first call: the SDK's allocator, made for
 //! instances that live for one call, gives next to nothing back.
 
+use crate::functions::{Function, Typed};
 use crate::guest::{Live, Ran, run_and_keep};
 use crate::host::{HostState, Session};
 use crate::limits::Limits;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
+use wasmtime::component::InstancePre;
 
 /// Calls that one instance serves: enough that making it is a hundredth of a call, few enough that nothing it
 /// gathers lasts.
@@ -37,18 +38,14 @@ pub(crate) struct Pool {
 impl Pool {
     /// Calls `function` on a waiting instance, or on a new one. The instance comes back if it may serve again, to be
     /// given to [`Pool::keep`] once its answer was found good.
-    pub(crate) fn run<P, R>(
+    pub(crate) fn run<F: Function>(
         &self,
         pre: &InstancePre<HostState>,
-        function: &ComponentExportIndex,
-        params: P,
+        function: &Typed<F>,
+        params: F::Params<'_>,
         session: Session,
         limits: &Limits,
-    ) -> (Ran<R>, Option<Waiting>)
-    where
-        P: ComponentNamedList + Lower,
-        R: ComponentNamedList + Lift + 'static,
-    {
+    ) -> (Ran<F::Results>, Option<Waiting>) {
         // Apart, so that the lock is not held during the call.
         let next = self.lock().pop();
         match next {

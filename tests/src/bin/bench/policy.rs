@@ -5,7 +5,10 @@ use bourse_market::{
     Address, Amount, ApiId, Figures as Demand, KeyId, MarketId, Nanos, Offer, OfferId, Placer, Price,
     PricingTerms, SessionId, Signature, Subject,
 };
-use bourse_policy::{Action, Engine, EngineOptions, Grants, Imports, Limits, PriceRequest};
+use bourse_policy::{
+    Action, Batch, Engine, EngineOptions, FilterRequest, Grants, Imports, Instances, Limits, PriceRequest,
+};
+use std::path::Path;
 
 /// Demand that is always the same.
 struct Steady;
@@ -20,13 +23,17 @@ impl Imports for Steady {
 }
 
 /// `limit.engine` is the bare call on a fresh instance; `policy.price.fresh` adds encoding, checks and the record;
-/// `policy.price.fresh.2threads` is the same on two threads at once: 0.5 of the time per call if neither waits for
-/// the other, 1 or more if the process's memory map lets only one go on.
+/// `policy.price.warm` is the same on an instance that served before; `policy.price.fresh.2threads` is the fresh one on
+/// two threads at once: 0.5 of the time per call if neither waits for the other, 1 or more if the process's memory map
+/// lets only one go on. `limit.engine.filter` and `policy.filter.1000` are the two for a page of offers.
 pub(crate) fn measure(report: &mut Report) {
-    const LINES: [&str; 3] = [
+    const LINES: [&str; 6] = [
         "limit.engine",
         "policy.price.fresh",
+        "policy.price.warm",
         "policy.price.fresh.2threads",
+        "limit.engine.filter",
+        "policy.filter.1000",
     ];
     if !LINES.iter().any(|line| report.wants(line)) {
         return;
@@ -67,11 +74,69 @@ pub(crate) fn measure(report: &mut Report) {
     };
     let fresh: Vec<Figures> = (0..RUNS).map(|_| repeat(price)).collect();
     report.line("policy.price.fresh", &fresh, Some(("limit.engine", Ratio::P50)));
+    let warm_limits = Limits {
+        instances: Instances::Warm,
+        ..limits
+    };
+    let warm: Vec<Figures> = (0..RUNS)
+        .map(|_| {
+            repeat(|| {
+                let decision = surge.price(&request, &Steady, grants, &warm_limits);
+                assert!(decision.outcome.is_ok());
+                std::hint::black_box(decision.record.encode());
+            })
+        })
+        .collect();
+    report.line("policy.price.warm", &warm, Some(("limit.engine", Ratio::P50)));
     let two: Vec<Figures> = (0..RUNS).map(|_| repeat_on(2, price)).collect();
     report.line(
         "policy.price.fresh.2threads",
         &two,
         Some(("policy.price.fresh", Ratio::Throughput)),
+    );
+    measure_filter(report, &engine);
+}
+
+/// A page of a thousand offers, of which a filter looks at the labels of each.
+fn measure_filter(report: &mut Report, engine: &Engine) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/dist/quality-filter.wasm");
+    let quality = engine
+        .load("quality-filter", &std::fs::read(&path).unwrap())
+        .unwrap();
+    let offers: Vec<Offer> = (0..Batch::MAX as u64)
+        .map(|at| Offer {
+            key: KeyId(u128::from(at).to_be_bytes()),
+            ..offer()
+        })
+        .collect();
+    let batch = Batch::of(&offers.iter().collect::<Vec<_>>());
+    let request = FilterRequest {
+        now: Nanos(1_700_000_000_000_000_000),
+        market: MarketId([1; 16]),
+        action: Action::Query,
+        buyer: Some(Address([2; 20])),
+        params: r#"{"labels": [{"name": "region", "any_of": ["us", "eu"]}]}"#,
+        batch: &batch,
+    };
+    let (grants, limits) = (Grants::NONE, Limits::for_batch(Batch::MAX));
+    let bare_call = quality.bare_filter(&request, grants, &limits);
+    let bare: Vec<Figures> = (0..RUNS)
+        .map(|_| repeat(|| bare_call.call(&Steady).unwrap()))
+        .collect();
+    report.line("limit.engine.filter", &bare, None);
+    let filter: Vec<Figures> = (0..RUNS)
+        .map(|_| {
+            repeat(|| {
+                let decision = quality.filter(&request, &Steady, grants, &limits);
+                assert_eq!(decision.outcome.unwrap().indices.len(), Batch::MAX);
+                std::hint::black_box(decision.record.encode());
+            })
+        })
+        .collect();
+    report.line(
+        "policy.filter.1000",
+        &filter,
+        Some(("limit.engine.filter", Ratio::P50)),
     );
 }
 

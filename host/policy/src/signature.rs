@@ -63,18 +63,18 @@ impl SigningKey {
 
     /// The half that others may know.
     pub fn verifying_key(&self) -> VerifyingKey {
-        VerifyingKey(self.0.verifying_key())
+        VerifyingKey(self.0.verifying_key().to_bytes())
     }
 }
 
 /// The public half of a key: 64 hex digits in configuration and files.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct VerifyingKey(ed25519_dalek::VerifyingKey);
+pub struct VerifyingKey([u8; 32]);
 
 impl VerifyingKey {
     /// Its 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
-        self.0.as_bytes()
+        &self.0
     }
 }
 
@@ -117,7 +117,7 @@ impl FromStr for VerifyingKey {
             .ok()
             // Under a key of small order, one signature fits many messages.
             .filter(|key| !key.is_weak())
-            .map(Self)
+            .map(|_| Self(bytes))
             .ok_or_else(bad)
     }
 }
@@ -159,8 +159,9 @@ pub fn verify(
             known: keys.len(),
         });
     }
-    key.0
-        .verify_strict(&message(name, bytes), &ed25519_dalek::Signature::from_bytes(&raw))
+    let signature = ed25519_dalek::Signature::from_bytes(&raw);
+    ed25519_dalek::VerifyingKey::from_bytes(key.as_bytes())
+        .and_then(|key| key.verify_strict(&message(name, bytes), &signature))
         .map_err(|_| SignatureError::Wrong {
             key,
             name: name.to_owned(),
@@ -274,4 +275,147 @@ fn write(path: &Path, secret: &[u8; 32]) -> std::io::Result<()> {
         .open(path)?;
     writeln!(file, "{}", hex::encode(secret))?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_bytes(&[seed; 32])
+    }
+
+    const BYTES: &[u8] = b"a component";
+
+    #[test]
+    fn a_signature_is_good_for_its_name_its_bytes_and_a_listed_key_only() {
+        let (key, other) = (key(1), key(2));
+        let keys = [other.verifying_key(), key.verifying_key()];
+        let signature = sign(&key, "surge", BYTES);
+        assert_eq!(verify(&keys, "surge", BYTES, &signature), Ok(key.verifying_key()));
+        let wrong = |name: &str, bytes: &[u8]| {
+            let error = verify(&keys, name, bytes, &signature).unwrap_err();
+            assert!(matches!(error, SignatureError::Wrong { .. }), "{error}");
+        };
+        wrong("dutch", BYTES);
+        wrong("surg", BYTES);
+        wrong("surge", b"another component");
+        wrong("surge", b"");
+        let error = verify(&keys[..1], "surge", BYTES, &signature).unwrap_err();
+        let key = key.verifying_key();
+        assert_eq!(error, SignatureError::UnknownKey { key, known: 1 });
+    }
+
+    #[test]
+    fn no_flipped_bit_of_a_signature_file_is_good() {
+        let key = key(1);
+        let keys = [key.verifying_key()];
+        let signature = sign(&key, "surge", BYTES);
+        // But for the case of hex digits and what kind of white space stands between them.
+        for at in 0..signature.len() {
+            for bit in 0..8 {
+                let mut bad = signature.clone();
+                bad[at] ^= 1 << bit;
+                if bad.eq_ignore_ascii_case(&signature) || bad[at].is_ascii_whitespace() {
+                    continue;
+                }
+                assert!(
+                    verify(&keys, "surge", BYTES, &bad).is_err(),
+                    "bit {bit} of byte {at}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_signature_is_malformed() {
+        let key = key(1);
+        let keys = [key.verifying_key()];
+        let good = String::from_utf8(sign(&key, "surge", BYTES)).unwrap();
+        for bad in [
+            "",
+            "\n",
+            "signed",
+            good.get(..good.len() - 2).unwrap(),
+            good.get(..64).unwrap(),
+            &good.replace(' ', ""),
+            &format!("{good} more"),
+            &format!("0x{good}"),
+        ] {
+            let error = verify(&keys, "surge", BYTES, bad.as_bytes()).unwrap_err();
+            assert_eq!(error, SignatureError::Malformed, "{bad:?}");
+        }
+        assert_eq!(
+            verify(&keys, "surge", BYTES, &[0xff; 100]),
+            Err(SignatureError::Malformed)
+        );
+    }
+
+    #[test]
+    fn the_form_of_a_signature_never_changes() {
+        let text = String::from_utf8(sign(&key(1), "surge", BYTES)).unwrap();
+        let (public, signature) = text.trim_end().split_once(' ').unwrap();
+        assert_eq!(
+            public,
+            "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c"
+        );
+        // Made with another implementation.
+        assert_eq!(
+            hex::encode(Sha256::digest(signature)),
+            "81ad7eb4509098b83f6eb420c9abdc3352cf432d7eb20b194f88f275b18e58df"
+        );
+    }
+
+    #[test]
+    fn public_keys_are_read_strictly() {
+        let key = key(3).verifying_key();
+        assert_eq!(key.to_string().parse(), Ok(key));
+        assert_eq!(format!(" {key}\n").to_uppercase().parse(), Ok(key));
+        assert_eq!(serde_json::to_string(&key).unwrap(), format!("\"{key}\""));
+        // The neutral element signs everything.
+        let weak = format!("01{}", "0".repeat(62));
+        for bad in ["", "12", &weak, &"f".repeat(63), &"zz".repeat(32)] {
+            let error = bad.parse::<VerifyingKey>().unwrap_err();
+            assert!(error.to_string().contains("64 hex digits"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_signing_key_is_made_once_and_read_by_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policies.key");
+        let made = create_signing_key(&path).unwrap();
+        let read = load_signing_key(&path).unwrap();
+        assert_eq!(read.verifying_key(), made.verifying_key());
+        assert_ne!(
+            create_signing_key(&folder.path().join("2"))
+                .unwrap()
+                .verifying_key(),
+            made.verifying_key()
+        );
+        assert!(matches!(
+            create_signing_key(&path),
+            Err(SigningKeyError::There { .. })
+        ));
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, MODE);
+        assert!(!format!("{made:?}").contains(std::fs::read_to_string(&path).unwrap().trim()));
+
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        let error = load_signing_key(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("mode 640") && error.contains("chmod 600"),
+            "{error}"
+        );
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::write(&path, "key").unwrap();
+        assert!(matches!(
+            load_signing_key(&path),
+            Err(SigningKeyError::NotHex { .. })
+        ));
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(
+            load_signing_key(&path),
+            Err(SigningKeyError::Unreadable { .. })
+        ));
+    }
 }

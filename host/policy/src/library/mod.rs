@@ -126,7 +126,9 @@ struct Inner {
 }
 
 /// What else a revision must satisfy before it comes into force; the error says why it does not.
-struct Vet(Box<dyn Fn(&Revision) -> Result<(), String> + Send + Sync>);
+struct Vet(Box<Check>);
+
+type Check = dyn Fn(&Revision) -> Result<(), String> + Send + Sync;
 
 /// A revision that passed all checks, and what to remember of it.
 struct Admitted {

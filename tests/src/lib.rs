@@ -15,8 +15,9 @@
 mod books;
 mod buyer;
 mod calls;
+mod decisions;
 mod ear;
-mod process;
+pub mod process;
 mod seller;
 mod world;
 
@@ -25,6 +26,7 @@ pub use buyer::{Buyer, Order, Receipt, send};
 pub use calls::{
     amount_of, bytes_of, call, call_named, error_amount, error_text, int_of, map_of, now, refused, tokens,
 };
+pub use decisions::decisions;
 pub use ear::Ear;
 pub use process::{Process, run};
 pub use seller::{Behaviour, Sell, Seller};

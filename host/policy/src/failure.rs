@@ -112,6 +112,12 @@ pub enum Failure {
         /// Milliseconds until a call may probe it.
         retry_ms: u64,
     },
+    /// The host could not do its part: answer an import, or keep what the policy wants kept.
+    #[error("the host could not do its part: {reason}")]
+    Host {
+        /// What it could not do.
+        reason: String,
+    },
 }
 
 impl Failure {
@@ -134,14 +140,15 @@ impl Failure {
             Self::BadState { .. } => "bad_state",
             Self::BadBatch { .. } => "bad_batch",
             Self::BreakerOpen { .. } => "breaker_open",
+            Self::Host { .. } => "host",
         }
     }
 
-    /// Whether only the clock or the load of the machine decided it, so that a replay would say something else.
+    /// Whether only the clock or the state of the host decided it, so that a replay would say something else.
     pub const fn is_circumstance(&self) -> bool {
         matches!(
             self,
-            Self::Deadline { .. } | Self::Busy | Self::BreakerOpen { .. }
+            Self::Deadline { .. } | Self::Busy | Self::BreakerOpen { .. } | Self::Host { .. }
         )
     }
 
@@ -164,7 +171,8 @@ impl Failure {
             | Self::Busy
             | Self::Diverged { .. }
             | Self::BadBatch { .. }
-            | Self::BreakerOpen { .. } => false,
+            | Self::BreakerOpen { .. }
+            | Self::Host { .. } => false,
         }
     }
 

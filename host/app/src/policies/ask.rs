@@ -6,7 +6,7 @@ use super::rules::{Prepared, hook};
 use super::{Inquiry, Policies};
 use crate::wire::{dict, fault, text, uri};
 use bourse_market::{Decision, DecisionHeader, DecisionId, StateEdit, StateWrite};
-use bourse_policy::{Decided, Declined, Edit, Entry, Failure, Hex, Imports, Record, Revision};
+use bourse_policy::{Decided, Declined, Edit, Entry, Failure, Hex, Imports, Output, Record, Revision};
 use bourse_wamp::WampError;
 use std::time::Instant;
 
@@ -47,16 +47,19 @@ impl Policies {
         };
         let live = Live::new(&self.ground, revision.name(), inquiry.now);
         let Decided {
-            outcome,
+            mut outcome,
             fuel,
             elapsed,
-            record,
+            mut record,
             changes,
         } = call(revision, &live);
-        let outcome = match live.failure() {
-            Some(failure) => Err(Declined::Failed(failure)),
-            None => outcome,
-        };
+        let mut writes = writes(revision.name(), changes);
+        if let Some(failure) = live.failure(&writes) {
+            record.outcome = failure.code().into();
+            record.output = Output::Failure(failure.clone());
+            outcome = Err(Declined::Failed(failure));
+            writes.clear();
+        }
         let failed = matches!(&outcome, Err(Declined::Failed(failure)) if failure.trips());
         if let Some(tripped) = permit
             .filter(|_| counts)
@@ -76,7 +79,6 @@ impl Policies {
             );
         }
         self.shadow(rule, entry, &record);
-        let writes = writes(revision.name(), changes);
         let decision = self.keep(revision, inquiry, record);
         Asked {
             outcome,
@@ -100,9 +102,10 @@ impl Policies {
             },
             body: record.encode(),
         };
-        if let Some(log) = &self.log {
-            // What it cannot take it counts.
-            log.append(decision.clone());
+        if let Some(log) = &self.log
+            && !log.append(decision.clone())
+        {
+            figures::log_dropped();
         }
         decision
     }

@@ -22,6 +22,11 @@ const SHADOWS: &str = "bourse_policy_shadow_total";
 /// Changes of revisions, by `policy` and `result`.
 const REVISIONS: &str = "bourse_policy_revisions_total";
 
+/// Decisions that the log could not take.
+const LOG_DROPPED: &str = "bourse_decision_log_dropped_total";
+/// Purchases whose policy's memory was full, by `policy`: what it wanted to remember of them is lost.
+const STATE_DROPPED: &str = "bourse_policy_state_dropped_total";
+
 /// From a microsecond to the longest deadline.
 const BUCKETS: [f64; 12] = [
     1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 5e-2, 5e-1,
@@ -60,6 +65,14 @@ pub(super) fn tripped(policy: &str) {
 
 pub(super) fn shadowed(policy: &str, answer: &'static str) {
     counter!(SHADOWS, "policy" => policy.to_owned(), "answer" => answer).increment(1);
+}
+
+pub(super) fn log_dropped() {
+    counter!(LOG_DROPPED).increment(1);
+}
+
+pub(crate) fn state_dropped(policy: &str) {
+    counter!(STATE_DROPPED, "policy" => policy.to_owned()).increment(1);
 }
 
 pub(super) fn revised(policy: &str, result: &'static str) {

@@ -1,6 +1,6 @@
 //! What a policy may ask the host, answered from memory and from the ledger as it stands committed.
 
-use bourse_market::{Demand, Figures, Nanos, Subject};
+use bourse_market::{Demand, Figures, Nanos, StateEdit, StateWrite, Subject, View};
 use bourse_policy::{Failure, Imports, Level};
 use bourse_store::Store;
 use parking_lot::{Mutex, RwLock};
@@ -53,10 +53,42 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Whether the ledger could not be read in the middle of the call.
-    pub(super) fn failure(&self) -> Option<Failure> {
-        let reason = self.failed.borrow_mut().take()?;
-        Some(Failure::Start { reason })
+    /// Whether the host failed the policy: its state could not be read, or has no room for `writes`. A policy that
+    /// counts must not go on as if it had counted.
+    pub(super) fn failure(&self, writes: &[StateWrite]) -> Option<Failure> {
+        let unread = self.failed.borrow_mut().take();
+        unread
+            .or_else(|| self.overflow(writes))
+            .map(|reason| Failure::Host { reason })
+    }
+
+    /// Whether these writes may not fit. What stood under their keys before is not taken off: near its quota a policy
+    /// fails a little early rather than once too late.
+    fn overflow(&self, writes: &[StateWrite]) -> Option<String> {
+        /// What may be there, for a counter that may be at zero.
+        const SOME: i64 = 1;
+        if writes.is_empty() {
+            return None;
+        }
+        let size = self.read(|ledger| ledger.policy_size(self.policy));
+        if let Some(unread) = self.failed.borrow_mut().take() {
+            return Some(unread);
+        }
+        let grows: u64 = writes
+            .iter()
+            .map(|write| match &write.edit {
+                StateEdit::Set(None) => 0,
+                StateEdit::Set(Some(value)) => write.slot().size_of_value(value.len()),
+                StateEdit::Add(_) => write.slot().size_of_counter(SOME),
+            })
+            .sum();
+        (grows > 0 && size.saturating_add(grows) > StateWrite::QUOTA).then(|| {
+            format!(
+                "its state takes {size} of {} bytes, and this call would add {grows}: let it remove what it no longer \
+                 needs",
+                StateWrite::QUOTA
+            )
+        })
     }
 
     fn read<T: Default>(

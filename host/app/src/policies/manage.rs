@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// Between two looks at the folder.
 const EVERY: Duration = Duration::from_millis(500);
+/// Looks after which the log forgets what is too old: a minute.
+const LOOKS_PER_TIDYING: u32 = 120;
 
 /// A command about policies, as it comes over the control socket.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -121,6 +123,7 @@ impl Manager {
             }
             Err(error) => {
                 figures::revised(&name, "refused");
+                tracing::warn!(policy = name, "a command about its revision was refused: {error}");
                 Err(error.to_string())
             }
         }
@@ -140,13 +143,18 @@ impl Manager {
     }
 }
 
-/// Looks at the folder again and again, until the policies are gone.
+/// Looks at the folder again and again, until the policies are gone, and keeps the log of decisions short.
 pub(crate) fn watch(policies: &Arc<Policies>) -> std::io::Result<()> {
     let policies: Weak<Policies> = Arc::downgrade(policies);
     std::thread::Builder::new()
         .name("policy-folder".to_owned())
         .spawn(move || {
+            let mut looks = 0_u32;
             while let Some(policies) = policies.upgrade() {
+                looks = (looks + 1) % LOOKS_PER_TIDYING;
+                if looks == 0 {
+                    policies.forget_old_decisions();
+                }
                 let library = policies.library();
                 for change in library.scan() {
                     announce(&change);

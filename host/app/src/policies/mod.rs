@@ -18,7 +18,7 @@ mod shipped;
 mod sources;
 
 pub(crate) use clearance::{Cleared, Step};
-pub(crate) use figures::serve as serve_figures;
+pub(crate) use figures::{serve as serve_figures, state_dropped};
 pub(crate) use manage::{Manager, Request, watch};
 pub(crate) use rules::PARAMS_BYTES;
 pub(crate) use shipped::SHIPPED;
@@ -117,6 +117,13 @@ impl Policies {
     /// Lets go of the ledger: the market has stopped.
     pub(crate) fn close(&self) {
         self.ground.close();
+    }
+
+    /// Has the log forget what is too old.
+    fn forget_old_decisions(&self) {
+        if let Some(log) = &self.log {
+            log.retain(self.environment.now());
+        }
     }
 
     /// The revisions of a policy, if it is in force.

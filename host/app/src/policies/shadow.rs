@@ -76,7 +76,7 @@ fn answer_all(asked: &Receiver<Question>, ground: &Ground, log: Option<&Decision
         }
         record.id = Some(Hex(id));
         if let Some(log) = log {
-            log.append(Decision {
+            let decision = Decision {
                 id,
                 header: DecisionHeader {
                     at: record.at_ns,
@@ -86,7 +86,10 @@ fn answer_all(asked: &Receiver<Question>, ground: &Ground, log: Option<&Decision
                     purchase: None,
                 },
                 body: record.encode(),
-            });
+            };
+            if !log.append(decision) {
+                figures::log_dropped();
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::quotes::Quote;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
 use bourse_market::{
     Amount, Channel, ChannelKind, Command, Fault, KeyId, Offer, Outcome, Purchase, PurchaseId, Refusal,
-    ReserveRequest, SessionId, Signature, View,
+    ReserveRequest, SessionId, Signature, StateWrite, View,
 };
 use bourse_policy::Action;
 use bourse_wamp::WampError;
@@ -153,6 +153,17 @@ async fn price(
         }
         (None, None) => return Err(fault(uri::RUNTIME, "the purchase has no price")),
     };
+    let writes = cleared.state_writes.len() + quote.state_writes.len();
+    if writes > StateWrite::MAX_PER_PURCHASE {
+        // Not all would be kept, and a policy that counts must not be made to forget.
+        return Err(fault(
+            uri::POLICY_FAILED,
+            format!(
+                "the policies of this purchase want to remember {writes} things together, at most {} can be kept",
+                StateWrite::MAX_PER_PURCHASE
+            ),
+        ));
+    }
     Ok(Price {
         quote,
         promised: quoted,

@@ -4,6 +4,7 @@ use super::carry::{Plan, Price};
 use super::pending::Answer;
 use crate::events::topic;
 use crate::market::Market;
+use crate::policies::state_dropped;
 use crate::providers::sell_uri;
 use crate::wire::{bytes, fault, of_submit, uri};
 use bourse_market::{
@@ -144,6 +145,7 @@ async fn resolve(market: &Market, id: PurchaseId, command: Command) -> Result<Op
                 for lost in dropped {
                     tracing::warn!(purchase = %id, policy = lost.policy, writes = lost.writes, why = %lost.why,
                         "what a policy wrote was not kept");
+                    state_dropped(&lost.policy);
                 }
                 return Ok(Some((*payment, *paying, Arc::new(*purchase))));
             }

@@ -53,7 +53,13 @@ pub(crate) enum Reply {
     /// For [`Request::List`].
     Policies(Vec<Listed>),
     /// For what changed a revision.
-    Deployed(Deployed),
+    Deployed {
+        /// The change.
+        #[serde(flatten)]
+        deployed: Deployed,
+        /// The hooks to which a rule binds the policy.
+        rules: Vec<&'static str>,
+    },
     /// For what changed a flag.
     Done,
 }
@@ -90,15 +96,15 @@ impl Manager {
             Request::List => return Ok(Reply::Policies(self.list())),
             Request::Deploy { name, shadow } => {
                 let deployed = library.deploy(&name, component, signature, shadow);
-                (name, deployed.map(Reply::Deployed))
+                (name, deployed.map(|deployed| self.deployed(deployed)))
             }
             Request::Promote { name } => {
                 let promoted = library.promote(&name);
-                (name, promoted.map(Reply::Deployed))
+                (name, promoted.map(|deployed| self.deployed(deployed)))
             }
             Request::Rollback { name } => {
                 let back = library.rollback(&name);
-                (name, back.map(Reply::Deployed))
+                (name, back.map(|deployed| self.deployed(deployed)))
             }
             Request::Disable { name } => {
                 let done = library.disable(&name).map(|()| Reply::Done);
@@ -106,7 +112,7 @@ impl Manager {
             }
             Request::Enable { name } => {
                 let back = library.enable(&name);
-                (name, back.map(Reply::Deployed))
+                (name, back.map(|deployed| self.deployed(deployed)))
             }
         };
         match result {
@@ -114,7 +120,7 @@ impl Manager {
                 let policy = name.as_str();
                 figures::revised(policy, "ok");
                 match &reply {
-                    Reply::Deployed(deployed) => tracing::info!(
+                    Reply::Deployed { deployed, .. } => tracing::info!(
                         policy, revision = %deployed.revision, shadow = deployed.shadow, "a revision took its place"
                     ),
                     _ => tracing::info!(policy, "a policy was taken out of force"),
@@ -127,6 +133,17 @@ impl Manager {
                 Err(error.to_string())
             }
         }
+    }
+
+    fn deployed(&self, deployed: Deployed) -> Reply {
+        let rules = self
+            .policies
+            .all_rules()
+            .map(|prepared| &prepared.rule)
+            .filter(|rule| rule.policy == deployed.name)
+            .map(|rule| rule.hook.as_str())
+            .collect();
+        Reply::Deployed { deployed, rules }
     }
 
     fn list(&self) -> Vec<Listed> {

@@ -112,6 +112,12 @@ impl Policies {
             Ok(Source::Seller(_)) => Ok(true),
             Ok(Source::Policy(priced)) => {
                 priced.bounds(offer).map_err(|none| invalid("pricing", none))?;
+                if offer.pricing.policy.is_some() {
+                    let revision = &priced.entry.revision;
+                    revision
+                        .check_grants(priced.rule.grants)
+                        .map_err(|error| invalid("pricing", error))?;
+                }
                 priced.rule.params_for(offer).map(|_| false)
             }
         }

@@ -41,6 +41,13 @@ impl Sheet for Deployed {
         ] {
             lines.extend(shown(key).map(|value| (name.to_owned(), value)));
         }
+        let rules = match shown("rules").as_deref() {
+            None | Some("") => {
+                "none: only sellers who choose it in place_offer get it; add a [[policies.rule]] to bind it".to_owned()
+            }
+            Some(hooks) => format!("bind it to {hooks}"),
+        };
+        lines.push(("rules".to_owned(), rules));
         lines
     }
 }

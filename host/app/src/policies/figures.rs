@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// Calls, by `policy`, `hook` and `outcome`: `priced`, `shown`, `allowed`, `refused` or a failure's code.
+/// Calls, by `policy`, `hook` and `outcome`: `priced`, `admitted`, `shown`, `allowed`, `refused` or a failure's code.
 const CALLS: &str = "bourse_policy_calls_total";
 /// Seconds that a call took, by `policy` and `hook`.
 const SECONDS: &str = "bourse_policy_call_seconds";

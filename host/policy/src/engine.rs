@@ -3,6 +3,7 @@
 use crate::host::{HostState, linker};
 use crate::limits::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::ticker::Ticker;
+use std::num::NonZero;
 use std::sync::Arc;
 use wasmtime::component::Linker;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmFeatures};
@@ -26,6 +27,9 @@ pub struct EngineOptions {
     pub component: usize,
     /// Bytes of linear memory that stay mapped in a recycled slot: cleared by hand instead of by the kernel.
     pub keep_resident: usize,
+    /// Whether a call that traps tells where it was: for [`Revision::stack_after`](crate::Revision::stack_after). Each
+    /// trap is dearer then, and of a component without names it tells little.
+    pub backtraces: bool,
 }
 
 impl Default for EngineOptions {
@@ -36,6 +40,7 @@ impl Default for EngineOptions {
             stack: 256 << 10,
             component: 2 << 20,
             keep_resident: 1 << 20,
+            backtraces: false,
         }
     }
 }
@@ -120,6 +125,9 @@ impl Engine {
     }
 }
 
+/// Frames of a backtrace: more than any reader follows.
+const MAX_FRAMES: Option<NonZero<usize>> = NonZero::new(96);
+
 /// The configuration. What could make two runs of a call differ is off; so is what no policy needs.
 fn config(options: &EngineOptions) -> Config {
     let mut config = Config::new();
@@ -135,8 +143,7 @@ fn config(options: &EngineOptions) -> Config {
         .wasm_memory64(false)
         .wasm_custom_page_sizes(false)
         .wasm_stack_switching(false)
-        // A backtrace of stripped code tells little and makes each trap dearer.
-        .wasm_backtrace_max_frames(None)
+        .wasm_backtrace_max_frames(if options.backtraces { MAX_FRAMES } else { None })
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(options)));
     config
 }

@@ -82,12 +82,10 @@ impl Live {
     ) -> Ran<F::Results> {
         let Self { store, instance } = self;
         let answer = match function.of(store, *instance) {
-            Some(function) => function
-                .call(&mut *store, params)
-                .map_err(|error| {
-                    store.data_mut().stack = profile::stack(&error);
-                    classify(&error, Phase::Call, budget(limits))
-                }),
+            Some(function) => function.call(&mut *store, params).map_err(|error| {
+                store.data_mut().stack = profile::stack(&error);
+                classify(&error, Phase::Call, budget(limits))
+            }),
             None => Err(Failure::Start {
                 reason: "its function is of another component".to_owned(),
             }),

@@ -65,6 +65,8 @@ pub(crate) struct Session {
 pub(crate) struct Trace {
     pub(crate) calls: Vec<ImportCall>,
     pub(crate) changes: Vec<StateChange>,
+    /// Where it was when it trapped, outermost function first; only on an engine with backtraces.
+    pub(crate) stack: Vec<String>,
 }
 
 /// The data of one instance's store.
@@ -73,6 +75,7 @@ pub(crate) struct HostState {
     session: Session,
     calls: Vec<ImportCall>,
     overlay: Overlay,
+    pub(crate) stack: Vec<String>,
 }
 
 impl HostState {
@@ -83,6 +86,7 @@ impl HostState {
             session,
             calls: Vec::new(),
             overlay: Overlay::default(),
+            stack: Vec::new(),
         }
     }
 
@@ -101,6 +105,7 @@ impl HostState {
         Trace {
             calls: core::mem::take(&mut self.calls),
             changes: self.overlay.take(),
+            stack: core::mem::take(&mut self.stack),
         }
     }
 

@@ -238,6 +238,14 @@ fn plots(html: &mut String, report: &Report) {
             &histogram(counts),
         );
     }
+    if let Some(moves) = &prices.moves {
+        figure(
+            html,
+            "Change of each price",
+            "decisions by percent above the price before",
+            &histogram(moves),
+        );
+    }
     let slots = &report.series;
     if slots.len() > 1 {
         let median = over_time(
@@ -304,7 +312,7 @@ fn revenue(html: &mut String, report: &Report) {
             "<h2>{title}</h2>\n<p class=\"small soft\">What buyers pay, in tokens</p>"
         );
         let mut cells: Vec<Vec<String>> = rows.iter().map(money).collect();
-        cells.push(money(&revenue.total));
+        cells.push(money(&revenue.total).into_iter().map(bold).collect());
         table(html, &heads, &cells);
         if more > 0 {
             let _ = write!(html, "<p class=\"small soft\">and {more} more</p>");
@@ -314,9 +322,9 @@ fn revenue(html: &mut String, report: &Report) {
 
 fn money(row: &Row) -> Vec<String> {
     let change = match row.change_percent {
+        Some(change) if change.abs() < 0.05 => "0.0 %".to_owned(),
         Some(change) if change > 0.0 => format!(r#"<span class="up">{change:+.1} %</span>"#),
-        Some(change) if change < 0.0 => format!(r#"<span class="down">{change:+.1} %</span>"#),
-        Some(_) => "0 %".to_owned(),
+        Some(change) => format!(r#"<span class="down">{change:+.1} %</span>"#),
         None => "–".to_owned(),
     };
     let full = |text: &str| {
@@ -327,7 +335,7 @@ fn money(row: &Row) -> Vec<String> {
         )
     };
     let mut cells = vec![
-        format!(r#"<span class="mono">{}</span>"#, escape(&row.id)),
+        identifier(&row.id),
         row.sales.to_string(),
         full(&row.old),
         full(&row.new),
@@ -339,6 +347,27 @@ fn money(row: &Row) -> Vec<String> {
         cells.push(short(expected));
     }
     cells
+}
+
+fn bold(cell: String) -> String {
+    format!("<b>{cell}</b>")
+}
+
+/// A long identifier: in full where there is room, its ends alone on a narrow screen.
+fn identifier(id: &str) -> String {
+    const ENDS: usize = 8;
+    let letters = id.chars().count();
+    if letters <= 2 * ENDS + 1 {
+        return format!(r#"<span class="mono">{}</span>"#, escape(id));
+    }
+    let start: String = id.chars().take(ENDS).collect();
+    let end: String = id.chars().skip(letters.saturating_sub(ENDS)).collect();
+    format!(
+        r#"<span class="mono wide">{}</span><span class="mono narrow">{}…{}</span>"#,
+        escape(id),
+        escape(&start),
+        escape(&end)
+    )
 }
 
 fn outcomes(html: &mut String, report: &Report) {
@@ -393,7 +422,6 @@ fn examples(html: &mut String, report: &Report) {
         .examples
         .iter()
         .map(|example| {
-            let mono = |text: &str| format!(r#"<span class="mono">{}</span>"#, escape(text));
             vec![
                 escape(&example.place.to_string()),
                 time::show(example.at_ns),
@@ -401,7 +429,7 @@ fn examples(html: &mut String, report: &Report) {
                 escape(example.change.as_str()),
                 escape(&example.old),
                 escape(&example.new),
-                mono(example.key.as_deref().unwrap_or_default()),
+                identifier(example.key.as_deref().unwrap_or_default()),
             ]
         })
         .collect();
@@ -443,7 +471,7 @@ fn rest(html: &mut String, report: &Report) {
             rows.push(vec![
                 side.to_owned(),
                 escape(&share.policy),
-                format!(r#"<span class="mono">{}</span>"#, escape(&share.revision)),
+                identifier(&share.revision),
                 share.decisions.to_string(),
             ]);
         }

@@ -15,6 +15,7 @@ mod flame;
 mod html;
 mod plot;
 mod pool;
+mod profile;
 mod report;
 mod revisions;
 mod sales;
@@ -28,9 +29,9 @@ mod trial;
 
 pub(crate) use ask::{Params, params};
 pub(crate) use entry::Unreadable;
-pub(crate) use flame::Stacks;
 pub(crate) use html::page;
 pub(crate) use pool::cores;
+pub(crate) use profile::{Profile, calls_of, profile};
 pub(crate) use revisions::{Revisions, load};
 pub(crate) use source::{Folder, Source};
 pub(crate) use trial::{Trial, run};

@@ -107,6 +107,8 @@ pub(crate) struct Prices {
     pub(crate) old: Option<Spread<String>>,
     pub(crate) new: Option<Spread<String>>,
     pub(crate) histogram: Option<Histogram>,
+    /// By how many percent the new price is above the old one.
+    pub(crate) moves: Option<Histogram>,
 }
 
 /// What purchases paid and would pay.
@@ -336,7 +338,7 @@ fn old_subject(trial: &Trial<'_>, revisions: &BTreeMap<(String, bourse_market::R
     match trial.old {
         Some(old) => subject(old, compared, Params::Recorded.to_string()),
         None => Subject {
-            name: "as recorded".to_owned(),
+            name: "the record".to_owned(),
             revisions: revisions
                 .iter()
                 .map(|((policy, revision), decisions)| Share {
@@ -384,12 +386,20 @@ impl Prices {
         let (old, new) = (side(|point| point.old), side(|point| point.new));
         let numbers = |amounts: &[Amount]| amounts.iter().copied().map(tokens).collect::<Vec<_>>();
         let histogram = Histogram::of(&numbers(&old), &numbers(&new));
+        let moves: Vec<f64> = points
+            .iter()
+            .filter_map(|point| {
+                let (old, new) = (tokens(point.old?), tokens(point.new?));
+                (old > 0.0).then(|| 100.0 * (new - old) / old)
+            })
+            .collect();
         let spread =
             |amounts: Vec<Amount>| Spread::of(amounts).map(|spread| spread.map(|amount| amount.to_string()));
         Some(Self {
             old: spread(old),
             new: spread(new),
             histogram,
+            moves: Histogram::of(&[], &moves),
         })
     }
 }

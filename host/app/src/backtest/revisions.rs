@@ -119,9 +119,11 @@ pub(crate) fn load(engine: &Engine, file: &Path) -> anyhow::Result<Revision> {
         )
     })?;
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    // A build with names stands beside the one it explains, under a name that no market takes for a policy's.
+    let stem = stem.strip_suffix(".names").unwrap_or(&stem);
     // An archived file is named by its hash: there the policy's own word for itself counts.
     let archived = stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let loaded = match engine.load(&stem, &bytes) {
+    let loaded = match engine.load(stem, &bytes) {
         Err(bourse_policy::LoadError::NameMismatch { described, .. }) if archived => {
             engine.load(&described, &bytes)
         }

@@ -216,7 +216,8 @@ fn choose(
     })
 }
 
-fn is_chosen(chosen: &[String], policy: &str, revision: RevisionId) -> bool {
+/// Whether a decision of this policy is among those that were asked for.
+pub(super) fn is_chosen(chosen: &[String], policy: &str, revision: RevisionId) -> bool {
     /// Digits that tell a revision from a policy's name, and from other revisions.
     const DIGITS: usize = 8;
     chosen.iter().any(|name| {

@@ -32,7 +32,7 @@ fn a_page_stands_alone_and_may_load_nothing() {
     ] {
         assert!(!page.contains(outside), "{outside}");
     }
-    assert_eq!(page.matches("<svg").count(), 3);
+    assert_eq!(page.matches("<svg").count(), 4);
     assert!(!page.contains("NaN") && !page.contains(">inf"));
     assert!(page.contains("prefers-color-scheme:dark") && page.contains("width=device-width"));
 }

@@ -14,6 +14,7 @@ mod inspect;
 mod list;
 mod log;
 mod new;
+mod profile;
 mod project;
 mod question;
 mod replay;
@@ -83,6 +84,8 @@ pub(crate) enum PolicyCommand {
     Replay(replay::ReplayArgs),
     /// Show what a policy would have decided on recorded history: prices, revenue, refusals, costs.
     Backtest(backtest::BacktestArgs),
+    /// Show where the fuel of a policy goes, as a flame graph.
+    Profile(profile::ProfileArgs),
     /// Show on which recorded decisions two revisions differ.
     Diff(diff::DiffArgs),
     /// List the policies of the running market of this data folder.
@@ -109,6 +112,7 @@ pub(crate) async fn run(config: &Config, command: PolicyCommand) -> anyhow::Resu
         PolicyCommand::Enable { name } => deploy::switch(config, Request::Enable { name }),
         PolicyCommand::Replay(args) => replay::run(config, &args),
         PolicyCommand::Backtest(args) => backtest::run(config, &args),
+        PolicyCommand::Profile(args) => profile::run(config, &args),
         PolicyCommand::Diff(args) => diff::run(config, &args),
         PolicyCommand::List => list::run(config),
     }

@@ -15,6 +15,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use wasmtime::component::Component;
 
@@ -36,6 +37,9 @@ const MAX_TOTAL: u64 = 1 << 30;
 /// A file that is still under its first name after this time was left by a crash.
 const STALE: Duration = Duration::from_secs(3600);
 
+/// Files that are remembered as not believed until somebody asks; more than that is one fault, not many.
+const MAX_REFUSED: usize = 64;
+
 /// How file names end.
 const SUFFIX: &str = ".aot";
 
@@ -51,7 +55,9 @@ pub enum CacheError {
         source: std::io::Error,
     },
     /// Somebody else owns it.
-    #[error("the folder {} belongs to user {owner}, and the host runs as {user}: native code is only taken from a folder of the host's own", path.display())]
+    #[error("the folder {} belongs to user {owner}, and the host runs as {user}: native code is only taken from a folder of \
+         the host's own",
+        path.display())]
     Owner {
         /// The folder.
         path: PathBuf,
@@ -61,7 +67,9 @@ pub enum CacheError {
         user: u32,
     },
     /// Others may look into it or write to it.
-    #[error("the folder {} has mode {mode:o}, and holds native code that the host runs: `chmod 700 {}`", path.display(), path.display())]
+    #[error("the folder {} has mode {mode:o}, and holds native code that the host runs: `chmod 700 {}`",
+        path.display(),
+        path.display())]
     Mode {
         /// The folder.
         path: PathBuf,
@@ -77,6 +85,8 @@ pub struct CodeCache {
     folder: OwnedFd,
     engine: [u8; 32],
     count: AtomicU64,
+    /// Files that were there and not believed, and whom nobody told yet.
+    refused: Mutex<Vec<PathBuf>>,
 }
 
 impl CodeCache {
@@ -104,6 +114,7 @@ impl CodeCache {
             folder,
             engine: fingerprint(engine),
             count: AtomicU64::new(0),
+            refused: Mutex::new(Vec::new()),
         };
         cache.check()?;
         Ok(cache)
@@ -136,8 +147,29 @@ impl CodeCache {
     /// The compiled form of the component `bytes`, if it is here and in order.
     pub(crate) fn get(&self, engine: &Engine, id: RevisionId, bytes: &[u8]) -> Option<Component> {
         self.check().ok()?;
-        let file = self.read(&self.name(id), bytes.len()).ok()?;
-        let body = self.body(id, &file)?;
+        let name = self.name(id);
+        let found = match self.read(&name, bytes.len()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+            found => found.ok(),
+        };
+        let component = found.and_then(|file| self.believed(engine, id, &file));
+        if component.is_none() {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            if refused.len() < MAX_REFUSED {
+                refused.push(self.path.join(name));
+            }
+        }
+        component
+    }
+
+    /// The files that were there and not believed since the last time somebody asked: damaged, or another's.
+    pub(crate) fn take_refused(&self) -> Vec<PathBuf> {
+        core::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The code in `file`, if all of it is what this cache wrote.
+    fn believed(&self, engine: &Engine, id: RevisionId, file: &[u8]) -> Option<Component> {
+        let body = self.body(id, file)?;
         // SAFETY: `deserialize` runs whatever code it is given, so it must be given what `serialize` made. The
         // header's hash covers the whole body; it was read into memory of our own before it was hashed, so nobody
         // can change it after; and the folder and the file belong to this process's user, with nobody else allowed to

@@ -3,12 +3,13 @@
 //!
 //! What lives here: the [`Engine`] (one sandbox configuration and its clock tick), loading and checking components
 //! ([`Engine::load`], [`load_folder`]), one [`Revision`] per checked component, the call of its hooks under
-//! [`Limits`], the bounds on what it answers, and the [`Record`] of each decision with its exact replay. Around them the
-//! [`Library`]: which revision answers for a policy now, how another takes its place, who signed it ([`verify`]), its
-//! compiled code on disk ([`CodeCache`]) and its circuit [`Breaker`].
+//! [`Limits`], the bounds on what it answers, and the [`Record`] of each decision with its exact replay. Around them
+//! the [`Library`]: which revision answers for a policy now, how another takes its place, who signed it ([`verify`]),
+//! its compiled code on disk ([`CodeCache`]) and its circuit [`Breaker`].
 //!
-//! What never does: balances, keys and signatures of the market, WAMP, LMDB, async, the network. A policy sees its request and what
-//! its granted [`Imports`] answer, nothing else: no WASI, no clock, no randomness. What it answers is a proposal.
+//! What never does: balances, keys and signatures of the market, WAMP, LMDB, async, the network. A policy sees its
+//! request and what its granted [`Imports`] answer, nothing else: no WASI, no clock, no randomness. What it answers is
+//! a proposal.
 //!
 //! A fresh instance serves every call, so no call can leave anything behind for the next one, unless a rule asks for warm
 //! ones. Code is unsafe in four files: `wire`, where derives implement wasmtime's conversions; `lend`, for one lifetime

@@ -195,7 +195,11 @@ pub enum SigningKeyError {
         source: std::io::Error,
     },
     /// A key that others can read is theirs as well.
-    #[error("the signing key {} can be read by others (mode {mode:o}): run `chmod 600 {}`", path.display(), path.display())]
+    #[error(
+        "the signing key {} can be read by others (mode {mode:o}): run `chmod 600 {}`",
+        path.display(),
+        path.display()
+    )]
     Shared {
         /// Where.
         path: PathBuf,

@@ -266,6 +266,22 @@ fn a_restart_of_a_library_takes_its_code_from_the_cache() {
     assert_eq!(inodes(), before);
 }
 
+#[test]
+fn damaged_code_is_told_to_the_operator_and_compiled_anew() {
+    let place = Place::new();
+    place.put("p.wasm", &component("p", "1"));
+    assert!(place.open().notices().is_empty());
+    let file = files(&place.options.cache.clone().unwrap()).pop().unwrap();
+    let good = std::fs::read(&file).unwrap();
+    std::fs::write(&file, b"rot").unwrap();
+    let library = place.open();
+    assert_eq!(version(&library, "p").unwrap(), "1");
+    let notices = library.notices();
+    assert!(notices[0].contains("was not used"), "{notices:?}");
+    assert_eq!(std::fs::read(&file).unwrap(), good);
+    assert!(place.open().notices().is_empty());
+}
+
 /// How long a shipped policy takes to load, for people: `cargo nextest run -p bourse-policy --run-ignored only`.
 #[test]
 #[ignore = "prints figures and asserts little"]

@@ -166,6 +166,7 @@ impl Library {
             slot.kept.push(admitted.good(true));
             slot.kept.disabled = false;
             slot.seen = look;
+            slot.doubtful = true;
             slot.pending = None;
             slot.trouble = None;
         }
@@ -246,6 +247,7 @@ impl Library {
             let mut table = self.table();
             let slot = table.slot(name);
             slot.seen = look;
+            slot.doubtful = true;
             slot.pending = None;
             slot.trouble = None;
         }

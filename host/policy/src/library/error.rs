@@ -10,7 +10,8 @@ use std::path::PathBuf;
 pub enum LibraryError {
     /// Signatures are required, and nobody may sign.
     #[error(
-        "[policies] require_signature is set, but `keys` is empty, so that no policy could ever be used: list a key or drop it"
+        "[policies] require_signature is set, but `keys` is empty, so that no policy could ever be used: list a key \
+         or drop it"
     )]
     NoKeys,
     /// The archive cannot be used.

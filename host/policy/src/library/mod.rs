@@ -32,6 +32,7 @@ use archive::Archive;
 use bourse_market::RevisionId;
 use core::fmt;
 use disk::Disk;
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -174,9 +175,14 @@ impl Library {
         core::mem::take(&mut *lock(&self.inner.notices))
     }
 
-    /// The component of a revision that was in force once, whatever its policy.
+    /// The component of a revision that was in force once, whatever its policy, or that ships.
     pub fn archived(&self, id: RevisionId) -> Option<Vec<u8>> {
-        self.inner.archive.get(id)
+        let shipped = || {
+            let mut shipped = self.inner.options.shipped.iter();
+            shipped.find(|(_, bytes)| Sha256::digest(bytes)[..] == id.0)
+        };
+        let kept = self.inner.archive.get(id);
+        kept.or_else(|| shipped().map(|(_, bytes)| bytes.to_vec()))
     }
 
     /// A revision that was in force once, to replay its decisions: whoever signed it, whatever is active now.
@@ -254,9 +260,16 @@ impl Library {
     }
 
     fn load(&self, name: &str, bytes: &[u8]) -> Result<Revision, crate::LoadError> {
-        self.inner
-            .engine
-            .load_with(name, bytes, self.inner.cache.as_ref())
+        let cache = self.inner.cache.as_ref();
+        let loaded = self.inner.engine.load_with(name, bytes, cache);
+        for file in cache.map(CodeCache::take_refused).unwrap_or_default() {
+            self.notice(format!(
+                "the compiled code in {} is damaged or not this host's own: it was not used, and `{name}` is compiled \
+                 anew",
+                file.display()
+            ));
+        }
+        loaded
     }
 
     /// Compiles a component, and checks that it fits those who use it.

@@ -8,6 +8,7 @@ use crate::cache::CodeCache;
 use crate::engine::Engine;
 use crate::load::LoadError;
 use arc_swap::ArcSwap;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
@@ -207,7 +208,6 @@ impl Library {
 
     /// The shipped component of `name`, if it is the revision `good`.
     pub(super) fn shipped_as(&self, name: &str, good: &Good) -> Option<&'static [u8]> {
-        use sha2::{Digest, Sha256};
         self.shipped(name)
             .filter(|bytes| Sha256::digest(bytes)[..] == good.id.0)
     }

@@ -3,6 +3,7 @@
 use super::open::Resolved;
 use super::table::Look;
 use super::{Change, Changed, DeployError, Library, Origin};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 /// A component and the content of its signature file.
@@ -55,23 +56,31 @@ impl Library {
                 .filter(|(_, slot)| slot.seen != Look::default());
             names.extend(known.map(|(name, _)| name.clone()));
         }
-        let before = changes.len();
-        changes.extend(names.iter().filter_map(|name| self.scan_one(name)));
-        if changes.len() > before {
+        let mut dealt = false;
+        for name in &names {
+            if let Some(dealt_with) = self.scan_one(name) {
+                changes.extend(dealt_with);
+                dealt = true;
+            }
+        }
+        if dealt {
             self.save_or_notice();
         }
         changes
     }
 
-    fn scan_one(&self, name: &str) -> Option<Change> {
+    /// Deals with the files of `name`, if they changed and came to rest; that may still change nothing.
+    fn scan_one(&self, name: &str) -> Option<Option<Change>> {
+        self.doubt(name);
         if !self.settled(name, self.look(name)) {
             return None;
         }
         self.if_free(name, || {
             // A deploy may have come in between.
             let look = self.look(name);
-            self.settled(name, look).then(|| self.take(name, look)).flatten()
+            self.settled(name, look).then(|| self.take(name, look))
         })
+        .flatten()
         .flatten()
     }
 
@@ -86,8 +95,29 @@ impl Library {
         slot.pending.replace(look) == Some(look)
     }
 
-    /// Deals with the changed files of `name`.
-    fn take(&self, name: &str, look: Look) -> Option<Change> {
+    /// Looks once more, by content, at files that a command wrote: where a file system's clock ticks slowly, another
+    /// file of the same length that came in the same tick would look the same for ever.
+    fn doubt(&self, name: &str) {
+        if !std::mem::take(&mut self.table().slot(name).doubtful) {
+            return;
+        }
+        let Some(entry) = self.get(name) else {
+            return;
+        };
+        let same = match self.read(name) {
+            Ok((bytes, _)) => Sha256::digest(&bytes)[..] == entry.revision.id().0,
+            Err(_) => self.look(name).wasm.is_none() && entry.origin == Origin::Shipped,
+        };
+        if !same {
+            let mut table = self.table();
+            let slot = table.slot(name);
+            slot.seen = Look::default();
+            slot.pending = None;
+        }
+    }
+
+    /// Deals with the changed files of `name`, unless they change meanwhile.
+    fn take(&self, name: &str, look: Look) -> Option<Option<Change>> {
         let what = if self.table().slot(name).kept.disabled {
             // What lies there counts once it is enabled.
             None
@@ -109,10 +139,10 @@ impl Library {
             Some(Changed::Refused { reason, .. }) => Some(reason.clone()),
             _ => None,
         };
-        what.map(|what| Change {
+        Some(what.map(|what| Change {
             name: name.to_owned(),
             what,
-        })
+        }))
     }
 
     /// A file is there: in force if it is good, and else without any effect.
@@ -176,5 +206,33 @@ impl Library {
         drop(table);
         self.swap(name, None);
         was_there.then_some(Changed::Removed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::library::LibraryOptions;
+    use crate::testing::Guest;
+    use crate::{Engine, EngineOptions};
+
+    #[test]
+    fn a_file_of_the_same_length_in_the_same_tick_as_a_deploy_is_still_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = LibraryOptions::new(dir.path().join("policies"), dir.path().join("revisions"));
+        let engine = Engine::new(EngineOptions::default()).unwrap();
+        let library = Library::open(engine, options).unwrap();
+        let component = |version| Guest::named("p").version(version).build();
+        let version = || library.get("p").unwrap().revision.description().version.clone();
+        for (deployed, written) in [("1", "2"), ("3", "3")] {
+            library.deploy("p", &component(deployed), None, false).unwrap();
+            std::fs::write(library.wasm_path("p"), component(written)).unwrap();
+            // As if the clock had stood still.
+            let look = library.look("p");
+            library.table().slot("p").seen = look;
+            assert!(library.scan().is_empty());
+            assert_eq!(library.scan().len(), usize::from(deployed != written));
+            assert_eq!(version(), written);
+        }
     }
 }

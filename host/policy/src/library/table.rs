@@ -83,6 +83,8 @@ pub(crate) struct Slot {
     pub(crate) seen: Look,
     /// Files that look new, and may still be written.
     pub(crate) pending: Option<Look>,
+    /// `seen` was written a moment ago, and is to be compared by content once.
+    pub(crate) doubtful: bool,
     /// Why the file is refused.
     pub(crate) trouble: Option<String>,
 }

@@ -303,16 +303,20 @@ fn zip([a, b, c, d]: [u64; 4], [e, f, g, h]: [u64; 4], mut with: impl FnMut(u64,
     [with(a, e), with(b, f), with(c, g), with(d, h)]
 }
 
-const fn join(low: u64, high: u64) -> u128 {
-    (high as u128) << 64 | low as u128
-}
-
 impl Ord for Amount {
     fn cmp(&self, other: &Self) -> core::cmp::Ordering {
         let ([a, b, c, d], [e, f, g, h]) = (self.limbs, other.limbs);
-        // Nearly all amounts have two limbs at most.
-        let (high, low) = ((join(c, d), join(g, h)), (join(a, b), join(e, f)));
-        high.0.cmp(&high.1).then(low.0.cmp(&low.1))
+        // The first limb that differs decides.
+        let (mine, theirs) = if d != h {
+            (d, h)
+        } else if c != g {
+            (c, g)
+        } else if b != f {
+            (b, f)
+        } else {
+            (a, e)
+        };
+        mine.cmp(&theirs)
     }
 }
 

@@ -329,8 +329,10 @@ impl<'a> OfferView<'a> {
     #[inline(always)]
     fn take<const AT: usize, const N: usize>(&self) -> [u8; N] {
         const { assert!(AT + N <= FIXED) };
-        let rest = self.fixed.get(AT..).unwrap_or_default();
-        rest.first_chunk().copied().unwrap_or([0; N])
+        match self.fixed.get(AT..AT + N).and_then(<[u8]>::first_chunk) {
+            Some(part) => *part,
+            None => [0; N],
+        }
     }
 }
 

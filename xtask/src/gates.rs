@@ -1,7 +1,7 @@
 //! The two gates and the test command.
 
 use crate::step::{self, cargo, step};
-use crate::{place, policies, python, tidy};
+use crate::{fuzz, place, policies, python, tidy};
 use anyhow::{Context, Result};
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
@@ -37,7 +37,7 @@ pub(crate) fn ci() -> Result<()> {
     })
 }
 
-/// `cargo xtask long`: the steps of `ci`, the tests at full figures.
+/// `cargo xtask long`: the steps of `ci`, the tests at full figures, then fuzzing.
 ///
 /// # Errors
 ///
@@ -46,7 +46,8 @@ pub(crate) fn long() -> Result<()> {
     checks()?;
     step("tests, long", || {
         nextest(Some(python::environment()?.into_os_string()), Vec::new(), true)
-    })
+    })?;
+    step("fuzzing", || fuzz::run(None))
 }
 
 /// What both gates check before the tests.

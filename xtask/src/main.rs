@@ -1,6 +1,7 @@
 //! `cargo xtask ...`: what a developer of this repository runs. `cargo xtask --help` lists it.
 
 mod bench;
+mod fuzz;
 mod gates;
 mod place;
 mod policies;
@@ -44,6 +45,14 @@ enum Task {
         #[arg(long, value_name = "FOLDER")]
         build: Option<PathBuf>,
     },
+    /// Fuzzes, led by coverage: each target for BOURSE_FUZZ_SECONDS, 300 unless set
+    Fuzz {
+        /// Only this one: component, answers, record or cases
+        target: Option<String>,
+        /// Puts the fewest of the inputs found so far that reach every place into tests/fuzz/corpus, instead
+        #[arg(long)]
+        keep: bool,
+    },
     /// Measures; prints one line per figure
     Bench {
         /// Only the figures whose name contains this
@@ -71,6 +80,8 @@ fn run(task: Task) -> Result<()> {
             build: Some(folder), ..
         } => policies::build(&folder),
         Task::Policies { check, .. } => policies::rebuild(check),
+        Task::Fuzz { target, keep: true } => fuzz::keep(target.as_deref()),
+        Task::Fuzz { target, .. } => fuzz::run(target.as_deref()),
         Task::Bench { filter } => bench::run(filter.as_deref()),
     }
 }

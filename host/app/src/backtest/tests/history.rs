@@ -15,6 +15,7 @@ use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// When every history begins.
@@ -91,7 +92,12 @@ impl History {
             };
             let at = At(&demand, Nanos(now));
             half_minute.push(at.demand(Subject::Api(offer.api), 30_000));
-            let decided = revision.price(&request, &at, grants, &Limits::default());
+            // Time decides nothing here, however busy the machine is.
+            let limits = Limits {
+                deadline: Duration::from_secs(600),
+                ..Limits::default()
+            };
+            let decided = revision.price(&request, &at, grants, &limits);
             let mut record = decided.record;
             record.id = Some(Hex(DecisionId((index as u128).to_be_bytes())));
             if request.action == Action::Quote {

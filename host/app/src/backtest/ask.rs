@@ -2,6 +2,7 @@
 
 use super::exact::check_fuel;
 use super::sales::Market;
+use super::state::State;
 use anyhow::ensure;
 use bourse_market::{Demand, Figures, Nanos, Subject};
 use bourse_policy::{
@@ -82,6 +83,8 @@ pub(crate) struct Grounds {
     pub(crate) modelled: u64,
     /// Of those, windows that reach back before the log begins.
     pub(crate) beyond: u64,
+    /// Answers from a state that was empty when the log began.
+    pub(crate) assumed: u64,
     /// Questions that nothing in the log answers. What was decided on them means nothing.
     pub(crate) unknown: BTreeMap<String, u64>,
 }
@@ -92,6 +95,7 @@ impl Grounds {
         self.recorded = self.recorded.saturating_add(other.recorded);
         self.modelled = self.modelled.saturating_add(other.modelled);
         self.beyond = self.beyond.saturating_add(other.beyond);
+        self.assumed = self.assumed.saturating_add(other.assumed);
         for (question, count) in other.unknown {
             self.wonder(question, count);
         }
@@ -121,7 +125,8 @@ pub(crate) struct Known {
 
 /// Asks `revision` what `record` was asked. Like a replay it is limited by fuel alone.
 ///
-/// It is granted what it imports, whatever was granted then: whether a rule should is for its operator to decide.
+/// It is granted what it imports, whatever was granted then: whether a rule should is for its operator to decide. Where the
+/// record does not say what its state was, `state` does, if there is one.
 ///
 /// # Errors
 ///
@@ -131,6 +136,7 @@ pub(crate) fn ask(
     record: &Record,
     params: &Params,
     known: &Known,
+    state: Option<&State>,
 ) -> Result<Said, String> {
     check_fuel(record)?;
     let input = prepared(&record.input, params, revision);
@@ -138,6 +144,7 @@ pub(crate) fn ask(
         imports: &record.imports,
         now: record.input.now(),
         known,
+        state,
         grounds: RefCell::default(),
     };
     let record = revision.what_if(input, &told);
@@ -171,6 +178,7 @@ struct Told<'a> {
     imports: &'a [ImportCall],
     now: Nanos,
     known: &'a Known,
+    state: Option<&'a State>,
     grounds: RefCell<Grounds>,
 }
 
@@ -178,6 +186,11 @@ impl Told<'_> {
     fn recorded(&self) {
         let mut grounds = self.grounds.borrow_mut();
         grounds.recorded = grounds.recorded.saturating_add(1);
+    }
+
+    fn assumed(&self) {
+        let mut grounds = self.grounds.borrow_mut();
+        grounds.assumed = grounds.assumed.saturating_add(1);
     }
 
     fn unknown(&self, question: String) {
@@ -238,10 +251,16 @@ impl Imports for Told<'_> {
                 self.recorded();
                 value.as_ref().map(|bytes| bytes.0.to_vec())
             }
-            _ => {
-                self.unknown("state.get".to_owned());
-                None
-            }
+            _ => match self.state {
+                Some(state) => {
+                    self.assumed();
+                    state.value(key)
+                }
+                None => {
+                    self.unknown("state.get".to_owned());
+                    None
+                }
+            },
         }
     }
 
@@ -253,10 +272,16 @@ impl Imports for Told<'_> {
                 self.recorded();
                 *count
             }
-            _ => {
-                self.unknown("state.counter".to_owned());
-                0
-            }
+            _ => match self.state {
+                Some(state) => {
+                    self.assumed();
+                    state.counter(key)
+                }
+                None => {
+                    self.unknown("state.counter".to_owned());
+                    0
+                }
+            },
         }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) const MAX_FUEL: u64 = 10_000_000_000;
 /// What a replay came to.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Replayed {
+    /// Whether every decision that can be repeated was, exactly.
+    pub(crate) ok: bool,
     /// Decisions in the log, with those that could not be read.
     pub(crate) decisions: u64,
     /// Repeated to the last bit.
@@ -87,7 +89,7 @@ pub(crate) struct Field {
 
 impl Replayed {
     /// Whether every decision that can be repeated was, exactly.
-    pub(crate) fn is_exact(&self) -> bool {
+    fn is_exact(&self) -> bool {
         self.different == 0 && self.not_repeated == 0 && self.unreadable == 0 && self.damaged == 0
     }
 }
@@ -156,6 +158,7 @@ pub(crate) fn replay(
         .map(|(why, place)| Unreadable { place, why })
         .take(SHOWN)
         .collect();
+    total.ok = total.is_exact();
     total.seconds = started.elapsed().as_secs_f64();
     Ok(total)
 }
@@ -319,6 +322,7 @@ impl Replayed {
             damaged: _,
             revisions: _,
             reasons: _,
+            ok: _,
             seconds: _,
         } = other;
         for (sum, part) in [

@@ -20,6 +20,7 @@ mod report;
 mod revisions;
 mod sales;
 mod source;
+mod state;
 mod stats;
 pub(crate) mod table;
 mod tally;

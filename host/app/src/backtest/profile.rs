@@ -109,7 +109,7 @@ pub(crate) fn calls_of(
     let known = Known::default();
     Ok(kept
         .iter()
-        .filter_map(|record| ask(revision, record, &Params::Recorded, &known).ok())
+        .filter_map(|record| ask(revision, record, &Params::Recorded, &known, None).ok())
         .filter(|said| said.grounds.unknown.is_empty())
         .map(|said| said.record)
         .collect())

@@ -222,6 +222,8 @@ pub(crate) struct Answers {
     pub(crate) modelled: u64,
     /// Of those, with a window that begins before the log.
     pub(crate) beyond: u64,
+    /// From a state that was empty when the log began, and then as the policy itself would have written it.
+    pub(crate) assumed: u64,
 }
 
 impl Report {
@@ -252,6 +254,7 @@ impl Report {
             recorded,
             modelled,
             beyond,
+            assumed,
             unknown,
         } = grounds;
         Self {
@@ -326,6 +329,7 @@ impl Report {
                 recorded,
                 modelled,
                 beyond,
+                assumed,
             },
             assumptions,
             seconds: took.as_secs_f64(),
@@ -555,7 +559,13 @@ fn assumptions(trial: &Trial<'_>, tally: &Tally, known: &Known, whole: bool) -> 
             tally.grounds.beyond
         ));
     }
-    if trial.new.imports().contains(&Import::State) {
+    if tally.grounds.assumed > 0 {
+        say(format!(
+            "{} questions about the policy's own state were answered as if it had been in force since the log began: \
+             from nothing, and then what it would have written with the purchases of the log.",
+            tally.grounds.assumed
+        ));
+    } else if trial.new.imports().contains(&Import::State) {
         say("The policy's state is what it was then: what the new policy would have written itself is not known."
             .to_owned());
     }

@@ -17,7 +17,7 @@ pub(crate) use folder::Folder;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SourceError {
     /// The system says no.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file or folder.
         path: PathBuf,

@@ -184,9 +184,16 @@ fn revenue(text: &mut String, report: &Report) {
 }
 
 fn money_line(row: &Row) -> Vec<String> {
-    let change = row
-        .change_percent
-        .map_or_else(|| "-".to_owned(), |change| format!("{change:+.1} %"));
+    let change = row.change_percent.map_or_else(
+        || "-".to_owned(),
+        |change| {
+            if change.abs() < 0.05 {
+                "0.0 %".to_owned()
+            } else {
+                format!("{change:+.1} %")
+            }
+        },
+    );
     let mut cells = line([&row.id, &row.sales, &row.old, &row.new, &change, &row.lost]);
     if let (Some(sales), Some(expected)) = (row.expected_sales, row.expected) {
         cells.push(format!("{sales:.1}"));

@@ -7,10 +7,11 @@ use super::pool;
 use super::report::Report;
 use super::sales::{Gathered, Market};
 use super::source::{Source, SourceError};
+use super::state::State;
 use super::tally::{Pair, Tally, count};
 use super::text::plain;
 use bourse_market::{Nanos, RevisionId};
-use bourse_policy::{Hook, Output, Revision};
+use bourse_policy::{Hook, Import, Output, Revision};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -153,16 +154,22 @@ pub(crate) fn run(trial: &Trial<'_>, progress: &mut dyn FnMut(u64, u64)) -> Resu
         },
         market: (whole || market.sales() > 0).then_some(market),
     };
-    let (tallies, damaged) = pool::each(
+    let counterfactual = Counterfactual::of(trial, &chosen, &policies);
+    let (workers, damaged) = pool::each(
         trial.source,
-        trial.workers,
+        // A state is built up in the order of the log, and by one alone.
+        if counterfactual.is_any() { 1 } else { trial.workers },
         &mut |done, all| halves(1, done, all),
-        Tally::default,
-        |tally, entry| ask_one(trial, &chosen, &known, tally, entry),
+        || Worker {
+            tally: Tally::default(),
+            old: counterfactual.old.then(State::default),
+            new: counterfactual.new.then(State::default),
+        },
+        |worker, entry| worker.take(trial, &chosen, &known, entry),
     )?;
     let mut tally = Tally::default();
-    for part in tallies {
-        tally.merge(part);
+    for worker in workers {
+        tally.merge(worker.tally);
     }
     Ok(Report::of(
         trial,
@@ -233,47 +240,98 @@ fn answers(trial: &Trial<'_>, hook: Hook) -> bool {
     trial.new.has(hook) && trial.old.is_none_or(|old| old.has(hook))
 }
 
-fn ask_one(
-    trial: &Trial<'_>,
-    chosen: &[String],
-    known: &Known,
-    tally: &mut Tally,
-    entry: Result<Entry, Unreadable>,
-) {
-    let entry = match entry {
-        Ok(entry) => entry,
-        Err(bad) => return tally.unreadable(bad),
-    };
-    tally.seen(&entry);
-    let record = &entry.record;
-    if !is_chosen(chosen, &record.policy, record.revision.0) || !answers(trial, record.hook) {
-        return tally.other(record);
+/// Which side has a state of its own, because it was not in force when the log was made.
+struct Counterfactual {
+    old: bool,
+    new: bool,
+}
+
+impl Counterfactual {
+    /// A policy whose own decisions are in the log had a state then: where the log does not tell it, nobody can. One
+    /// that was not in force would have begun with none.
+    fn of(
+        trial: &Trial<'_>,
+        chosen: &[String],
+        policies: &BTreeMap<(String, Hook, RevisionId), u64>,
+    ) -> Self {
+        let was_there = |revision: &Revision| {
+            policies
+                .keys()
+                .any(|(policy, _, id)| policy == revision.name() && is_chosen(chosen, policy, *id))
+        };
+        let counterfactual =
+            |revision: &Revision| revision.imports().contains(&Import::State) && !was_there(revision);
+        Self {
+            old: trial.old.is_some_and(counterfactual),
+            new: counterfactual(trial.new),
+        }
     }
-    if let (None, Output::Failure(failure)) = (trial.old, &record.output)
-        && failure.is_circumstance()
-    {
-        return count(&mut tally.circumstances, failure.code(), 1);
+
+    fn is_any(&self) -> bool {
+        self.old || self.new
     }
-    let old = match trial.old {
-        None => None,
-        Some(old) => match said(tally, ask(old, record, &Params::Recorded, known)) {
-            Some(old) => Some(old),
-            None => return,
-        },
-    };
-    let Some(new) = said(tally, ask(trial.new, record, &trial.params, known)) else {
-        return;
-    };
-    tally.granted(record, &new.record);
-    tally.answered(&record.policy, record.revision.0);
-    let old_record = old.as_ref().map_or(record, |old| &old.record);
-    tally.compared(&Pair {
-        entry: &entry,
-        old: old_record,
-        new: &new.record,
-        elasticity: trial.elasticity,
-        real: old.is_none(),
-    });
+}
+
+/// One worker's part.
+struct Worker {
+    tally: Tally,
+    old: Option<State>,
+    new: Option<State>,
+}
+
+impl Worker {
+    fn take(
+        &mut self,
+        trial: &Trial<'_>,
+        chosen: &[String],
+        known: &Known,
+        entry: Result<Entry, Unreadable>,
+    ) {
+        let tally = &mut self.tally;
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(bad) => return tally.unreadable(bad),
+        };
+        tally.seen(&entry);
+        let record = &entry.record;
+        if !is_chosen(chosen, &record.policy, record.revision.0) || !answers(trial, record.hook) {
+            return tally.other(record);
+        }
+        if let (None, Output::Failure(failure)) = (trial.old, &record.output)
+            && failure.is_circumstance()
+        {
+            return count(&mut tally.circumstances, failure.code(), 1);
+        }
+        let mut ask_one = |revision: &Revision, params: &Params, state: &mut Option<State>| {
+            if let Some(state) = state {
+                state.reach(record.at_ns);
+            }
+            let said = said(tally, ask(revision, record, params, known, state.as_ref()))?;
+            if let Some(state) = state {
+                state.note(&entry, &said.record);
+            }
+            Some(said)
+        };
+        let old = match trial.old {
+            None => None,
+            Some(old) => match ask_one(old, &Params::Recorded, &mut self.old) {
+                Some(old) => Some(old),
+                None => return,
+            },
+        };
+        let Some(new) = ask_one(trial.new, &trial.params, &mut self.new) else {
+            return;
+        };
+        tally.granted(record, &new.record);
+        tally.answered(&record.policy, record.revision.0);
+        tally.compared(&Pair {
+            entry: &entry,
+            old: old.as_ref().map_or(record, |old| &old.record),
+            new: &new.record,
+            elasticity: trial.elasticity,
+            real: old.is_none(),
+        });
+    }
 }
 
 /// What was said, unless it means nothing.

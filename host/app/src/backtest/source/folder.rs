@@ -15,6 +15,9 @@ const LOG: &str = "decisions";
 /// The ledger within a data folder.
 const LEDGER: &str = "data.mdb";
 
+/// The extension of the decision log's segments.
+const SEGMENT: &str = "decisions";
+
 /// Decisions of the log that wait for those of the ledger.
 const WAITING: usize = 256;
 
@@ -267,7 +270,7 @@ fn bytes_in(folder: &Path) -> u64 {
             entry
                 .path()
                 .extension()
-                .is_some_and(|extension| extension == "log")
+                .is_some_and(|extension| extension == SEGMENT)
         })
         .filter_map(|entry| entry.metadata().ok())
         .map(|meta| meta.len())

@@ -7,8 +7,8 @@ use crate::backtest::report::Report;
 use crate::backtest::source::Source;
 use crate::backtest::trial::{Trial, TrialError, run};
 use bourse_market::Amount;
-use bourse_policy::{Output, Revision};
-use std::collections::BTreeMap;
+use bourse_policy::{Input, Output, Revision};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) struct Try<'a> {
     pub(super) new: &'a str,
@@ -117,7 +117,7 @@ fn a_steeper_surge_changes_just_what_the_formula_says() {
             old = old.saturating_add(sale.price.0);
             new = new.saturating_add(is);
             sales += 1;
-            let bourse_policy::Input::Pricing(input) = &entry.record.input else {
+            let Input::Pricing(input) = &entry.record.input else {
                 continue;
             };
             let seller = sellers.entry(input.offer.seller.to_string()).or_default();
@@ -414,5 +414,53 @@ fn a_log_without_decisions_says_so_with_its_first_line() {
     assert!(
         error.contains("there is no decision in") && error.contains("line 1"),
         "{error}"
+    );
+}
+
+#[test]
+fn a_policy_with_a_state_is_tried_as_if_it_had_been_there_from_the_beginning() {
+    let history = History::of(1_500);
+    let source = history.source();
+    let subscription = include_bytes!("../../../../../policies/dist/subscription.wasm");
+    let new = history.engine.load("subscription", subscription).unwrap();
+    let trial = Trial {
+        source: &source,
+        new: &new,
+        old: None,
+        of: vec!["surge".to_owned()],
+        params: Params::Instead(params("{}").unwrap()),
+        elasticity: None,
+        workers: 2,
+    };
+    let report = run(&trial, &mut |_, _| {}).unwrap();
+    let mut subscribed = BTreeSet::new();
+    let (mut revenue, mut free) = (Amount::ZERO, 0u64);
+    for (_, entry) in history.by("surge") {
+        let Input::Pricing(input) = &entry.record.input else {
+            continue;
+        };
+        let whose = (input.buyer, input.offer.seller, input.offer.api);
+        // The flat price once, and then the floor, for which no policy can sell below it.
+        let first = !subscribed.contains(&whose);
+        free += u64::from(!first);
+        if entry.sale.is_some() {
+            revenue = revenue.saturating_add(Amount::from_tokens(if first { 10 } else { 3 }));
+            subscribed.insert(whose);
+        }
+    }
+    assert!(free > 500, "{free}");
+    assert_eq!(report.left_out.unanswerable, 0);
+    assert!(report.answers.assumed >= report.compared);
+    assert_eq!(report.revenue.as_ref().unwrap().total.new, revenue.to_string());
+    let granted = report
+        .assumptions
+        .iter()
+        .filter(|text| text.contains("was granted `state`"));
+    assert_eq!(granted.count(), 1);
+    assert!(
+        report
+            .assumptions
+            .iter()
+            .any(|text| text.contains("in force since the log began"))
     );
 }

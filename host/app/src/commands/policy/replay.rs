@@ -34,7 +34,7 @@ pub(super) fn run(config: &Config, args: &ReplayArgs) -> anyhow::Result<ExitCode
         Form::Json => output::json(&replayed)?,
         Form::Table => output::put(&table::replayed(&replayed)),
     }
-    Ok(if replayed.is_exact() {
+    Ok(if replayed.ok {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -13,7 +13,7 @@ const WINDOW_MS: u32 = 60_000;
 const VALID_MS: u32 = 5_000;
 
 /// What operators and sellers may set. The host shows them these descriptions, and refuses what is out of bounds with
-/// the code `params` before `quote` is called.
+/// the code `bad_params` before `quote` is called.
 #[derive(Debug, Clone, PartialEq, Eq, bourse::Params)]
 pub struct Params {
     /// Price without sales, in tokens.
@@ -42,7 +42,9 @@ impl Policy {
     /// A [`Refusal`] would reach the buyer with its code and text; this policy sells to everybody.
     pub fn quote(request: &PriceRequest<Params>, host: &impl Market) -> Result<Price, Refusal> {
         let params = &request.params;
-        let sales = host.demand(Subject::Api(request.offer.api), WINDOW_MS).sales;
+        let sales = host
+            .demand(Subject::Api(request.offer.api), WINDOW_MS)
+            .sales;
         // Sales are anybody's to make: nothing here may overflow.
         let factor = WHOLE_BP
             .saturating_add(sales.saturating_mul(params.step_bp))

@@ -6,11 +6,11 @@ use bourse::{Amount, PriceRequest};
 use core::time::Duration;
 
 fn price_after(sales: u32) -> Amount {
-    let host = MockHost {
-        market: MockMarket::busy(NOW, &offer(), sales, Duration::from_millis(10)),
-        ..MockHost::default()
-    };
-    Policy::quote(&request(Params::default()), &host).unwrap().amount
+    let market = MockMarket::busy(NOW, &offer(), sales, Duration::from_millis(10));
+    let host = MockHost::from(market);
+    Policy::quote(&request(Params::default()), &host)
+        .unwrap()
+        .amount
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(super) fn component(file: Option<&Path>, folder: &Path) -> anyhow::Result<Pa
     }
     match Project::of(folder) {
         Ok(Project { name, .. }) => {
-            let file = folder.join(format!("{name}.wasm"));
+            let file = plain(&folder.join(format!("{name}.wasm")));
             if !file.is_file() {
                 bail!(
                     "no {}: run `bourse policy build` in that folder first",
@@ -39,7 +39,7 @@ pub(super) fn component(file: Option<&Path>, folder: &Path) -> anyhow::Result<Pa
             if let Some(source) = newer_than(&file, folder) {
                 eprintln!(
                     "note: {} is newer than {}; run `bourse policy build` to include it",
-                    source.display(),
+                    plain(&source).display(),
                     file.display()
                 );
             }
@@ -58,7 +58,7 @@ fn only_one(folder: &Path) -> anyhow::Result<PathBuf> {
         .collect();
     found.sort();
     match (found.pop(), found.pop()) {
-        (Some(one), None) => Ok(one),
+        (Some(one), None) => Ok(plain(&one)),
         (None, _) => bail!(
             "no component and no project in {}: name a FILE, or run `bourse policy new NAME`",
             folder.display()
@@ -66,10 +66,15 @@ fn only_one(folder: &Path) -> anyhow::Result<PathBuf> {
         (Some(one), Some(other)) => bail!(
             "several components in {}, {} and {} among them: name the FILE",
             folder.display(),
-            other.display(),
-            one.display()
+            plain(&other).display(),
+            plain(&one).display()
         ),
     }
+}
+
+/// The path as one would type it: without the folder one stands in.
+pub(super) fn plain(path: &Path) -> PathBuf {
+    path.strip_prefix(".").unwrap_or(path).to_path_buf()
 }
 
 /// A source of the project that was changed after `file` was written.

@@ -159,7 +159,7 @@ fn read(file: &Path) -> Result<Case, String> {
 }
 
 fn test(revision: &Revision, file: &Path) -> Tested {
-    let name = file.display().to_string();
+    let name = project::plain(file).display().to_string();
     let case = match read(file) {
         Ok(case) => case,
         Err(error) => {

@@ -3,8 +3,8 @@
 //! A list of a thousand typed records costs the border 450 µs, one block a copy. The layout is documented byte by
 //! byte in the SDK's `BATCH.md`; a change of it is a new number beside 1. All integers are little-endian.
 
-use crate::record::Bytes;
-use bourse_market::{Offer, Price};
+use crate::record::{Bytes, FilterInput, Hex, OfferInput, Units};
+use bourse_market::{Address, Amount, ApiId, CatalogId, KeyId, Nanos, Offer, OfferId, Price};
 
 /// Bytes of the fixed part of a packed offer.
 const FIXED: usize = 152;
@@ -150,6 +150,88 @@ impl Batch {
     }
 }
 
+impl FilterInput {
+    /// The offers that were asked about, read back from their packed form, in the host's order. Their own identifiers
+    /// are not packed and come back as zeros. None if the bytes are not a batch of this layout.
+    pub fn offers(&self) -> Option<Vec<OfferInput>> {
+        let bytes = self.batch.0.as_slice();
+        if self.layout != Batch::LAYOUT {
+            return None;
+        }
+        (0..self.count as usize)
+            .map(|index| {
+                let mut table = Reader(bytes.get(index.checked_mul(4)?..)?);
+                let (start, end) = (table.word()?, table.word()?);
+                Reader(bytes.get(start as usize..end as usize)?).offer()
+            })
+            .collect()
+    }
+}
+
+/// Packed bytes that are yet to be read.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn word(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn long(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn text(&mut self, len: u32) -> Option<String> {
+        let bytes = self.take(len as usize)?;
+        core::str::from_utf8(bytes).ok().map(str::to_owned)
+    }
+
+    /// One offer, and nothing behind it.
+    fn offer(mut self) -> Option<OfferInput> {
+        let (key, api, catalog, seller) = (self.array()?, self.array()?, self.array()?, self.array()?);
+        let flags = self.word()?;
+        let (placed_at, valid_from, expires) = (self.long()?, self.long()?, self.long()?);
+        let limbs = [self.long()?, self.long()?, self.long()?, self.long()?];
+        let (copies, remaining) = (self.word()?, self.word()?);
+        let (uri, provider) = (self.word()?, self.word()?);
+        let (labels, _) = (self.word()?, self.word()?);
+        let (uri, provider) = (self.text(uri)?, self.text(provider)?);
+        let mut categories = Vec::new();
+        for _ in 0..labels {
+            let len = self.word()?;
+            let name = self.text(len)?;
+            let len = self.word()?;
+            categories.push((name, self.text(len)?));
+        }
+        let has = |flag: u32| flags & flag != 0;
+        self.0.is_empty().then_some(OfferInput {
+            id: Hex(OfferId([0; 16])),
+            key: Hex(KeyId(key)),
+            api: Hex(ApiId(api)),
+            catalog: has(flag::CATALOG).then_some(Hex(CatalogId(catalog))),
+            uri,
+            seller: Hex(Address(seller)),
+            provider: has(flag::PROVIDER).then_some(provider),
+            placed_at: Nanos(placed_at),
+            valid_from: Nanos(valid_from),
+            expires: has(flag::EXPIRES).then_some(Nanos(expires)),
+            price: has(flag::PRICE).then_some(Units(Amount::from_limbs(limbs))),
+            copies: has(flag::COPIES).then_some(copies),
+            remaining: has(flag::REMAINING).then_some(remaining),
+            categories,
+        })
+    }
+}
+
 /// A length as it is packed. No offer is anywhere near 4 GiB; one that were would not read back.
 fn length(len: usize) -> [u8; 4] {
     u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes()
@@ -175,9 +257,7 @@ fn patch(packed: &mut [u8], remaining: Option<u32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bourse_market::{
-        Address, Amount, ApiId, CatalogId, KeyId, Nanos, OfferId, Placer, PricingTerms, SessionId, Signature,
-    };
+    use bourse_market::{Placer, PricingTerms, SessionId, Signature};
 
     /// The offers of the example in the documentation.
     fn example() -> [Offer; 2] {

@@ -268,6 +268,39 @@ mod tests {
         assert_eq!(ask(15, 0).outcome(), "bad_output");
     }
 
+    /// What a verdict must come to, told in the plainest way.
+    fn expected(keep: &[u8], order: &[u32], count: u32) -> Option<Vec<u32>> {
+        let kept = |index: u32| index < count && keep[index as usize / 8] >> (index % 8) & 1 == 1;
+        let mut indices: Vec<u32> = Vec::new();
+        for index in order.iter().copied() {
+            if !kept(index) || indices.contains(&index) {
+                return None;
+            }
+            indices.push(index);
+        }
+        let rest: Vec<u32> = (0..count)
+            .filter(|index| kept(*index) && !indices.contains(index))
+            .collect();
+        indices.extend(rest);
+        Some(indices)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_verdict_shows_what_is_kept_and_nothing_twice(
+            keep in proptest::collection::vec(proptest::prelude::any::<u8>(), 3),
+            order in proptest::collection::vec(0u32..26, 0..4),
+            count in 17u32..=24,
+        ) {
+            let verdict = wire::Verdict { keep: keep.clone(), order: order.clone() };
+            let output = shown(&verdict, count);
+            match expected(&keep, &order, count) {
+                Some(indices) => proptest::prop_assert_eq!(output, Output::Shown { indices }),
+                None => proptest::prop_assert_eq!(output.outcome(), "bad_output"),
+            }
+        }
+    }
+
     #[test]
     fn a_refusal_keeps_a_good_code_and_loses_a_bad_one() {
         let long = "x".repeat(33);

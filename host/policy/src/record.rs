@@ -130,16 +130,38 @@ pub enum DecodeError {
     },
 }
 
+/// A buffer of the right size from the start: a batch is large, and is to be copied once.
+struct Buffer(Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Buffer {
+    type Output = Vec<u8>;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
+}
+
 impl Record {
     /// The compact form.
     pub fn encode(&self) -> Vec<u8> {
-        // Postcard fails on a full buffer or on sequences of unknown length: neither occurs with a growing buffer
-        // and these types. An empty body is refused by `decode`, so even then nothing wrong is read back.
         let batch = match &self.input {
             Input::Filter(input) => input.batch.0.len(),
             _ => 0,
         };
-        postcard::to_extend(self, Vec::with_capacity(512 + batch)).unwrap_or_default()
+        // Nothing here fails: the buffer grows, and these types have no sequences of unknown length. An empty body is
+        // refused by `decode`, so even then nothing wrong is read back.
+        let buffer = Buffer(Vec::with_capacity(1024 + batch));
+        postcard::serialize_with_flavor(self, buffer).unwrap_or_default()
     }
 
     /// Reads the compact form.

@@ -13,7 +13,7 @@ use bourse_market::{Address, Amount, ApiId, CatalogId, Figures, KeyId, MarketId,
 use bourse_policy::testing::{ANSWER, BITMAP, DATA, Guest, IMPORTED, computed, no, place, yes};
 use bourse_policy::{
     Action, AdmitRequest, Batch, ConsentGrant, ConsentRequest, Decided, Edit, FilterRequest, Grants, Hook,
-    Limits, PriceRequest, Record, Revision,
+    Input, Limits, OfferInput, PriceRequest, Record, Revision,
 };
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -230,6 +230,12 @@ proptest! {
         let ask = FilterRequest { now, market, action, buyer, params, batch: &batch };
         let decided = revision.filter(&ask, &scripted, Grants::ALL, &limits);
         round(&decided)?;
+        let Input::Filter(input) = &decided.record.input else { panic!("not of a filter") };
+        let unpacked = input.offers().unwrap();
+        for (offer, packed) in offers.iter().zip(unpacked) {
+            let expected = OfferInput { id: packed.id, ..OfferInput::from(offer) };
+            prop_assert_eq!(packed, expected);
+        }
         let even = |index: &u32| offers[*index as usize].key.0[0] % 2 == 0;
         let expected: Vec<u32> = (0..offers.len() as u32).rev().filter(even).collect();
         prop_assert_eq!(decided.outcome.unwrap().indices, expected);

@@ -170,15 +170,15 @@ impl CodeCache {
     /// The code in `file`, if all of it is what this cache wrote.
     fn believed(&self, engine: &Engine, id: RevisionId, file: &[u8]) -> Option<Component> {
         let body = self.body(id, file)?;
+        #[allow(
+            unsafe_code,
+            reason = "see SAFETY; the alternative is to compile at each start"
+        )]
         // SAFETY: `deserialize` runs whatever code it is given, so it must be given what `serialize` made. The
         // header's hash covers the whole body; it was read into memory of our own before it was hashed, so nobody
         // can change it after; and the folder and the file belong to this process's user, with nobody else allowed to
         // write them, so that only code running as this user can have put it there. Wasmtime itself refuses code of
         // another version or with other settings, as does our own hash of them.
-        #[allow(
-            unsafe_code,
-            reason = "see SAFETY; the alternative is to compile at each start"
-        )]
         let component = unsafe { Component::deserialize(engine.wasm(), body) };
         component.ok()
     }

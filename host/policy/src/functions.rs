@@ -114,7 +114,7 @@ impl<F: Function> Typed<F> {
         instance: Instance,
     ) -> Option<TypedFunc<F::Params<'a>, F::Results>> {
         // An index is of one component, and this finds nothing in an instance of another.
-        let function = instance.get_func(store, &self.index)?;
+        let function = instance.get_func(store, self.index)?;
         // SAFETY: `check` found the function at this index of this component to have exactly these parameters and
         // results; a component's types are the same for all its instances, and lifetimes are no part of them.
         Some(unsafe { TypedFunc::new_unchecked(function) })

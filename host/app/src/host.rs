@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Where a host listens, once it does: the ports are real ones even where the configuration says 0.
@@ -49,6 +50,7 @@ pub struct Host {
     session: Session,
     /// Ends the HTTP listener and the control socket.
     stop: CancellationToken,
+    control: JoinHandle<()>,
     addresses: Addresses,
     log: Option<DecisionLog>,
     recovered: usize,
@@ -143,7 +145,7 @@ impl Host {
         market.set_status(Status::Running);
 
         let stop = CancellationToken::new();
-        control::serve(
+        let control = control::serve(
             &control::path(&config.store.path),
             Manager::new(policies),
             config.policies.component_max,
@@ -155,6 +157,7 @@ impl Host {
             router,
             session,
             stop,
+            control,
             log,
             recovered,
         };
@@ -239,6 +242,8 @@ impl Host {
         self.announce_status(Status::Stopped);
         self.market.announcer.drained().await;
         self.stop.cancel();
+        // Its socket must be gone before another host may listen there.
+        let _ = self.control.await;
         self.market.policies.close();
         self.session.leave().await;
         self.router.shutdown().await;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Commands at a time.
@@ -26,13 +27,13 @@ impl Drop for Unlink {
     }
 }
 
-/// Answers commands until `stop`. Only one process holds the data folder, so a socket that is there is a dead one's.
+/// Answers commands until `stop`; the task ends once the socket is gone. Only one process holds the data folder, so a socket that is there is a dead one's.
 pub(crate) fn serve(
     path: &Path,
     manager: Manager,
     max_component: usize,
     stop: CancellationToken,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<JoinHandle<()>> {
     let failed = || {
         format!(
             "cannot open the control socket {} (a path of at most 107 bytes)",
@@ -47,7 +48,7 @@ pub(crate) fn serve(
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).with_context(failed)?;
     let unlink = Unlink(path.to_owned());
     let slots = Arc::new(Semaphore::new(AT_ONCE));
-    tokio::spawn(async move {
+    Ok(tokio::spawn(async move {
         let _unlink = unlink;
         loop {
             let stream = tokio::select! {
@@ -72,8 +73,7 @@ pub(crate) fn serve(
                 }
             });
         }
-    });
-    Ok(())
+    }))
 }
 
 async fn answer(stream: UnixStream, manager: Manager, max_component: usize) -> anyhow::Result<()> {

@@ -63,7 +63,10 @@ fn gather(folder: &Path, part: &Path, files: &mut Vec<PathBuf>) -> Result<(), Bo
             files.push(part.to_path_buf());
         }
     } else if !SKIPPED_FOLDERS.contains(&name.as_ref()) {
-        println!("cargo::rerun-if-changed={}", path.display());
+        // Cargo looks through all of a folder, and what was installed beside an example is none of our business.
+        if !part.as_os_str().is_empty() {
+            println!("cargo::rerun-if-changed={}", path.display());
+        }
         let mut names: Vec<_> = fs::read_dir(&path)
             .map_err(|error| format!("{}: {error}", path.display()))?
             .map(|entry| entry.map(|entry| entry.file_name()))

@@ -10,6 +10,7 @@
 
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -62,16 +63,20 @@ impl Desk {
 
     /// `bourse policy …` in this folder.
     fn policy(&self, arguments: &[&str]) -> Said {
-        Said(
-            Command::new(bourse_tests::binary())
-                .arg("policy")
-                .args(arguments)
-                .current_dir(&self.folder)
-                .env("XDG_CACHE_HOME", &self.cache)
-                .env_remove("CLICOLOR_FORCE")
-                .output()
-                .unwrap(),
-        )
+        self.policy_with(arguments, &[])
+    }
+
+    /// `bourse policy …` with these variables.
+    fn policy_with(&self, arguments: &[&str], variables: &[(&str, &Path)]) -> Said {
+        let mut command = Command::new(bourse_tests::binary());
+        command.arg("policy").args(arguments).current_dir(&self.folder);
+        command
+            .env("XDG_CACHE_HOME", &self.cache)
+            .env_remove("CLICOLOR_FORCE")
+            // Cargo names itself to what it runs; authors have the one in their PATH.
+            .env_remove("CARGO")
+            .envs(variables.iter().copied());
+        Said(command.output().unwrap())
     }
 }
 
@@ -204,6 +209,18 @@ fn a_new_project_builds_and_tests_at_once_and_a_changed_one_shows_what_differs()
         said.out()
     );
 
+    // Nothing was ever fetched, and nothing can be.
+    fs::remove_file(project.join("Cargo.lock")).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    here.policy_with(
+        &["build"],
+        &[
+            ("CARGO_HOME", home.path()),
+            ("CARGO_NET_OFFLINE", Path::new("true")),
+        ],
+    )
+    .fails("The first build needs a network");
+
     edit(&project.join("src/lib.rs"), "WHOLE_BP\n", "WHOLE_PB\n");
     let said = here.policy(&["build"]);
     said.fails("the compiler's messages are above");
@@ -232,6 +249,32 @@ fn native_tests_pass(project: &Path) {
         "{said}{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[test]
+fn what_a_build_lacks_is_named_with_how_to_get_it() {
+    let desk = Desk::empty();
+    desk.policy(&["new", "ladder"]).json();
+    desk.write("nothing/here", "");
+    let nothing = desk.folder.join("nothing");
+    desk.policy_with(&["build", "ladder"], &[("PATH", &nothing)])
+        .fails("`rustc` is not on this machine: install Rust from https://rustup.rs");
+
+    // A compiler without the target, on a machine without packages.
+    desk.write("bare/rustc", format!("#!/bin/sh\necho {}\n", nothing.display()));
+    let bare = desk.folder.join("bare");
+    fs::set_permissions(bare.join("rustc"), fs::Permissions::from_mode(0o755)).unwrap();
+    let cache = desk.folder.join("cache");
+    desk.policy_with(
+        &["build", "ladder"],
+        &[("PATH", &bare), ("XDG_CACHE_HOME", &cache)],
+    )
+    .fails("run `rustup target add wasm32-unknown-unknown`");
+
+    for lacking in ["[workspace]\n", "[package\n"] {
+        desk.write("ladder/Cargo.toml", lacking);
+        desk.policy(&["build", "ladder"]).fails("Cargo.toml: ");
+    }
 }
 
 #[test]
@@ -350,10 +393,11 @@ fn hostile_case_files_fail_each_for_itself_and_by_name() {
     desk.write("cases/large.json", vec![b' '; 2 << 20]);
     desk.write("cases/bytes.json", [0xff, 0xfe]);
     desk.write("cases/typo.json", "{\"hook\": \"pricing\",\n\"expct\": {}}");
+    fs::create_dir(desk.folder.join("cases/folder.json")).unwrap();
     let said = desk.policy(&["test"]);
     assert_eq!(said.code(), 1, "{}", said.err());
     let report: Value = serde_json::from_str(&said.out()).unwrap();
-    assert_eq!((&report["passed"], &report["failed"]), (&1.into(), &4.into()));
+    assert_eq!((&report["passed"], &report["failed"]), (&1.into(), &5.into()));
     let error = |name: &str| {
         let cases = report["cases"].as_array().unwrap();
         let case = cases
@@ -363,6 +407,7 @@ fn hostile_case_files_fail_each_for_itself_and_by_name() {
     };
     assert_eq!(error("good"), "");
     assert_eq!(error("deep"), "line 1, column 33: brackets nest deeper than 32");
+    assert_eq!(error("folder"), "not a file");
     assert_eq!(error("large"), "1048577 bytes or more: expected at most 1048576");
     assert_eq!(error("bytes"), "line 1, column 1: not text in UTF-8");
     assert!(error("typo").starts_with("line 2, column "), "{}", error("typo"));

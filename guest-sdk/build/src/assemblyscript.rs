@@ -28,6 +28,9 @@ impl Builder {
         asc.args(["--config", "asconfig.json", "--outFile"])
             .arg(&module)
             .stdout(std::io::stderr());
+        if self.names {
+            asc.arg("--debug");
+        }
         run(&mut asc, ": the compiler's messages are above")?;
         let bytes = fs::read(&module)
             .map_err(|source| BuildError::io(format!("read {}", module.display()), source))?;

@@ -34,6 +34,7 @@ pub struct Builder {
     pub(crate) checkout: Option<PathBuf>,
     pub(crate) locked: bool,
     pub(crate) quiet: bool,
+    pub(crate) names: bool,
     pub(crate) tell: Box<dyn Fn(&Step) + Send + Sync>,
 }
 
@@ -82,6 +83,7 @@ impl Builder {
             checkout: None,
             locked: false,
             quiet: true,
+            names: false,
             tell: Box::new(|_| {}),
         }
     }
@@ -105,6 +107,14 @@ impl Builder {
     #[must_use]
     pub fn quiet(mut self, quiet: bool) -> Self {
         self.quiet = quiet;
+        self
+    }
+
+    /// Whether functions keep their names, for a profile: the same code, but larger and under another hash. JavaScript
+    /// has no functions of its own that a profile could name.
+    #[must_use]
+    pub fn names(mut self, names: bool) -> Self {
+        self.names = names;
         self
     }
 

@@ -54,7 +54,12 @@ impl Builder {
         command.current_dir(folder);
         command.args(["-std=c11", "-Wall", "-Wextra", "-Os"]);
         // The stack at the front, so that an overflow traps instead of reaching the statics.
-        for option in ["--no-entry", "--strip-all", "--stack-first", "--fatal-warnings"] {
+        let strip = if self.names {
+            "--strip-debug"
+        } else {
+            "--strip-all"
+        };
+        for option in ["--no-entry", strip, "--stack-first", "--fatal-warnings"] {
             command.arg(format!("-Wl,{option}"));
         }
         command.arg(format!("-Wl,-z,stack-size={STACK}"));

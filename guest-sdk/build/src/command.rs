@@ -20,7 +20,8 @@ fn install(program: &str) -> &'static str {
 ///
 /// [`BuildError`] if it does not start, or ends with a failure; `hint` is what may help then.
 pub(crate) fn run(command: &mut Command, hint: &'static str) -> Result<(), BuildError> {
-    let status = command.stdin(Stdio::null()).status();
+    // Standard output is the caller's, for its answer.
+    let status = command.stdin(Stdio::null()).stdout(std::io::stderr()).status();
     let status = status.map_err(|source| unstarted(command, source))?;
     if status.success() {
         Ok(())

@@ -71,6 +71,9 @@ impl Builder {
         });
         let mut build = toolchain.cargo(&places, &[format!("-Clink-arg=-zstack-size={STACK}")])?;
         build.current_dir(folder).env("CARGO_TARGET_DIR", &target);
+        if self.names {
+            build.env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo");
+        }
         build
             .args([
                 "build",

@@ -5,7 +5,7 @@ use super::project;
 use crate::config::Config;
 use crate::output::{self, Status};
 use anyhow::Context;
-use bourse_build::{Builder, Step};
+use bourse_build::{Builder, Language, Step};
 use clap::Args;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,10 @@ pub(crate) struct BuildArgs {
     /// Fail rather than change Cargo.lock, so that the same sources give the same bytes.
     #[arg(long)]
     locked: bool,
+    /// Keep the names of functions, for `bourse policy profile`: the same code under another hash, written to
+    /// NAME.names.wasm, which is no name that a market deploys.
+    #[arg(long)]
+    names: bool,
 }
 
 pub(super) fn run(config: &Config, args: &BuildArgs) -> anyhow::Result<ExitCode> {
@@ -28,12 +32,14 @@ pub(super) fn run(config: &Config, args: &BuildArgs) -> anyhow::Result<ExitCode>
     let listener = Arc::clone(&status);
     let built = Builder::new(cache()?)
         .locked(args.locked)
+        .names(args.names)
         // On a terminal, compilers show their own progress.
         .quiet(!std::io::stderr().is_terminal())
         .tell(move |step| tell(&listener, step))
         .build(&args.folder)?;
     status.clear();
-    let file = PathBuf::from(format!("{}.wasm", built.name));
+    let kind = if args.names { "names.wasm" } else { "wasm" };
+    let file = PathBuf::from(format!("{}.{kind}", built.name));
     write(&file, &built.component)?;
     let engine = project::engine(config)?;
     let revision = engine
@@ -55,7 +61,10 @@ fn tell(status: &Status, step: &Step) {
         Step::Fetch => status.at("fetching what the policy depends on".to_owned()),
         Step::Compile { name, language } => {
             status.at(format!("compiling {name} ({language})"));
-            status.clear();
+            // Most compilers show their own progress or are done at once; this one is silent for a quarter of a minute.
+            if *language != Language::JavaScript {
+                status.clear();
+            }
         }
     }
 }

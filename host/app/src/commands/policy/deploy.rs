@@ -1,12 +1,13 @@
 //! `bourse policy deploy|promote|rollback|disable|enable`: what changes the policies of a running market.
 
+use super::project;
 use crate::config::Config;
 use crate::control::{Attachment, call};
 use crate::output::{self, Sheet};
 use crate::policies::Request;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// A revision took its place.
@@ -43,7 +44,8 @@ impl Sheet for Deployed {
         }
         let rules = match shown("rules").as_deref() {
             None | Some("") => {
-                "none: only sellers who choose it in place_offer get it; add a [[policies.rule]] to bind it".to_owned()
+                "none: only sellers who choose it in place_offer get it; add a [[policies.rule]] to bind it"
+                    .to_owned()
             }
             Some(hooks) => format!("bind it to {hooks}"),
         };
@@ -54,10 +56,7 @@ impl Sheet for Deployed {
 
 /// `policy deploy [FILE]`
 pub(super) fn deploy(config: &Config, file: Option<&Path>, shadow: bool) -> anyhow::Result<ExitCode> {
-    let file = match file {
-        Some(file) => file.to_owned(),
-        None => project_component()?,
-    };
+    let file = project::component(file, ".".as_ref())?;
     let name = file
         .file_stem()
         .and_then(|stem| stem.to_str())
@@ -91,23 +90,4 @@ fn changed(mut answer: serde_json::Value) -> anyhow::Result<ExitCode> {
         None => say!("done"),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The component of the project in the present folder, as `policy build` writes it.
-fn project_component() -> anyhow::Result<PathBuf> {
-    let mut found: Vec<PathBuf> = std::fs::read_dir(".")
-        .context("cannot read the present folder")?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
-        .collect();
-    found.sort();
-    match (found.pop(), found.pop()) {
-        (Some(one), None) => Ok(one),
-        (None, _) => bail!("no component in this folder: run `bourse policy build`, or name a FILE"),
-        (Some(one), Some(other)) => bail!(
-            "several components in this folder, {} and {} among them: name the FILE",
-            other.display(),
-            one.display()
-        ),
-    }
 }

@@ -96,7 +96,8 @@ fn newest(folder: &Path, depth: usize) -> Option<(SystemTime, PathBuf)> {
                 .extension()
                 .and_then(|extension| extension.to_str())
                 .is_some_and(|extension| ["rs", "ts", "js", "c", "h", "toml"].contains(&extension));
-            if path.is_dir() {
+            // A link may lead back up.
+            if path.is_dir() && !path.is_symlink() {
                 let skipped = name.starts_with('.') || NO_SOURCES.contains(&name);
                 (!skipped).then(|| newest(&path, depth)).flatten()
             } else if source {

@@ -152,6 +152,10 @@ fn find(at: &Path) -> anyhow::Result<(PathBuf, Vec<PathBuf>)> {
 fn read(file: &Path) -> Result<Case, String> {
     let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
+    // A pipe of that name would be waited for.
+    if !file.is_file() {
+        return Err("not a file".to_owned());
+    }
     std::fs::File::open(file)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))
         .map_err(|error| format!("cannot be read: {error}"))?;

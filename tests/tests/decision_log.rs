@@ -11,6 +11,7 @@
 use bourse_app::config::{Hook, Rule};
 use bourse_market::{Amount, KeyId};
 use bourse_policy::testing::hostile::willing;
+use bourse_policy::testing::{Guest, price};
 use bourse_policy::{Hook as PolicyHook, Record};
 use bourse_store::{LogRead, read_log};
 use bourse_tests::{Buyer, Seller, World, assert_balanced, call, decisions, process, refused, tokens};
@@ -37,7 +38,10 @@ fn rule(hook: Hook, policy: &str) -> Rule {
 /// A market whose dynamic offers cost one base unit, and whose deals a second policy allows.
 async fn world(change: impl FnOnce(&mut bourse_app::config::Config)) -> World {
     let policies = [
-        ("priced", willing("priced", PolicyHook::Pricing)),
+        (
+            "priced",
+            Guest::named("priced").quote(price([1, 0, 0, 0], 30_000)).build(),
+        ),
         ("allowed", willing("allowed", PolicyHook::Consent)),
     ];
     World::with_policies(&policies, |config| {

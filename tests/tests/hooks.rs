@@ -10,9 +10,9 @@
 )]
 
 use bourse_app::config::{Config, Grant, Hook, OnFailure, Rule};
-use bourse_market::{Address, Amount, ApiId, KeyId, Signature};
+use bourse_market::{Address, Amount, ApiId, CatalogId, KeyId, Signature};
 use bourse_policy::testing::hostile::{refusing, willing};
-use bourse_policy::testing::{DATA, Guest, field_offset, keep_all, keep_none, no, yes};
+use bourse_policy::testing::{DATA, Guest, field_offset, keep_all, keep_none, no, price, yes};
 use bourse_policy::{Action, Hook as PolicyHook, Input};
 use bourse_tests::{
     Buyer, Order, Seller, World, assert_balanced, call, decisions, error_text, now, process, refused, tokens,
@@ -89,6 +89,11 @@ fn trapping_later(name: &str, hook: PolicyHook) -> (&str, Vec<u8>) {
         _ => Guest::of(name, hook).filter("unreachable"),
     };
     (name, guest.build())
+}
+
+/// A price that holds for as long as a price can.
+fn asking(name: &str, units: u64) -> Vec<u8> {
+    Guest::named(name).quote(price([units, 0, 0, 0], 30_000)).build()
 }
 
 /// The keyword arguments that differ from an ordinary offer's.
@@ -264,6 +269,87 @@ async fn an_offer_can_be_hidden_from_a_purchase_that_holds_a_live_quote() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn consent_that_is_withdrawn_ends_the_quotes_that_were_given_under_it() {
+    let policies = [
+        ("notary", willing("notary", PolicyHook::Consent)),
+        ("window", willing("window", PolicyHook::Offers)),
+        ("priced", asking("priced", 1)),
+    ];
+    let world = World::with_policies(&policies, |config| {
+        config.policies.rule = vec![
+            rule(Hook::Pricing, "priced", "com."),
+            rule(Hook::Consent, "notary", "com."),
+            rule(Hook::Offers, "window", "com."),
+        ];
+    })
+    .await;
+    let seller = Seller::new(&world, tokens(10)).await;
+    let mut buyer = Buyer::new(&world, tokens(1)).await;
+    let key = seller.offer(None).await;
+    let deploy = |name: &str, component: Vec<u8>| {
+        let path = world.folder().join(format!("{name}.wasm"));
+        std::fs::write(&path, component).unwrap();
+        let said = process::run(world.data(), &["policy", "deploy", path.to_str().unwrap()]);
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    };
+    let promised = buyer.quote(key).await.unwrap();
+    let refuses = refusing("notary", PolicyHook::Consent, "withdrawn", "not any more");
+    deploy("notary", refuses);
+    let error = buyer.buy_at(key, promised).await.unwrap_err();
+    assert_refused_by(&world, &error, "notary", "withdrawn", "not any more");
+    // Given again, the promise is as good as before: the refusal did not use it up.
+    deploy("notary", willing("notary", PolicyHook::Consent));
+    deploy("priced", asking("priced", 7));
+    assert_eq!(buyer.buy_at(key, promised).await.unwrap().paid, promised);
+    let dearer = buyer.quote(key).await.unwrap();
+    assert_eq!(dearer, Amount::from_units(7));
+    deploy("window", hiding("window", QUOTE | BUY).1);
+    refused(buyer.buy_at(key, dearer).await, NO_SUCH_OBJECT);
+    assert_eq!(seller.sells().len(), 1);
+    assert_balanced(&world, &[&buyer], &[&seller]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_exists_for_those_who_may_see_it_and_for_nobody_else() {
+    // Whoever has not proved who it is sees nothing, nor does one buyer whose address begins with an even byte.
+    let body = format!(
+        "(if (result i32) (i32.and (i32.eqz (i32.eqz (local.get $buyer)))
+           (i64.ne (i64.and (i64.shr_u (local.get $buyer_a) (i64.const 56)) (i64.const 1)) (i64.const 0)))
+           (then {}) (else {}))",
+        keep_all(),
+        keep_none()
+    );
+    let guest = Guest::of("members", PolicyHook::Offers).filter(body);
+    let world = World::with_policies(&[("members", guest.build())], |config| {
+        config.policies.rule = vec![rule(Hook::Offers, "members", "com.club.")];
+    })
+    .await;
+    let seller = Seller::new(&world, tokens(10)).await;
+    let (club, open) = (
+        place(&seller, "com.club.").await,
+        place(&seller, "com.open.").await,
+    );
+    let (mut members, mut others) = (Vec::new(), Vec::new());
+    while members.is_empty() || others.is_empty() {
+        let mut buyer = Buyer::new(&world, tokens(1)).await;
+        refused(buyer.quote(club).await, NO_SUCH_OBJECT);
+        // A purchase proves who it is.
+        buyer.buy(open).await.unwrap();
+        if buyer.signer.address().0[0] % 2 == 1 {
+            assert_eq!(buyer.quote(club).await.unwrap(), unit());
+            buyer.buy(club).await.unwrap();
+            members.push(buyer);
+        } else {
+            refused(buyer.quote(club).await, NO_SUCH_OBJECT);
+            refused(buyer.buy_at(club, unit()).await, NO_SUCH_OBJECT);
+            others.push(buyer);
+        }
+    }
+    let all: Vec<&Buyer> = members.iter().chain(&others).collect();
+    assert_balanced(&world, &all, &[&seller]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_several_rules_the_first_refusal_wins_and_filters_come_before_consent() {
     let says = |name: &'static str| forbidding(name, QUOTE | BUY, name);
     let world = World::with_policies(
@@ -324,7 +410,14 @@ async fn of_several_rules_the_first_refusal_wins_and_filters_come_before_consent
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_selector_binds_a_rule_to_what_it_names_and_to_nothing_else() {
-    let names = ["by-api", "by-uri", "by-category", "by-seller", "by-both"];
+    let names = [
+        "by-catalog",
+        "by-api",
+        "by-uri",
+        "by-category",
+        "by-seller",
+        "by-both",
+    ];
     let policies = names.map(|name| forbidding(name, QUOTE | BUY, "no"));
     let delegate = Address([0x33; 20]);
     let world = World::with_policies(&policies, |config| {
@@ -339,6 +432,11 @@ async fn every_selector_binds_a_rule_to_what_it_names_and_to_nothing_else() {
                 .collect()
         };
         config.policies.rule = vec![
+            // No offer names a catalog yet, so this one is never asked.
+            Rule {
+                catalog: Some(CatalogId([0x44; 16])),
+                ..only("by-catalog")
+            },
             Rule {
                 api: Some(ApiId([0x11; 16])),
                 ..only("by-api")

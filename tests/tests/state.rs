@@ -8,13 +8,14 @@
     reason = "tests may stop"
 )]
 
-use bourse_app::config::{Grant, Hook, Rule};
+use bourse_app::config::{Grant, Hook, Instances, Rule};
 use bourse_market::{Amount, Decision, KeyId, Nanos, PriceSource, Purchase, PurchaseId};
+use bourse_policy::testing::hostile::willing;
 use bourse_policy::testing::{DATA, Guest, IMPORTED, computed, keep_all, no, yes};
 use bourse_policy::{Action, Engine, EngineOptions, Hook as PolicyHook, Input, Record};
 use bourse_tests::{
-    Behaviour, Buyer, Receipt, Seller, World, amount_of, assert_balanced, call, decisions, process, refused,
-    tokens,
+    Behaviour, Buyer, Receipt, Seller, World, amount_of, assert_balanced, call, decisions, error_text,
+    process, refused, tokens,
 };
 use bourse_wamp::{Dict, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 
 const INSUFFICIENT_AMOUNT: &str = "xbr.error.insufficient_amount";
 const NO_SUCH_OBJECT: &str = "crossbar.error.no_such_object";
+const POLICY_FAILED: &str = "bourse.error.policy_failed";
 const REFUSED: &str = "bourse.error.refused";
 
 fn rule(hook: Hook, policy: &str) -> Rule {
@@ -215,7 +217,7 @@ async fn additions_of_purchases_that_overlap_all_count() {
     let (mut sellers, mut buyers) = (Vec::new(), Vec::new());
     let level = units(1 + SELLERS as u64);
     for (seller, mut buyer, key) in parties {
-        seller.behave(Behaviour::Slow(Duration::from_millis(700)));
+        seller.behave(Behaviour::Slow(Duration::from_secs(2)));
         sellers.push(seller);
         overlapping.spawn(async move {
             // Nobody has posted yet, so all pay the same.
@@ -276,6 +278,110 @@ async fn what_refuses_a_purchase_takes_back_what_others_would_have_remembered_of
     assert_eq!(kept, [0, 0, 0], "neither quote, nor offer, nor refused purchase");
 }
 
+/// A consent policy that puts 15 KiB aside for every purchase, and never takes any of it back.
+fn hoarding(name: &str) -> (&str, Vec<u8>) {
+    let (counter, key) = (format!("(i32.const {DATA}) (i32.const 1)"), DATA + 8);
+    let body = format!(
+        "(local $n i32) (local $end i32)
+         (local.set $n (i32.mul (i32.wrap_i64 (call $counter {counter})) (i32.const 15)))
+         (local.set $end (i32.add (local.get $n) (i32.const 15)))
+         (loop $more
+           (i32.store8 (i32.const {key}) (i32.add (i32.const 32) (i32.and (local.get $n) (i32.const 63))))
+           (i32.store8 (i32.const {}) (i32.add (i32.const 32) (i32.shr_u (local.get $n) (i32.const 6))))
+           (call $set (i32.const {key}) (i32.const 2) (i32.const 1) (i32.const 200000) (i32.const 1024))
+           (local.set $n (i32.add (local.get $n) (i32.const 1)))
+           (br_if $more (i32.lt_u (local.get $n) (local.get $end))))
+         (call $add {counter} (i64.const 1))
+         {}",
+        key + 1,
+        yes()
+    );
+    let guest = Guest::of(name, PolicyHook::Consent).with_state().data(b"n");
+    (name, guest.authorize(body).build())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_whose_memory_is_full_fails_rather_than_forgets() {
+    let mut world = World::with_policies(&[hoarding("hoards")], |config| {
+        config.policies.rule = vec![Rule {
+            uri: Some("com.hoarded.".to_owned()),
+            ..rule(Hook::Consent, "hoards")
+        }];
+    })
+    .await;
+    let seller = Seller::new(&world, tokens(1)).await;
+    let mut buyer = Buyer::new(&world, tokens(1)).await;
+    let uri = Dict::from([("uri".to_owned(), Value::from("com.hoarded."))]);
+    let hoarded = seller.try_offer(Some(units(1)), uri).await.unwrap();
+    let free = seller.offer(Some(units(1))).await;
+    let mut sales = 0;
+    let full = loop {
+        match buyer.buy_at(hoarded, units(1)).await {
+            Ok(_) => sales += 1,
+            Err(error) => break error,
+        }
+        assert!(sales < 100, "there is no end to it");
+    };
+    // A mebibyte holds that many times 15 KiB with its keys.
+    assert!((60..=68).contains(&sales), "{sales} sales");
+    for error in [
+        full,
+        buyer.send(&buyer.order(hoarded, units(1))).await.unwrap_err(),
+        buyer.quote(hoarded).await.unwrap_err(),
+    ] {
+        assert_eq!(error.uri, POLICY_FAILED, "{error:?}");
+        assert_eq!(error.kwargs["policy"], Value::from("hoards"));
+        assert_eq!(error.kwargs["code"], Value::from("host"));
+        assert!(error_text(&error).contains("1048576 bytes"), "{error:?}");
+    }
+    // The others trade on, and so does this one once it hoards no more.
+    buyer.buy_at(free, units(1)).await.unwrap();
+    let file = world.data().join("policies").join("hoards.wasm");
+    std::fs::write(file, willing("hoards", PolicyHook::Consent)).unwrap();
+    until("the frugal revision", async || buyer.quote(hoarded).await.is_ok()).await;
+    buyer.buy(hoarded).await.unwrap();
+    assert_balanced(&world, &[&buyer], &[&seller]).await;
+    let (counted, sizes) = world
+        .after_the_end(|ledger| {
+            let counted = ledger.policy_counter("hoards", "n").unwrap();
+            (counted, ledger.policy_sizes().unwrap())
+        })
+        .await;
+    assert_eq!(counted, sales);
+    assert!(sizes[0].1 <= 1 << 20, "{sizes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_remembers_so_much_at_once_and_is_refused_where_it_would_be_more() {
+    // Sixteen additions a call: four rules fill a purchase's share, the fifth is too much.
+    let body = format!("{} {}", yes(), add(0, 1).repeat(16));
+    let guest = Guest::of("busy", PolicyHook::Consent)
+        .with_state()
+        .data(b"n")
+        .authorize(body);
+    let mut world = World::with_policies(&[("busy", guest.build())], |config| {
+        config.policies.rule = vec![rule(Hook::Consent, "busy"); 4];
+        config.policies.rule.push(Rule {
+            uri: Some("com.much.".to_owned()),
+            ..rule(Hook::Consent, "busy")
+        });
+    })
+    .await;
+    let seller = Seller::new(&world, tokens(1)).await;
+    let mut buyer = Buyer::new(&world, tokens(1)).await;
+    let enough = seller.offer(Some(units(1))).await;
+    let uri = Dict::from([("uri".to_owned(), Value::from("com.much."))]);
+    let too_much = seller.try_offer(Some(units(1)), uri).await.unwrap();
+    let error = refused(buyer.send(&buyer.order(too_much, units(1))).await, POLICY_FAILED);
+    assert!(error_text(&error).contains("80 things"), "{error:?}");
+    buyer.buy_at(enough, units(1)).await.unwrap();
+    assert_balanced(&world, &[&buyer], &[&seller]).await;
+    let kept = world
+        .after_the_end(|ledger| ledger.policy_counter("busy", "n").unwrap())
+        .await;
+    assert_eq!(kept, 64);
+}
+
 /// Every posted purchase of the ledger with its decisions.
 async fn told(world: &mut World) -> Vec<(Purchase, Vec<(Decision, Record)>)> {
     world
@@ -304,10 +410,19 @@ async fn told(world: &mut World) -> Vec<(Purchase, Vec<(Decision, Record)>)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purchase_keeps_every_decision_behind_it_and_each_can_be_repeated_exactly() {
+    for instances in [Instances::Fresh, Instances::Warm] {
+        every_decision_is_kept(instances).await;
+    }
+}
+
+async fn every_decision_is_kept(instances: Instances) {
     let (name, bytes) = counting_all("all");
     let mut world = World::with_policies(&[(name, bytes.clone())], |config| {
         config.policies.rule = [Hook::Pricing, Hook::Offers, Hook::Consent]
-            .map(|hook| rule(hook, "all"))
+            .map(|hook| Rule {
+                instances,
+                ..rule(hook, "all")
+            })
             .into();
     })
     .await;

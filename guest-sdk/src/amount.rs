@@ -72,6 +72,27 @@ impl Amount {
         self.limbs
     }
 
+    /// From 32 bytes, least significant first, as a policy may keep them in its state.
+    pub fn from_le_bytes(bytes: [u8; 32]) -> Self {
+        let (limbs, _) = bytes.as_chunks();
+        match limbs {
+            [a, b, c, d] => Self {
+                limbs: [*a, *b, *c, *d].map(u64::from_le_bytes),
+            },
+            _ => Self::ZERO,
+        }
+    }
+
+    /// Its 32 bytes, least significant first.
+    pub fn to_le_bytes(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        let (chunks, _) = bytes.as_chunks_mut();
+        for (chunk, limb) in chunks.iter_mut().zip(self.limbs) {
+            *chunk = limb.to_le_bytes();
+        }
+        bytes
+    }
+
     /// Whether this is nothing.
     pub const fn is_zero(self) -> bool {
         matches!(self.limbs, [0, 0, 0, 0])
@@ -122,6 +143,18 @@ impl Amount {
         (overflow == 0).then_some(Self { limbs })
     }
 
+    /// `self × factor`, 2^256 − 1 at most.
+    #[must_use]
+    pub fn saturating_mul(self, factor: u64) -> Self {
+        self.checked_mul(factor).unwrap_or(Self::MAX)
+    }
+
+    /// How far apart the two are, whichever is larger.
+    #[must_use]
+    pub fn abs_diff(self, other: Self) -> Self {
+        self.saturating_sub(other).max(other.saturating_sub(self))
+    }
+
     /// `self × numerator ÷ denominator`, rounded down, with the product held exactly. None if the result is over
     /// 2^256 − 1 or the denominator is zero.
     #[must_use]
@@ -137,6 +170,12 @@ impl Amount {
     #[must_use]
     pub fn saturating_mul_div(self, numerator: u64, denominator: u64) -> Self {
         self.checked_mul_div(numerator, denominator).unwrap_or(Self::MAX)
+    }
+
+    /// `self × basis_points ÷ 10 000`, rounded down, none over 2^256 − 1.
+    #[must_use]
+    pub fn checked_mul_bp(self, basis_points: u64) -> Option<Self> {
+        self.checked_mul_div(basis_points, WHOLE_BP)
     }
 
     /// `self × basis_points ÷ 10 000`, rounded down, 2^256 − 1 at most. 10 000 change nothing, 15 000 add half.
@@ -184,48 +223,50 @@ impl Amount {
 
     /// [`parse_tokens`](Self::parse_tokens) for constants: see [`amount!`](crate::amount).
     const fn read(text: &str) -> Option<Self> {
-        let (mut amount, mut rest) = (Self::ZERO, text.as_bytes());
-        // Digits before the point, and after it, of which none must be missing.
-        let (mut whole, mut fraction) = (0, None);
+        let mut rest = text.as_bytes();
+        let mut number = Digits::new();
+        // Digits after the point, once there is one.
+        let (mut whole, mut fraction) = (false, None);
         while let [byte, after @ ..] = rest {
             rest = after;
             match (*byte, fraction) {
                 (b'.', None) => fraction = Some(0),
-                (b'0'..=b'9', _) => {
-                    amount = match amount.appended(10, *byte - b'0') {
-                        Some(amount) => amount,
+                (digit @ b'0'..=b'9', places) => {
+                    number = match number.append(digit - b'0') {
+                        Some(number) => number,
                         None => return None,
                     };
-                    match &mut fraction {
-                        Some(digits) => *digits += 1,
-                        None => whole = 1,
+                    match places {
+                        Some(places) => fraction = Some(places + 1),
+                        None => whole = true,
                     }
                 }
                 _ => return None,
             }
         }
-        let mut digits = match fraction {
+        let mut places = match fraction {
             Some(0) => return None,
-            Some(digits) => digits,
+            Some(places) => places,
             None => 0,
         };
-        if whole == 0 || digits > Self::DECIMALS {
+        if !whole || places > Self::DECIMALS {
             return None;
         }
-        while digits < Self::DECIMALS {
-            amount = match amount.appended(10, 0) {
-                Some(amount) => amount,
-                None => return None,
-            };
-            digits += 1;
+        let mut missing = 1;
+        while places < Self::DECIMALS {
+            missing *= 10;
+            places += 1;
         }
-        Some(amount)
+        match number.amount() {
+            Some(amount) => amount.appended(missing, 0),
+            None => None,
+        }
     }
 
-    /// `self × factor + digit`, none over 2^256 − 1.
-    const fn appended(self, factor: u64, digit: u8) -> Option<Self> {
+    /// `self × factor + more`, none over 2^256 − 1.
+    const fn appended(self, factor: u64, more: u64) -> Option<Self> {
         let [a, b, c, d] = self.limbs;
-        let (a, carry) = multiply(a, factor, digit as u64);
+        let (a, carry) = multiply(a, factor, more);
         let (b, carry) = multiply(b, factor, carry);
         let (c, carry) = multiply(c, factor, carry);
         let (d, carry) = multiply(d, factor, carry);
@@ -262,6 +303,53 @@ impl Amount {
 const fn multiply(limb: u64, factor: u64, carry: u64) -> (u64, u64) {
     let wide = limb as u128 * factor as u128 + carry as u128;
     (wide as u64, (wide >> 64) as u64)
+}
+
+/// Decimal digits on their way into an amount, 18 at a time: those fit a limb, and a component pays dearly for each
+/// multiplication that does not.
+#[derive(Clone, Copy)]
+struct Digits {
+    amount: Amount,
+    /// The last digits, as a number.
+    last: u64,
+    /// Ten to the number of digits in `last`.
+    power: u64,
+}
+
+impl Digits {
+    const fn new() -> Self {
+        Self {
+            amount: Amount::ZERO,
+            last: 0,
+            power: 1,
+        }
+    }
+
+    /// With one more digit; none over 2^256 − 1.
+    const fn append(self, digit: u8) -> Option<Self> {
+        let Self { amount, last, power } = if self.power < TOKEN {
+            self
+        } else {
+            match self.amount() {
+                Some(amount) => Self {
+                    amount,
+                    ..Self::new()
+                },
+                None => return None,
+            }
+        };
+        Some(Self {
+            amount,
+            // Both are below ten times 10^18, which is below 2^64.
+            last: last.wrapping_mul(10).wrapping_add(digit as u64),
+            power: power.wrapping_mul(10),
+        })
+    }
+
+    /// All digits; none over 2^256 − 1.
+    const fn amount(self) -> Option<Amount> {
+        self.amount.appended(self.power, self.last)
+    }
 }
 
 /// The amount of a constant.

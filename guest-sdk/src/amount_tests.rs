@@ -1,6 +1,7 @@
 //! Amounts against `ruint`, which is too big for a component but right.
 
 use super::*;
+use crate::amount;
 use proptest::prelude::*;
 use ruint::UintTryFrom;
 use ruint::aliases::{U256, U512};
@@ -30,6 +31,7 @@ proptest! {
         prop_assert_eq!(a.saturating_add(b), small(big(a).saturating_add(big(b))));
         prop_assert_eq!(a.saturating_sub(b), small(big(a).saturating_sub(big(b))));
         prop_assert_eq!(a.cmp(&b), big(a).cmp(&big(b)));
+        prop_assert_eq!(a.abs_diff(b), small(big(a).abs_diff(big(b))));
     }
 
     #[test]
@@ -39,6 +41,22 @@ proptest! {
         prop_assert_eq!(a.checked_mul_div(by, over), expected);
         prop_assert_eq!(a.checked_mul(by), big(a).checked_mul(U256::from(by)).map(small));
         prop_assert_eq!(a.checked_div(over), (over != 0).then(|| small(big(a) / U256::from(over))));
+    }
+
+    #[test]
+    fn any_decimal_text_reads_as_ruint_reads_it(
+        whole in "0{0,30}[0-9]{1,70}", fraction in "[0-9]{0,18}",
+    ) {
+        let digits = format!("{whole}{fraction:0<18}");
+        let expected = U256::from_str_radix(&digits, 10).ok().map(small);
+        let text = if fraction.is_empty() { whole } else { format!("{whole}.{fraction}") };
+        prop_assert_eq!(Amount::parse_tokens(&text).ok(), expected);
+    }
+
+    #[test]
+    fn bytes_are_those_of_ruint(a in amounts()) {
+        prop_assert_eq!(a.to_le_bytes(), big(a).to_le_bytes::<32>());
+        prop_assert_eq!(Amount::from_le_bytes(a.to_le_bytes()), a);
     }
 
     #[test]
@@ -61,6 +79,11 @@ fn tokens_read_and_print_alike() {
         Amount::parse_tokens("2.50"),
         Ok(Amount::from_units(2_500_000_000_000_000_000))
     );
+    let most = Amount::MAX.to_string();
+    assert_eq!(Amount::parse_tokens(&most), Ok(Amount::MAX));
+    let (front, last) = most.split_at(most.len() - 1);
+    assert_eq!(last, "5", "2^256 - 1 is odd");
+    assert!(Amount::parse_tokens(&format!("{front}6")).is_err());
     assert_eq!(format!("{:>6}|", Amount::from_tokens(7)), "     7|");
 }
 
@@ -106,4 +129,7 @@ fn basis_points_are_hundredths_of_a_percent() {
     assert_eq!(ten.saturating_mul_bp(WHOLE_BP), ten);
     assert_eq!(ten.saturating_mul_bp(15_000), Amount::from_tokens(15));
     assert_eq!(Amount::MAX.saturating_mul_bp(10_001), Amount::MAX);
+    assert_eq!(Amount::MAX.checked_mul_bp(10_001), None);
+    assert_eq!(ten.checked_mul_bp(9_750), Some(amount!("9.75")));
+    assert_eq!(Amount::MAX.saturating_mul(2), Amount::MAX);
 }

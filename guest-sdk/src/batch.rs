@@ -350,7 +350,8 @@ pub struct Categories<'a> {
 }
 
 impl<'a> Categories<'a> {
-    fn pairs(mut self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    /// The same without the check that they are UTF-8, which they are: for comparisons.
+    pub fn pairs(mut self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         core::iter::from_fn(move || self.pair())
     }
 

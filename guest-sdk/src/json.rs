@@ -157,7 +157,7 @@ impl<'de> Reader<'de> {
         let start = self.at;
         let mut number = Some(0u64);
         while let Some(digit @ b'0'..=b'9') = self.byte() {
-            number = number.and_then(|number| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+            number = number.and_then(|number| append(number, u64::from(digit - b'0')));
             self.at += 1;
         }
         if self.at == start {
@@ -308,6 +308,14 @@ impl<'de> Reader<'de> {
             field: None,
         }
     }
+}
+
+/// The number with one more digit; none if it does not fit. A component multiplies with a check for overflow by calling
+/// a function that multiplies 128 bits, for every digit.
+fn append(number: u64, digit: u64) -> Option<u64> {
+    const TENTH: u64 = u64::MAX / 10;
+    let fits = number < TENTH || (number == TENTH && digit <= u64::MAX % 10);
+    fits.then(|| number.wrapping_mul(10).wrapping_add(digit))
 }
 
 /// What a value starts with.

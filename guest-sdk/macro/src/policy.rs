@@ -244,3 +244,100 @@ fn call(policy: &Type, function: &ImplItemFn, arguments: &[&str]) -> Result<Toke
         .collect();
     Ok(quote!(<#policy>::#name(#(#arguments),*)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_str;
+
+    fn expanded(block: &str) -> Result<String> {
+        expand(&Arguments::default(), &parse_str(block)?).map(|tokens| tokens.to_string())
+    }
+
+    #[test]
+    fn what_cannot_be_a_policy_is_refused_in_words_that_say_what_can() {
+        for (block, words) in [
+            (
+                "impl P { fn price() {} }",
+                "no hook: expected one or more of the functions",
+            ),
+            (
+                "impl Trait for P { fn quote(r: &R<()>) {} }",
+                "not one of a trait",
+            ),
+            ("impl<T> P<T> { fn quote(r: &R<()>) {} }", "no generic parameters"),
+            ("impl P { fn quote() {} }", "expected the request first"),
+            ("impl P { fn quote(&self) {} }", "expected the request first"),
+            (
+                "impl P { fn quote(r: PriceRequest<()>) {} }",
+                "expected a reference to the request",
+            ),
+            (
+                "impl P { fn quote(r: &PriceRequest) {} }",
+                "expected the type of the parameters",
+            ),
+            (
+                "impl P { fn quote(r: &PriceRequest<()>, a: u8, b: u8) {} }",
+                "`quote` takes 3 arguments",
+            ),
+            (
+                "impl P { async fn quote(r: &PriceRequest<()>) {} }",
+                "answers at once",
+            ),
+        ] {
+            let error = expanded(block).unwrap_err().to_string();
+            assert!(error.contains(words), "{block}: {error}");
+        }
+        let error = parse_str::<Arguments>("title = \"x\"").err().unwrap().to_string();
+        assert!(
+            error.contains("expected `name`, `version` or `summary`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_component_exports_the_hooks_that_are_there_and_no_others() {
+        let exports = |block: &str| -> Vec<&str> {
+            let written = expanded(block).unwrap();
+            [
+                "export_describe",
+                "export_pricing",
+                "export_offers",
+                "export_consent",
+            ]
+            .into_iter()
+            .filter(|export| written.contains(export))
+            .collect()
+        };
+        assert_eq!(
+            exports("impl P { fn filter(r: &FilterRequest<()>, o: &Batch<'_>) -> Verdict {} }"),
+            ["export_describe", "export_offers"]
+        );
+        assert_eq!(
+            exports("impl P { fn quote(r: &R<A>) {} fn authorize(r: &R<A>, h: &impl State) {} }"),
+            ["export_describe", "export_pricing", "export_consent"]
+        );
+    }
+
+    #[test]
+    fn a_policy_is_described_by_its_package_unless_it_says_otherwise() {
+        let block = "/// Halves it. And so on.\nimpl P { fn quote(r: &R<()>) {} }";
+        let written = expanded(block).unwrap();
+        assert!(
+            written.contains("SUMMARY : & 'static str = \"Halves it.\""),
+            "{written}"
+        );
+        assert!(written.contains("\"CARGO_PKG_VERSION\""), "{written}");
+        let arguments = parse_str("name = \"half\", summary = \"Half.\"").unwrap();
+        let written = expand(&arguments, &parse_str(block).unwrap())
+            .unwrap()
+            .to_string();
+        assert!(written.contains("NAME : & 'static str = \"half\""), "{written}");
+        assert!(
+            written.contains("\"Half.\"") && !written.contains("Halves"),
+            "{written}"
+        );
+        let bare = expanded("impl P { fn quote(r: &R<()>) {} }").unwrap();
+        assert!(bare.contains("\"CARGO_PKG_DESCRIPTION\""), "{bare}");
+    }
+}

@@ -193,3 +193,18 @@ fn a_promotion_and_a_rollback_put_the_right_signature_beside_the_component() {
     assert_eq!(v(&place.open()), "1");
     assert_eq!(library.notices(), [""; 0]);
 }
+
+#[test]
+fn a_folder_that_everybody_may_write_to_is_worth_a_word_unless_signatures_are_required() {
+    use std::os::unix::fs::PermissionsExt;
+    for require_signature in [false, true] {
+        let place = keyed(require_signature);
+        std::fs::set_permissions(&place.options.folder, PermissionsExt::from_mode(0o1777)).unwrap();
+        let notices = place.open().notices();
+        assert_eq!(notices.len(), usize::from(!require_signature));
+        assert!(
+            notices.iter().all(|notice| notice.contains("chmod o-w")),
+            "{notices:?}"
+        );
+    }
+}

@@ -101,7 +101,10 @@ impl Library {
             }
             self.swap(name, None);
             let mut table = self.table();
-            table.slot(name).kept.disabled = true;
+            let slot = table.slot(name);
+            slot.kept.disabled = true;
+            // What is wrong with its file is found again once it is enabled.
+            slot.trouble = None;
             let path = table.path().to_owned();
             table
                 .save(&self.inner.disk)
@@ -133,10 +136,6 @@ impl Library {
                 slot.pending = None;
                 slot.trouble.clone_from(&trouble);
             }
-            let entry = entry.map(|entry| {
-                let shadow = self.recall_shadow(name);
-                Entry { shadow, ..entry }
-            });
             let warning = self.save_or_notice();
             let Some(entry) = entry else {
                 return Err(match trouble {
@@ -184,7 +183,14 @@ impl Library {
                 name: name.to_owned(),
             });
         };
-        self.archive(admitted.revision.id(), bytes)?;
+        let id = admitted.revision.id();
+        if id == active.revision.id() {
+            return Err(DeployError::OwnShadow {
+                name: name.to_owned(),
+                id,
+            });
+        }
+        self.archive(id, bytes)?;
         let before = {
             let mut table = self.table();
             let slot = table.slot(name);

@@ -67,6 +67,14 @@ pub enum DeployError {
         /// The policy.
         name: String,
     },
+    /// A shadow is compared with the active revision, and this is that one.
+    #[error("revision {id} of `{name}` is active: in its own shadow it would only agree with itself")]
+    OwnShadow {
+        /// The policy.
+        name: String,
+        /// The revision.
+        id: RevisionId,
+    },
     /// There is nothing to promote.
     #[error("`{name}` has no shadow to promote: deploy one with --shadow")]
     NoShadow {
@@ -116,6 +124,7 @@ impl DeployError {
             Self::Disabled { .. } => "disabled",
             Self::Unfit { .. } => "unfit",
             Self::NothingToShadow { .. } => "nothing_to_shadow",
+            Self::OwnShadow { .. } => "own_shadow",
             Self::NoShadow { .. } => "no_shadow",
             Self::NoPrevious { .. } => "no_previous",
             Self::Broken { .. } => "broken",

@@ -319,7 +319,7 @@ impl Library {
         });
     }
 
-    /// An entry for `revision`. The same revision keeps its breaker, and its shadow stays.
+    /// An entry for `revision`, with the shadow that the table says. What stays the same keeps its breaker.
     fn entry(
         &self,
         name: &str,
@@ -333,13 +333,9 @@ impl Library {
             .as_ref()
             .filter(|old| old.revision.id() == revision.id())
             .map_or_else(new, |old| old.breaker.clone());
-        let shadow = old
-            .as_ref()
-            .and_then(|old| old.shadow.clone())
-            .filter(|shadow| shadow.id() != revision.id());
-        let shadow_breaker = old
-            .filter(|_| shadow.is_some())
-            .map_or_else(new, |old| old.shadow_breaker.clone());
+        let (shadow, shadow_breaker) = self
+            .shadow(name, old.as_deref())
+            .map_or_else(|| (None, new()), |(shadow, breaker)| (Some(shadow), breaker));
         Entry {
             revision,
             shadow,
@@ -347,6 +343,25 @@ impl Library {
             shadow_breaker,
             origin,
             signed_by,
+        }
+    }
+
+    /// The shadow that the table says: the one that runs already, or one out of the archive.
+    fn shadow(&self, name: &str, old: Option<&Entry>) -> Option<(Revision, Breaker)> {
+        let kept = self.table().slot(name).kept.shadow.clone()?;
+        if let Some(old) = old
+            && let Some(shadow) = &old.shadow
+            && shadow.id() == kept.id
+        {
+            return Some((shadow.clone(), old.shadow_breaker.clone()));
+        }
+        match self.recall(name, &kept) {
+            Ok(admitted) => Some((admitted.revision, Breaker::new(self.inner.options.breaker))),
+            Err(error) => {
+                self.notice(format!("`{name}` runs without its shadow {}: {error}", kept.id));
+                self.table().slot(name).kept.shadow = None;
+                None
+            }
         }
     }
 

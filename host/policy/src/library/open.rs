@@ -50,6 +50,7 @@ impl Library {
         let history = options.archive.join(HISTORY);
         let table = Table::open(&disk, history.clone(), &mut notices).map_err(unusable(history))?;
         disk::sweep(&options.folder);
+        notices.extend(exposed(&options));
         let cache = options.cache.as_ref().and_then(|folder| {
             CodeCache::open(&engine, folder)
                 .map_err(|error| notices.push(format!("compiled policies are not cached: {error}")))
@@ -100,8 +101,7 @@ impl Library {
         for name in names {
             let look = self.look(&name);
             let resolved = self.resolve(&name, look);
-            let shadow = resolved.entry.as_ref().and_then(|_| self.recall_shadow(&name));
-            self.swap(&name, resolved.entry.map(|entry| Entry { shadow, ..entry }));
+            self.swap(&name, resolved.entry);
             let mut table = self.table();
             let slot = table.slot(&name);
             slot.seen = look;
@@ -132,7 +132,7 @@ impl Library {
             (loaded.map(|admitted| (admitted, bytes.to_vec())), true)
         } else {
             // Gone, also if it went while nobody looked.
-            self.table().slot(name).kept.removed = !kept.good.is_empty();
+            self.table().slot(name).kept.remove();
             return nothing(None);
         };
         match tried {
@@ -194,18 +194,6 @@ impl Library {
         self.admit(name, &bytes, good.signature.as_ref().map(String::as_bytes))
     }
 
-    pub(super) fn recall_shadow(&self, name: &str) -> Option<crate::Revision> {
-        let shadow = self.table().slot(name).kept.shadow.clone()?;
-        match self.recall(name, &shadow) {
-            Ok(admitted) => Some(admitted.revision),
-            Err(error) => {
-                self.notice(format!("`{name}` runs without its shadow {}: {error}", shadow.id));
-                self.table().slot(name).kept.shadow = None;
-                None
-            }
-        }
-    }
-
     /// The shipped component of `name`, if it is the revision `good`.
     pub(super) fn shipped_as(&self, name: &str, good: &Good) -> Option<&'static [u8]> {
         self.shipped(name)
@@ -239,6 +227,19 @@ impl Library {
         self.notice(warning.clone());
         Some(warning)
     }
+}
+
+/// A word about a folder into which everybody may put policies, unless signatures keep theirs out.
+fn exposed(options: &LibraryOptions) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(&options.folder).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o002 != 0 && !options.require_signature).then(|| {
+        let folder = options.folder.display();
+        format!(
+            "everybody on this machine may write to the folder of policies {folder} (mode {mode:o}), and so set the \
+             market's prices: `chmod o-w {folder}`, or set [policies] require_signature"
+        )
+    })
 }
 
 impl Admitted {

@@ -201,7 +201,7 @@ impl Library {
         }
         let mut table = self.table();
         let slot = table.slot(name);
-        slot.kept.removed = !slot.kept.good.is_empty();
+        slot.kept.remove();
         let was_there = slot.seen.wasm.is_some();
         drop(table);
         self.swap(name, None);

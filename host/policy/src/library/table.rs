@@ -59,6 +59,12 @@ impl Kept {
         self.removed = false;
     }
 
+    /// Its file is gone, and nothing ships in its place.
+    pub(crate) fn remove(&mut self) {
+        self.removed = !self.good.is_empty();
+        self.shadow = None;
+    }
+
     /// The history before the revision `active`, or the whole of it where none is active; the most recent last.
     pub(crate) fn before(&self, active: Option<RevisionId>) -> &[Good] {
         let end = active.and_then(|active| self.good.iter().rposition(|good| good.id == active));

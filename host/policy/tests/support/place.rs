@@ -7,7 +7,7 @@
     reason = "a test stops at its first surprise"
 )]
 
-use super::engine;
+use crate::support::engine;
 use bourse_market::RevisionId;
 use bourse_policy::testing::Guest;
 use bourse_policy::{Library, LibraryOptions, PolicyStatus};

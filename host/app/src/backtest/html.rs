@@ -218,10 +218,10 @@ fn changes(html: &mut String, report: &Report) {
 const KEY: &str =
     r#"<span class="key"><i class="o"></i>before</span><span class="key"><i class="n"></i>now</span>"#;
 
-fn figure(html: &mut String, caption: &str, unit: &str, svg: &str) {
+fn figure(html: &mut String, caption: &str, unit: &str, key: &str, svg: &str) {
     let _ = write!(
         html,
-        r#"<figure><figcaption>{} <span class="soft">{}</span></figcaption>{KEY}{svg}</figure>"#,
+        r#"<figure><figcaption>{} <span class="soft">{}</span></figcaption>{key}{svg}</figure>"#,
         escape(caption),
         escape(unit)
     );
@@ -235,6 +235,7 @@ fn plots(html: &mut String, report: &Report) {
             html,
             "Distribution",
             "decisions by price in tokens",
+            KEY,
             &histogram(counts),
         );
     }
@@ -243,6 +244,7 @@ fn plots(html: &mut String, report: &Report) {
             html,
             "Change of each price",
             "decisions by percent above the price before",
+            "",
             &histogram(moves),
         );
     }
@@ -254,7 +256,7 @@ fn plots(html: &mut String, report: &Report) {
             |slot| slot.old_price,
             |slot| slot.new_price,
         );
-        figure(html, "Median price", "tokens, over time (UTC)", &median);
+        figure(html, "Median price", "tokens, over time (UTC)", KEY, &median);
         if report.revenue.is_some() {
             let revenue = over_time(
                 slots,
@@ -262,7 +264,13 @@ fn plots(html: &mut String, report: &Report) {
                 |slot| Some(slot.old_revenue),
                 |slot| Some(slot.new_revenue),
             );
-            figure(html, "Revenue", "tokens in each stretch of time (UTC)", &revenue);
+            figure(
+                html,
+                "Revenue",
+                "tokens in each stretch of time (UTC)",
+                KEY,
+                &revenue,
+            );
         }
     }
     html.push_str("</div>\n");

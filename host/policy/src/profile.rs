@@ -17,7 +17,7 @@ impl Revision {
     /// or if the engine keeps no [backtraces](crate::EngineOptions::backtraces). The call is made again with the
     /// recorded answers, so this revision must be the one that decided, or the same code with names.
     ///
-    /// Functions without names, as all are in a component that was stripped, are called by their numbers.
+    /// Functions without names, as all are in a component that was stripped, are called by their numbers; the others as their compiler spells them.
     pub fn stack_after(&self, record: &Record, fuel: u64) -> Option<Vec<String>> {
         let recorded = self.within(&record.input.limits());
         let limits = Limits {
@@ -43,36 +43,8 @@ pub(crate) fn stack(error: &wasmtime::Error) -> Vec<String> {
     let frames = backtrace.frames().iter().rev();
     frames
         .map(|frame| match frame.func_name() {
-            Some(name) => readable(name),
+            Some(name) => name.to_owned(),
             None => format!("function {}", frame.func_index()),
         })
         .collect()
-}
-
-/// A function's name without the hash that Rust's compiler puts behind it.
-fn readable(name: &str) -> String {
-    const DIGITS: usize = 16;
-    match name.rsplit_once("::h") {
-        Some((path, hash)) if hash.len() == DIGITS && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            path.to_owned()
-        }
-        _ => name.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_lose_their_hash_and_nothing_else() {
-        for (name, readable_name) in [
-            ("core::fmt::write::h0123456789abcdef", "core::fmt::write"),
-            ("core::fmt::write::h0123", "core::fmt::write::h0123"),
-            ("a::hello", "a::hello"),
-            ("quote", "quote"),
-        ] {
-            assert_eq!(readable(name), readable_name);
-        }
-    }
 }

@@ -59,13 +59,21 @@ pub(crate) fn profile(
             let stack = revision
                 .stack_after(record, next.saturating_sub(before))
                 .unwrap_or_else(|| vec![END.to_owned()]);
-            profile.stacks.add(stack);
+            profile
+                .stacks
+                .add(stack.iter().map(|name| readable(name)).collect());
             next = next.saturating_add(step);
             progress(next.min(fuel), fuel);
         }
         before = end;
     }
     profile
+}
+
+/// A function's name as its author wrote it: Rust's compiler spells paths and types out in letters.
+fn readable(name: &str) -> String {
+    // The alternate form leaves out the hash behind each name.
+    format!("{:#}", rustc_demangle::demangle(name))
 }
 
 /// Decisions of a log, made again by `revision`: as many as a profile samples, evenly spaced. Those that ask what the log
@@ -113,4 +121,27 @@ pub(crate) fn calls_of(
         .filter(|said| said.grounds.unknown.is_empty())
         .map(|said| said.record)
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_people_write() {
+        for (name, shown) in [
+            (
+                "_ZN6bourse5hooks5quote17h9ee57ff036c9b556E",
+                "bourse::hooks::quote",
+            ),
+            (
+                "_ZN64_$LT$bourse..amount..Amount$u20$as$u20$core..cmp..PartialOrd$GT$11partial_cmp17h9119e7194555d3fdE",
+                "<bourse::amount::Amount as core::cmp::PartialOrd>::partial_cmp",
+            ),
+            ("cabi_realloc", "cabi_realloc"),
+            ("function 12", "function 12"),
+        ] {
+            assert_eq!(readable(name), shown);
+        }
+    }
 }

@@ -125,7 +125,7 @@ pub(crate) fn run(bytes: &[u8]) {
     let value = value.get(..1024).unwrap_or(value);
     let limits = Limits::default();
     ask(&REVISION, hook, value, &limits);
-    // A used instance answers the same: whatever the last call did to it, it was retired or is as good as new.
+    // A used instance may remember what the last input wrote into it, and is held to the same bounds.
     if *which >= 128 {
         let warm = Limits {
             instances: Instances::Warm,

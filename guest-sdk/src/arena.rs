@@ -5,7 +5,9 @@
 //! (the memory shrinks again before the next call), for which all its threads queue up. They cost more than the call.
 //!
 //! Only the newest block is given back or grown in place: that serves a string being written, and values that live for
-//! one turn of a loop. A policy that needs more turns the feature `arena` off, and has the usual allocator again.
+//! one turn of a loop. Once no block is left, which is the case after a call, all of the memory is free again: an
+//! instance that serves several calls does not grow. A policy that needs more turns the feature `arena` off, and has the
+//! usual allocator again.
 //!
 //! Addresses are numbers here; pointers are for `allocator.rs`.
 
@@ -28,12 +30,16 @@ pub(crate) trait Memory {
 }
 
 /// The free addresses, from `next` to `end`: first those of the reserve, then those behind the statics, then what the
-/// host gives. Both are 0 until the first block. Atomic because a static must be, plain loads and stores in fact: a
+/// host gives. All fields are 0 until the first block. Atomic because a static must be, plain loads and stores in fact: a
 /// component has one thread, and the host refuses shared memory.
 pub(crate) struct Arena<M> {
     memory: M,
     next: AtomicUsize,
     end: AtomicUsize,
+    /// Blocks that were taken and not given back.
+    live: AtomicUsize,
+    /// The address behind the memory that follows the statics and is the arena's without a gap.
+    own: AtomicUsize,
 }
 
 impl<M: Memory> Arena<M> {
@@ -42,31 +48,53 @@ impl<M: Memory> Arena<M> {
             memory,
             next: AtomicUsize::new(0),
             end: AtomicUsize::new(0),
+            live: AtomicUsize::new(0),
+            own: AtomicUsize::new(0),
         }
     }
 
     /// Takes `size` bytes at a multiple of `align`, and gives their address; none if there is no more memory.
     pub(crate) fn take(&self, size: usize, align: usize) -> Option<usize> {
+        let start = self.find(size, align)?;
+        self.live.store(self.live.load(Relaxed).wrapping_add(1), Relaxed);
+        Some(start)
+    }
+
+    /// Takes back the block of `size` bytes at `address`, for good if it is the newest, and else once all are back.
+    pub(crate) fn give_back(&self, address: usize, size: usize) {
+        let live = self.live.load(Relaxed).wrapping_sub(1);
+        self.live.store(live, Relaxed);
+        if live == 0 {
+            let reserve = self.memory.reserve();
+            self.go_on(reserve.start, reserve.end);
+        } else if self.is_newest(address, size) {
+            self.next.store(address, Relaxed);
+        }
+    }
+
+    fn find(&self, size: usize, align: usize) -> Option<usize> {
         let start = self.next.load(Relaxed).checked_next_multiple_of(align)?;
         let stop = start.checked_add(size)?;
         if stop > self.end.load(Relaxed) {
-            return self.take_elsewhere(size, align);
+            return self.find_elsewhere(size, align);
         }
         self.next.store(stop, Relaxed);
         Some(start)
     }
 
-    /// Takes what does not fit into the present range, whose rest is lost.
+    /// Finds room for what does not fit into the present range, whose rest is lost.
     #[cold]
-    fn take_elsewhere(&self, size: usize, align: usize) -> Option<usize> {
+    fn find_elsewhere(&self, size: usize, align: usize) -> Option<usize> {
         let (reserve, top, end) = (self.memory.reserve(), self.memory.top(), self.end.load(Relaxed));
         if end == 0 {
+            self.own.store(top, Relaxed);
             self.go_on(reserve.start, reserve.end);
-            return self.take(size, align);
+            return self.find(size, align);
         }
-        if end == reserve.end && end != top {
-            self.go_on(self.memory.behind_statics(), top);
-            return self.take(size, align);
+        let own = self.own.load(Relaxed);
+        if end == reserve.end && end != own {
+            self.go_on(self.memory.behind_statics(), own);
+            return self.find(size, align);
         }
         // Should somebody else have grown the memory, that part is theirs and the arena goes on behind it.
         let free = if end == top { self.next.load(Relaxed) } else { top };
@@ -75,15 +103,12 @@ impl<M: Memory> Arena<M> {
         if !self.memory.grow(stop.checked_sub(top)?.div_ceil(PAGE)) {
             return None;
         }
-        self.go_on(stop, self.memory.top());
-        Some(start)
-    }
-
-    /// Takes back the block of `size` bytes at `address`, if it is the newest.
-    pub(crate) fn give_back(&self, address: usize, size: usize) {
-        if self.is_newest(address, size) {
-            self.next.store(address, Relaxed);
+        let grown = self.memory.top();
+        if own == top {
+            self.own.store(grown, Relaxed);
         }
+        self.go_on(stop, grown);
+        Some(start)
     }
 
     /// Makes the block of `size` bytes at `address` one of `wanted`, and gives its address: the same, or that of a
@@ -93,12 +118,12 @@ impl<M: Memory> Arena<M> {
             return if wanted <= size {
                 Some(address)
             } else {
-                self.take(wanted, align)
+                self.find(wanted, align)
             };
         }
         let (next, end) = (self.next.load(Relaxed), self.end.load(Relaxed));
         self.next.store(address, Relaxed);
-        let taken = self.take(wanted, align);
+        let taken = self.find(wanted, align);
         if taken.is_none() {
             self.go_on(next, end);
         }

@@ -92,8 +92,39 @@ fn the_newest_block_grows_in_place_and_its_end_is_free_again_when_it_goes() {
     arena.give_back(second, 500);
     assert_eq!(arena.take(1, 1), Some(moved + 11));
     arena.give_back(moved + 11, 1);
-    arena.give_back(moved, 11);
-    assert_eq!(arena.take(1, 1), Some(moved));
+    assert_eq!(arena.take(1, 1), Some(moved + 11));
+}
+
+#[test]
+fn once_no_block_is_left_everything_is_free_again_but_what_somebody_else_grew() {
+    let memory = memory();
+    let arena = Arena::new(&memory);
+    let fill = || {
+        let blocks = [(900, 1), (50, 2), (900, 8), (60_000, 4), (PAGE, 1)];
+        let addresses = blocks.map(|(size, align)| arena.take(size, align).unwrap());
+        for (address, (size, _)) in addresses.into_iter().zip(blocks) {
+            arena.give_back(address, size);
+        }
+        addresses
+    };
+    let first = fill();
+    let pages = memory.pages.get();
+    assert_eq!(fill(), first);
+    assert_eq!(
+        (memory.pages.get(), memory.asked.get()),
+        (pages, 1),
+        "nothing grew"
+    );
+
+    memory.pages.set(pages + 1);
+    assert_eq!(fill(), first, "the grown page is theirs, and not needed");
+    let theirs = pages * PAGE..(pages + 1) * PAGE;
+    let blocks: Vec<usize> = std::iter::from_fn(|| arena.take(5_000, 1)).collect();
+    assert!(
+        blocks
+            .iter()
+            .all(|block| !theirs.contains(block) && !theirs.contains(&(block + 4_999)))
+    );
 }
 
 #[test]

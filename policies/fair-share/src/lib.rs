@@ -34,11 +34,66 @@ impl Params {
     }
 }
 
-/// An offer, and how many of its seller's stand before it.
-struct Place {
-    seller: Address,
-    index: usize,
-    turn: usize,
+/// For each offer, how many of its seller's stand before it.
+///
+/// A table of hashes rather than a sort: a thousand offers are looked at in one go. Addresses that fall on the same place
+/// make it slower, by a few milliseconds at worst, where a thousand sellers have made theirs for that.
+fn turns(offers: &Batch<'_>) -> Vec<usize> {
+    let size = offers.len().saturating_mul(2).next_power_of_two();
+    let mut table: Vec<Option<(Address, usize)>> = vec![None; size];
+    let mut turn_of = |seller: Address| {
+        let mut place = hash(seller) & (size - 1);
+        loop {
+            // The table is never full, as it is twice as long as there are offers.
+            match table.get_mut(place) {
+                Some(Some((address, count))) if *address == seller => {
+                    *count += 1;
+                    return *count;
+                }
+                Some(slot @ None) => {
+                    *slot = Some((seller, 0));
+                    return 0;
+                }
+                _ => place = (place + 1) & (size - 1),
+            }
+        }
+    };
+    offers.iter().map(|offer| turn_of(offer.seller())).collect()
+}
+
+/// Any bits of the address, as addresses are hashes themselves.
+fn hash(Address(bytes): Address) -> usize {
+    bytes
+        .last_chunk()
+        .map_or(0, |last| u32::from_le_bytes(*last) as usize)
+}
+
+/// The indices of the kept offers, turn by turn.
+fn in_turns(turns: &[usize], limit: usize) -> Vec<usize> {
+    let mut starts: Vec<usize> = Vec::new();
+    let kept = || turns.iter().enumerate().filter(|(_, turn)| **turn < limit);
+    for (_, turn) in kept() {
+        if *turn >= starts.len() {
+            starts.resize(*turn + 1, 0);
+        }
+        if let Some(count) = starts.get_mut(*turn) {
+            *count += 1;
+        }
+    }
+    let mut next = 0;
+    for start in &mut starts {
+        next += std::mem::replace(start, next);
+    }
+    let mut order = vec![0; next];
+    for (index, turn) in kept() {
+        if let Some(start) = starts.get_mut(*turn)
+            && let Some(place) = order.get_mut(*start)
+        {
+            *place = index;
+            *start += 1;
+        }
+    }
+    order
 }
 
 /// No seller takes more than its share of a page of offers.
@@ -47,31 +102,15 @@ impl FairShare {
     /// Hides what exceeds a seller's share. The one key of get_quote and buy_key never does.
     pub fn filter(request: &FilterRequest<Params>, offers: &Batch<'_>) -> Verdict {
         let params = &request.params;
-        let mut places: Vec<Place> = offers
-            .iter()
-            .enumerate()
-            .map(|(index, offer)| Place {
-                seller: offer.seller(),
-                index,
-                turn: 0,
-            })
-            .collect();
-        places.sort_unstable_by_key(|place| (place.seller, place.index));
-        let (mut seller, mut turn) = (None, 0);
-        for place in &mut places {
-            turn = if seller == Some(place.seller) { turn + 1 } else { 0 };
-            seller = Some(place.seller);
-            place.turn = turn;
-        }
-        let limit = params.limit(offers.len());
-        places.retain(|place| place.turn < limit);
+        let (turns, limit) = (turns(offers), params.limit(offers.len()));
         let mut verdict = Verdict::none(offers.len());
-        for place in &places {
-            verdict.keep(place.index);
+        for (index, turn) in turns.iter().enumerate() {
+            if *turn < limit {
+                verdict.keep(index);
+            }
         }
         if params.turns {
-            places.sort_unstable_by_key(|place| (place.turn, place.index));
-            verdict.order(places.iter().map(|place| place.index));
+            verdict.order(in_turns(&turns, limit));
         }
         verdict
     }

@@ -5,11 +5,13 @@
 //! beside this crate has the parameters.
 
 mod number;
+mod wanted;
 
 pub use number::Number;
 
 use bourse::{AdmitRequest, Batch, FilterRequest, OfferView, Refusal, Verdict};
 use std::cmp::Reverse;
+use wanted::{Values, Wanted};
 
 /// The policy.
 pub struct QualityFilter;
@@ -17,7 +19,7 @@ pub struct QualityFilter;
 /// What the operator may set.
 #[derive(Debug, Clone, PartialEq, Eq, bourse::Params)]
 pub struct Params {
-    /// Labels that every offer must carry, 16 at most.
+    /// Labels that every offer must carry, 8 at most.
     pub labels: Vec<Label>,
     /// Whether every offer must name the catalog that lists its API.
     #[param(default = false)]
@@ -44,7 +46,7 @@ pub struct Label {
 }
 
 /// Labels that one rule may ask for.
-const MAX_LABELS: usize = 16;
+const MAX_LABELS: usize = 8;
 
 /// What is wrong with an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,11 +59,11 @@ enum Fault<'a> {
 }
 
 impl Label {
-    fn fault(&self, value: Option<&str>) -> Option<Fault<'_>> {
+    fn fault(&self, value: Option<&[u8]>) -> Option<Fault<'_>> {
         let Some(value) = value else {
             return Some(Fault::Missing(self));
         };
-        if !self.any_of.is_empty() && !self.any_of.iter().any(|one| one == value) {
+        if !self.any_of.is_empty() && !self.any_of.iter().any(|one| one.as_bytes() == value) {
             return Some(Fault::NotOneOf(self));
         }
         if self.at_least.is_none() && self.at_most.is_none() {
@@ -95,14 +97,15 @@ impl Params {
         }
     }
 
-    /// The first thing that is wrong with an offer, by its catalog and its labels.
-    fn fault<'v>(&self, catalog: bool, value: impl Fn(&str) -> Option<&'v str>) -> Option<Fault<'_>> {
+    /// The first thing that is wrong with an offer, by its catalog and the values of the labels that are wanted.
+    fn fault(&self, catalog: bool, values: &Values<'_>) -> Option<Fault<'_>> {
         if self.catalog && !catalog {
             return Some(Fault::Catalog);
         }
         self.labels
             .iter()
-            .find_map(|label| label.fault(value(&label.name)))
+            .zip(values)
+            .find_map(|(label, value)| label.fault(*value))
     }
 }
 
@@ -152,7 +155,12 @@ impl QualityFilter {
     pub fn admit(request: &AdmitRequest<Params>) -> Result<(), Refusal> {
         let (params, offer) = (&request.params, &request.offer);
         params.check()?;
-        match params.fault(offer.catalog.is_some(), |name| offer.category(name)) {
+        let labels = offer
+            .categories
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let values = Wanted::of(params).values(labels);
+        match params.fault(offer.catalog.is_some(), &values) {
             Some(fault) => Err(fault.refusal(|name| offer.category(name).map(str::to_owned))),
             None => Ok(()),
         }
@@ -165,22 +173,34 @@ impl QualityFilter {
             return Verdict::none(offers.len());
         }
         let fresh = |offer: &OfferView<'_>| {
-            let age = request.now.since(offer.placed_at()).as_millis();
-            params.max_age_ms.is_none_or(|max| age <= u128::from(max))
+            params.max_age_ms.is_none_or(|max| {
+                let age = request.now.since(offer.placed_at()).as_millis();
+                age <= u128::from(max)
+            })
         };
-        let mut verdict = offers.keep_if(|offer| {
-            fresh(&offer)
-                && params
-                    .fault(offer.catalog().is_some(), |name| offer.category(name))
-                    .is_none()
-        });
-        if let Some(name) = &params.best_by {
-            let number = |offer: OfferView<'_>| offer.category(name).and_then(Number::read);
-            let mut best: Vec<(Option<Number>, usize)> = offers.iter().map(number).zip(0..).collect();
-            // Equal ones, and those without a number at the end, stay in the host's order.
-            best.sort_unstable_by_key(|(number, index)| (Reverse(*number), *index));
-            verdict.order(best.iter().map(|(_, index)| *index));
+        let wanted = Wanted::of(params);
+        let mut best: Vec<(Option<Number>, usize)> = Vec::new();
+        let mut verdict = Verdict::none(offers.len());
+        for (index, offer) in offers.iter().enumerate().filter(|(_, offer)| fresh(offer)) {
+            let values = wanted.values(offer.categories().pairs());
+            if params.fault(offer.catalog().is_some(), &values).is_some() {
+                continue;
+            }
+            verdict.keep(index);
+            if params.best_by.is_some() {
+                best.push((
+                    values
+                        .get(params.labels.len())
+                        .copied()
+                        .flatten()
+                        .and_then(Number::read),
+                    index,
+                ));
+            }
         }
+        // Equal ones, and those without a number at the end, stay in the host's order.
+        best.sort_unstable_by_key(|(number, index)| (Reverse(*number), *index));
+        verdict.order(best.iter().map(|(_, index)| *index));
         verdict
     }
 }

@@ -17,7 +17,9 @@ fn any_offer() -> impl Strategy<Value = Offer> {
 }
 
 fn any_label() -> impl Strategy<Value = Label> {
-    let bound = || prop::option::of((0u32..50).prop_map(|number| Number::read(&number.to_string()).unwrap()));
+    let bound = || {
+        prop::option::of((0u32..50).prop_map(|number| Number::read(number.to_string().as_bytes()).unwrap()))
+    };
     (
         "[x-z]",
         prop::collection::vec(any_value(), 0..3),

@@ -6,7 +6,7 @@ use bourse::{CatalogId, Nanos, Offer};
 use std::time::Duration;
 
 fn number(text: &str) -> Option<Number> {
-    Some(Number::read(text).unwrap())
+    Some(Number::read(text.as_bytes()).unwrap())
 }
 
 fn label(name: &str) -> Label {
@@ -122,6 +122,26 @@ fn what_is_wrong_is_said_when_it_is_placed_and_hidden_afterwards() {
 }
 
 #[test]
+fn a_label_that_is_asked_for_twice_must_pass_both() {
+    let params = Params {
+        labels: vec![
+            Label {
+                at_least: number("5"),
+                ..label("accuracy")
+            },
+            label("a"),
+            Label {
+                any_of: vec!["7".to_owned()],
+                ..label("accuracy")
+            },
+        ],
+        ..Params::default()
+    };
+    let with = |accuracy: &str| labelled(&[("a", ""), ("accuracy", accuracy), ("b", "")]);
+    assert_eq!(shown(&params, &[with("6"), with("7"), with("4")]), [1]);
+}
+
+#[test]
 fn a_catalog_can_be_asked_for() {
     let params = Params {
         catalog: true,
@@ -186,10 +206,10 @@ fn a_rule_that_makes_no_sense_admits_and_shows_nothing() {
         ..Params::default()
     };
     let many = Params {
-        labels: vec![label("sensor"); 17],
+        labels: vec![label("sensor"); 9],
         ..Params::default()
     };
-    for (params, named) in [(contradictory, "at_least above at_most"), (many, "labels has 17")] {
+    for (params, named) in [(contradictory, "at_least above at_most"), (many, "labels has 9")] {
         let refusal = admit(&params, labelled(&GOOD)).unwrap_err();
         assert_eq!(refusal.code, "bad_params");
         assert!(refusal.text.contains(named), "{}", refusal.text);

@@ -32,7 +32,7 @@ fn the_plot_shows_what_the_policy_does() {
             at_least,
             at_most: None,
         };
-        let mut labels = vec![label("accuracy", Number::read(&least.to_string()))];
+        let mut labels = vec![label("accuracy", Number::read(least.to_string().as_bytes()))];
         if licensed {
             labels.push(label("license", None));
         }

@@ -3,7 +3,7 @@
 //! Posted purchases are counted in the policy's state, as they are authorised in buy_key; a quote is refused once
 //! nothing is left, and counts nothing. README.md beside this crate has the parameters.
 
-use bourse::{Action, Address, ConsentRequest, Offer, Refusal, State};
+use bourse::{Action, Address, ConsentGrant, ConsentRequest, Offer, Refusal, State};
 use tally::{Tally, millis};
 
 /// The policy.
@@ -54,25 +54,32 @@ const MAX_MEMBERS: usize = 4;
 
 /// The members that let `delegate` buy for them, each once.
 fn members(request: &ConsentRequest<Params>, delegate: Address) -> Result<Vec<Address>, Refusal> {
-    let mut members: Vec<Address> = request
+    let grants = request
         .buyer_grants
         .iter()
-        .filter(|grant| grant.granted && grant.delegate == delegate && grant.delegate_type.buys())
-        .map(|grant| grant.member)
-        .collect();
-    members.sort_unstable();
-    members.dedup();
-    match members.len() {
-        0 => Err(Refusal::new(
+        .filter(|grant| grant.granted && grant.delegate == delegate && grant.delegate_type.buys());
+    let mut members = Vec::with_capacity(MAX_MEMBERS);
+    for ConsentGrant { member, .. } in grants {
+        if members.contains(member) {
+            continue;
+        }
+        if members.len() == MAX_MEMBERS {
+            return Err(Refusal::new(
+                "too_many_members",
+                format!(
+                    "the delegate buys for more than {MAX_MEMBERS} members, which is more than are counted"
+                ),
+            ));
+        }
+        members.push(*member);
+    }
+    if members.is_empty() {
+        return Err(Refusal::new(
             "member_unknown",
             "no member has consented that this delegate buys for it, and the quota is counted by members",
-        )),
-        1..=MAX_MEMBERS => Ok(members),
-        many => Err(Refusal::new(
-            "too_many_members",
-            format!("the delegate buys for {many} members: expected at most {MAX_MEMBERS}"),
-        )),
+        ));
     }
+    Ok(members)
 }
 
 impl Params {

@@ -5,4 +5,30 @@
 pub(crate) const SHIPPED: &[(&str, &[u8])] = &[
     ("surge", include_bytes!("../../../../policies/dist/surge.wasm")),
     ("dutch", include_bytes!("../../../../policies/dist/dutch.wasm")),
+    ("tiered", include_bytes!("../../../../policies/dist/tiered.wasm")),
+    (
+        "subscription",
+        include_bytes!("../../../../policies/dist/subscription.wasm"),
+    ),
+    (
+        "auction-floor",
+        include_bytes!("../../../../policies/dist/auction-floor.wasm"),
+    ),
+    (
+        "fair-share",
+        include_bytes!("../../../../policies/dist/fair-share.wasm"),
+    ),
+    (
+        "quality-filter",
+        include_bytes!("../../../../policies/dist/quality-filter.wasm"),
+    ),
+    (
+        "purpose-consent",
+        include_bytes!("../../../../policies/dist/purpose-consent.wasm"),
+    ),
+    (
+        "geo-fence",
+        include_bytes!("../../../../policies/dist/geo-fence.wasm"),
+    ),
+    ("quota", include_bytes!("../../../../policies/dist/quota.wasm")),
 ];

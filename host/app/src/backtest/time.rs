@@ -58,9 +58,9 @@ fn moment(text: &str) -> Option<u64> {
     let &[year, month, day] = parts(date, '-')?.as_slice() else {
         return None;
     };
-    let (hour, minute, second) = match parts(time, ':')?.as_slice() {
-        &[hour, minute] => (hour, minute, 0),
-        &[hour, minute, second] => (hour, minute, second),
+    let (hour, minute, second) = match *parts(time, ':')?.as_slice() {
+        [hour, minute] => (hour, minute, 0),
+        [hour, minute, second] => (hour, minute, second),
         _ => return None,
     };
     let days = days(year, month, day)?;

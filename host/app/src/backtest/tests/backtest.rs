@@ -275,7 +275,7 @@ fn another_policy_is_tried_on_the_decisions_that_are_named() {
         &source,
         Try {
             new: "dutch",
-            of: &[&revision[..14]],
+            of: &[revision.get(..14).unwrap()],
             ..Try::default()
         },
     )

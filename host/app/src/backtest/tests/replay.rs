@@ -74,7 +74,8 @@ fn any_flipped_field_is_an_error_that_names_record_and_field() {
             entry.record.output.outcome() == "priced" && !entry.to_line().contains(r#""bounded":"cap""#)
         })
         .unwrap();
-    let cases: [(&str, &str, fn(&mut Value)); 7] = [
+    type Flip = fn(&mut Value);
+    let cases: [(&str, &str, Flip); 7] = [
         ("/output/price/amount", "output.price.amount", |value| {
             *value = json!("12345")
         }),

@@ -110,7 +110,12 @@ struct Inner {
     queue: SyncSender<Message>,
     queue_bytes: u64,
     shared: Arc<Shared>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: Mutex<Option<Writing>>,
+}
+
+/// The writer's thread, and the folder that nobody else may write to while it runs.
+struct Writing {
+    thread: JoinHandle<()>,
     _held: Held,
 }
 
@@ -167,8 +172,7 @@ impl DecisionLog {
                 queue: sender,
                 queue_bytes,
                 shared,
-                writer: Mutex::new(Some(thread)),
-                _held: held,
+                writer: Mutex::new(Some(Writing { thread, _held: held })),
             }),
         })
     }
@@ -220,7 +224,8 @@ impl DecisionLog {
         }
     }
 
-    /// Writes and syncs what is in the queue, then ends the writer. What is appended later is dropped.
+    /// Writes and syncs what is in the queue, then ends the writer and lets go of the folder, whoever still has a clone.
+    /// What is appended later is dropped.
     pub fn shutdown(&self) {
         self.inner.stop();
     }
@@ -230,10 +235,10 @@ impl Inner {
     fn stop(&self) {
         // Held while joining, so that a second caller returns only when the writer has ended.
         let mut writer = self.writer.lock();
-        if let Some(thread) = writer.take() {
+        if let Some(writing) = writer.take() {
             // Fails only if the writer has ended already.
             let _ = self.queue.send(Message::Stop);
-            if thread.join().is_err() {
+            if writing.thread.join().is_err() {
                 tracing::error!("the decision log's writer ended in a panic");
             }
         }

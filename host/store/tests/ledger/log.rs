@@ -135,6 +135,10 @@ fn the_log_is_its_owners_alone_and_has_one_writer() {
     assert_eq!(mode(&segments(&folder)[0]), 0o600);
     let error = DecisionLog::open(&folder, small()).unwrap_err();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    // Somebody may hold on to a log that has ended.
+    log.shutdown();
+    drop(open(&folder));
+    assert!(!log.append(decision(1, 100)));
     drop(log);
     open(&folder);
 }

@@ -1,5 +1,7 @@
 //! Asking real components, and comparing.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop")]
+
 use bourse_cases::{Case, Verdict};
 use bourse_policy::{Engine, EngineOptions, Revision};
 

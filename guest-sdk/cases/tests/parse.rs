@@ -1,5 +1,7 @@
 //! Reading case files, good and broken.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop")]
+
 use bourse_cases::{Case, Function, Input, MAX_BYTES};
 use proptest::prelude::*;
 

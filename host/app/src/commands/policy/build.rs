@@ -28,9 +28,11 @@ pub(crate) struct BuildArgs {
 }
 
 pub(super) fn run(config: &Config, args: &BuildArgs) -> anyhow::Result<ExitCode> {
+    let caches = project::caches().context("no folder for compilers: set XDG_CACHE_HOME or HOME")?;
+    let compilers = caches.join("toolchains");
     let status = Arc::new(Status::new());
     let listener = Arc::clone(&status);
-    let built = Builder::new(cache()?)
+    let built = Builder::new(compilers)
         .locked(args.locked)
         .names(args.names)
         // On a terminal, compilers show their own progress.
@@ -42,9 +44,10 @@ pub(super) fn run(config: &Config, args: &BuildArgs) -> anyhow::Result<ExitCode>
     let file = PathBuf::from(format!("{}.{kind}", built.name));
     write(&file, &built.component)?;
     let engine = project::engine(config)?;
-    let revision = engine
-        .load(&built.name, &built.component)
-        .with_context(|| format!("{} is built, but hosts would refuse it", file.display()))?;
+    // What is large is silent for a while: hosts keep compiled code, and so does this.
+    status.at(format!("checking {}", file.display()));
+    let revision = project::load(&engine, &file).with_context(|| format!("{} is built", file.display()))?;
+    status.clear();
     eprintln!("wrote {}", file.display());
     output::sheet(&Checked::of(&revision, engine.options().component))?;
     Ok(ExitCode::SUCCESS)
@@ -67,25 +70,6 @@ fn tell(status: &Status, step: &Step) {
             }
         }
     }
-}
-
-/// Where compilers are kept: a folder of the user's, for all projects.
-fn cache() -> anyhow::Result<PathBuf> {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let caches = set("XDG_CACHE_HOME").or_else(|| {
-        let home = std::env::home_dir()?;
-        Some(home.join(if cfg!(target_os = "macos") {
-            "Library/Caches"
-        } else {
-            ".cache"
-        }))
-    });
-    let caches = caches.context("no folder for compilers: set XDG_CACHE_HOME or HOME")?;
-    Ok(caches.join("bourse/toolchains"))
 }
 
 /// Replaces the file in one step: a market may be watching the folder.

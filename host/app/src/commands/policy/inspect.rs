@@ -9,7 +9,6 @@ use serde::Serialize;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// `bourse policy inspect`
 #[derive(Debug, Args)]
@@ -117,9 +116,7 @@ fn parameters(schema: &Value) -> String {
 pub(super) fn run(config: &Config, args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let file = project::component(args.file.as_deref(), ".".as_ref())?;
     let engine = project::engine(config)?;
-    let start = Instant::now();
-    let revision = project::load(&engine, &file)?;
-    let compile_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let (revision, compile_ms) = project::compile(&engine, &file)?;
     output::sheet(&Inspected::of(&revision, compile_ms))?;
     Ok(ExitCode::SUCCESS)
 }

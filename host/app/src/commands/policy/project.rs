@@ -3,9 +3,9 @@
 use crate::config::Config;
 use anyhow::{Context, bail};
 use bourse_build::{BuildError, Project};
-use bourse_policy::{Engine, EngineOptions, Revision};
+use bourse_policy::{CodeCache, Engine, EngineOptions, LoadError, Revision};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// Folders that hold no source of a policy.
 const NO_SOURCES: [&str; 4] = ["target", "node_modules", "cases", "sdk"];
@@ -126,7 +126,46 @@ pub(super) fn read(file: &Path) -> anyhow::Result<(String, Vec<u8>)> {
 /// Loads a component as hosts do, under the name that its file has.
 pub(super) fn load(engine: &Engine, file: &Path) -> anyhow::Result<Revision> {
     let (name, bytes) = read(file)?;
+    // A policy in JavaScript takes a quarter of a minute to compile; once is enough. Without a folder, every time.
+    let cache = caches().and_then(|folder| CodeCache::open(engine, &folder.join("code")).ok());
     engine
-        .load(&name, &bytes)
-        .with_context(|| format!("hosts would refuse {}", file.display()))
+        .load_with(&name, &bytes, cache.as_ref())
+        .map_err(|error| refused(file, error))
+}
+
+/// As [`load`], compiled anew; with the milliseconds that took.
+pub(super) fn compile(engine: &Engine, file: &Path) -> anyhow::Result<(Revision, u64)> {
+    let (name, bytes) = read(file)?;
+    let start = Instant::now();
+    let revision = engine.load(&name, &bytes).map_err(|error| refused(file, error))?;
+    let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok((revision, ms))
+}
+
+fn refused(file: &Path, error: LoadError) -> anyhow::Error {
+    let hint = match error {
+        LoadError::TooLarge { .. } => {
+            "; a host whose configuration raises policies.component_max takes it: name that file with --config"
+        }
+        _ => "",
+    };
+    anyhow::anyhow!("hosts would refuse {}: {error}{hint}", file.display())
+}
+
+/// The folder of the user's caches for all that `bourse` keeps: compilers, compiled code.
+pub(super) fn caches() -> Option<PathBuf> {
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let caches = set("XDG_CACHE_HOME").or_else(|| {
+        let home = std::env::home_dir()?;
+        Some(home.join(if cfg!(target_os = "macos") {
+            "Library/Caches"
+        } else {
+            ".cache"
+        }))
+    });
+    Some(caches?.join("bourse"))
 }

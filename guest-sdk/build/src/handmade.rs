@@ -1,6 +1,6 @@
 //! Modules whose ABI was written by hand, or by no tool of the component model: what is missing to make them components.
 
-use crate::component::component;
+use crate::component::encode;
 use crate::error::BuildError;
 use std::path::Path;
 use wasm_encoder::reencode::{self, Reencode};
@@ -47,7 +47,7 @@ pub(crate) fn componentize(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, BuildEr
     let mut module = bytes.to_vec();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
         .map_err(|error| wrong(format!("{error:#}")))?;
-    component(path, &module)
+    encode(&module).map_err(wrong)
 }
 
 /// Gives the exports `describe`, `quote`, `quote_done` and so on of a core module the names that they have in a
@@ -134,6 +134,48 @@ fn world(exports: &[String]) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A policy of one hook, as a compiler leaves it that knows no other names.
+    fn module(hook: &str) -> Vec<u8> {
+        wat::parse_str(format!(
+            r#"(module
+              (memory (export "memory") 1)
+              (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
+              (func (export "describe") (result i32) (i32.const 0))
+              {hook})"#
+        ))
+        .unwrap()
+    }
+
+    fn build(module: &[u8]) -> Result<Vec<u8>, String> {
+        let path = Path::new("ladder.core.wasm");
+        rename(path, module)
+            .and_then(|renamed| componentize(path, &renamed))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_module_becomes_a_component_of_what_its_exports_say() {
+        const COMPONENT: [u8; 8] = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
+        let quote = r#"(func (export "quote") (param i32) (result i32) (i32.const 0))
+                       (func (export "quote_done") (param i32))"#;
+        let component = build(&module(quote)).unwrap();
+        assert!(component.starts_with(&COMPONENT));
+        let hook = b"bourse:policy/pricing@1.0.0";
+        assert!(component.windows(hook.len()).any(|bytes| bytes == hook));
+    }
+
+    #[test]
+    fn what_keeps_a_module_from_being_a_policy_is_said() {
+        let nothing = build(&module("")).unwrap_err();
+        assert!(
+            nothing.starts_with("ladder.core.wasm is no component: it exports no function of a hook"),
+            "{nothing}"
+        );
+        let wrong = build(&module(r#"(func (export "quote") (param i64))"#)).unwrap_err();
+        assert!(wrong.contains("quote"), "{wrong}");
+        assert!(build(b"no module").unwrap_err().contains("is no component"));
+    }
 
     #[test]
     fn plain_names_become_those_of_the_package_and_others_stay() {

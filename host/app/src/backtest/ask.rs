@@ -14,34 +14,47 @@ use std::collections::BTreeMap;
 
 /// Parameters for a policy that is asked again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum Params {
-    /// Those that were recorded.
+pub(crate) struct Params {
+    /// What they start from.
+    pub(crate) base: Base,
+    /// What is laid over that, field by field; null takes a field away.
+    pub(crate) over: Map<String, Value>,
+}
+
+/// What parameters start from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// Those that were recorded, where the policy itself decided; none where another one did, whose parameters mean
+    /// nothing to it.
     #[default]
+    Own,
+    /// Those that were recorded, whoever decided.
     Recorded,
-    /// Those that were recorded, with these laid over them; null takes one away.
-    Over(Map<String, Value>),
-    /// These, whatever was recorded.
-    Instead(Map<String, Value>),
+    /// None: the policy's defaults.
+    Nothing,
 }
 
 impl Params {
-    /// The parameters of a call that had `recorded` ones.
-    fn of(&self, recorded: &str) -> String {
-        match self {
-            Self::Recorded => recorded.to_owned(),
-            Self::Instead(params) => Value::Object(params.clone()).to_string(),
-            Self::Over(params) => {
-                let mut laid: Map<String, Value> = serde_json::from_str(recorded).unwrap_or_default();
-                for (name, value) in params {
-                    if value.is_null() {
-                        laid.remove(name);
-                    } else {
-                        laid.insert(name.clone(), value.clone());
-                    }
-                }
-                Value::Object(laid).to_string()
+    /// The parameters of a call that had `recorded` ones, `own` if they were meant for the policy that is asked.
+    fn of(&self, recorded: &str, own: bool) -> String {
+        let keeps = match self.base {
+            Base::Own => own,
+            Base::Recorded => true,
+            Base::Nothing => false,
+        };
+        let recorded = if keeps { recorded } else { "{}" };
+        if self.over.is_empty() {
+            return recorded.to_owned();
+        }
+        let mut laid: Map<String, Value> = serde_json::from_str(recorded).unwrap_or_default();
+        for (name, value) in &self.over {
+            if value.is_null() {
+                laid.remove(name);
+            } else {
+                laid.insert(name.clone(), value.clone());
             }
         }
+        Value::Object(laid).to_string()
     }
 }
 
@@ -139,6 +152,7 @@ pub(crate) fn ask(
     state: Option<&State>,
 ) -> Result<Said, String> {
     check_fuel(record)?;
+    let params = params.of(record.input.params(), record.policy == revision.name());
     let input = prepared(&record.input, params, revision);
     let told = Told {
         imports: &record.imports,
@@ -155,8 +169,7 @@ pub(crate) fn ask(
 }
 
 /// The question with the parameters and grants that it is to be asked with.
-fn prepared(input: &Input, params: &Params, revision: &Revision) -> Input {
-    let params = params.of(input.params());
+fn prepared(input: &Input, params: String, revision: &Revision) -> Input {
     let grants = revision
         .imports()
         .iter()
@@ -296,16 +309,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_laid_over_field_by_field_or_replace_all() {
-        let given = params(r#"{"a": 2, "c": null, "d": [1]}"#).unwrap();
-        let over = Params::Over(given.clone());
-        assert_eq!(over.of(r#"{"a":1,"b":1,"c":1}"#), r#"{"a":2,"b":1,"d":[1]}"#);
-        assert_eq!(over.of("not json"), r#"{"a":2,"d":[1]}"#);
-        assert_eq!(
-            Params::Instead(given).of(r#"{"b":1}"#),
-            r#"{"a":2,"c":null,"d":[1]}"#
-        );
-        assert_eq!(Params::Recorded.of("{ }"), "{ }");
+    fn parameters_are_laid_over_field_by_field() {
+        let over = params(r#"{"a": 2, "c": null, "d": [1]}"#).unwrap();
+        let of = |base, recorded, own| {
+            let params = Params {
+                base,
+                over: over.clone(),
+            };
+            params.of(recorded, own)
+        };
+        let recorded = r#"{"a":1,"b":1,"c":1}"#;
+        let laid = r#"{"a":2,"b":1,"d":[1]}"#;
+        let alone = r#"{"a":2,"d":[1]}"#;
+        for (base, own, expected) in [
+            (Base::Own, true, laid),
+            (Base::Own, false, alone),
+            (Base::Recorded, false, laid),
+            (Base::Nothing, true, alone),
+        ] {
+            assert_eq!(of(base, recorded, own), expected);
+        }
+        assert_eq!(of(Base::Own, "not json", true), alone);
+        assert_eq!(Params::default().of("{ }", true), "{ }");
+        assert_eq!(Params::default().of(recorded, false), "{}");
     }
 
     #[test]

@@ -75,7 +75,8 @@ fn head(html: &mut String, report: &Report, title: &str) {
     );
     let _ = writeln!(
         html,
-        r#"<p class="soft small">Parameters: {}</p>"#,
+        r#"<p class="soft small">Decisions of {}. Parameters: {}</p>"#,
+        escape(&report.log.of.join(", ")),
         escape(&report.new.params)
     );
 }

@@ -28,7 +28,7 @@ mod text;
 pub(crate) mod time;
 mod trial;
 
-pub(crate) use ask::{Params, params};
+pub(crate) use ask::{Base, Params, params};
 pub(crate) use entry::Unreadable;
 pub(crate) use html::page;
 pub(crate) use pool::cores;

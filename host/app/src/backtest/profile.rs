@@ -117,7 +117,7 @@ pub(crate) fn calls_of(
     let known = Known::default();
     Ok(kept
         .iter()
-        .filter_map(|record| ask(revision, record, &Params::Recorded, &known, None).ok())
+        .filter_map(|record| ask(revision, record, &Params::default(), &known, None).ok())
         .filter(|said| said.grounds.unknown.is_empty())
         .map(|said| said.record)
         .collect())

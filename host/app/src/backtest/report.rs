@@ -1,12 +1,12 @@
 //! What a trial came to, in the form that is printed, exported and drawn.
 
-use super::ask::{Grounds, Known, Params};
+use super::ask::{Base, Grounds, Known, Params};
 use super::change::Change;
 use super::entry::{Place, Unreadable};
 use super::exact::Share;
 use super::stats::{Histogram, Spread, tokens};
 use super::tally::{Money, Point, Side, Tally};
-use super::trial::Trial;
+use super::trial::{ALL, Trial};
 use bourse_market::Amount;
 use bourse_policy::{Import, Revision};
 use core::time::Duration;
@@ -70,6 +70,8 @@ pub(crate) struct Log {
     pub(crate) path: String,
     /// With those that could not be read.
     pub(crate) decisions: u64,
+    /// The policies whose decisions were made again.
+    pub(crate) of: Vec<String>,
     /// The first and the last decision.
     pub(crate) from_ns: Option<u64>,
     pub(crate) to_ns: Option<u64>,
@@ -231,6 +233,7 @@ impl Report {
         trial: &Trial<'_>,
         mut tally: Tally,
         known: &Known,
+        of: &[String],
         whole: bool,
         damaged: u64,
         took: Duration,
@@ -261,11 +264,12 @@ impl Report {
             log: Log {
                 path: trial.source.path().display().to_string(),
                 decisions: tally.decisions,
+                of: of.to_vec(),
                 from_ns: tally.first,
                 to_ns: tally.last,
             },
-            old: old_subject(trial, &tally.revisions),
-            new: subject(trial.new, compared, trial.params.to_string()),
+            old: old_subject(trial, &tally.revisions, of),
+            new: subject(trial.new, compared, params(&trial.params, trial.new.name(), of)),
             compared,
             changed: compared.saturating_sub(same),
             changes: tally
@@ -337,10 +341,14 @@ impl Report {
     }
 }
 
-fn old_subject(trial: &Trial<'_>, revisions: &BTreeMap<(String, bourse_market::RevisionId), u64>) -> Subject {
+fn old_subject(
+    trial: &Trial<'_>,
+    revisions: &BTreeMap<(String, bourse_market::RevisionId), u64>,
+    of: &[String],
+) -> Subject {
     let compared = revisions.values().sum();
     match trial.old {
-        Some(old) => subject(old, compared, Params::Recorded.to_string()),
+        Some(old) => subject(old, compared, params(&Params::default(), old.name(), of)),
         None => Subject {
             name: "the record".to_owned(),
             revisions: revisions
@@ -351,7 +359,7 @@ fn old_subject(trial: &Trial<'_>, revisions: &BTreeMap<(String, bourse_market::R
                     decisions: *decisions,
                 })
                 .collect(),
-            params: Params::Recorded.to_string(),
+            params: "as recorded".to_owned(),
         },
     }
 }
@@ -368,17 +376,22 @@ fn subject(revision: &Revision, decisions: u64, params: String) -> Subject {
     }
 }
 
-impl core::fmt::Display for Params {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let object = |params: &serde_json::Map<String, serde_json::Value>| {
-            serde_json::Value::Object(params.clone()).to_string()
-        };
-        match self {
-            Self::Recorded => f.write_str("as recorded"),
-            Self::Over(params) => write!(f, "as recorded, with {} laid over them", object(params)),
-            Self::Instead(params) => write!(f, "{} for every decision", object(params)),
+/// Where the parameters of a policy come from, in words.
+fn params(params: &Params, policy: &str, of: &[String]) -> String {
+    let base = match params.base {
+        Base::Recorded => "as recorded",
+        Base::Nothing => "the policy's defaults",
+        Base::Own if of.iter().all(|name| name == policy) => "as recorded",
+        Base::Own if of.iter().any(|name| name == policy || name == ALL) => {
+            "as recorded for its own decisions, its defaults for those of others"
         }
+        Base::Own => "the policy's defaults",
+    };
+    if params.over.is_empty() {
+        return base.to_owned();
     }
+    let over = serde_json::Value::Object(params.over.clone());
+    format!("{base}, with {over} laid over them")
 }
 
 impl Prices {

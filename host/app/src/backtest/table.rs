@@ -111,7 +111,12 @@ pub(crate) fn report(report: &Report) -> String {
             time::show(to)
         );
     }
-    let _ = writeln!(text, "parameters: {}", report.new.params);
+    let _ = writeln!(
+        text,
+        "decisions of {}; parameters: {}",
+        report.log.of.join(", "),
+        report.new.params
+    );
     let mut changes = vec![line([&"FUNCTION", &"CHANGE", &"DECISIONS", &"SHARE"])];
     changes.extend(report.changes.iter().map(|change| {
         let share = percent(change.decisions as f64, report.compared as f64);

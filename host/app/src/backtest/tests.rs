@@ -2,5 +2,7 @@
 
 mod backtest;
 mod history;
+mod hooks;
+mod noise;
 mod page;
 mod replay;

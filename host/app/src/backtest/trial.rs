@@ -23,7 +23,8 @@ pub(crate) struct Trial<'a> {
     pub(crate) new: &'a Revision,
     /// The policy it is compared with; none for what the log says was decided.
     pub(crate) old: Option<&'a Revision>,
-    /// The policies whose decisions are made again. Empty for those of the tried one's name.
+    /// The policies whose decisions are made again. Empty for the one of the tried one's name or, if the log has none of
+    /// that, for the only one there is.
     pub(crate) of: Vec<String>,
     /// Parameters of the tried policy.
     pub(crate) params: Params,
@@ -175,6 +176,7 @@ pub(crate) fn run(trial: &Trial<'_>, progress: &mut dyn FnMut(u64, u64)) -> Resu
         trial,
         tally,
         &known,
+        &chosen,
         whole,
         damaged,
         started.elapsed(),
@@ -204,6 +206,18 @@ fn choose(
         .any(|(policy, hook, revision)| is_chosen(&wanted, policy, *revision) && answers(trial, *hook));
     if asked {
         return Ok(wanted);
+    }
+    // A policy that is new to the market: where one other could have asked it, there is nothing to choose.
+    if trial.of.is_empty() {
+        let mut others: Vec<&String> = policies
+            .keys()
+            .filter(|(_, hook, _)| answers(trial, *hook))
+            .map(|(policy, ..)| policy)
+            .collect();
+        others.dedup();
+        if let &[only] = others.as_slice() {
+            return Ok(vec![only.clone()]);
+        }
     }
     let there = policies
         .iter()
@@ -314,7 +328,7 @@ impl Worker {
         };
         let old = match trial.old {
             None => None,
-            Some(old) => match ask_one(old, &Params::Recorded, &mut self.old) {
+            Some(old) => match ask_one(old, &Params::default(), &mut self.old) {
                 Some(old) => Some(old),
                 None => return,
             },

@@ -1,7 +1,7 @@
 //! Trials of policies on a history.
 
 use super::history::{BEGINS, History, shipped, told};
-use crate::backtest::ask::{Params, params};
+use crate::backtest::ask::{Base, Params, params};
 use crate::backtest::change::Change;
 use crate::backtest::report::Report;
 use crate::backtest::source::Source;
@@ -24,7 +24,7 @@ impl Default for Try<'_> {
             new: "surge",
             old: None,
             of: &[],
-            params: Params::Recorded,
+            params: Params::default(),
             elasticity: None,
         }
     }
@@ -46,7 +46,10 @@ pub(super) fn tried(history: &History, source: &Source, what: Try<'_>) -> Result
 }
 
 pub(super) fn over(text: &str) -> Params {
-    Params::Over(params(text).unwrap())
+    Params {
+        base: Base::Own,
+        over: params(text).unwrap(),
+    }
 }
 
 /// What surge asks with ten tokens as its base, within the history's bounds of 3 and 18 tokens.
@@ -428,7 +431,7 @@ fn a_policy_with_a_state_is_tried_as_if_it_had_been_there_from_the_beginning() {
         new: &new,
         old: None,
         of: vec!["surge".to_owned()],
-        params: Params::Instead(params("{}").unwrap()),
+        params: Params::default(),
         elasticity: None,
         workers: 2,
     };
@@ -463,4 +466,48 @@ fn a_policy_with_a_state_is_tried_as_if_it_had_been_there_from_the_beginning() {
             .iter()
             .any(|text| text.contains("in force since the log began"))
     );
+}
+
+#[test]
+fn a_policy_that_is_new_to_the_market_is_tried_in_place_of_the_only_one_with_its_own_parameters() {
+    let history = History::of(300);
+    let surge: Vec<String> = history.by("surge").map(|(_, entry)| entry.to_line()).collect();
+    let source = history.written(&surge);
+    let what = || Try {
+        new: "dutch",
+        ..Try::default()
+    };
+    let report = tried(&history, &source, what()).unwrap();
+    assert_eq!(report.compared, surge.len() as u64);
+    assert_eq!(report.log.of, ["surge"]);
+    assert_eq!(report.new.params, "the policy's defaults");
+    let recorded = Params {
+        base: Base::Recorded,
+        over: params(r#"{"scope":"key"}"#).unwrap(),
+    };
+    let report = tried(
+        &history,
+        &source,
+        Try {
+            params: recorded,
+            ..what()
+        },
+    )
+    .unwrap();
+    // What surge takes, dutch does not know.
+    assert_eq!(report.refusals[0].new, report.compared);
+    assert_eq!(
+        report.new.params,
+        r#"as recorded, with {"scope":"key"} laid over them"#
+    );
+    // Among several it is for the user to choose.
+    let several = tried(
+        &history,
+        &history.source(),
+        Try {
+            of: &["tiered"],
+            ..Try::default()
+        },
+    );
+    assert!(several.unwrap_err().to_string().contains("--of all"));
 }

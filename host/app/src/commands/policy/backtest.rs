@@ -1,7 +1,7 @@
 //! `bourse policy backtest`: what a policy would have decided, on decisions that were really made.
 
 use super::log::{LogArgs, engine};
-use crate::backtest::{self, Params, Trial, load, page, table};
+use crate::backtest::{self, Base, Params, Trial, load, page, table};
 use crate::commands::bar::Bar;
 use crate::config::Config;
 use crate::output::{self, Form};
@@ -19,21 +19,33 @@ pub(crate) struct BacktestArgs {
     #[command(flatten)]
     log: LogArgs,
     /// The policy whose decisions are made again, by name or by the beginning of its revision's hash; `all` for every
-    /// one. May be given several times. By default the one of the same name.
+    /// one. May be given several times. By default the one of the same name or, if the log has none, the only one.
     #[arg(long, value_name = "NAME")]
     of: Vec<String>,
-    /// Parameters to lay over the recorded ones, field by field: a JSON object, or @FILE. null takes a field away.
+    /// Parameters to lay over those of each decision, field by field: a JSON object, or @FILE. null takes a field away.
     #[arg(long, value_name = "JSON|@FILE")]
     params: Option<String>,
-    /// Take the parameters as they are, instead of laying them over the recorded ones.
-    #[arg(long, requires = "params")]
-    replace_params: bool,
+    /// What the parameters start from. `own` is what was recorded where the policy itself decided, and nothing where
+    /// another did, whose parameters mean nothing to it.
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t = Start::Own)]
+    params_from: Start,
     /// By how many percent purchases fall where a price rises by one. Without it, every purchase is made at any price.
     #[arg(long, value_name = "E", value_parser = elasticity)]
     elasticity: Option<f64>,
     /// Write the report as one HTML file with plots.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+}
+
+/// What parameters start from.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Start {
+    /// The recorded ones where the policy itself decided, none where another did.
+    Own,
+    /// The recorded ones, whoever decided.
+    Recorded,
+    /// None: the policy's defaults.
+    Nothing,
 }
 
 fn elasticity(text: &str) -> Result<f64, String> {
@@ -80,8 +92,16 @@ pub(super) fn run(config: &Config, args: &BacktestArgs) -> anyhow::Result<ExitCo
 fn params(args: &BacktestArgs) -> anyhow::Result<Params> {
     /// More than any policy is given.
     const MAX: usize = 64 << 10;
+    let base = match args.params_from {
+        Start::Own => Base::Own,
+        Start::Recorded => Base::Recorded,
+        Start::Nothing => Base::Nothing,
+    };
     let Some(given) = &args.params else {
-        return Ok(Params::Recorded);
+        return Ok(Params {
+            base,
+            ..Params::default()
+        });
     };
     let text = match given.strip_prefix('@') {
         None => given.clone(),
@@ -92,10 +112,8 @@ fn params(args: &BacktestArgs) -> anyhow::Result<Params> {
         "the parameters have {} bytes, at most {MAX} make sense",
         text.len()
     );
-    let params = backtest::params(&text)?;
-    Ok(if args.replace_params {
-        Params::Instead(params)
-    } else {
-        Params::Over(params)
+    Ok(Params {
+        base,
+        over: backtest::params(&text)?,
     })
 }

@@ -42,7 +42,7 @@ pub(super) fn run(config: &Config, args: &DiffArgs) -> anyhow::Result<ExitCode> 
         new: &new,
         old: Some(&old),
         of: args.of.clone(),
-        params: Params::Recorded,
+        params: Params::default(),
         elasticity: None,
         workers: args.log.workers(),
     };

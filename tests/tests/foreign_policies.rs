@@ -16,6 +16,7 @@ use bourse_market::{
     Address, Amount, ApiId, Figures, KeyId, MarketId, Nanos, Offer, OfferId, Placer, Price, PricingTerms,
     SessionId, Signature, Subject,
 };
+use bourse_policy::testing::{field_offset, request_offset};
 use bourse_policy::{
     Action, Declined, Engine, EngineOptions, Grants, Import, Imports, Instances, Limits, PriceRequest,
     Priced, Revision,
@@ -339,6 +340,25 @@ fn check(language: Language, options: EngineOptions, limits: Limits) {
         assert_eq!(code, "bad_params", "{params}");
         assert!(text.starts_with("expected base in tokens"), "{text}");
     }
+}
+
+#[test]
+fn offsets_that_the_sources_write_out_are_those_of_the_package() {
+    // Those in assembly/bourse.ts, and those that bourse.h asserts of its structs.
+    for (field, offset) in [
+        ("ctx.params", 64),
+        ("offer.key", 72),
+        ("offer.api", 88),
+        ("offer.provider", 72 + 88),
+        ("offer.price", 72 + 136),
+        ("base", 272),
+        ("floor", 312),
+        ("cap", 344),
+        ("max-valid-ms", 376),
+    ] {
+        assert_eq!(request_offset(field), offset, "{field}");
+    }
+    assert_eq!(field_offset("market", "figures", "last-at"), 88);
 }
 
 #[test]

@@ -281,9 +281,9 @@ impl Amount {
     fn widening_mul(self, factor: u64) -> ([u64; 4], u64) {
         let mut carry = 0;
         let limbs = self.limbs.map(|limb| {
-            let wide = u128::from(limb) * u128::from(factor) + u128::from(carry);
-            carry = (wide >> 64) as u64;
-            wide as u64
+            let (low, high) = multiply(limb, factor, carry);
+            carry = high;
+            low
         });
         (limbs, carry)
     }
@@ -301,6 +301,10 @@ impl Amount {
 
 /// `limb × factor + carry` as its low and its high half.
 const fn multiply(limb: u64, factor: u64, carry: u64) -> (u64, u64) {
+    // The upper limbs of nearly every amount are empty, and WebAssembly multiplies 128 bits by calling a function.
+    if limb == 0 {
+        return (carry, 0);
+    }
     let wide = limb as u128 * factor as u128 + carry as u128;
     (wide as u64, (wide >> 64) as u64)
 }
@@ -369,22 +373,25 @@ pub const fn constant(text: &str) -> Amount {
 
 /// `(rest × 2^64 + limb) ÷ divisor` with its remainder, for a rest below the divisor.
 fn divide(limb: u64, rest: u64, divisor: u64) -> Option<(u64, u64)> {
+    if limb == 0 && rest == 0 {
+        return (divisor != 0).then_some((0, 0));
+    }
     if divisor <= u64::from(u32::MAX) {
         // Two native divisions: a 128-bit one is a long routine in WebAssembly, and most divisors are small.
         let high = (rest << 32) | (limb >> 32);
-        let (upper, rest) = (high.checked_div(divisor)?, high.checked_rem(divisor)?);
-        let low = (rest << 32) | (limb & u64::from(u32::MAX));
+        let upper = high.checked_div(divisor)?;
+        let low = (high.wrapping_sub(upper.wrapping_mul(divisor)) << 32) | (limb & u64::from(u32::MAX));
+        let lower = low.checked_div(divisor)?;
         return Some((
-            (upper << 32) | low.checked_div(divisor)?,
-            low.checked_rem(divisor)?,
+            (upper << 32) | lower,
+            low.wrapping_sub(lower.wrapping_mul(divisor)),
         ));
     }
     let wide = (u128::from(rest) << 64) | u128::from(limb);
     let divisor = u128::from(divisor);
-    Some((
-        wide.checked_div(divisor)? as u64,
-        wide.checked_rem(divisor)? as u64,
-    ))
+    let quotient = wide.checked_div(divisor)?;
+    let rest = wide.wrapping_sub(quotient.wrapping_mul(divisor));
+    Some((quotient as u64, rest as u64))
 }
 
 fn zip([a, b, c, d]: [u64; 4], [e, f, g, h]: [u64; 4], mut with: impl FnMut(u64, u64) -> u64) -> [u64; 4] {

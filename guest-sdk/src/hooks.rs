@@ -19,7 +19,50 @@ pub trait Policy {
     type Params: Params;
 }
 
-/// The hook that sets prices.
+/// The hook that sets prices: asked in get_quote, and in buy_key where the buyer holds no live quote.
+///
+/// Each key that a buyer has bought makes the next one cheaper. What was bought is a counter of the policy's state: it
+/// counts once the purchase is posted, and a quote that is never used counts nothing.
+///
+/// ```
+/// use bourse::testing::{BUYER, MockHost, request};
+/// use bourse::{Action, Amount, Price, PriceRequest, Refusal, State, WHOLE_BP, amount};
+///
+/// #[derive(bourse::Params)]
+/// pub struct Params {
+///     /// Price of the first key, in tokens.
+///     #[param(default = "2")]
+///     start: Amount,
+///     /// What each further key takes off, in hundredths of a percent.
+///     #[param(default = 500, max = WHOLE_BP)]
+///     step_bp: u64,
+/// }
+///
+/// pub struct Loyalty;
+///
+/// /// The more a buyer has bought, the less the next key costs.
+/// #[bourse::policy]
+/// impl Loyalty {
+///     pub fn quote(request: &PriceRequest<Params>, host: &impl State) -> Result<Price, Refusal> {
+///         let Some(buyer) = request.buyer else {
+///             return Err(Refusal::new("login_first", "prices depend on the buyer, and this one is not known"));
+///         };
+///         let key = buyer.to_string();
+///         let bought = u64::try_from(host.counter(&key)).unwrap_or(0);
+///         let discount = bought.saturating_mul(request.params.step_bp).min(WHOLE_BP / 2);
+///         if request.action == Action::Buy {
+///             host.add(&key, 1);
+///         }
+///         Ok(request.price(request.params.start.saturating_mul_bp(WHOLE_BP - discount), 10_000))
+///     }
+/// }
+///
+/// let mut host = MockHost::default();
+/// let buy = PriceRequest { buyer: Some(BUYER), action: Action::Buy, ..request(Params::default()) };
+/// assert_eq!(Loyalty::quote(&buy, &host).unwrap().amount, amount!("2"));
+/// host.post();
+/// assert_eq!(Loyalty::quote(&buy, &host).unwrap().amount, amount!("1.9"));
+/// ```
 pub trait Pricing: Policy {
     /// Prices one key for one buyer. The host bounds the answer to the request's floor and cap.
     ///
@@ -29,7 +72,52 @@ pub trait Pricing: Policy {
     fn quote(request: &PriceRequest<Self::Params>, host: &impl Host) -> Result<Price, Refusal>;
 }
 
-/// The hook that decides which offers exist, and for whom.
+/// The hook that decides which offers exist, and for whom. `admit` is asked in place_offer; `filter` in query_offers,
+/// and with a batch of one in get_quote and buy_key: what it hides is an unknown key to the buyer.
+///
+/// A policy may have either function alone: without `admit` every offer is admitted, without `filter` all are shown.
+///
+/// ```
+/// use bourse::testing::{MockHost, TestBatch, admit_request, filter_request, offer};
+/// use bourse::{AdmitRequest, Batch, FilterRequest, Host, Offer, Refusal, Verdict};
+///
+/// #[derive(bourse::Params)]
+/// pub struct Params {
+///     /// The label that every offer must carry.
+///     #[param(default = "country")]
+///     label: String,
+/// }
+///
+/// pub struct Labelled;
+///
+/// /// Offers carry a label, and those that run out are shown first.
+/// #[bourse::policy]
+/// impl Labelled {
+///     pub fn admit(request: &AdmitRequest<Params>) -> Result<(), Refusal> {
+///         let label = &request.params.label;
+///         match request.offer.category(label) {
+///             Some(_) => Ok(()),
+///             None => Err(Refusal::new("no_label", format!("the offer has no category `{label}`"))),
+///         }
+///     }
+///
+///     pub fn filter(request: &FilterRequest<Params>, offers: &Batch<'_>) -> Verdict {
+///         let mut verdict = offers.keep_if(|offer| offer.category(&request.params.label).is_some());
+///         let mut scarce: Vec<(u32, usize)> =
+///             offers.iter().enumerate().filter_map(|(index, offer)| Some((offer.remaining()?, index))).collect();
+///         scarce.sort_unstable();
+///         verdict.order(scarce.into_iter().map(|(_, index)| index));
+///         verdict
+///     }
+/// }
+///
+/// let german = || Offer { categories: vec![("country".into(), "de".into())], ..offer() };
+/// let last = Offer { remaining: Some(1), ..german() };
+/// let page = TestBatch::of(&[german(), offer(), last]);
+/// let verdict = Labelled::filter(&filter_request(Params::default()), &page.view());
+/// assert_eq!(verdict.shown(), [2, 0]);
+/// assert_eq!(Labelled::admit(&admit_request(Params::default())).unwrap_err().code, "no_label");
+/// ```
 pub trait Offers: Policy {
     /// Whether the seller may place the offer.
     ///
@@ -42,7 +130,38 @@ pub trait Offers: Policy {
     fn filter(request: &FilterRequest<Self::Params>, offers: &Batch<'_>, host: &impl Host) -> Verdict;
 }
 
-/// The hook that says whether two parties may deal.
+/// The hook that says whether two parties may deal: asked in place_offer, query_offers, get_quote and buy_key. Nobody
+/// may deal if it fails.
+///
+/// ```
+/// use bourse::testing::{BUYER, consent_request};
+/// use bourse::{Action, ConsentGrant, ConsentRequest, DelegateType, Refusal};
+///
+/// pub struct Members;
+///
+/// /// Only delegates of members buy.
+/// #[bourse::policy]
+/// impl Members {
+///     pub fn authorize(request: &ConsentRequest<()>) -> Result<(), Refusal> {
+///         let buys = |grant: &ConsentGrant| grant.granted && grant.delegate_type.buys();
+///         match request.action {
+///             Action::Place | Action::Query => Ok(()),
+///             _ if request.buyer_grants.iter().any(buys) => Ok(()),
+///             _ => Err(Refusal::new("no_member", "no member has let this delegate buy")),
+///         }
+///     }
+/// }
+///
+/// let mut request = consent_request(());
+/// assert_eq!(Members::authorize(&request).unwrap_err().code, "no_member");
+/// request.buyer_grants.push(ConsentGrant {
+///     delegate: BUYER,
+///     delegate_type: DelegateType::Consumer,
+///     granted: true,
+///     ..ConsentGrant::default()
+/// });
+/// assert_eq!(Members::authorize(&request), Ok(()));
+/// ```
 pub trait Consent: Policy {
     /// Whether the action may go on.
     ///

@@ -28,6 +28,18 @@
 //! assert_eq!(price.amount, Amount::from_tokens(1));
 //! ```
 //!
+//! The functions of the block are the hooks that the component exports, and there are four of them:
+//!
+//! | function | hook | from | to |
+//! |---|---|---|---|
+//! | `quote` | [`Pricing`] | [`PriceRequest`] | [`Price`], or a [`Refusal`] |
+//! | `admit` | [`Offers`] | [`AdmitRequest`] | yes, or a [`Refusal`] |
+//! | `filter` | [`Offers`] | [`FilterRequest`] and a [`Batch`] | [`Verdict`] |
+//! | `authorize` | [`Consent`] | [`ConsentRequest`] | yes, or a [`Refusal`] |
+//!
+//! The last argument says what they need of the host: `&impl Market`, `&(impl Market + State)`, or nothing at all. An
+//! operator must grant exactly what the component's code uses.
+//!
 //! Built for `wasm32-unknown-unknown` as a `cdylib`, that is a component; built natively, it is a library that plain
 //! `cargo test` exercises with [`testing`].
 //!
@@ -72,7 +84,64 @@ pub use request::{
 };
 pub use verdict::Verdict;
 
-pub use bourse_sdk_macro::{Params, policy};
+/// Reads parameters from JSON and describes them, for a struct with named fields or an enum of unit variants.
+///
+/// ```
+/// use bourse::{Amount, MAX_WINDOW_MS, Params as _};
+///
+/// /// How the price moves.
+/// #[derive(Debug, PartialEq, bourse::Params)]
+/// struct Params {
+///     /// The price before the first sale, in tokens.
+///     #[param(default = "2.5", min = "0.01")]
+///     start: Amount,
+///     /// How far back sales count, in milliseconds.
+///     #[param(default = 60_000, min = 1, max = MAX_WINDOW_MS)]
+///     window_ms: u32,
+///     /// Whose sales count.
+///     scope: Scope,
+///     /// Discounts, from small to large.
+///     steps: Vec<Step>,
+/// }
+///
+/// #[derive(Debug, PartialEq, bourse::Params)]
+/// enum Scope {
+///     #[param(default)]
+///     Api,
+///     Seller,
+/// }
+///
+/// #[derive(Debug, PartialEq, bourse::Params)]
+/// struct Step {
+///     #[param(required)]
+///     from: u64,
+///     #[param(required, max = 10_000)]
+///     less_bp: u64,
+/// }
+///
+/// let params = Params::from_json(r#"{"start":"0.5","scope":"seller","steps":[{"from":10,"less_bp":500}]}"#).unwrap();
+/// assert_eq!(params.window_ms, 60_000);
+/// let refusal = Params::from_json(r#"{"window_ms":0}"#).unwrap_err();
+/// assert_eq!(refusal.code, "bad_params");
+/// assert_eq!(refusal.text, "window_ms is 0: expected 1 to 86400000");
+/// assert!(Params::SCHEMA.contains(r#""minimum":1,"maximum":86400000,"default":60000"#));
+/// ```
+///
+/// A struct gets `Default`, `serde::Deserialize` and [`Params`](trait@Params); unknown fields are refused. An enum is one
+/// of its names in snake case. Documentation becomes the description of the schema.
+///
+/// | attribute | on | says |
+/// |---|---|---|
+/// | `default = …` | a field | what holds where it is not set; without it, the `Default` of its type |
+/// | `default` | a variant | the enum's `Default` |
+/// | `min = …`, `max = …` | numbers and amounts | what is refused; also within an `Option` |
+/// | `required` | a field | there is no default: then the struct has none either |
+///
+/// Amounts are written in tokens, in quotes: `"0.5"`. Numbers take any constant. Types of fields: integers, `bool`,
+/// `String`, [`Amount`], floats, and enums and structs that derive this; `Option` and `Vec` of them.
+pub use bourse_sdk_macro::Params;
+
+pub use bourse_sdk_macro::policy;
 
 /// For the expansion of macros alone; not part of what is promised.
 #[doc(hidden)]

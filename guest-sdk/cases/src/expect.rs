@@ -112,12 +112,18 @@ impl Expect {
         };
         let other_hook =
             ["priced", "admitted", "shown", "allowed"].contains(&outcome.as_str()) && outcome != good;
+        // A filter can only hide.
+        let or_refused = if function == Function::Filter {
+            ""
+        } else {
+            ", refused"
+        };
         if other_hook || (outcome == "refused" && function == Function::Filter) {
             return Err(CaseError::at(
                 text,
                 "expect",
                 format!(
-                    "`{function}` never answers `{outcome}`: expected {good}, refused or a failure's code"
+                    "`{function}` never answers `{outcome}`: expected {good}{or_refused} or a failure's code"
                 ),
             ));
         }

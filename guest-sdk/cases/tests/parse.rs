@@ -80,7 +80,7 @@ fn what_does_not_go_together_is_named_where_it_stands() {
     );
     says(
         "{\"hook\": \"filter\", \"expect\": {\"code\": \"x\"}}",
-        "line 1, column 30: expect: `filter` never answers `refused`: expected shown, refused or a failure's code",
+        "line 1, column 30: expect: `filter` never answers `refused`: expected shown or a failure's code",
     );
     says(
         "{\"hook\": \"admit\", \"request\": {\n\"cap\": \"1\"}, \"expect\": {\"outcome\": \"admitted\"}}",

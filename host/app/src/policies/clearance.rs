@@ -59,7 +59,7 @@ impl Policies {
     pub(crate) fn place(&self, offer: &Offer, inquiry: &Inquiry) -> Result<(), WampError> {
         self.consent(offer, inquiry)?;
         for rule in covering(&self.rules.offers, offer) {
-            let entry = self.entry(&rule.rule.policy)?;
+            let entry = self.entry(&rule.rule.policy, rule.rule.hook)?;
             let request = AdmitRequest {
                 now: inquiry.now,
                 market: self.market,
@@ -97,7 +97,7 @@ impl Policies {
         }
         let batch = Batch::of(&[offer]);
         for rule in rules {
-            let entry = self.entry(&rule.rule.policy)?;
+            let entry = self.entry(&rule.rule.policy, rule.rule.hook)?;
             let request = FilterRequest {
                 now: inquiry.now,
                 market: self.market,
@@ -125,7 +125,7 @@ impl Policies {
     fn consent(&self, offer: &Offer, inquiry: &Inquiry) -> Result<Cleared, WampError> {
         let mut cleared = Cleared::default();
         for rule in covering(&self.rules.consent, offer) {
-            let entry = self.entry(&rule.rule.policy)?;
+            let entry = self.entry(&rule.rule.policy, rule.rule.hook)?;
             let request = ConsentRequest {
                 now: inquiry.now,
                 market: self.market,

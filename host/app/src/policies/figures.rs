@@ -59,6 +59,10 @@ pub(super) fn refused_by_breaker(policy: &str, hook: Hook) {
         .increment(1);
 }
 
+pub(super) fn not_loaded(policy: &str, hook: Hook) {
+    counter!(CALLS, "policy" => policy.to_owned(), "hook" => hook.as_str(), "outcome" => "not_loaded").increment(1);
+}
+
 pub(super) fn tripped(policy: &str) {
     counter!(TRIPS, "policy" => policy.to_owned()).increment(1);
 }

@@ -2,9 +2,10 @@
 
 use bourse_market::{Demand, Figures, Nanos, StateEdit, StateWrite, Subject, View};
 use bourse_policy::{Failure, Imports, Level};
-use bourse_store::Store;
+use bourse_store::{Reader, Store, StoreError};
 use parking_lot::{Mutex, RwLock};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -62,30 +63,38 @@ impl<'a> Live<'a> {
             .map(|reason| Failure::Host { reason })
     }
 
-    /// Whether these writes may not fit. What stood under their keys before is not taken off: near its quota a policy
-    /// fails a little early rather than once too late.
+    /// Whether these writes do not fit as the ledger stands. What they take the place of is taken off: once strangers
+    /// have filled a policy's space, it must go on for those whom it knows already.
     fn overflow(&self, writes: &[StateWrite]) -> Option<String> {
-        /// What may be there, for a counter that may be at zero.
-        const SOME: i64 = 1;
         if writes.is_empty() {
             return None;
         }
         let size = self.read(|ledger| ledger.policy_size(self.policy));
+        let taken: u64 = writes.iter().map(taken_by).sum();
+        let fits = |grown: u64| grown <= StateWrite::QUOTA || grown <= size;
+        // Far from full, which is nearly always, what was there need not be looked up.
+        let grown = match fits(size.saturating_add(taken)) {
+            true => size,
+            false => self.read(|ledger| {
+                let (mut seen, mut grown) = (BTreeSet::new(), size);
+                // Of several writes to one place the last stands.
+                for write in writes.iter().rev() {
+                    let sets = matches!(write.edit, StateEdit::Set(_));
+                    if seen.insert((sets, &write.key)) {
+                        let freed = freed(ledger, write)?;
+                        grown = grown.saturating_sub(freed).saturating_add(taken_by(write));
+                    }
+                }
+                Ok(grown)
+            }),
+        };
         if let Some(unread) = self.failed.borrow_mut().take() {
             return Some(unread);
         }
-        let grows: u64 = writes
-            .iter()
-            .map(|write| match &write.edit {
-                StateEdit::Set(None) => 0,
-                StateEdit::Set(Some(value)) => write.slot().size_of_value(value.len()),
-                StateEdit::Add(_) => write.slot().size_of_counter(SOME),
-            })
-            .sum();
-        (grows > 0 && size.saturating_add(grows) > StateWrite::QUOTA).then(|| {
+        (!fits(grown)).then(|| {
             format!(
-                "its state takes {size} of {} bytes, and this call would add {grows}: let it remove what it no longer \
-                 needs",
+                "its state takes {size} of {} bytes, and this call would make that {grown}: let it remove what it no \
+                 longer needs",
                 StateWrite::QUOTA
             )
         })
@@ -93,7 +102,7 @@ impl<'a> Live<'a> {
 
     fn read<T: Default>(
         &self,
-        read: impl FnOnce(&bourse_store::Reader<'_>) -> Result<T, bourse_store::StoreError>,
+        read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>,
     ) -> T {
         let store = self.ground.store.read();
         let read = match &*store {
@@ -108,6 +117,28 @@ impl<'a> Live<'a> {
             T::default()
         })
     }
+}
+
+/// What a write takes of its policy's quota.
+fn taken_by(write: &StateWrite) -> u64 {
+    /// What may be there, for a counter that may be at zero.
+    const SOME: i64 = 1;
+    match &write.edit {
+        StateEdit::Set(None) => 0,
+        StateEdit::Set(Some(value)) => write.slot().size_of_value(value.len()),
+        StateEdit::Add(_) => write.slot().size_of_counter(SOME),
+    }
+}
+
+/// What stands in the place of a write.
+fn freed(ledger: &Reader<'_>, write: &StateWrite) -> Result<u64, StoreError> {
+    let (policy, key, slot) = (&write.policy, &write.key, write.slot());
+    Ok(match &write.edit {
+        StateEdit::Set(_) => ledger
+            .policy_value(policy, key)?
+            .map_or(0, |value| slot.size_of_value(value.len())),
+        StateEdit::Add(_) => slot.size_of_counter(ledger.policy_counter(policy, key)?),
+    })
 }
 
 impl Imports for Live<'_> {
@@ -146,8 +177,13 @@ pub(super) struct LineGate {
 impl LineGate {
     /// Whether one more line fits into this second. The count is exact enough: it is about floods.
     fn admit(&self, now: Nanos) -> bool {
+        /// Seconds that a moment may lie behind without the clock having been set back: shadows lag, and requests wait.
+        const LAG: u64 = 60;
         let second = now.0 / 1_000_000_000;
-        if self.second.swap(second, Ordering::Relaxed) != second {
+        let current = self.second.load(Ordering::Relaxed);
+        // Were every other moment a new second, calls that are answered late would undo the gate.
+        let turned = second > current || current - second > LAG;
+        if turned && self.second.swap(second, Ordering::Relaxed) == current {
             let lost = self.lines.swap(0, Ordering::Relaxed).saturating_sub(LINES);
             if lost > 0 {
                 tracing::warn!("{lost} lines of policies were left out, more than {LINES} in a second");
@@ -168,5 +204,19 @@ mod tests {
         let admitted = (0..2 * LINES).filter(|_| gate.admit(now)).count();
         assert_eq!(admitted as u64, LINES);
         assert!(gate.admit(Nanos(6_000_000_000)));
+    }
+
+    #[test]
+    fn calls_that_are_answered_late_do_not_open_the_gate_again() {
+        let gate = LineGate::default();
+        let moments = [5_000_000_000, 4_000_000_000].map(Nanos).into_iter().cycle();
+        let admitted = moments.take(4 * LINES as usize).filter(|now| gate.admit(*now)).count();
+        assert_eq!(admitted as u64, LINES);
+        // A clock that was set back by an hour is a clock all the same.
+        let gate = LineGate::default();
+        let hours = [7_200_000_000_000, 3_600_000_000_000].map(Nanos);
+        for now in hours {
+            assert_eq!((0..2 * LINES).filter(|_| gate.admit(now)).count() as u64, LINES);
+        }
     }
 }

@@ -68,7 +68,7 @@ impl Policies {
         };
         Ok(Source::Policy(Priced {
             rule,
-            entry: self.entry(chosen.unwrap_or(&rule.rule.policy))?,
+            entry: self.entry(chosen.unwrap_or(&rule.rule.policy), rule.rule.hook)?,
             base,
             market,
         }))

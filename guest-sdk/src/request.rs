@@ -61,11 +61,12 @@ impl<P> PriceRequest<P> {
         u64::try_from(self.now.since(self.offer.for_sale_since()).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// `amount`, bounded, holding for `valid_ms` milliseconds or as long as the host allows.
+    /// `amount`, bounded, holding for `valid_ms` milliseconds or as long as the host allows. A price that holds for no
+    /// time is none, so it is one millisecond at least.
     pub fn price(&self, amount: Amount, valid_ms: u32) -> Price {
         Price {
             amount: self.bound(amount),
-            valid_ms: valid_ms.min(self.max_valid_ms),
+            valid_ms: valid_ms.min(self.max_valid_ms).max(1),
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct Params {
     #[param(default = 1_000, min = 1)]
     pub step_ms: u64,
     /// How long a price holds, in milliseconds; the host may shorten it.
-    #[param(default = 5_000)]
+    #[param(default = 5_000, min = 1)]
     pub valid_ms: u32,
 }
 
@@ -72,5 +72,7 @@ impl Dutch {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -30,7 +30,7 @@ pub struct Params {
     #[param(default = 30_000, min = WHOLE_BP)]
     pub max_bp: u64,
     /// How long a price holds, in milliseconds; the host may shorten it.
-    #[param(default = 5_000)]
+    #[param(default = 5_000, min = 1)]
     pub valid_ms: u32,
 }
 
@@ -80,5 +80,7 @@ impl Surge {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -90,6 +90,10 @@ impl Params {
 #[bourse::policy]
 impl AuctionFloor {
     /// The price after the last sale, as far as it has fallen since.
+    ///
+    /// # Errors
+    ///
+    /// `bad_params` for prices of 0, and for a validity within which the price should move by more than a tenth.
     pub fn quote(request: &PriceRequest<Params>, host: &impl State) -> Result<Price, Refusal> {
         let params = &request.params;
         params.check()?;

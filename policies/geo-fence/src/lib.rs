@@ -153,6 +153,10 @@ impl Party {
 #[bourse::policy]
 impl GeoFence {
     /// Refuses whoever is outside, or may be.
+    ///
+    /// # Errors
+    ///
+    /// A code for each party that is outside or unknown, which README.md lists.
     pub fn authorize(request: &ConsentRequest<Params>) -> Result<(), Refusal> {
         let params = &request.params;
         params.check()?;

@@ -59,6 +59,10 @@ impl Params {
 #[bourse::policy]
 impl PurposeConsent {
     /// Refuses unless the records of whoever acts cover what is to be done.
+    ///
+    /// # Errors
+    ///
+    /// A code for each party and each thing that can be missing, which README.md lists.
     pub fn authorize(request: &ConsentRequest<Params>) -> Result<(), Refusal> {
         let params = &request.params;
         params.check()?;

@@ -152,6 +152,10 @@ impl Fault<'_> {
 #[bourse::policy]
 impl QualityFilter {
     /// Refuses an offer that would be hidden, and says why.
+    ///
+    /// # Errors
+    ///
+    /// A code for each thing that can be wrong, which README.md lists.
     pub fn admit(request: &AdmitRequest<Params>) -> Result<(), Refusal> {
         let (params, offer) = (&request.params, &request.offer);
         params.check()?;

@@ -97,6 +97,10 @@ impl Params {
 #[bourse::policy]
 impl Quota {
     /// Refuses a known buyer whose keys are used up; a purchase counts.
+    ///
+    /// # Errors
+    ///
+    /// `quota_used_up`, and those for buyers who cannot be counted, which README.md lists.
     pub fn authorize(request: &ConsentRequest<Params>, host: &impl State) -> Result<(), Refusal> {
         let params = &request.params;
         let (Action::Quote | Action::Buy, Some(offer)) = (request.action, &request.offer) else {

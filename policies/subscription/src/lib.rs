@@ -73,6 +73,10 @@ impl Params {
 #[bourse::policy]
 impl Subscription {
     /// Nothing within a paid period, else the flat price, which begins one.
+    ///
+    /// # Errors
+    ///
+    /// `buyer_unknown` where a buyer must be proven, `full` where there is no room, `bad_params` for a price of 0.
     pub fn quote(request: &PriceRequest<Params>, host: &impl State) -> Result<Price, Refusal> {
         let params = &request.params;
         params.check()?;

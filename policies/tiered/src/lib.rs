@@ -120,6 +120,10 @@ impl Params {
 #[bourse::policy]
 impl Tiered {
     /// The base less the discount of the tier that the buyer has reached. Unproven buyers have reached none.
+    ///
+    /// # Errors
+    ///
+    /// Tiers that do not rise, with the code `bad_params`.
     pub fn quote(request: &PriceRequest<Params>, host: &impl State) -> Result<Price, Refusal> {
         let params = &request.params;
         params.check()?;

@@ -4,6 +4,12 @@ use crate::locate::locate;
 use core::fmt;
 use serde::de::IgnoredAny;
 
+/// Characters of a path or a problem: both may repeat a file's own words, and a file may hold a megabyte of one.
+const MAX_SAID: usize = 600;
+
+/// Characters at the start of what is longer. The rest is for the end, which says what would be right.
+const START: usize = 200;
+
 /// Why bytes are no case. Displayed as `line 3, column 14: request.offer.price: expected …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseError {
@@ -34,8 +40,8 @@ impl CaseError {
         Self {
             line,
             column,
-            field: path.to_owned(),
-            problem: problem.into(),
+            field: shortened(path),
+            problem: shortened(&problem.into()),
         }
     }
 
@@ -57,10 +63,25 @@ impl CaseError {
         Self {
             line,
             column,
-            field: if path == "." { String::new() } else { path },
-            problem: problem.to_owned(),
+            field: if path == "." {
+                String::new()
+            } else {
+                shortened(&path)
+            },
+            problem: shortened(problem),
         }
     }
+}
+
+/// `text` without its middle, if it is too long to be read.
+fn shortened(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= MAX_SAID {
+        return text.to_owned();
+    }
+    let start = text.chars().take(START);
+    let end = text.chars().skip(count.saturating_sub(MAX_SAID - START));
+    start.chain(['…']).chain(end).collect()
 }
 
 impl fmt::Display for CaseError {
@@ -76,3 +97,22 @@ impl fmt::Display for CaseError {
 }
 
 impl std::error::Error for CaseError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_repeats_a_long_word_of_the_file_only_in_part() {
+        let long = format!("{}é", "U".repeat(100_000));
+        let error = CaseError::at(
+            "{}",
+            &long,
+            format!("unknown field `{long}`, expected one of `a`, `b`"),
+        );
+        let text = error.to_string();
+        assert!(text.chars().count() < 1300, "{}", text.len());
+        assert!(text.ends_with("Ué`, expected one of `a`, `b`"), "{text}");
+        assert_eq!(shortened("short"), "short");
+    }
+}

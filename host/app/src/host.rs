@@ -428,7 +428,7 @@ fn open_log(config: &Config) -> anyhow::Result<Option<DecisionLog>> {
         queue: settings.queue,
         ..LogOptions::default()
     };
-    let log = DecisionLog::open(&config.store.path.join("decisions"), options)
+    let log = DecisionLog::open(config.store.path.join("decisions"), options)
         .context("the log of decisions cannot be opened")?;
     Ok(Some(log))
 }

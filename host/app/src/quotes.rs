@@ -1,6 +1,6 @@
 //! Quotes that are still good: in memory, bound to the session and key they were given for, used at most once.
 
-use bourse_market::{Amount, Decision, KeyId, Nanos, OfferId, PriceSource, StateWrite};
+use bourse_market::{Address, Amount, Decision, KeyId, Nanos, OfferId, PriceSource, StateWrite};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ pub(crate) const MAX_VALID_MS: u32 = 30_000;
 pub(crate) struct Quote {
     /// The offer it is for.
     pub(crate) offer: OfferId,
+    /// The buyer whom its price was found for, and who alone may buy at it; none where nobody was known.
+    pub(crate) buyer: Option<Address>,
     /// The price.
     pub(crate) price: Amount,
     /// How it came about.
@@ -58,11 +60,20 @@ impl Quotes {
         quotes.insert(key, quote);
     }
 
-    /// The live quote of a session for a key, left in place.
-    pub(crate) fn peek(&self, session: u64, key: &KeyId, offer: &OfferId, now: Nanos) -> Option<Arc<Quote>> {
+    /// The live quote of a session for a key that `buyer` may buy at, left in place.
+    pub(crate) fn peek(
+        &self,
+        session: u64,
+        key: &KeyId,
+        offer: &OfferId,
+        buyer: &Address,
+        now: Nanos,
+    ) -> Option<Arc<Quote>> {
         let sessions = self.by_session.lock();
         let quote = sessions.get(&session)?.get(key)?;
-        (quote.until > now && quote.offer == *offer).then(|| Arc::clone(quote))
+        // A session may prove to be several buyers, and the price of one is not the other's.
+        let theirs = quote.buyer.as_ref().is_none_or(|known| known == buyer);
+        (quote.until > now && quote.offer == *offer && theirs).then(|| Arc::clone(quote))
     }
 
     /// Uses `quote` up. False if it was used, replaced or ran out since.
@@ -109,10 +120,12 @@ mod tests {
 
     const KEY: KeyId = KeyId([1; 16]);
     const OFFER: OfferId = OfferId([2; 16]);
+    const BUYER: Address = Address([3; 20]);
 
     fn quote(at: u64, until: u64) -> Arc<Quote> {
         Arc::new(Quote {
             offer: OFFER,
+            buyer: None,
             price: Amount::from_units(7),
             source: PriceSource::Fixed,
             decision: None,
@@ -140,7 +153,7 @@ mod tests {
     fn a_quote_is_used_once() {
         let quotes = quotes_of([1]);
         quotes.remember(1, KEY, quote(0, 10));
-        let held = quotes.peek(1, &KEY, &OFFER, Nanos(5)).unwrap();
+        let held = quotes.peek(1, &KEY, &OFFER, &BUYER, Nanos(5)).unwrap();
         assert!(quotes.take(1, &KEY, &held, Nanos(5)));
         assert!(!quotes.take(1, &KEY, &held, Nanos(5)));
     }
@@ -149,20 +162,41 @@ mod tests {
     fn a_quote_holds_for_its_session_and_key_and_time_alone() {
         let quotes = quotes_of([1, 2]);
         quotes.remember(1, KEY, quote(0, 10));
-        assert!(quotes.peek(2, &KEY, &OFFER, Nanos(5)).is_none());
-        assert!(quotes.peek(1, &KeyId([9; 16]), &OFFER, Nanos(5)).is_none());
-        assert!(quotes.peek(1, &KEY, &OfferId([9; 16]), Nanos(5)).is_none());
-        assert!(quotes.peek(1, &KEY, &OFFER, Nanos(10)).is_none());
+        assert!(quotes.peek(2, &KEY, &OFFER, &BUYER, Nanos(5)).is_none());
+        assert!(
+            quotes
+                .peek(1, &KeyId([9; 16]), &OFFER, &BUYER, Nanos(5))
+                .is_none()
+        );
+        assert!(
+            quotes
+                .peek(1, &KEY, &OfferId([9; 16]), &BUYER, Nanos(5))
+                .is_none()
+        );
+        assert!(quotes.peek(1, &KEY, &OFFER, &BUYER, Nanos(10)).is_none());
+    }
+
+    #[test]
+    fn a_quote_for_a_known_buyer_is_that_buyers_alone() {
+        let quotes = quotes_of([1]);
+        let quote = Quote {
+            buyer: Some(BUYER),
+            ..Arc::into_inner(quote(0, 10)).unwrap()
+        };
+        quotes.remember(1, KEY, Arc::new(quote));
+        let other = Address([4; 20]);
+        assert!(quotes.peek(1, &KEY, &OFFER, &other, Nanos(5)).is_none());
+        assert!(quotes.peek(1, &KEY, &OFFER, &BUYER, Nanos(5)).is_some());
     }
 
     #[test]
     fn a_new_quote_replaces_the_old() {
         let quotes = quotes_of([1, 2]);
         quotes.remember(1, KEY, quote(0, 10));
-        let old = quotes.peek(1, &KEY, &OFFER, Nanos(5)).unwrap();
+        let old = quotes.peek(1, &KEY, &OFFER, &BUYER, Nanos(5)).unwrap();
         quotes.remember(1, KEY, quote(5, 20));
         assert!(!quotes.take(1, &KEY, &old, Nanos(6)));
-        assert!(quotes.peek(1, &KEY, &OFFER, Nanos(15)).is_some());
+        assert!(quotes.peek(1, &KEY, &OFFER, &BUYER, Nanos(15)).is_some());
     }
 
     #[test]
@@ -185,8 +219,16 @@ mod tests {
         for number in 0..=u8::try_from(PER_SESSION).unwrap() {
             quotes.remember(1, KeyId([number; 16]), quote(u64::from(number), 1_000));
         }
-        assert!(quotes.peek(1, &KeyId([0; 16]), &OFFER, Nanos(100)).is_none());
-        assert!(quotes.peek(1, &KeyId([64; 16]), &OFFER, Nanos(100)).is_some());
+        assert!(
+            quotes
+                .peek(1, &KeyId([0; 16]), &OFFER, &BUYER, Nanos(100))
+                .is_none()
+        );
+        assert!(
+            quotes
+                .peek(1, &KeyId([64; 16]), &OFFER, &BUYER, Nanos(100))
+                .is_some()
+        );
     }
 
     #[test]
@@ -214,8 +256,8 @@ mod tests {
         quotes.remember(1, KEY, quote(0, 10));
         quotes.remember(2, KEY, quote(0, 10));
         quotes.forget(1);
-        assert!(quotes.peek(1, &KEY, &OFFER, Nanos(5)).is_none());
+        assert!(quotes.peek(1, &KEY, &OFFER, &BUYER, Nanos(5)).is_none());
         quotes.revoke(&KEY);
-        assert!(quotes.peek(2, &KEY, &OFFER, Nanos(5)).is_none());
+        assert!(quotes.peek(2, &KEY, &OFFER, &BUYER, Nanos(5)).is_none());
     }
 }

@@ -12,21 +12,37 @@ use bourse_market::{Address, Amount, Nanos, Offer, OfferId, PriceSource, Session
 use bourse_wamp::{CallError, CallResult, Dict, Value, WampError};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use tokio::sync::Semaphore;
+use std::collections::hash_map::Entry;
 use tokio::time::Instant;
 
 /// Prices kept in one generation; there are two.
 const KEPT: usize = 16_384;
-/// Sellers asked at the same time; the next buyer is told to come again rather than kept.
-const AT_ONCE: usize = 512;
+/// Questions to sellers at the same time; the next buyer is told to come again rather than kept.
+const AT_ONCE: usize = 2_048;
+/// Those to one seller among them: one that never answers has only its own buyers wait.
+const OF_ONE: usize = 64;
 
 /// What a price is for: some buyers are quoted before they are known.
 type Asked = (OfferId, Option<Address>);
 
 /// Prices that sellers named and that still hold.
+#[derive(Default)]
 pub(crate) struct SellerPrices {
     held: Mutex<Generations>,
-    calls: Semaphore,
+    asking: Mutex<Asking>,
+}
+
+/// Questions under way, by the session that is to answer.
+#[derive(Default)]
+struct Asking {
+    all: usize,
+    of: HashMap<u64, usize>,
+}
+
+/// A question under way, until it is dropped.
+struct Question<'a> {
+    prices: &'a SellerPrices,
+    session: u64,
 }
 
 /// A cache that forgets what was not asked for in two fillings, at no cost for a lookup.
@@ -43,16 +59,36 @@ struct Held {
     until: Nanos,
 }
 
-impl Default for SellerPrices {
-    fn default() -> Self {
-        Self {
-            held: Mutex::default(),
-            calls: Semaphore::new(AT_ONCE),
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        let mut asking = self.prices.asking.lock();
+        asking.all = asking.all.saturating_sub(1);
+        if let Entry::Occupied(mut of) = asking.of.entry(self.session) {
+            match of.get().saturating_sub(1) {
+                0 => drop(of.remove()),
+                left => *of.get_mut() = left,
+            }
         }
     }
 }
 
 impl SellerPrices {
+    /// A place among the questions to a seller, if there is one.
+    fn ask(&self, session: u64) -> Option<Question<'_>> {
+        let mut asking = self.asking.lock();
+        let Asking { all, of } = &mut *asking;
+        let own = of.get(&session).copied().unwrap_or_default();
+        if *all >= AT_ONCE || own >= OF_ONE {
+            return None;
+        }
+        *all += 1;
+        of.insert(session, own + 1);
+        Some(Question {
+            prices: self,
+            session,
+        })
+    }
+
     fn get(&self, asked: &Asked, session: u64, now: Nanos) -> Option<Held> {
         let held = self.held.lock();
         let found = held.young.get(asked).or_else(|| held.old.get(asked)).copied()?;
@@ -90,12 +126,12 @@ impl Market {
         let asked = (offer.id, buyer);
         let now = self.now();
         if let Some(held) = self.seller_prices.get(&asked, session, now) {
-            return Ok(quote(offer, held, now));
+            return Ok(quote(offer, buyer, held, now));
         }
-        let _call = self.seller_prices.calls.try_acquire().map_err(|_| {
+        let _question = self.seller_prices.ask(session).ok_or_else(|| {
             fault(
                 uri::OVERLOADED,
-                "too many sellers are being asked for prices; try again",
+                "too many wait for prices of sellers, or of this one; try again",
             )
         })?;
         let deadline = until.min(Instant::now() + self.terms.quote_deadline);
@@ -134,7 +170,7 @@ impl Market {
             until: now.plus_millis(valid_ms.min(MAX_VALID_MS).into()),
         };
         self.seller_prices.put(asked, held);
-        Ok(quote(offer, held, now))
+        Ok(quote(offer, buyer, held, now))
     }
 
     /// The session that may price `offer`, and does.
@@ -176,9 +212,10 @@ pub(crate) fn check(market: &Market, offer: &Offer) -> Result<(), String> {
     }
 }
 
-fn quote(offer: &Offer, held: Held, now: Nanos) -> Quote {
+fn quote(offer: &Offer, buyer: Option<Address>, held: Held, now: Nanos) -> Quote {
     Quote {
         offer: offer.id,
+        buyer,
         price: held.price,
         source: PriceSource::Seller,
         decision: None,
@@ -211,4 +248,29 @@ fn field<T: FromValue>(fields: &mut Dict, name: &str) -> Result<T, String> {
     let value = fields.remove(name).ok_or_else(|| format!("it has no `{name}`"))?;
     let got = describe(&value);
     T::from_value(value).ok_or_else(|| format!("{name}: expected {}, got {got}", T::EXPECTED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seller_that_never_answers_leaves_the_others_their_places() {
+        let prices = SellerPrices::default();
+        let mut under_way: Vec<_> = (0..OF_ONE).map(|_| prices.ask(1).unwrap()).collect();
+        assert!(prices.ask(1).is_none());
+        let other = prices.ask(2).unwrap();
+        under_way.pop();
+        under_way.push(prices.ask(1).unwrap());
+        drop((under_way, other));
+        let asking = prices.asking.lock();
+        assert_eq!((asking.all, asking.of.len()), (0, 0));
+    }
+
+    #[test]
+    fn there_is_an_end_to_all_questions_together() {
+        let prices = SellerPrices::default();
+        let under_way: Vec<_> = (0..).map_while(|seller| prices.ask(seller)).collect();
+        assert_eq!(under_way.len(), AT_ONCE);
+    }
 }

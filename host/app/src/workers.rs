@@ -31,9 +31,22 @@ struct Lines {
     /// purchases under way, so that this line needs no bound; and it goes first, so that no flood of requests can make
     /// a seller late that was not.
     owed: VecDeque<Job>,
-    /// What anybody asks for; bounded by [`QUEUE`].
+    /// What purchases wait for before they are reserved; bounded by [`QUEUE`]. It goes before mere questions: those may
+    /// each take as long as the slowest policy, and whoever floods the market with them must not keep buyers out.
+    bought: VecDeque<Job>,
+    /// What anybody else asks for; bounded by [`QUEUE`].
     asked: VecDeque<Job>,
     closed: bool,
+}
+
+impl Lines {
+    /// The next job.
+    fn pop(&mut self) -> Option<Job> {
+        let Self {
+            owed, bought, asked, ..
+        } = self;
+        [owed, bought, asked].into_iter().find_map(VecDeque::pop_front)
+    }
 }
 
 impl Workers {
@@ -55,19 +68,36 @@ impl Workers {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, WampError> {
+        self.queue(|lines| &mut lines.asked, job).await
+    }
+
+    /// The same for a purchase that is not reserved yet: ahead of all that [`Workers::run`] runs.
+    pub(crate) async fn run_bought<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, WampError> {
+        self.queue(|lines| &mut lines.bought, job).await
+    }
+
+    async fn queue<T: Send + 'static>(
+        &self,
+        line: fn(&mut Lines) -> &mut VecDeque<Job>,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, WampError> {
         let (job, answer) = prepare(job);
         {
             let mut lines = self.desk.lines.lock();
-            if lines.asked.len() >= QUEUE {
+            let line = line(&mut lines);
+            if line.len() >= QUEUE {
                 return Err(fault(uri::OVERLOADED, "too many requests wait; try again"));
             }
-            lines.asked.push_back(job);
+            line.push_back(job);
         }
         self.desk.news.notify_one();
         computed(answer).await
     }
 
-    /// The same for what a reserved purchase needs to end: never refused, and ahead of all that [`Workers::run`] runs.
+    /// The same for what a reserved purchase needs to end: never refused, and ahead of all others.
     pub(crate) async fn run_owed<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -115,10 +145,7 @@ impl Desk {
     fn next(&self) -> Option<Job> {
         let mut lines = self.lines.lock();
         loop {
-            if let Some(job) = lines.owed.pop_front() {
-                return Some(job);
-            }
-            if let Some(job) = lines.asked.pop_front() {
+            if let Some(job) = lines.pop() {
                 return Some(job);
             }
             if lines.closed {
@@ -182,6 +209,35 @@ mod tests {
         };
         let (before, ()) = tokio::join!(owed, release);
         assert!(before.unwrap() < QUEUE / 2, "the owed job went ahead");
+    }
+
+    #[tokio::test]
+    async fn a_purchase_waits_for_no_flood_of_questions() {
+        let (workers, holds) = busy().await;
+        let order = Arc::new(Mutex::new(Vec::new()));
+        {
+            let mut lines = workers.desk.lines.lock();
+            for _ in 0..QUEUE {
+                let order = Arc::clone(&order);
+                lines
+                    .asked
+                    .push_back(Box::new(move || order.lock().push("asked")));
+            }
+        }
+        assert_eq!(workers.run(|| ()).await.unwrap_err().uri, uri::OVERLOADED);
+        let bought = workers.run_bought({
+            let order = Arc::clone(&order);
+            move || order.lock().push("bought")
+        });
+        let release = async {
+            tokio::task::yield_now().await;
+            drop(holds);
+        };
+        let (done, ()) = tokio::join!(bought, release);
+        done.unwrap();
+        // Other threads may have taken a question each by then.
+        let before = order.lock().iter().position(|job| *job == "bought").unwrap();
+        assert!(before < QUEUE / 2, "{before} questions went ahead");
     }
 
     #[tokio::test]

@@ -21,8 +21,8 @@ pub(super) struct Asked<T> {
 }
 
 impl Policies {
-    /// Asks the policy of `rule`, unless it failed too often of late. `counts` is false where the question is partly a
-    /// stranger's: a seller must not open the breaker for everybody with parameters that its policy chokes on.
+    /// Asks the policy of `rule`, unless it failed too often of late. `counts` is false where the parameters are partly a
+    /// seller's: it must not open the breaker for everybody with some that its policy chokes on.
     pub(super) fn ask<T>(
         &self,
         rule: &Prepared,
@@ -61,6 +61,9 @@ impl Policies {
             writes.clear();
         }
         let failed = matches!(&outcome, Err(Declined::Failed(failure)) if failure.trips());
+        // Offers and buyers' addresses are strangers' choice too. What answers without them is sound, and strangers must
+        // not have it left alone: neither to stop those it serves nor to have them served at the price that stands in.
+        let counts = counts && !(failed && rule.works(revision, inquiry, &live));
         if let Some(tripped) = permit
             .filter(|_| counts)
             .and_then(|permit| permit.record(Instant::now(), failed))

@@ -9,6 +9,7 @@ use crate::wire::of_refusal;
 use bourse_market::{Decision, Offer, Refusal, StateWrite, check_on_sale};
 use bourse_policy::{AdmitRequest, Batch, ConsentRequest, Declined, FilterRequest};
 use bourse_wamp::WampError;
+use std::sync::Arc;
 
 /// A request that may go on, with what was decided on the way.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ pub(crate) struct Cleared {
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Here it is.
-    Quoted(Quote),
+    Quoted(Arc<Quote>),
     /// The seller is asked, within these bounds.
     AskSeller(Bounds),
 }

@@ -60,7 +60,8 @@ pub(super) fn refused_by_breaker(policy: &str, hook: Hook) {
 }
 
 pub(super) fn not_loaded(policy: &str, hook: Hook) {
-    counter!(CALLS, "policy" => policy.to_owned(), "hook" => hook.as_str(), "outcome" => "not_loaded").increment(1);
+    counter!(CALLS, "policy" => policy.to_owned(), "hook" => hook.as_str(), "outcome" => "not_loaded")
+        .increment(1);
 }
 
 pub(super) fn tripped(policy: &str) {

@@ -100,10 +100,7 @@ impl<'a> Live<'a> {
         })
     }
 
-    fn read<T: Default>(
-        &self,
-        read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>,
-    ) -> T {
+    fn read<T: Default>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> T {
         let store = self.ground.store.read();
         let read = match &*store {
             Some(store) => store
@@ -210,7 +207,10 @@ mod tests {
     fn calls_that_are_answered_late_do_not_open_the_gate_again() {
         let gate = LineGate::default();
         let moments = [5_000_000_000, 4_000_000_000].map(Nanos).into_iter().cycle();
-        let admitted = moments.take(4 * LINES as usize).filter(|now| gate.admit(*now)).count();
+        let admitted = moments
+            .take(4 * LINES as usize)
+            .filter(|now| gate.admit(*now))
+            .count();
         assert_eq!(admitted as u64, LINES);
         // A clock that was set back by an hour is a clock all the same.
         let gate = LineGate::default();

@@ -9,20 +9,20 @@ use crate::wire::{fault, invalid, uri};
 use bourse_market::{Amount, Decision, Offer, Price, PriceSource, StateWrite};
 use bourse_policy::{Declined, PriceRequest};
 use bourse_wamp::{Value, WampError};
+use std::sync::Arc;
 
 impl Policies {
     /// Finds the price of an offer, or that its seller must be asked.
     pub(super) fn price(&self, offer: &Offer, inquiry: &Inquiry) -> Result<Step, WampError> {
         match self.source(offer)? {
-            Source::Fixed(price) => Ok(Step::Quoted(quote(
-                offer,
-                inquiry,
-                price,
-                MAX_VALID_MS,
-                None,
-                Vec::new(),
-            ))),
-            Source::Policy(priced) => self.priced(offer, inquiry, &priced).map(Step::Quoted),
+            Source::Fixed(price) => {
+                let quote = quote(offer, inquiry, price, MAX_VALID_MS, None, Vec::new());
+                Ok(Step::Quoted(Arc::new(quote)))
+            }
+            Source::Policy(priced) => {
+                let quote = self.priced(offer, inquiry, &priced)?;
+                Ok(Step::Quoted(Arc::new(quote)))
+            }
             Source::Seller(bounds) => Ok(Step::AskSeller(bounds)),
         }
     }

@@ -1,5 +1,6 @@
 //! A rule with everything parsed, and whether a revision can serve it.
 
+use super::Inquiry;
 use crate::config::{Grant, Hook, Instances, OnFailure, Rule};
 use crate::quotes::MAX_VALID_MS;
 use crate::wire::invalid;
@@ -9,7 +10,8 @@ use bourse_market::{
     Signature,
 };
 use bourse_policy::{
-    Action, AdmitRequest, ConsentRequest, Declined, Grants, Limits, NoImports, PriceRequest, Revision,
+    Action, AdmitRequest, Batch, ConsentRequest, Declined, FilterRequest, Grants, Imports, Limits, NoImports,
+    PriceRequest, Revision,
 };
 use bourse_wamp::WampError;
 use std::borrow::Cow;
@@ -140,18 +142,51 @@ impl Prepared {
             .map(|text| format!("it refuses its params: {text}"))
     }
 
-    /// Asks about an offer that does not exist, to hear what the policy says of the rule's parameters. Any other answer
-    /// is its own affair: nothing is known here of the offers to come.
+    /// What the policy says of the rule's parameters. Any other answer is its own affair: nothing is known here of the
+    /// offers to come.
     fn trial(&self, revision: &Revision) -> Option<String> {
-        let (now, market, buyer) = (Nanos(0), MarketId([0; 16]), None);
-        let (params, specimen) = (self.params_text.as_str(), specimen());
-        let offer = &specimen;
-        let said = match self.rule.hook {
-            Hook::Pricing => {
+        let inquiry = Inquiry {
+            action: match self.rule.hook {
+                Hook::Offers => Action::Place,
+                Hook::Pricing | Hook::Consent => Action::Quote,
+            },
+            buyer: None,
+            now: Nanos(0),
+        };
+        match self.specimen(revision, &inquiry, &NoImports) {
+            Err(Declined::Refused { code, text }) if code == BAD_PARAMS => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether the policy answers as it should where nothing of a question is a stranger's choice, neither an offer nor a
+    /// buyer's address: then what it failed at is theirs.
+    pub(super) fn works(&self, revision: &Revision, inquiry: &Inquiry, imports: &dyn Imports) -> bool {
+        let inquiry = Inquiry {
+            buyer: inquiry.buyer.map(|_| Address([0; 20])),
+            ..*inquiry
+        };
+        let said = self.specimen(revision, &inquiry, imports);
+        !matches!(said, Err(Declined::Failed(failure)) if failure.trips())
+    }
+
+    /// Asks about an offer that nobody placed.
+    fn specimen(
+        &self,
+        revision: &Revision,
+        inquiry: &Inquiry,
+        imports: &dyn Imports,
+    ) -> Result<(), Declined> {
+        let Inquiry { action, buyer, now } = *inquiry;
+        let (market, params) = (MarketId([0; 16]), self.params_text.as_str());
+        let (grants, limits) = (self.grants, &self.limits);
+        let offer = &specimen();
+        match (self.rule.hook, action) {
+            (Hook::Pricing, _) => {
                 let request = PriceRequest {
                     now,
                     market,
-                    action: Action::Quote,
+                    action,
                     buyer,
                     params,
                     offer,
@@ -161,42 +196,48 @@ impl Prepared {
                     max_valid_ms: self.max_valid_ms,
                 };
                 revision
-                    .price(&request, &NoImports, self.grants, &self.limits)
+                    .price(&request, imports, grants, limits)
                     .outcome
                     .map(drop)
             }
-            Hook::Offers => {
+            (Hook::Offers, Action::Place) => {
                 let request = AdmitRequest {
                     now,
                     market,
-                    action: Action::Place,
+                    action,
                     buyer,
                     params,
                     offer,
                 };
-                revision
-                    .admit(&request, &NoImports, self.grants, &self.limits)
-                    .outcome
+                revision.admit(&request, imports, grants, limits).outcome
             }
-            Hook::Consent => {
+            (Hook::Offers, _) => {
+                let request = FilterRequest {
+                    now,
+                    market,
+                    action,
+                    buyer,
+                    params,
+                    batch: &Batch::of(&[offer]),
+                };
+                revision
+                    .filter(&request, imports, grants, limits)
+                    .outcome
+                    .map(drop)
+            }
+            (Hook::Consent, _) => {
                 let request = ConsentRequest {
                     now,
                     market,
-                    action: Action::Quote,
+                    action,
                     buyer,
                     params,
                     offer: Some(offer),
                     buyer_grants: &[],
                     seller_grants: &[],
                 };
-                revision
-                    .authorize(&request, &NoImports, self.grants, &self.limits)
-                    .outcome
+                revision.authorize(&request, imports, grants, limits).outcome
             }
-        };
-        match said {
-            Err(Declined::Refused { code, text }) if code == BAD_PARAMS => Some(text),
-            _ => None,
         }
     }
 }

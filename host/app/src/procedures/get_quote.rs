@@ -43,7 +43,7 @@ async fn quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
         Step::Quoted(quote) => quote,
         Step::AskSeller(bounds) => {
             let until = Instant::now() + market.terms.quote_deadline;
-            market.ask_seller(&offer, buyer, bounds, until).await?
+            Arc::new(market.ask_seller(&offer, buyer, bounds, until).await?)
         }
     };
     market
@@ -68,6 +68,6 @@ async fn quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
         answer.insert("policy".to_owned(), text(&decision.header.policy));
         answer.insert("revision".to_owned(), text(decision.header.revision.to_string()));
     }
-    market.quotes.remember(session, key, Arc::new(quote));
+    market.quotes.remember(session, key, quote);
     Ok(reply(Value::Map(answer)))
 }

@@ -120,7 +120,9 @@ async fn price(
     until: Instant,
 ) -> Result<Price, WampError> {
     let now = market.now();
-    let promised = market.quotes.peek(request.session, &offer.key, &offer.id, now);
+    let promised = market
+        .quotes
+        .peek(request.session, &offer.key, &offer.id, &request.buyer, now);
     let inquiry = Inquiry {
         action: Action::Buy,
         buyer: Some(request.buyer),
@@ -135,7 +137,7 @@ async fn price(
         let (policies, offer) = (Arc::clone(&market.policies), offer.clone());
         let found = market
             .workers
-            .run(move || policies.purchase(&offer, &inquiry, quoted));
+            .run_bought(move || policies.purchase(&offer, &inquiry, quoted));
         tokio::time::timeout_at(until, found).await.map_err(|_| {
             fault(
                 uri::OVERLOADED,
@@ -147,7 +149,7 @@ async fn price(
     };
     let quote = match (promised, step) {
         (Some(quote), _) => quote,
-        (None, Some(Step::Quoted(quote))) => Arc::new(quote),
+        (None, Some(Step::Quoted(quote))) => quote,
         (None, Some(Step::AskSeller(bounds))) => {
             Arc::new(market.ask_seller(offer, inquiry.buyer, bounds, until).await?)
         }
@@ -335,7 +337,7 @@ async fn try_reserve(
     let mut reserve = assemble(market, request, plan, &paying, price)?;
     let digest = market.state_digest(paying.id, reserve.paying_seq, reserve.paying_balance);
     let signer = Arc::clone(&market.signer);
-    reserve.s2 = market.workers.run(move || signer.sign(&digest)).await?;
+    reserve.s2 = market.workers.run_bought(move || signer.sign(&digest)).await?;
     match market.submit(Command::Reserve(Box::new(reserve))).await? {
         Outcome::Reserved(purchase) => Ok(Arc::new(*purchase)),
         // Nobody else carries out this channel's purchases, so this is one that an earlier process posted.

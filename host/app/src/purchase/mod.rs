@@ -100,7 +100,7 @@ impl Market {
         }
         let signer = self
             .workers
-            .run(move || bourse_chain::recover(&digest, &s1))
+            .run_bought(move || bourse_chain::recover(&digest, &s1))
             .await?;
         let signer = signer.map_err(|error| fault(uri::INVALID_SIGNATURE, error.to_string()))?;
         let record = self

@@ -66,3 +66,35 @@ fn damaged_bytes_never_read_past_their_end() {
         }
     }
 }
+
+/// The bytes of the example in `BATCH.md`: lines of an offset and sixteen bytes in hex.
+fn documented() -> Vec<u8> {
+    let (_, example) = include_str!("../BATCH.md").split_once("## An example").unwrap();
+    let block = example.split("```").nth(1).unwrap();
+    let bytes = block.lines().flat_map(|line| line.split_whitespace().skip(1));
+    bytes.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+}
+
+#[test]
+fn the_documented_example_reads_as_its_text_says() {
+    let bytes = documented();
+    let batch = Batch::read(LAYOUT, 2, &bytes).unwrap();
+    let [first, second] = [0, 1].map(|index| batch.get(index).unwrap());
+    assert_eq!(first.key().0, std::array::from_fn(|at| at as u8));
+    assert_eq!(first.price(), Some(Amount::from_limbs([1, 2, 3, 4])));
+    assert_eq!((first.uri(), first.provider()), ("com.example", Some("p1")));
+    assert_eq!((first.copies(), first.remaining()), (Some(10), Some(7)));
+    assert!(first.has_category("region", "eu") && !first.has_category("region", "us"));
+    assert_eq!(
+        first.expires(),
+        Some(first.placed_at().after(core::time::Duration::from_secs(60)))
+    );
+    assert_eq!(second.catalog(), None);
+    assert_eq!((second.uri(), second.categories().count()), ("", 0));
+    let offers: Vec<Offer> = batch.iter().map(|offer| offer.to_offer()).collect();
+    assert_eq!(
+        TestBatch::of(&offers).bytes(),
+        bytes,
+        "and is packed again to the byte"
+    );
+}

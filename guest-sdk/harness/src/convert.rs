@@ -85,3 +85,31 @@ pub(crate) fn grants(grants: &[bourse::ConsentGrant]) -> Vec<ConsentGrant> {
     };
     grants.iter().map(grant).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bourse::testing::{NOW, TestBatch};
+    use bourse_policy::Batch;
+
+    #[test]
+    fn the_mock_packs_a_page_as_the_host_does() {
+        let plain = bourse::testing::offer();
+        let full = bourse::Offer {
+            catalog: Some(bourse::CatalogId([7; 16])),
+            provider: Some("seller-1".to_owned()),
+            expires: Some(bourse::Nanos(NOW.0 + 9)),
+            price: Some(bourse::Amount::MAX),
+            copies: Some(3),
+            remaining: Some(2),
+            categories: vec![("a".to_owned(), "ä".to_owned()), ("b".to_owned(), String::new())],
+            ..plain.clone()
+        };
+        for page in [vec![], vec![plain.clone()], vec![full.clone(), plain, full]] {
+            let offers: Vec<Offer> = page.iter().map(offer).collect();
+            let packed = Batch::of(&offers.iter().collect::<Vec<_>>());
+            let mock = TestBatch::of(&page);
+            assert_eq!((packed.bytes(), packed.count()), (mock.bytes(), mock.count()));
+        }
+    }
+}

@@ -17,6 +17,9 @@ use syn::{DeriveInput, Error, ItemImpl, parse_macro_input};
 /// The name, version and summary that the policy describes itself with are those of the package, unless they are given
 /// as `#[bourse::policy(name = "…", version = "…", summary = "…")]`; the first sentence of the block's own
 /// documentation goes before the package's description.
+///
+/// The parameters are the type in `&PriceRequest<Params>` and its like, the same in all functions, and as public as the
+/// policy; `&PriceRequest<()>` takes none. The last argument of a function may be left out, if it has no use for it.
 #[proc_macro_attribute]
 pub fn policy(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = parse_macro_input!(arguments as policy::Arguments);

@@ -250,6 +250,14 @@ async fn a_shadow_is_asked_and_compared_and_never_used_until_it_is_promoted() {
             .any(|record| record.revision.0.to_string() == id && record.outcome == "priced")
     })
     .await;
+    let exported = process::run(world.data(), &["decisions", "export"]);
+    let exported = String::from_utf8(exported.stdout).unwrap();
+    let of_shadows = exported.lines().filter(|line| line.contains("\"shadow\":true"));
+    assert_eq!(
+        of_shadows.filter(|line| line.contains(&id)).count(),
+        1,
+        "{exported}"
+    );
     policy(&world, &["promote", "ladder"]).unwrap();
     assert_eq!(buyer.quote(key).await.unwrap(), units(5));
     assert_eq!(status(&world, "ladder").shadow, None);

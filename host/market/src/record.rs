@@ -382,7 +382,7 @@ impl Pair {
 pub struct DecisionHeader {
     /// When the request was decoded.
     pub at: Nanos,
-    /// Which hook decided: `pricing`, `offers` or `consent`.
+    /// Which hook decided: `pricing`, `offers` or `consent`; of a shadow `shadow.pricing` and so on.
     pub hook: String,
     /// The policy's name.
     pub policy: String,

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 /// The longest line that is read, in bytes. A filter over a full page of 1000 offers takes some 800 KiB.
 pub(crate) const MAX_LINE: usize = 16 << 20;
 
+/// What stands before the hook in the header of a shadow's decision. The record itself is as the revision in force would
+/// have left it.
+pub(crate) const SHADOW: &str = "shadow.";
+
 /// Where an entry stands, so that people find it again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
@@ -61,6 +65,8 @@ pub(crate) struct Entry {
     pub(crate) purchase: Option<PurchaseId>,
     /// What that purchase paid, where the log says it.
     pub(crate) sale: Option<Sale>,
+    /// A shadow made it: it was asked what the revision in force was asked, and its answer was never used.
+    pub(crate) shadow: bool,
 }
 
 /// An entry that has not been decoded: decoding is most of the work of reading, so the workers do it.
@@ -130,6 +136,8 @@ struct Beside {
     purchase: Option<String>,
     #[serde(default)]
     sale: Option<Sale>,
+    #[serde(default)]
+    shadow: bool,
 }
 
 /// The one field that tells what the others mean.
@@ -190,6 +198,7 @@ fn line(place: Place, bytes: &[u8]) -> Result<Entry, BadEntry> {
         record,
         purchase,
         sale: beside.sale,
+        shadow: beside.shadow,
     })
 }
 
@@ -224,6 +233,7 @@ fn stored(place: Place, decision: &Decision, sale: Option<Sale>) -> Result<Entry
         record,
         purchase: decision.header.purchase,
         sale,
+        shadow: decision.header.hook.starts_with(SHADOW),
     })
 }
 
@@ -239,6 +249,9 @@ impl Entry {
             && let Ok(sale) = serde_json::to_string(sale)
         {
             beside.push_str(&format!(",\"sale\":{sale}"));
+        }
+        if self.shadow {
+            beside.push_str(",\"shadow\":true");
         }
         if !beside.is_empty() && line.ends_with('}') {
             line.pop();

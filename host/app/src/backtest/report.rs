@@ -593,11 +593,10 @@ fn assumptions(trial: &Trial<'_>, tally: &Tally, known: &Known, whole: bool) -> 
              new policy are those of this machine. Fuel is the same everywhere."
             .to_owned());
     }
-    if tally.revisions.len() > 1 {
+    if tally.shadows > 0 {
         say(format!(
-            "The decisions were made by {} revisions. A shadow is asked what the active one was asked, so if one of them \
-             was a shadow, its questions count twice: choose the other with --of and the beginning of its hash.",
-            tally.revisions.len()
+            "{} decisions of shadows are left out: they answer what the revision in force was asked.",
+            tally.shadows
         ));
     }
     say("Decisions that the host dropped from its log, being too busy, are missing.".to_owned());

@@ -77,6 +77,7 @@ pub(super) struct Example {
 pub(super) struct Tally {
     pub(super) decisions: u64,
     pub(super) unreadable: u64,
+    pub(super) shadows: u64,
     pub(super) bad: Vec<Unreadable>,
     /// Left out, by policy and function: the new one is not asked for them.
     pub(super) others: BTreeMap<(String, &'static str), u64>,
@@ -202,6 +203,11 @@ impl Tally {
         let at = entry.record.at_ns.0;
         self.first = Some(self.first.map_or(at, |first| first.min(at)));
         self.last = Some(self.last.map_or(at, |last| last.max(at)));
+    }
+
+    /// Counts a shadow's decision, which is not asked again.
+    pub(super) fn shadow(&mut self) {
+        add(&mut self.shadows, 1);
     }
 
     /// Counts what is no decision.
@@ -339,6 +345,7 @@ impl Tally {
     pub(super) fn merge(&mut self, other: Self) {
         add(&mut self.decisions, other.decisions);
         add(&mut self.unreadable, other.unreadable);
+        add(&mut self.shadows, other.shadows);
         add(&mut self.unanswerable, other.unanswerable);
         self.bad.extend(other.bad);
         self.keep_bad();

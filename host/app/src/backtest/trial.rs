@@ -92,6 +92,9 @@ impl Survey {
                 return;
             }
         };
+        if entry.shadow {
+            return;
+        }
         let record = &entry.record;
         let seen = self
             .policies
@@ -306,6 +309,9 @@ impl Worker {
             Ok(entry) => entry,
             Err(bad) => return tally.unreadable(bad),
         };
+        if entry.shadow {
+            return tally.shadow();
+        }
         tally.seen(&entry);
         let record = &entry.record;
         if !is_chosen(chosen, &record.policy, record.revision.0) || !answers(trial, record.hook) {

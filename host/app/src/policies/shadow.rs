@@ -4,6 +4,7 @@
 use super::imports::{Ground, Live};
 use super::rules::Prepared;
 use super::{Policies, figures};
+use crate::backtest::SHADOW;
 use bourse_market::{Decision, DecisionHeader, DecisionId};
 use bourse_policy::{Entry, Hex, Record, Revision};
 use bourse_store::DecisionLog;
@@ -80,7 +81,7 @@ fn answer_all(asked: &Receiver<Question>, ground: &Ground, log: Option<&Decision
                 id,
                 header: DecisionHeader {
                     at: record.at_ns,
-                    hook: record.hook.to_string(),
+                    hook: format!("{SHADOW}{}", record.hook),
                     policy: shadow.name().to_owned(),
                     revision: shadow.id(),
                     purchase: None,

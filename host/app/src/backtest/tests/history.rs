@@ -121,6 +121,7 @@ impl History {
                 record,
                 purchase: sold.map(|_| PurchaseId((index as u128).to_be_bytes())),
                 sale: sold.map(|at| Sale::new(at, price, buyer)),
+                shadow: false,
             });
         }
         Self {

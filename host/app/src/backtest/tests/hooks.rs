@@ -105,6 +105,7 @@ fn entry(index: usize, mut record: Record, paid: Option<Amount>, buyer: Address)
         record,
         purchase: paid.map(|_| PurchaseId((index as u128).to_be_bytes())),
         sale: paid.map(|paid| Sale::new(at, paid, buyer)),
+        shadow: false,
     }
 }
 

@@ -8,7 +8,6 @@ use bourse_market::{
 use bourse_policy::{
     Action, Batch, Engine, EngineOptions, FilterRequest, Grants, Imports, Instances, Limits, PriceRequest,
 };
-use std::path::Path;
 
 /// Demand that is always the same.
 struct Steady;
@@ -97,15 +96,18 @@ pub(crate) fn measure(report: &mut Report) {
     measure_filter(report, &engine);
 }
 
-/// A page of a thousand offers, of which a filter looks at the labels of each.
+/// A page of a thousand offers of forty sellers, whose turns are counted and put in order.
 fn measure_filter(report: &mut Report, engine: &Engine) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/dist/quality-filter.wasm");
-    let quality = engine
-        .load("quality-filter", &std::fs::read(&path).unwrap())
+    let fair = engine
+        .load(
+            "fair-share",
+            include_bytes!("../../../../policies/dist/fair-share.wasm"),
+        )
         .unwrap();
     let offers: Vec<Offer> = (0..Batch::MAX as u64)
         .map(|at| Offer {
             key: KeyId(u128::from(at).to_be_bytes()),
+            seller: Address([(at % 40) as u8; 20]),
             ..offer()
         })
         .collect();
@@ -115,11 +117,11 @@ fn measure_filter(report: &mut Report, engine: &Engine) {
         market: MarketId([1; 16]),
         action: Action::Query,
         buyer: Some(Address([2; 20])),
-        params: r#"{"labels": [{"name": "region", "any_of": ["us", "eu"]}]}"#,
+        params: "{}",
         batch: &batch,
     };
     let (grants, limits) = (Grants::NONE, Limits::for_batch(Batch::MAX));
-    let bare_call = quality.bare_filter(&request, grants, &limits);
+    let bare_call = fair.bare_filter(&request, grants, &limits);
     let bare: Vec<Figures> = (0..RUNS)
         .map(|_| repeat(|| bare_call.call(&Steady).unwrap()))
         .collect();
@@ -127,7 +129,7 @@ fn measure_filter(report: &mut Report, engine: &Engine) {
     let filter: Vec<Figures> = (0..RUNS)
         .map(|_| {
             repeat(|| {
-                let decision = quality.filter(&request, &Steady, grants, &limits);
+                let decision = fair.filter(&request, &Steady, grants, &limits);
                 assert_eq!(decision.outcome.unwrap().indices.len(), Batch::MAX);
                 std::hint::black_box(decision.record.encode());
             })

@@ -453,7 +453,7 @@ impl Column {
     /// Code in the cache that is not what the host wrote is never run: it is compiled again, and the operator told.
     async fn check_corrupt_cache(&mut self, row: &Row, key: KeyId) {
         self.world.stop().await;
-        let revision = row_file(row);
+        let revision = cached_name(row);
         let cache = self.world.data().join("compiled");
         let entry = std::fs::read_dir(&cache)
             .unwrap()
@@ -495,8 +495,8 @@ impl Column {
     }
 }
 
-/// How the compiled form of a row's component begins its name: with the component's hash.
-fn row_file(row: &Row) -> String {
+/// What the compiled form of a row's component has for the beginning of its name: the component's hash.
+fn cached_name(row: &Row) -> String {
     let engine = Engine::new(EngineOptions::default()).unwrap();
     let id = engine.load(&row.policy, &row.bytes).unwrap().id().to_string();
     id.trim_start_matches("0x").to_owned()
@@ -544,6 +544,35 @@ async fn every_fate_of_a_policy_on_every_hook_is_told_counted_logged_and_charges
         column.check_corrupt_cache(row, key).await;
 
         assert_balanced(&column.world, &[&column.buyer], &[&column.seller]).await;
+        column.world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_is_not_loaded_counts_once_each_time_it_is_wanted() {
+    const CODE: &str = "not_loaded";
+    for hook in Hook::ALL {
+        let fate = Fate::Fails(CODE);
+        let row = Row {
+            policy: "absent".to_owned(),
+            bytes: willing("absent", hook),
+            fate,
+        };
+        let (mut column, keys) = Column::of(hook, std::slice::from_ref(&row), &Operator::default()).await;
+        let said = process::run(column.world.data(), &["policy", "disable", "absent"]);
+        assert!(said.status.success(), "{said:?}");
+        assert_eq!(calls(&column.world, "absent", hook).get(CODE), None);
+        let mut answers = vec![column.quote(keys[0]).await, column.buy(keys[0]).await];
+        if hook != Hook::Pricing {
+            answers.push(column.place("absent").await.map(drop));
+        }
+        for answer in answers {
+            let error = answer.unwrap_err();
+            assert_eq!(error.uri, POLICY_FAILED, "{hook}");
+            assert_eq!(error.kwargs["code"], Value::from(CODE), "{hook}");
+        }
+        let counted = calls(&column.world, "absent", hook);
+        assert_eq!(counted.get(CODE), outcomes(hook, fate).get(CODE), "{hook}");
         column.world.stop().await;
     }
 }

@@ -122,11 +122,6 @@ impl Policies {
             }
         }
     }
-
-    /// Whether the offer's own price is the price.
-    pub(crate) fn is_fixed(&self, offer: &Offer) -> bool {
-        matches!(self.source(offer), Ok(Source::Fixed(_)))
-    }
 }
 
 /// A price as it is promised: for some time, and never longer than its offer.

@@ -36,10 +36,51 @@ impl Priced<'_> {
     }
 }
 
+/// Which rule prices an offer, if one does.
+struct Ruling<'a> {
+    rule: Option<&'a Prepared>,
+    /// The policy that the seller chose.
+    chosen: Option<&'a str>,
+    /// The offer's own price.
+    base: Option<Amount>,
+    /// As in [`Priced`].
+    market: Option<&'a Prepared>,
+}
+
 impl Policies {
     /// With a rule for all, its policy over the fixed price; else the fixed price; else the policy that the seller chose,
     /// or the market's; else the seller.
-    pub(super) fn source(&self, offer: &Offer) -> Result<Source<'_>, WampError> {
+    pub(super) fn source<'a>(&'a self, offer: &'a Offer) -> Result<Source<'a>, WampError> {
+        let Ruling {
+            rule,
+            chosen,
+            base,
+            market,
+        } = self.ruling(offer);
+        let rule = match (rule, base) {
+            (Some(rule), _) => rule,
+            (None, Some(price)) => return Ok(Source::Fixed(price)),
+            (None, None) => {
+                let (floor, cap) = bounds(offer, [], []).map_err(|none| fault(uri::POLICY_FAILED, none))?;
+                return Ok(Source::Seller(Bounds { floor, cap }));
+            }
+        };
+        Ok(Source::Policy(Priced {
+            rule,
+            entry: self.entry(chosen.unwrap_or(&rule.rule.policy), rule.rule.hook)?,
+            base,
+            market,
+        }))
+    }
+
+    /// Whether the offer's own price is the price.
+    pub(crate) fn is_fixed(&self, offer: &Offer) -> bool {
+        let ruling = self.ruling(offer);
+        ruling.rule.is_none() && ruling.base.is_some()
+    }
+
+    /// Looks no policy up: that one is missing counts where it is to be asked.
+    fn ruling<'a>(&'a self, offer: &'a Offer) -> Ruling<'a> {
         let base = match offer.price {
             Price::Fixed(price) => Some(price),
             Price::Dynamic => None,
@@ -58,19 +99,11 @@ impl Policies {
             // The choice is the seller's, the bounds are the operator's all the same.
             Some(None) => (Some(&self.unruled), market),
         };
-        let rule = match (rule, base) {
-            (Some(rule), _) => rule,
-            (None, Some(price)) => return Ok(Source::Fixed(price)),
-            (None, None) => {
-                let (floor, cap) = bounds(offer, [], []).map_err(|none| fault(uri::POLICY_FAILED, none))?;
-                return Ok(Source::Seller(Bounds { floor, cap }));
-            }
-        };
-        Ok(Source::Policy(Priced {
+        Ruling {
             rule,
-            entry: self.entry(chosen.unwrap_or(&rule.rule.policy), rule.rule.hook)?,
+            chosen,
             base,
             market,
-        }))
+        }
     }
 }

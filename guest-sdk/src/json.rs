@@ -5,7 +5,7 @@
 //! `serde::Deserialize`, with three differences: a fraction is accepted only by an `f32` or `f64`, nesting ends at
 //! [`MAX_DEPTH`], and an error names the field instead of a column.
 
-use serde::de::value::{CowStrDeserializer, MapAccessDeserializer};
+use serde::de::value::{BorrowedStrDeserializer, CowStrDeserializer, MapAccessDeserializer, StrDeserializer};
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess,
     Unexpected, Visitor,
@@ -480,8 +480,12 @@ impl<'de> MapAccess<'de> for Items<'_, 'de> {
             return Ok(None);
         }
         let field = self.reader.string()?;
-        self.field = Some(field.clone());
-        seed.deserialize(key(field)).map(Some)
+        let read = match &field {
+            Cow::Borrowed(name) => seed.deserialize(BorrowedStrDeserializer::new(name)),
+            Cow::Owned(name) => seed.deserialize(StrDeserializer::new(name)),
+        };
+        self.field = Some(field);
+        read.map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {

@@ -18,9 +18,11 @@ use tokio::time::Instant;
 /// Prices kept in one generation; there are two.
 const KEPT: usize = 16_384;
 /// Questions to sellers at the same time; the next buyer is told to come again rather than kept.
-const AT_ONCE: usize = 2_048;
-/// Those to one seller among them: one that never answers has only its own buyers wait.
-const OF_ONE: usize = 64;
+/// Half of the calls that the market works on at a time.
+const AT_ONCE: usize = 4_096;
+/// Those to one seller among them: one that never answers has only its own buyers wait. Enough for a seller that takes
+/// ten milliseconds and is asked by a flood.
+const OF_ONE: usize = 128;
 
 /// What a price is for: some buyers are quoted before they are known.
 type Asked = (OfferId, Option<Address>);

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 /// Prices kept in one generation; there are two.
 const KEPT: usize = 16_384;
 /// Questions to sellers at the same time; the next buyer is told to come again rather than kept.
-/// Half of the calls that the market works on at a time.
-const AT_ONCE: usize = 4_096;
+/// A quarter of the calls that the market works on at a time: with those that wait for a worker it must leave some.
+const AT_ONCE: usize = 2_048;
 /// Those to one seller among them: one that never answers has only its own buyers wait. Enough for a seller that takes
 /// ten milliseconds and is asked by a flood.
 const OF_ONE: usize = 128;

@@ -123,7 +123,7 @@ impl Revision {
             let session = Session {
                 grants,
                 answers: Answers::Live(lent),
-                watch: Some(Watch::start(limits.deadline)),
+                watch: Some(Watch::since(started, limits.deadline)),
             };
             self.ask(&input, session, &limits)
         });

@@ -147,6 +147,10 @@ impl HostState {
             None => (ask(), false),
         };
         let answer = answer?;
+        if self.calls.is_empty() {
+            // Most policies that ask, ask once.
+            self.calls.reserve_exact(1);
+        }
         self.calls.push(ImportCall {
             name: Cow::Borrowed(name),
             args,

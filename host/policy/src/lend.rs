@@ -27,10 +27,20 @@ unsafe impl Send for Loan {}
 // SAFETY: as above.
 unsafe impl Sync for Loan {}
 
+thread_local! {
+    /// Looked up once: asking the standard library counts references of the thread each time.
+    static HERE: ThreadId = thread::current().id();
+}
+
+/// The calling thread.
+fn here() -> ThreadId {
+    HERE.with(|here| *here)
+}
+
 impl Lent {
     /// Calls `with` on the imports; none once the scope is over. The closure cannot keep the reference.
     pub(crate) fn call<R>(&self, with: impl FnOnce(&dyn Imports) -> R) -> Option<R> {
-        if thread::current().id() != self.0.lender {
+        if here() != self.0.lender {
             return None;
         }
         self.0.imports.get().map(with)
@@ -55,7 +65,7 @@ pub(crate) fn scope<R>(imports: &dyn Imports, run: impl FnOnce(Lent) -> R) -> R 
     let imports: &'static dyn Imports =
         unsafe { core::mem::transmute::<&dyn Imports, &'static dyn Imports>(imports) };
     let end = End(Lent(Arc::new(Loan {
-        lender: thread::current().id(),
+        lender: here(),
         imports: Cell::new(Some(imports)),
     })));
     run(end.0.clone())

@@ -26,9 +26,14 @@ pub(crate) struct Watch {
 impl Watch {
     /// Begins to watch.
     pub(crate) fn start(deadline: Duration) -> Self {
+        Self::since(Instant::now(), deadline)
+    }
+
+    /// Watches a call that began a moment ago.
+    pub(crate) fn since(started: Instant, deadline: Duration) -> Self {
         Self {
             deadline,
-            started: Instant::now(),
+            started,
             began: None,
             imports: Duration::ZERO,
         }

@@ -15,6 +15,7 @@
 mod books;
 mod buyer;
 mod calls;
+mod code;
 mod decisions;
 mod ear;
 pub mod process;

@@ -1,6 +1,7 @@
 //! A market in a temporary folder, in this process or as the real binary in one of its own.
 
 use crate::calls::call;
+use crate::code;
 use crate::process::Process;
 use bourse_app::config::Config;
 use bourse_app::{Addresses, Host, WS_PATH};
@@ -86,7 +87,9 @@ impl World {
         std::fs::create_dir(&config.store.path).unwrap();
         fill(&config.store.path);
         change(&mut config);
+        code::lend(&config.store.path);
         let host = Host::start(&config).await.unwrap();
+        code::keep(&config.store.path);
         let network = host.network();
         let names = Names {
             domain: network.domain,

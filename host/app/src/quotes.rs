@@ -1,12 +1,15 @@
 //! Quotes that are still good: in memory, bound to the session and key they were given for, used at most once.
 
-use bourse_market::{Address, Amount, Decision, KeyId, Nanos, OfferId, PriceSource, StateWrite};
+use bourse_market::{Address, Amount, Decision, KeyId, Nanos, OfferId, PriceSource, StateEdit, StateWrite};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Quotes one session may hold; the oldest goes first.
 const PER_SESSION: usize = 64;
+/// Bytes that they may take: two kilobytes each, which few decisions do. An offer may be made ten times as large, and
+/// nothing else bounds what thousands of sessions have the market remember of such. One quote is kept however large.
+const PER_SESSION_BYTES: usize = 128 << 10;
 /// The longest any quote holds.
 pub(crate) const MAX_VALID_MS: u32 = 30_000;
 
@@ -49,13 +52,15 @@ impl Quotes {
         let Some(quotes) = sessions.get_mut(&session) else {
             return;
         };
-        if quotes.len() >= PER_SESSION && !quotes.contains_key(&key) {
+        quotes.remove(&key);
+        if !has_room(quotes, &quote) {
             let now = quote.at;
             quotes.retain(|_, held| held.until > now);
+        }
+        while !has_room(quotes, &quote) {
             let oldest = quotes.iter().min_by_key(|(_, held)| held.at).map(|(key, _)| *key);
-            if let Some(oldest) = oldest.filter(|_| quotes.len() >= PER_SESSION) {
-                quotes.remove(&oldest);
-            }
+            let Some(oldest) = oldest else { break };
+            quotes.remove(&oldest);
         }
         quotes.insert(key, quote);
     }
@@ -95,7 +100,7 @@ impl Quotes {
     /// the session holds as many as it may, of another.
     pub(crate) fn put_back(&self, session: u64, key: KeyId, quote: Arc<Quote>) {
         if let Some(quotes) = self.by_session.lock().get_mut(&session)
-            && quotes.len() < PER_SESSION
+            && (quotes.is_empty() || has_room(quotes, &quote))
         {
             quotes.entry(key).or_insert(quote);
         }
@@ -111,6 +116,26 @@ impl Quotes {
         for quotes in self.by_session.lock().values_mut() {
             quotes.remove(key);
         }
+    }
+}
+
+/// Whether a session that holds `quotes` may hold one more.
+fn has_room(quotes: &HashMap<KeyId, Arc<Quote>>, more: &Quote) -> bool {
+    let held: usize = quotes.values().map(|quote| quote.size()).sum();
+    quotes.len() < PER_SESSION && held.saturating_add(more.size()) <= PER_SESSION_BYTES
+}
+
+impl Quote {
+    /// The bytes it takes, or nearly so.
+    fn size(&self) -> usize {
+        /// Of the quote itself, and of its place.
+        const OWN: usize = 512;
+        let decision = self.decision.as_ref().map_or(0, |decision| decision.body.len());
+        let writes = self.state_writes.iter().map(|write| match &write.edit {
+            StateEdit::Set(Some(value)) => StateWrite::MAX_KEY + value.len(),
+            StateEdit::Set(None) | StateEdit::Add(_) => StateWrite::MAX_KEY,
+        });
+        OWN + decision + writes.sum::<usize>()
     }
 }
 
@@ -229,6 +254,34 @@ mod tests {
                 .peek(1, &KeyId([64; 16]), &OFFER, &BUYER, Nanos(100))
                 .is_some()
         );
+    }
+
+    #[test]
+    fn a_session_holds_few_large_quotes_and_one_in_any_case() {
+        let large = |at: u64, bytes: usize| {
+            let write = StateWrite {
+                policy: "p".to_owned(),
+                key: "k".to_owned(),
+                edit: StateEdit::Set(Some(vec![0; bytes])),
+            };
+            Arc::new(Quote {
+                state_writes: vec![write],
+                ..Arc::into_inner(quote(at, 1_000)).unwrap()
+            })
+        };
+        let quotes = quotes_of([1]);
+        for number in 0..64 {
+            quotes.remember(1, KeyId([number; 16]), large(u64::from(number), 20 << 10));
+        }
+        let held = quotes.by_session.lock()[&1].len();
+        assert_eq!(held, 6, "of 20 KiB each");
+        assert!(
+            quotes
+                .peek(1, &KeyId([63; 16]), &OFFER, &BUYER, Nanos(100))
+                .is_some()
+        );
+        quotes.remember(1, KEY, large(64, 1 << 20));
+        assert_eq!(quotes.by_session.lock()[&1].len(), 1);
     }
 
     #[test]

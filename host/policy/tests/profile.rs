@@ -1,5 +1,7 @@
 //! Stacks by fuel.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
 mod support;
 
 use bourse_policy::testing::{Guest, price};

@@ -185,7 +185,12 @@ fn round<T>(decided: &Decided<T>) -> Result<(), TestCaseError> {
     match &decided.outcome {
         Ok(_) => {
             prop_assert_eq!(decided.changes.len(), 2);
-            prop_assert!(matches!(decided.changes[0].edit, Edit::Add(_)));
+            prop_assert!(
+                decided
+                    .changes
+                    .first()
+                    .is_some_and(|change| matches!(change.edit, Edit::Add(_)))
+            );
         }
         Err(_) => prop_assert!(decided.changes.is_empty()),
     }

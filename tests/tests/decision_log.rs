@@ -225,6 +225,27 @@ async fn a_log_that_cannot_keep_up_drops_and_counts_and_nobody_notices() {
     assert_balanced(&world, &[&buyer], &[&seller]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_disk_does_not_take_is_counted_too() {
+    const DROPPED: &str = "bourse_decision_log_dropped_total";
+    let world = world(|_| {}).await;
+    let seller = Seller::new(&world, tokens(1)).await;
+    let key = seller.offer(None).await;
+    let session = world.session().await;
+    // Written and closed to new segments: whatever comes now finds no place.
+    world.host().flush_log();
+    let folder = world.data().join("decisions");
+    std::fs::rename(&folder, world.data().join("elsewhere")).unwrap();
+    quote(&session, key).await;
+    world.host().flush_log();
+    let started = Instant::now();
+    // Allowed and priced.
+    while figure(&world, DROPPED) != 2 {
+        assert!(started.elapsed() < Duration::from_secs(30), "nothing was counted");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Everything that can be read of the log, and how reading went.
 fn read(world: &World) -> (Vec<Record>, LogRead) {
     let mut records = Vec::new();

@@ -549,6 +549,34 @@ async fn every_fate_of_a_policy_on_every_hook_is_told_counted_logged_and_charges
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_that_fails_again_and_again_is_left_alone_for_a_while() {
+    const SHADOWS: &str = "bourse_policy_shadow_total";
+    let mut failing = failing_for(Hook::Pricing).into_iter();
+    let trap = failing.find(|hostile| hostile.code == "trap").unwrap();
+    let world = World::with_policies(&[(trap.name, trap.bytes)], |config| {
+        (config.policies.breaker_failures, config.policies.breaker_seconds) = (2, 3600);
+        config.policies.rule = vec![Rule {
+            shadow: Some(trap.name.to_owned()),
+            ..Rule::default_pricing()
+        }];
+    })
+    .await;
+    let seller = Seller::new(&world, tokens(1)).await;
+    let key = seller.offer(None).await;
+    let buyer = Buyer::new(&world, tokens(1)).await;
+    for _ in 0..5 {
+        buyer.quote(key).await.unwrap();
+    }
+    let answers = || figures(&world, SHADOWS);
+    until("the last shadow", async || answers().values().sum::<u64>() == 5).await;
+    let labels = |answer: &str| format!("policy=\"{}\",answer=\"{answer}\"", trap.name);
+    let expected = [(labels("different"), 2), (labels("left_out"), 3)];
+    assert_eq!(answers(), BTreeMap::from(expected));
+    // Where the same policy is in force, it is asked all the same.
+    assert_eq!(status(&world, trap.name).failures, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_is_not_loaded_counts_once_each_time_it_is_wanted() {
     const CODE: &str = "not_loaded";
     for hook in Hook::ALL {

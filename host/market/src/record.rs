@@ -393,6 +393,16 @@ pub struct DecisionHeader {
     pub purchase: Option<PurchaseId>,
 }
 
+impl DecisionHeader {
+    /// What stands before the hook where a shadow decided. The body is as the revision in force would have left it.
+    pub const SHADOW: &str = "shadow.";
+
+    /// Whether a shadow decided, and nobody was told.
+    pub fn is_of_shadow(&self) -> bool {
+        self.hook.starts_with(Self::SHADOW)
+    }
+}
+
 /// One recorded decision of a policy. The body is encoded and read by `policy` alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {

@@ -9,10 +9,6 @@ use serde::{Deserialize, Serialize};
 /// The longest line that is read, in bytes. A filter over a full page of 1000 offers takes some 800 KiB.
 pub(crate) const MAX_LINE: usize = 16 << 20;
 
-/// What stands before the hook in the header of a shadow's decision. The record itself is as the revision in force would
-/// have left it.
-pub(crate) const SHADOW: &str = "shadow.";
-
 /// Where an entry stands, so that people find it again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
@@ -233,7 +229,7 @@ fn stored(place: Place, decision: &Decision, sale: Option<Sale>) -> Result<Entry
         record,
         purchase: decision.header.purchase,
         sale,
-        shadow: decision.header.hook.starts_with(SHADOW),
+        shadow: decision.header.is_of_shadow(),
     })
 }
 

@@ -29,7 +29,7 @@ pub(crate) mod time;
 mod trial;
 
 pub(crate) use ask::{Base, Params, params};
-pub(crate) use entry::{SHADOW, Unreadable};
+pub(crate) use entry::Unreadable;
 pub(crate) use html::page;
 pub(crate) use pool::cores;
 pub(crate) use profile::{Profile, calls_of, profile};

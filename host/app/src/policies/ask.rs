@@ -108,7 +108,7 @@ impl Policies {
         if let Some(log) = &self.log
             && !log.append(decision.clone())
         {
-            figures::log_dropped();
+            self.count_dropped();
         }
         decision
     }

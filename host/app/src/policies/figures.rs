@@ -22,7 +22,7 @@ const SHADOWS: &str = "bourse_policy_shadow_total";
 /// Changes of revisions, by `policy` and `result`.
 const REVISIONS: &str = "bourse_policy_revisions_total";
 
-/// Decisions that the log could not take.
+/// Decisions that the log could not take, or could not write.
 const LOG_DROPPED: &str = "bourse_decision_log_dropped_total";
 /// Purchases whose policy's memory was full, by `policy`: what it wanted to remember of them is lost.
 const STATE_DROPPED: &str = "bourse_policy_state_dropped_total";
@@ -72,8 +72,8 @@ pub(super) fn shadowed(policy: &str, answer: &'static str) {
     counter!(SHADOWS, "policy" => policy.to_owned(), "answer" => answer).increment(1);
 }
 
-pub(super) fn log_dropped() {
-    counter!(LOG_DROPPED).increment(1);
+pub(super) fn log_dropped(decisions: u64) {
+    counter!(LOG_DROPPED).increment(decisions);
 }
 
 pub(crate) fn state_dropped(policy: &str) {

@@ -172,6 +172,7 @@ pub(crate) fn watch(policies: &Arc<Policies>) -> std::io::Result<()> {
                 if looks == 0 {
                     policies.forget_old_decisions();
                 }
+                policies.count_dropped();
                 let library = policies.library();
                 for change in library.scan() {
                     announce(&change);

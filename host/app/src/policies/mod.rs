@@ -35,6 +35,7 @@ use parking_lot::Mutex;
 use rules::Prepared;
 use shadow::Shadows;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The policies of a market, bound to its rules. The rules are fixed; revisions come and go under them.
 pub(crate) struct Policies {
@@ -45,6 +46,8 @@ pub(crate) struct Policies {
     unruled: Prepared,
     ground: Arc<Ground>,
     log: Option<DecisionLog>,
+    /// Of the decisions that the log dropped, those in the figures.
+    dropped: AtomicU64,
     environment: Arc<dyn Environment>,
     shadows: Shadows,
 }
@@ -89,16 +92,29 @@ impl Policies {
             rules.of(prepared.rule.hook).push(prepared);
         }
         let ground = Arc::new(Ground::new(parts.demand, parts.store));
+        let breaker = parts.library.options().breaker;
         let policies = Self {
             market: parts.market,
             library: parts.library,
             rules,
             unruled: Prepared::new(Rule::default_pricing())?,
-            shadows: Shadows::start(Arc::clone(&ground), parts.log.clone())?,
+            shadows: Shadows::start(Arc::clone(&ground), parts.log.clone(), breaker)?,
             ground,
             log: parts.log,
+            dropped: AtomicU64::new(0),
             environment: parts.environment,
         };
+        // A rule that keeps something out must not be thought to do so where it never can.
+        let by_catalog = policies
+            .all_rules()
+            .filter(|prepared| prepared.rule.catalog.is_some());
+        for Prepared { rule, .. } in by_catalog {
+            tracing::error!(
+                policy = rule.policy,
+                hook = rule.hook.as_str(),
+                "a rule is bound to a catalog, which no offer names yet: it is never asked, and keeps nothing out"
+            );
+        }
         for (rule, problem) in policies.problems() {
             tracing::error!(
                 policy = rule.policy,
@@ -123,6 +139,15 @@ impl Policies {
     fn forget_old_decisions(&self) {
         if let Some(log) = &self.log {
             log.retain(self.environment.now());
+        }
+    }
+
+    /// Brings the figures up to what the log has dropped by now: at its door, or later, where the disk fails it.
+    fn count_dropped(&self) {
+        if let Some(log) = &self.log {
+            let dropped = log.dropped();
+            let counted = self.dropped.fetch_max(dropped, Ordering::Relaxed);
+            figures::log_dropped(dropped.saturating_sub(counted));
         }
     }
 

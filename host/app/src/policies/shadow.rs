@@ -4,15 +4,18 @@
 use super::imports::{Ground, Live};
 use super::rules::Prepared;
 use super::{Policies, figures};
-use crate::backtest::SHADOW;
-use bourse_market::{Decision, DecisionHeader, DecisionId};
-use bourse_policy::{Entry, Hex, Record, Revision};
+use bourse_market::{Decision, DecisionHeader, DecisionId, RevisionId};
+use bourse_policy::{Breaker, BreakerOptions, Entry, Hex, Output, Record, Revision};
 use bourse_store::DecisionLog;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Instant;
 
 /// Questions that may wait for the shadows.
 const QUEUE: usize = 256;
+/// Shadows whose failures are remembered. There are never as many at a time: what is forgotten is of earlier ones.
+const REMEMBERED: usize = 256;
 
 /// The thread that asks shadows. It ends when this is dropped.
 pub(super) struct Shadows {
@@ -28,11 +31,15 @@ struct Question {
 }
 
 impl Shadows {
-    pub(super) fn start(ground: Arc<Ground>, log: Option<DecisionLog>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        ground: Arc<Ground>,
+        log: Option<DecisionLog>,
+        breaker: BreakerOptions,
+    ) -> std::io::Result<Self> {
         let (questions, asked) = sync_channel(QUEUE);
         std::thread::Builder::new()
             .name("shadows".to_owned())
-            .spawn(move || answer_all(&asked, &ground, log.as_ref()))?;
+            .spawn(move || answer_all(&asked, &ground, log.as_ref(), breaker))?;
         Ok(Self { questions })
     }
 }
@@ -63,10 +70,34 @@ impl Policies {
     }
 }
 
-fn answer_all(asked: &Receiver<Question>, ground: &Ground, log: Option<&DecisionLog>) {
+fn answer_all(
+    asked: &Receiver<Question>,
+    ground: &Ground,
+    log: Option<&DecisionLog>,
+    options: BreakerOptions,
+) {
+    // Of their own: what a shadow fails at must not keep the same revision from answering where it is in force.
+    let mut breakers: HashMap<RevisionId, Breaker> = HashMap::new();
     for Question { shadow, active, id } in asked {
+        if breakers.len() >= REMEMBERED && !breakers.contains_key(&shadow.id()) {
+            breakers.clear();
+        }
+        let breaker = breakers
+            .entry(shadow.id())
+            .or_insert_with(|| Breaker::new(options));
+        let Ok(permit) = breaker.admit(Instant::now()) else {
+            figures::shadowed(shadow.name(), "left_out");
+            continue;
+        };
         let live = Live::new(ground, shadow.name(), active.at_ns);
         let mut record = shadow.ask_again(&active, &live);
+        let failed = matches!(&record.output, Output::Failure(failure) if failure.trips());
+        if let Some(tripped) = permit.record(Instant::now(), failed) {
+            tracing::warn!(
+                policy = shadow.name(), shadow = %shadow.id(),
+                "a shadow failed {} times in a row and is left alone for {} ms", tripped.failures, tripped.pause_ms
+            );
+        }
         let same = record.output == active.output;
         figures::shadowed(shadow.name(), if same { "same" } else { "different" });
         if !same {
@@ -81,16 +112,15 @@ fn answer_all(asked: &Receiver<Question>, ground: &Ground, log: Option<&Decision
                 id,
                 header: DecisionHeader {
                     at: record.at_ns,
-                    hook: format!("{SHADOW}{}", record.hook),
+                    hook: format!("{}{}", DecisionHeader::SHADOW, record.hook),
                     policy: shadow.name().to_owned(),
                     revision: shadow.id(),
                     purchase: None,
                 },
                 body: record.encode(),
             };
-            if !log.append(decision) {
-                figures::log_dropped();
-            }
+            // What is dropped is counted where the figures of the log are.
+            let _ = log.append(decision);
         }
     }
 }

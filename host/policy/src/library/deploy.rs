@@ -7,7 +7,6 @@
 use super::open::Resolved;
 use super::table::{Good, Kept};
 use super::{Admitted, DeployError, Deployed, Entry, Library, Origin};
-use crate::breaker::Breaker;
 use crate::load::check_name;
 use crate::revision::Revision;
 use bourse_market::RevisionId;
@@ -211,7 +210,6 @@ impl Library {
             name,
             Some(Entry {
                 shadow: Some(admitted.revision),
-                shadow_breaker: Breaker::new(self.inner.options.breaker),
                 ..Entry::clone(&active)
             }),
         );

@@ -30,8 +30,6 @@ pub struct Entry {
     pub shadow: Option<Revision>,
     /// The breaker of `revision`, closed when it became active.
     pub breaker: Breaker,
-    /// The breaker of `shadow`, so that one that always fails costs no more than an active one would.
-    pub shadow_breaker: Breaker,
     /// Where `revision` came from.
     pub origin: Origin,
     /// Who signed `revision`, if its signature was checked.

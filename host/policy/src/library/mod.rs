@@ -328,35 +328,33 @@ impl Library {
         signed_by: Option<VerifyingKey>,
     ) -> Entry {
         let old = self.get(name);
-        let new = || Breaker::new(self.inner.options.breaker);
         let breaker = old
             .as_ref()
             .filter(|old| old.revision.id() == revision.id())
-            .map_or_else(new, |old| old.breaker.clone());
-        let (shadow, shadow_breaker) = self
-            .shadow(name, old.as_deref())
-            .map_or_else(|| (None, new()), |(shadow, breaker)| (Some(shadow), breaker));
+            .map_or_else(
+                || Breaker::new(self.inner.options.breaker),
+                |old| old.breaker.clone(),
+            );
         Entry {
             revision,
-            shadow,
+            shadow: self.shadow(name, old.as_deref()),
             breaker,
-            shadow_breaker,
             origin,
             signed_by,
         }
     }
 
     /// The shadow that the table says: the one that runs already, or one out of the archive.
-    fn shadow(&self, name: &str, old: Option<&Entry>) -> Option<(Revision, Breaker)> {
+    fn shadow(&self, name: &str, old: Option<&Entry>) -> Option<Revision> {
         let kept = self.table().slot(name).kept.shadow.clone()?;
         if let Some(old) = old
             && let Some(shadow) = &old.shadow
             && shadow.id() == kept.id
         {
-            return Some((shadow.clone(), old.shadow_breaker.clone()));
+            return Some(shadow.clone());
         }
         match self.recall(name, &kept) {
-            Ok(admitted) => Some((admitted.revision, Breaker::new(self.inner.options.breaker))),
+            Ok(admitted) => Some(admitted.revision),
             Err(error) => {
                 self.notice(format!("`{name}` runs without its shadow {}: {error}", kept.id));
                 self.table().slot(name).kept.shadow = None;

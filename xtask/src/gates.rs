@@ -8,6 +8,8 @@ use std::process::Command;
 
 /// The shipped policies are a workspace of their own, since they are built for another target.
 const POLICIES: &str = "policies/Cargo.toml";
+/// So is what libFuzzer runs, since it is built with counters.
+const GUIDED: &str = "tests/fuzz/guided/Cargo.toml";
 
 /// `cargo xtask test`: sets up what it can, says what it cannot, runs all tests.
 ///
@@ -55,7 +57,8 @@ fn checks() -> Result<()> {
     step("tidy", || tidy::run(&place::root()?))?;
     step("fmt", || {
         cargo(&["fmt", "--all", "--check"], &[])?;
-        cargo(&["fmt", "--all", "--check", "--manifest-path", POLICIES], &[])
+        cargo(&["fmt", "--all", "--check", "--manifest-path", POLICIES], &[])?;
+        cargo(&["fmt", "--check", "--manifest-path", GUIDED], &[])
     })?;
     step("clippy", || {
         const LINTS: [&str; 5] = ["--all-targets", "--quiet", "--", "-D", "warnings"];

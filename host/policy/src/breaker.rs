@@ -69,8 +69,6 @@ pub struct Tripped {
     pub failures: u32,
     /// Milliseconds for which it is open.
     pub pause_ms: u64,
-    /// How often this breaker has opened by now.
-    pub times: u32,
 }
 
 /// The breaker of one revision. Clones share it.
@@ -93,7 +91,6 @@ struct Inner {
 struct Slow {
     until: Option<Instant>,
     probing: bool,
-    times: u32,
 }
 
 const CLOSED: u8 = 0;
@@ -108,12 +105,10 @@ impl Inner {
     fn open(&self, slow: &mut Slow, now: Instant) -> Tripped {
         slow.until = Some(now + self.options.pause);
         slow.probing = false;
-        slow.times = slow.times.saturating_add(1);
         self.state.store(OPEN, Ordering::Release);
         Tripped {
             failures: self.failures.load(Ordering::Relaxed),
             pause_ms: u64::try_from(self.options.pause.as_millis()).unwrap_or(u64::MAX),
-            times: slow.times,
         }
     }
 }
@@ -180,11 +175,6 @@ impl Breaker {
     pub fn failures(&self) -> u32 {
         self.inner.failures.load(Ordering::Relaxed)
     }
-
-    /// How often it has opened.
-    pub fn times_opened(&self) -> u32 {
-        self.inner.slow().times
-    }
 }
 
 /// The right to one call.
@@ -208,10 +198,7 @@ impl Permit {
                 inner.failures.fetch_add(1, Ordering::Relaxed);
                 return Some(inner.open(&mut slow, now));
             }
-            *slow = Slow {
-                times: slow.times,
-                ..Slow::default()
-            };
+            *slow = Slow::default();
             inner.failures.store(0, Ordering::Relaxed);
             inner.state.store(CLOSED, Ordering::Release);
             return None;
@@ -310,7 +297,6 @@ mod tests {
         assert_eq!(breaker.state(later), BreakerState::Closed);
         assert_eq!(breaker.failures(), 0);
         trip(&breaker, later);
-        assert_eq!(breaker.times_opened(), 2);
     }
 
     #[test]
@@ -319,7 +305,7 @@ mod tests {
         trip(&breaker, now);
         let later = now + PAUSE;
         let tripped = call(&breaker, later, true).unwrap();
-        assert_eq!((tripped.failures, tripped.times), (4, 2));
+        assert_eq!(tripped.failures, 4);
         assert_eq!(breaker.admit(later + PAUSE / 2).unwrap_err().retry, PAUSE / 2);
         assert!(breaker.admit(later + PAUSE).is_ok());
     }
@@ -370,6 +356,5 @@ mod tests {
                 .collect()
         });
         assert_eq!(tripped.len(), 1);
-        assert_eq!(breaker.times_opened(), 1);
     }
 }

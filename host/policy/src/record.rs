@@ -115,7 +115,9 @@ impl Output {
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// Written by another version of the host.
-    #[error("the record has layout version {got}, this host reads version {RECORD_VERSION}")]
+    #[error(
+        "the record has layout version {got}, this host reads versions {RECORD_VERSION_1} and {RECORD_VERSION}"
+    )]
     Version {
         /// The version it has.
         got: u8,

@@ -1,13 +1,14 @@
 //! The changes that a call makes to its policy's state: proposed here, written by the host with the purchase.
 
 use crate::failure::Failure;
+use bourse_market::StateWrite;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a key of a policy's state.
-pub const MAX_STATE_KEY: usize = 64;
+pub const MAX_STATE_KEY: usize = StateWrite::MAX_KEY;
 
 /// Bytes of a value of a policy's state.
-pub const MAX_STATE_VALUE: usize = 1024;
+pub const MAX_STATE_VALUE: usize = StateWrite::MAX_VALUE;
 
 /// Changes one call may make.
 pub const MAX_STATE_CHANGES: usize = 16;

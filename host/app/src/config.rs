@@ -294,6 +294,10 @@ impl Policies {
     fn check(&self) -> anyhow::Result<()> {
         /// From what a component in C takes to what no toolchain makes.
         const COMPONENT: std::ops::RangeInclusive<usize> = 1 << 10..=64 << 20;
+        /// The queue's places are there from the start: a million take some 200 MB.
+        const QUEUE: std::ops::RangeInclusive<usize> = 1..=1 << 20;
+        /// Less would hold a few seconds.
+        const LOG_BYTES: u64 = 1 << 20;
         ensure!(
             COMPONENT.contains(&self.component_max),
             "policies.component_max is {}: it must lie in {} to {} bytes",
@@ -311,8 +315,16 @@ impl Policies {
             "policies.breaker_seconds must be 1 or more; breaker_failures = 0 never leaves a policy alone"
         );
         ensure!(
-            self.log.queue > 0 && self.log.max_bytes >= 1 << 20,
-            "policies.log.queue must be 1 or more, policies.log.max_bytes 1048576 or more"
+            QUEUE.contains(&self.log.queue),
+            "policies.log.queue is {}: it must lie in {} to {} decisions",
+            self.log.queue,
+            QUEUE.start(),
+            QUEUE.end()
+        );
+        ensure!(
+            self.log.max_bytes >= LOG_BYTES,
+            "policies.log.max_bytes is {}: it must be {LOG_BYTES} or more",
+            self.log.max_bytes
         );
         for (index, rule) in self.rule.iter().enumerate() {
             rule.check()
@@ -516,6 +528,44 @@ mod tests {
             (config.realm.name.as_str(), config.market.sell_deadline_ms),
             ("market7", 500)
         );
+    }
+
+    #[test]
+    fn a_setting_out_of_its_range_is_named_with_its_value() {
+        let refused = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.check().unwrap_err().to_string()
+        };
+        for (said, key) in [
+            (refused(|it| it.policies.log.queue = 0), "policies.log.queue is 0"),
+            (
+                refused(|it| it.policies.log.queue = 1 << 30),
+                "policies.log.queue is 1073741824",
+            ),
+            (
+                refused(|it| it.policies.log.max_bytes = 5),
+                "policies.log.max_bytes is 5",
+            ),
+            (
+                refused(|it| it.policies.component_max = 0),
+                "policies.component_max is 0",
+            ),
+            (
+                refused(|it| it.policies.breaker_seconds = 0),
+                "policies.breaker_seconds",
+            ),
+            (
+                refused(|it| it.policies.require_signature = true),
+                "policies.keys is empty",
+            ),
+            (
+                refused(|it| it.market.quote_deadline_ms = 0),
+                "market.quote_deadline_ms is 0",
+            ),
+        ] {
+            assert!(said.contains(key), "{said}");
+        }
     }
 
     #[test]

@@ -115,6 +115,17 @@ impl Policies {
                 "a rule is bound to a catalog, which no offer names yet: it is never asked, and keeps nothing out"
             );
         }
+        for Prepared { rule, .. } in policies.all_rules() {
+            if let Some(shadow) = &rule.shadow
+                && policies.library.get(shadow).is_none()
+            {
+                tracing::warn!(
+                    policy = rule.policy,
+                    shadow,
+                    "a rule's shadow is not loaded: nobody is asked beside its policy"
+                );
+            }
+        }
         for (rule, problem) in policies.problems() {
             tracing::error!(
                 policy = rule.policy,

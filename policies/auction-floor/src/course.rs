@@ -9,6 +9,13 @@ use bourse::{Amount, State, WHOLE_BP};
 /// Bytes of what is kept: time, counter, and the price in four limbs.
 const BYTES: usize = 48;
 
+/// The counter of all prices that are kept.
+const KEPT: &str = "kept";
+
+/// Prices that the state has room for: 156 bytes each, with its sales. Past its quota the host fails every call that adds
+/// to it, and a seller must not do that to others with APIs that it invents.
+pub(crate) const MAX_KEPT: i64 = 6_500;
+
 /// Steps up that are taken at once. So many sales never overlap; it bounds what a call can cost.
 const MAX_STEPS: u64 = 512;
 
@@ -42,8 +49,14 @@ pub(crate) fn read(state: &impl State, key: &str) -> Option<(Last, u64)> {
     Some((last, u64::try_from(since.max(0)).unwrap_or(u64::MAX)))
 }
 
-/// Keeps the price of a sale, and counts it.
-pub(crate) fn write(state: &impl State, key: &str, price: Amount, now_ms: u64) {
+/// Keeps the price of a sale, and counts it; the first of its kind only while there is room.
+pub(crate) fn write(state: &impl State, key: &str, is_new: bool, price: Amount, now_ms: u64) {
+    if is_new {
+        if state.counter(KEPT) >= MAX_KEPT {
+            return;
+        }
+        state.add(KEPT, 1);
+    }
     let mut bytes = [0; BYTES];
     let [l0, l1, l2, l3] = price.limbs();
     let fields = [now_ms, state.counter(key).cast_unsigned(), l0, l1, l2, l3];

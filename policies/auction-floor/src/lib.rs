@@ -110,12 +110,14 @@ impl AuctionFloor {
         };
         let now_ms = millis(request.now);
         let key = params.key(&request.offer);
-        let amount = match course::read(host, &key) {
+        let last = course::read(host, &key);
+        let is_new = last.is_none();
+        let amount = match last {
             Some((last, sales)) => course.after(last, sales, now_ms),
             None => course.fallen(start, request.age_ms()),
         };
         let price = request.price(amount, params.valid_ms);
-        course::write(host, &key, price.amount, now_ms);
+        course::write(host, &key, is_new, price.amount, now_ms);
         Ok(price)
     }
 }

@@ -211,6 +211,23 @@ fn a_state_that_is_no_price_is_as_if_there_were_none() {
 }
 
 #[test]
+fn where_there_is_no_room_the_known_go_on_and_the_new_come_down_from_the_start() {
+    let params = per_second("10");
+    let known = at(0, &params);
+    let mut host = MockHost::default();
+    buy(&mut host, &known);
+    let mut host = host.with_counter("kept", course::MAX_KEPT);
+    assert_eq!(buy(&mut host, &known), tokens("10.1"));
+    assert_eq!(buy(&mut host, &known), tokens("10.201"));
+    let mut new = at(0, &params);
+    new.offer.api = ApiId([9; 16]);
+    for _ in 0..2 {
+        assert_eq!(AuctionFloor::quote(&new, &host).unwrap().amount, tokens("10"));
+        assert!(host.changes().is_empty());
+    }
+}
+
+#[test]
 fn the_price_of_any_demand_is_found_from_below_and_from_above() {
     let five = 5_000_000;
     for start in ["0.1", "5", "100"] {

@@ -42,6 +42,12 @@ const TIMEOUT: u32 = 20;
 /// Megabytes of memory for a target.
 const MEMORY: u32 = 4096;
 
+/// Inputs of a target that the repository keeps.
+const MAX_KEPT: usize = 100;
+
+/// Bytes of all of them.
+const MAX_KEPT_BYTES: u64 = 256 << 10;
+
 /// Lines of a failed target's log that are shown.
 const TAIL: usize = 40;
 
@@ -77,7 +83,7 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Puts into `tests/fuzz/corpus` the fewest of all inputs found so far that reach every place they reach.
+/// Puts into `tests/fuzz/corpus` a sample of the fewest inputs found so far that reach every place that any reaches.
 ///
 /// # Errors
 ///
@@ -96,24 +102,42 @@ pub(crate) fn keep(only: Option<&str>) -> Result<()> {
         fs::create_dir_all(&merged)?;
         let mut command = target(&program, name, &folders);
         // Places alone: how often each is reached is worth another input to a search, and not to a test.
-        command.args(["-merge=1", "-use_counters=0"]);
+        command.args(["-set_cover_merge=1", "-use_counters=0"]);
         command.arg(&merged).arg(&folders.kept).arg(&folders.found);
         logged(command, name, &folders)?;
-        fs::remove_dir_all(&folders.kept)?;
-        fs::create_dir_all(&folders.kept)?;
-        let mut bytes = 0;
-        let mut inputs = 0;
+        let mut inputs = Vec::new();
         for entry in fs::read_dir(&merged)? {
             let entry = entry?;
-            bytes += fs::copy(entry.path(), folders.kept.join(entry.file_name()))?;
-            inputs += 1;
+            inputs.push((entry.metadata()?.len(), entry.file_name()));
         }
+        let all = inputs.len();
+        let inputs = sample(inputs);
+        fs::remove_dir_all(&folders.kept)?;
+        fs::create_dir_all(&folders.kept)?;
+        for (_, input) in &inputs {
+            fs::copy(merged.join(input), folders.kept.join(input))?;
+        }
+        let (kept, bytes) = (inputs.len(), inputs.iter().map(|(size, _)| size).sum::<u64>());
         println!(
-            "{name}: {inputs} inputs of {bytes} bytes in {}",
+            "{name}: {kept} of {all} inputs, {bytes} bytes, in {}",
             folders.kept.display()
         );
     }
     Ok(())
+}
+
+/// Every so-manieth input by size, so that small and large ones stay and the corpus is one that a repository can hold.
+fn sample(mut inputs: Vec<(u64, OsString)>) -> Vec<(u64, OsString)> {
+    inputs.sort();
+    let mut step = 1;
+    loop {
+        // From the largest on, which reaches the most.
+        let some: Vec<_> = inputs.iter().rev().step_by(step).cloned().collect();
+        if some.len() <= MAX_KEPT && some.iter().map(|(size, _)| size).sum::<u64>() <= MAX_KEPT_BYTES {
+            return some;
+        }
+        step += 1;
+    }
 }
 
 fn chosen(only: Option<&str>) -> Result<Vec<(&'static str, u32)>> {
@@ -286,4 +310,26 @@ fn logged(mut command: Command, name: &str, folders: &Folders) -> Result<String>
         "the target `{name}` failed ({status}) on {}; tests/fuzz/README.md says how to look into it",
         input.unwrap_or("an input that it did not write")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_few_small_and_large() {
+        let inputs: Vec<_> = (1..=250u64)
+            .map(|size| (size, OsString::from(size.to_string())))
+            .collect();
+        let kept = sample(inputs);
+        assert!((80..=MAX_KEPT).contains(&kept.len()), "{}", kept.len());
+        assert_eq!(kept.first().map(|(size, _)| *size), Some(250));
+        assert!(kept.last().is_some_and(|(size, _)| *size < 5));
+        let large = (1..=90u64)
+            .map(|number| (8192, OsString::from(number.to_string())))
+            .collect();
+        let bytes: u64 = sample(large).iter().map(|(size, _)| size).sum();
+        assert!(bytes <= MAX_KEPT_BYTES, "{bytes}");
+        assert!(sample(Vec::new()).is_empty());
+    }
 }

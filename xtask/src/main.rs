@@ -49,7 +49,7 @@ enum Task {
     Fuzz {
         /// Only this one: component, answers, record or cases
         target: Option<String>,
-        /// Puts the fewest of the inputs found so far that reach every place into tests/fuzz/corpus, instead
+        /// Puts a sample of the inputs found so far into tests/fuzz/corpus, instead
         #[arg(long)]
         keep: bool,
     },

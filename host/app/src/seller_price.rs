@@ -47,7 +47,7 @@ struct Question<'a> {
     session: u64,
 }
 
-/// A cache that forgets what was not asked for in two fillings, at no cost for a lookup.
+/// A cache that forgets what was put into it two fillings ago, at no cost for a lookup. No price holds for long.
 #[derive(Default)]
 struct Generations {
     young: HashMap<Asked, Held>,
@@ -153,9 +153,9 @@ impl Market {
             Err(CallError::Timeout) => return Err(unquoted("the seller did not name its price in time")),
             Err(CallError::Wamp(error)) => {
                 /// Characters of a seller's words that reach a buyer.
-                const KEPT: usize = 200;
+                const WORDS: usize = 200;
                 let words = match error.args.first() {
-                    Some(Value::Str(text)) => text.chars().take(KEPT).collect(),
+                    Some(Value::Str(text)) => text.chars().take(WORDS).collect(),
                     _ => "no text".to_owned(),
                 };
                 return Err(unquoted(format!(

@@ -33,6 +33,7 @@ pub(crate) use entry::Unreadable;
 pub(crate) use html::page;
 pub(crate) use pool::cores;
 pub(crate) use profile::{Profile, calls_of, profile};
+pub(crate) use report::Report;
 pub(crate) use revisions::{Revisions, load};
 pub(crate) use source::{Folder, Source};
 pub(crate) use trial::{Trial, run};

@@ -1,10 +1,9 @@
 //! `bourse policy backtest`: what a policy would have decided, on decisions that were really made.
 
-use super::log::{LogArgs, engine};
-use crate::backtest::{self, Base, Params, Trial, load, page, table};
+use super::log::{LogArgs, answer, engine};
+use crate::backtest::{self, Base, Params, Trial, load};
 use crate::commands::bar::Bar;
 use crate::config::Config;
-use crate::output::{self, Form};
 use anyhow::{Context, ensure};
 use clap::Args;
 use std::path::PathBuf;
@@ -73,19 +72,7 @@ pub(super) fn run(config: &Config, args: &BacktestArgs) -> anyhow::Result<ExitCo
     let mut bar = Bar::new("deciding");
     let report = backtest::run(&trial, &mut |done, all| bar.show(done, all));
     drop(bar);
-    let report = report?;
-    if let Some(path) = &args.html {
-        std::fs::write(path, page(&report)).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    match output::form() {
-        Form::Json => output::json(&report)?,
-        Form::Table => {
-            output::put(&table::report(&report));
-            if let Some(path) = &args.html {
-                output::put(&format!("\nwritten to {}", path.display()));
-            }
-        }
-    }
+    answer(&report?, args.html.as_deref())?;
     Ok(ExitCode::SUCCESS)
 }
 

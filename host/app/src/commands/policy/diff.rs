@@ -1,11 +1,9 @@
 //! `bourse policy diff`: where two revisions decide differently, on decisions that were really made.
 
-use super::log::{LogArgs, engine};
-use crate::backtest::{self, Params, Trial, load, page, table};
+use super::log::{LogArgs, answer, engine};
+use crate::backtest::{self, Params, Trial, load};
 use crate::commands::bar::Bar;
 use crate::config::Config;
-use crate::output::{self, Form};
-use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,13 +48,7 @@ pub(super) fn run(config: &Config, args: &DiffArgs) -> anyhow::Result<ExitCode> 
     let report = backtest::run(&trial, &mut |done, all| bar.show(done, all));
     drop(bar);
     let report = report?;
-    if let Some(path) = &args.html {
-        std::fs::write(path, page(&report)).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    match output::form() {
-        Form::Json => output::json(&report)?,
-        Form::Table => output::put(&table::report(&report)),
-    }
+    answer(&report, args.html.as_deref())?;
     Ok(if args.check && report.changed > 0 {
         ExitCode::FAILURE
     } else {

@@ -1,7 +1,9 @@
 //! What the commands that read a log of decisions have in common.
 
-use crate::backtest::{Revisions, Source, cores};
+use crate::backtest::{Report, Revisions, Source, cores, page, table};
 use crate::config::Config;
+use crate::output::{self, Form};
+use anyhow::Context;
 use bourse_policy::{Engine, EngineOptions};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -44,6 +46,23 @@ impl LogArgs {
         archives.retain(|archive| archive.is_dir());
         Revisions::new(engine(config)?, files, archives)
     }
+}
+
+/// Answers with a report, and writes it as a page as well where `html` says so.
+pub(super) fn answer(report: &Report, html: Option<&Path>) -> anyhow::Result<()> {
+    if let Some(path) = html {
+        std::fs::write(path, page(report)).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    match output::form() {
+        Form::Json => output::json(report)?,
+        Form::Table => {
+            output::put(&table::report(report));
+            if let Some(path) = html {
+                output::put(&format!("\nwritten to {}", path.display()));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The sandbox for these commands.

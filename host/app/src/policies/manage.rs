@@ -175,7 +175,7 @@ pub(crate) fn watch(policies: &Arc<Policies>) -> std::io::Result<()> {
                 policies.count_dropped();
                 let library = policies.library();
                 for change in library.scan() {
-                    announce(&change);
+                    announce(&policies, &change);
                 }
                 for notice in library.notices() {
                     tracing::warn!("{notice}");
@@ -188,7 +188,10 @@ pub(crate) fn watch(policies: &Arc<Policies>) -> std::io::Result<()> {
 }
 
 /// Tells the operator what became of a file.
-fn announce(change: &Change) {
+fn announce(policies: &Policies, change: &Change) {
+    /// For files that are refused and that nothing uses. A figure is kept for ever, and whoever may write to the folder
+    /// can invent names for ever, whatever signatures are asked for.
+    const UNKNOWN: &str = "unknown";
     let policy = change.name.as_str();
     match &change.what {
         Changed::Added { to } | Changed::Shipped { to } => {
@@ -209,5 +212,11 @@ fn announce(change: &Change) {
         Changed::Refused { .. } => "refused",
         _ => "ok",
     };
-    figures::revised(policy, result);
+    let named = || {
+        policies
+            .all_rules()
+            .any(|prepared| prepared.rule.policy == policy)
+    };
+    let unknown = matches!(change.what, Changed::Refused { keeps: None, .. }) && !named();
+    figures::revised(if unknown { UNKNOWN } else { policy }, result);
 }

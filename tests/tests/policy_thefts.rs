@@ -14,11 +14,14 @@ use bourse_market::{Amount, KeyId};
 use bourse_policy::Hook as PolicyHook;
 use bourse_policy::testing::{DATA, Guest, field_offset, price, request_offset, yes};
 use bourse_tests::{Buyer, Seller, World, assert_balanced, call, refused, tokens};
-use bourse_wamp::{CallOptions, CallResult, Dict, Session, Value, WampError};
-use std::time::Duration;
+use bourse_wamp::{CallError, CallOptions, CallResult, Dict, Session, Value, WampError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 const INSUFFICIENT_AMOUNT: &str = "xbr.error.insufficient_amount";
+const OVERLOADED: &str = "bourse.error.overloaded";
 const POLICY_FAILED: &str = "bourse.error.policy_failed";
 
 fn units(units: u64) -> Amount {
@@ -49,6 +52,8 @@ async fn quote(session: &Session, key: KeyId) -> Result<Value, WampError> {
 /// As many calls of get_quote for a key as several sessions may have unanswered, again and again.
 struct Flood {
     callers: JoinSet<()>,
+    /// Calls that were turned away because too many wait.
+    turned_away: Arc<AtomicU64>,
 }
 
 impl Flood {
@@ -56,23 +61,40 @@ impl Flood {
         /// Calls that the router lets a session have unanswered, or nearly so.
         const AT_ONCE: usize = 250;
         let mut callers = JoinSet::new();
+        let turned_away = Arc::new(AtomicU64::new(0));
         for _ in 0..sessions {
             let thief = world.session().await;
             for _ in 0..AT_ONCE {
                 let thief = thief.clone();
+                let turned_away = Arc::clone(&turned_away);
                 callers.spawn(async move {
                     loop {
                         let args = vec![Value::from(key.0)];
                         let options = CallOptions::default();
                         let asked = thief.call("xbr.marketmaker.get_quote", args, Dict::new(), options);
-                        if asked.await.is_err() {
+                        if let Err(error) = asked.await {
+                            if matches!(&error, CallError::Wamp(error) if error.uri == OVERLOADED) {
+                                turned_away.fetch_add(1, Ordering::Relaxed);
+                            }
                             tokio::time::sleep(Duration::from_millis(5)).await;
                         }
                     }
                 });
             }
         }
-        Self { callers }
+        Self { callers, turned_away }
+    }
+
+    /// Waits until it fills all the room there is.
+    async fn rises(&self) {
+        let started = Instant::now();
+        while self.turned_away.load(Ordering::Relaxed) == 0 {
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "nobody was turned away"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Gives up what is under way.
@@ -247,7 +269,7 @@ async fn a_seller_that_never_names_its_price_keeps_no_other_from_naming_his() {
     let (_thief, bait) = pricing_seller(&world, false).await;
     let mut buyer = Buyer::new(&world, tokens(100)).await;
     let flood = Flood::start(&world, 4, bait).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    flood.rises().await;
     for _ in 0..20 {
         quote(&buyer.session, key).await.unwrap();
     }
@@ -274,6 +296,8 @@ async fn a_flood_of_questions_to_the_slowest_policy_keeps_no_buyer_out() {
             grants: Vec::new(),
             limits: RuleLimits {
                 fuel: Some(100_000_000),
+                // On a busy machine too it comes to an answer.
+                deadline_ms: Some(10_000),
                 ..RuleLimits::default()
             },
             ..rule(Hook::Pricing, "dawdling")
@@ -284,7 +308,7 @@ async fn a_flood_of_questions_to_the_slowest_policy_keeps_no_buyer_out() {
     let mut buyer = Buyer::new(&world, tokens(100)).await;
     let (slow, fixed) = (seller.offer(None).await, seller.offer(Some(tokens(1))).await);
     let flood = Flood::start(&world, 18, slow).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    flood.rises().await;
     for _ in 0..3 {
         buyer.buy_at(fixed, tokens(1)).await.unwrap();
         buyer.buy_at(slow, units(1)).await.unwrap();

@@ -2,12 +2,14 @@
 
 use crate::report::{Figures, RUNS, Ratio, Report, repeat, repeat_on};
 use bourse_market::{
-    Address, Amount, ApiId, Figures as Demand, KeyId, MarketId, Nanos, Offer, OfferId, Placer, Price,
-    PricingTerms, SessionId, Signature, Subject,
+    Address, Amount, ApiId, Decision, DecisionHeader, DecisionId, Figures as Demand, KeyId, MarketId, Nanos,
+    Offer, OfferId, Placer, Price, PricingTerms, SessionId, Signature, Subject,
 };
 use bourse_policy::{
     Action, Batch, Engine, EngineOptions, FilterRequest, Grants, Imports, Instances, Limits, PriceRequest,
 };
+
+use bourse_store::{DecisionLog, LogOptions};
 
 /// Demand that is always the same.
 struct Steady;
@@ -21,7 +23,7 @@ impl Imports for Steady {
     }
 }
 
-/// `limit.engine` is the bare call on a fresh instance; `policy.price.fresh` adds encoding, checks and the record;
+/// `limit.engine` is the bare call on a fresh instance; `policy.price.fresh` adds encoding, checks, the record and the log;
 /// `policy.price.warm` is the same on an instance that served before; `policy.price.fresh.2threads` is the fresh one on
 /// two threads at once: 0.5 of the time per call if neither waits for the other, 1 or more if the process's memory map
 /// lets only one go on. `limit.engine.filter` and `policy.filter.1000` are the two for a page of offers.
@@ -66,10 +68,30 @@ pub(crate) fn measure(report: &mut Report) {
         .map(|_| repeat(|| bare_call.call(&Steady).unwrap()))
         .collect();
     report.line("limit.engine", &bare, None);
+    let folder = tempfile::tempdir().unwrap();
+    // As many may wait as this produces until the next pause: a full queue would be the cheaper way.
+    let options = LogOptions {
+        queue: 1 << 20,
+        queue_bytes: 1 << 30,
+        ..LogOptions::default()
+    };
+    let log = DecisionLog::open(folder.path(), options).unwrap();
     let price = || {
-        let decision = surge.price(&request, &Steady, grants, &limits);
-        assert!(decision.outcome.is_ok());
-        std::hint::black_box(decision.record.encode());
+        let decided = surge.price(&request, &Steady, grants, &limits);
+        assert!(decided.outcome.is_ok());
+        let decision = Decision {
+            id: DecisionId([7; 16]),
+            header: DecisionHeader {
+                at: request.now,
+                hook: decided.record.hook.to_string(),
+                policy: surge.name().to_owned(),
+                revision: surge.id(),
+                purchase: None,
+            },
+            body: decided.record.encode(),
+        };
+        // A quote keeps the decision; the log gets its own.
+        log.append(std::hint::black_box(&decision).clone());
     };
     let fresh: Vec<Figures> = (0..RUNS).map(|_| repeat(price)).collect();
     report.line("policy.price.fresh", &fresh, Some(("limit.engine", Ratio::P50)));
@@ -93,6 +115,8 @@ pub(crate) fn measure(report: &mut Report) {
         &two,
         Some(("policy.price.fresh", Ratio::Throughput)),
     );
+    assert_eq!(log.dropped(), 0, "what is dropped is not what was measured");
+    log.shutdown();
     measure_filter(report, &engine);
 }
 

@@ -116,11 +116,12 @@ async fn reach(config: &Config, market: &Url) -> anyhow::Result<MarketClient> {
     let session = connect(&url, &config.realm.name)
         .await
         .map_err(|error| Unreachable {
-            url,
+            at: url,
             why: match error {
                 DelegateError::Join { reason, .. } => reason,
                 other => other.to_string(),
             },
+            instead: "say where it is with --url",
         })?;
     Ok(MarketClient::new(session, None).await?)
 }

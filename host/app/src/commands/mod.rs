@@ -25,8 +25,10 @@ pub(crate) use serve::serve;
 
 /// The host a command needs does not answer.
 #[derive(Debug, thiserror::Error)]
-#[error("no market answers at {url}: {why}; start one with `bourse serve`, or say where it is with --url")]
+#[error("no market answers at {at}: {why}; start one with `bourse serve`, or {instead}")]
 pub(crate) struct Unreachable {
-    pub(crate) url: String,
+    pub(crate) at: String,
     pub(crate) why: String,
+    /// How the command is told of another market.
+    pub(crate) instead: &'static str,
 }

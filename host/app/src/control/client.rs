@@ -25,8 +25,9 @@ pub(crate) struct Attachment<'a> {
 pub(crate) fn call(data: &Path, request: Request, with: Attachment<'_>) -> anyhow::Result<serde_json::Value> {
     let socket = path(data);
     let mut stream = UnixStream::connect(&socket).map_err(|error| Unreachable {
-        url: socket.display().to_string(),
+        at: socket.display().to_string(),
         why: error.to_string(),
+        instead: "name the data folder of a running one with --data",
     })?;
     let envelope = Envelope {
         policy: request,

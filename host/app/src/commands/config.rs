@@ -13,15 +13,14 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<ExitCode> {
         component: config.policies.component_max,
         ..EngineOptions::default()
     })?;
-    let mut sound = true;
+    let mut problems = Vec::new();
     let mut revisions: HashMap<String, Option<Revision>> = HashMap::new();
     let folder = config.policy_dir();
     if folder.is_dir() {
         for (path, loaded) in load_folder(&engine, &folder) {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             if let Err(error) = &loaded {
-                eprintln!("policy {}: {error}", path.display());
-                sound = false;
+                problems.push(format!("policy {}: {error}", path.display()));
             }
             revisions.insert(stem.into_owned(), loaded.ok());
         }
@@ -35,12 +34,15 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<ExitCode> {
         let revision = revisions.get(&rule.policy).and_then(Option::as_ref);
         let (policy, hook) = (rule.policy.clone(), rule.hook.as_str());
         if let Some(problem) = problem(rule, revision) {
-            eprintln!("rule for policy `{policy}`, hook `{hook}`: {problem}");
-            sound = false;
+            problems.push(format!("rule for policy `{policy}`, hook `{hook}`: {problem}"));
         }
     }
     print!("{}", toml::to_string_pretty(&config.in_full())?);
-    Ok(if sound {
+    // After the settings, which fill a screen, so that this is what stands at its end.
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    Ok(if problems.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -93,23 +93,28 @@ fn parameters(schema: &Value) -> String {
                 Some(other) => other.to_string(),
                 None => String::new(),
             };
-            let kind = property.get("enum").and_then(Value::as_array).map_or_else(
-                || word("type"),
-                |choices| {
-                    let choices: Vec<String> = choices
-                        .iter()
-                        .map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned))
-                        .collect();
-                    choices.join("|")
-                },
-            );
-            vec![name.clone(), kind, word("default"), word("description")]
+            vec![name.clone(), kind(property), word("default"), word("description")]
         })
         .collect();
     if rows.is_empty() {
         "none".to_owned()
     } else {
         columns(&rows)
+    }
+}
+
+/// What a value may be, as `integer`, `integer|string`, or `low|high` for one of some words.
+fn kind(property: &Value) -> String {
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let words = |values: &[Value]| values.iter().map(word).collect::<Vec<_>>().join("|");
+    if let Some(Value::Array(choices)) = property.get("enum") {
+        return words(choices);
+    }
+    match (property.get("type"), property.get("anyOf")) {
+        (Some(Value::Array(types)), _) => words(types),
+        (Some(one), _) => word(one),
+        (None, Some(Value::Array(either))) => either.iter().map(kind).collect::<Vec<_>>().join("|"),
+        (None, _) => String::new(),
     }
 }
 

@@ -79,6 +79,16 @@ pub(super) fn deploy(config: &Config, file: Option<&Path>, shadow: bool) -> anyh
     changed(call(&config.store.path, Request::Deploy { name, shadow }, with)?)
 }
 
+/// Takes a policy out of force.
+pub(super) fn disable(config: &Config, name: String) -> anyhow::Result<ExitCode> {
+    let request = Request::Disable { name: name.clone() };
+    call(&config.store.path, request, Attachment::default())?;
+    say!(
+        "`{name}` is disabled: what its rules cover is refused, until `bourse policy enable {name}` or a deploy"
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
 /// What has no component to bring along.
 pub(super) fn switch(config: &Config, request: Request) -> anyhow::Result<ExitCode> {
     changed(call(&config.store.path, request, Attachment::default())?)

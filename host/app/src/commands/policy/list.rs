@@ -38,7 +38,12 @@ impl Row for Listed {
     ];
 
     fn cells(&self) -> Vec<String> {
-        let trouble = [self.text("reason"), self.text("problems")]
+        // That rules do not find a disabled policy is what its operator wanted.
+        let problems = match self.text("state").as_str() {
+            "disabled" => String::new(),
+            _ => self.text("problems"),
+        };
+        let trouble = [self.text("reason"), problems]
             .into_iter()
             .filter(|text| !text.is_empty())
             .collect::<Vec<_>>()

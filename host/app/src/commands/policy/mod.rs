@@ -108,7 +108,7 @@ pub(crate) async fn run(config: &Config, command: PolicyCommand) -> anyhow::Resu
         PolicyCommand::Deploy { file, shadow } => deploy::deploy(config, file.as_deref(), shadow),
         PolicyCommand::Promote { name } => deploy::switch(config, Request::Promote { name }),
         PolicyCommand::Rollback { name } => deploy::switch(config, Request::Rollback { name }),
-        PolicyCommand::Disable { name } => deploy::switch(config, Request::Disable { name }),
+        PolicyCommand::Disable { name } => deploy::disable(config, name),
         PolicyCommand::Enable { name } => deploy::switch(config, Request::Enable { name }),
         PolicyCommand::Replay(args) => replay::run(config, &args),
         PolicyCommand::Backtest(args) => backtest::run(config, &args),

@@ -74,7 +74,7 @@ impl Revisions {
         match shipped {
             Some((_, bytes)) => self.compile(name, id, bytes, "the shipped policy"),
             None => Err(format!(
-                "revision {id} of `{}` is not among the policies at hand: name its component with --policy FILE",
+                "revision {id} of `{}` is not among the policies at hand: name its component with --policy FILE, or the data folder that has it with --data",
                 super::text::plain(name)
             )),
         }

@@ -63,7 +63,8 @@ impl CaseError {
         Self {
             line,
             column,
-            field: if path == "." {
+            // "." is the file itself, "?" a place where there is nothing yet.
+            field: if path == "." || path == "?" {
                 String::new()
             } else {
                 shortened(&path)

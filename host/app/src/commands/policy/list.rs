@@ -38,9 +38,13 @@ impl Row for Listed {
     ];
 
     fn cells(&self) -> Vec<String> {
-        // That rules do not find a disabled policy is what its operator wanted.
+        // That rules do not find a disabled policy is what its operator wanted; of a removed one the way back says more.
         let problems = match self.text("state").as_str() {
             "disabled" => String::new(),
+            "removed" => format!(
+                "its file is gone: `bourse policy rollback {}` brings back its last good revision",
+                self.text("name")
+            ),
             _ => self.text("problems"),
         };
         let trouble = [self.text("reason"), problems]

@@ -20,6 +20,7 @@ mod decisions;
 mod ear;
 pub mod process;
 mod seller;
+mod watch;
 mod world;
 
 pub use books::assert_balanced;
@@ -31,6 +32,7 @@ pub use decisions::decisions;
 pub use ear::Ear;
 pub use process::{Process, run};
 pub use seller::{Behaviour, Sell, Seller};
+pub use watch::{figures, policy_status, until};
 pub use world::{Wire, World, fund, open, open_args, open_message};
 
 use std::path::PathBuf;

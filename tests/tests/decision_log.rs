@@ -14,12 +14,12 @@ use bourse_policy::testing::hostile::willing;
 use bourse_policy::testing::{Guest, price};
 use bourse_policy::{Hook as PolicyHook, Record};
 use bourse_store::{LogRead, read_log};
-use bourse_tests::{Buyer, Seller, World, assert_balanced, call, decisions, process, refused, tokens};
+use bourse_tests::{
+    Buyer, Seller, World, assert_balanced, call, decisions, figures, process, refused, tokens, until,
+};
 use bourse_wamp::{Session, Value};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -173,24 +173,14 @@ async fn without_a_log_purchases_keep_their_decisions_and_quotes_none() {
     assert_balanced(&world, &[&buyer], &[&seller]).await;
 }
 
-/// The one series `name` of the host's figures; zero if it never counted.
-fn figure(world: &World, name: &str) -> u64 {
-    let mut stream = TcpStream::connect(world.host().addresses().http).unwrap();
-    write!(
-        stream,
-        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
-    page.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
-        .map_or(0, |count| count.trim().parse().unwrap())
+/// Decisions that the log has dropped, as the figures count them.
+fn dropped(world: &World) -> u64 {
+    let counted = figures(world, "bourse_decision_log_dropped_total");
+    counted.get("").copied().unwrap_or(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_cannot_keep_up_drops_and_counts_and_nobody_notices() {
-    const DROPPED: &str = "bourse_decision_log_dropped_total";
     const CALLERS: usize = 8;
     let world = world(|config| config.policies.log.queue = 1).await;
     let seller = Seller::new(&world, tokens(1)).await;
@@ -198,7 +188,7 @@ async fn a_log_that_cannot_keep_up_drops_and_counts_and_nobody_notices() {
     let key = seller.offer(None).await;
     let mut decided = 1;
     let started = Instant::now();
-    while figure(&world, DROPPED) == 0 {
+    while dropped(&world) == 0 {
         assert!(started.elapsed() < Duration::from_secs(60), "nothing was dropped");
         let mut load = tokio::task::JoinSet::new();
         for _ in 0..CALLERS {
@@ -216,8 +206,8 @@ async fn a_log_that_cannot_keep_up_drops_and_counts_and_nobody_notices() {
     }
     world.host().flush_log();
     let kept = decisions(&world).len();
-    let dropped = usize::try_from(figure(&world, DROPPED)).unwrap();
-    assert_eq!(kept + dropped, decided, "what is not kept is counted");
+    let lost = usize::try_from(dropped(&world)).unwrap();
+    assert_eq!(kept + lost, decided, "what is not kept is counted");
     // What belongs to purchases is not the log's to drop.
     let lines = export(&world, &[]);
     let sold = lines.iter().filter(|line| line.get("purchase").is_some()).count();
@@ -227,7 +217,6 @@ async fn a_log_that_cannot_keep_up_drops_and_counts_and_nobody_notices() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_disk_does_not_take_is_counted_too() {
-    const DROPPED: &str = "bourse_decision_log_dropped_total";
     let world = world(|_| {}).await;
     let seller = Seller::new(&world, tokens(1)).await;
     let key = seller.offer(None).await;
@@ -238,12 +227,8 @@ async fn what_the_disk_does_not_take_is_counted_too() {
     std::fs::rename(&folder, world.data().join("elsewhere")).unwrap();
     quote(&session, key).await;
     world.host().flush_log();
-    let started = Instant::now();
     // Allowed and priced.
-    while figure(&world, DROPPED) != 2 {
-        assert!(started.elapsed() < Duration::from_secs(30), "nothing was counted");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("both", async || dropped(&world) == 2).await;
 }
 
 /// Everything that can be read of the log, and how reading went.

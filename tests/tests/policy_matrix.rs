@@ -12,15 +12,16 @@
 use bourse_app::config::{self, Rule, RuleLimits};
 use bourse_market::{Amount, KeyId};
 use bourse_policy::testing::hostile::{failing_for, refusing, willing};
-use bourse_policy::{Engine, EngineOptions, Hook, PolicyState, PolicyStatus, ReplayError};
-use bourse_tests::{Buyer, Seller, World, assert_balanced, call, decisions, error_text, process, tokens};
+use bourse_policy::{Engine, EngineOptions, Hook, PolicyState, ReplayError};
+use bourse_tests::{
+    Buyer, Seller, World, assert_balanced, call, decisions, error_text, figures, policy_status, process,
+    tokens, until,
+};
 use bourse_wamp::{Dict, Value, WampError};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 const POLICY_FAILED: &str = "bourse.error.policy_failed";
 const REFUSED: &str = "bourse.error.refused";
@@ -162,23 +163,6 @@ fn rule(hook: Hook, row: &Row) -> Rule {
     }
 }
 
-/// The figures as Prometheus reads them: the series of `name` by their labels.
-fn figures(world: &World, name: &str) -> BTreeMap<String, u64> {
-    let mut stream = TcpStream::connect(world.host().addresses().http).unwrap();
-    write!(
-        stream,
-        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
-    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
-    page.lines()
-        .filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.split_once("} "))
-        .map(|(labels, count)| (labels.to_owned(), count.trim().parse().unwrap()))
-        .collect()
-}
-
 const CALLS: &str = "bourse_policy_calls_total";
 const REVISIONS: &str = "bourse_policy_revisions_total";
 
@@ -200,24 +184,9 @@ fn refused_revisions(world: &World, policy: &str) -> u64 {
     figures(world, REVISIONS).get(&own).copied().unwrap_or(0)
 }
 
-fn status(world: &World, policy: &str) -> PolicyStatus {
-    let mut all = world.host().policies();
-    all.retain(|status| status.name == policy);
-    all.pop().unwrap()
-}
-
 /// One base unit: what all keys of these tests cost.
 fn unit() -> Amount {
     Amount::from_units(1)
-}
-
-/// Waits until `there` says so, for as long as a loaded machine may take.
-async fn until(what: &str, mut there: impl AsyncFnMut() -> bool) {
-    let started = Instant::now();
-    while !there().await {
-        assert!(started.elapsed() < Duration::from_secs(30), "{what} did not come");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// A market with every policy of a hook, and somebody on each side of it.
@@ -340,7 +309,7 @@ impl Column {
             Fate::Fails(code) => (POLICY_FAILED, code),
         };
         let error = answer.as_ref().expect_err(&what);
-        let revision = status(&self.world, &row.policy).revision.unwrap();
+        let revision = policy_status(&self.world, &row.policy).revision.unwrap();
         let expected = Dict::from([
             ("policy".to_owned(), Value::from(row.policy.as_str())),
             ("revision".to_owned(), Value::from(revision)),
@@ -360,7 +329,7 @@ impl Column {
         let Fate::Fails(code) = row.fate else {
             return assert_eq!(lines, [""; 0]);
         };
-        let revision = status(&self.world, &row.policy).revision.unwrap();
+        let revision = policy_status(&self.world, &row.policy).revision.unwrap();
         let hook = format!("hook={}", self.hook);
         let (revision, code) = (format!("revision={revision}"), format!("code=\"{code}\""));
         let words = ["WARN", "a policy failed", &policy, &revision, &hook, &code];
@@ -374,7 +343,7 @@ impl Column {
     /// Every call is in the log of decisions, with its outcome, and happens again exactly as it is written there.
     fn check_log(&self, row: &Row, expected: &BTreeMap<String, u64>) {
         self.world.host().flush_log();
-        let revision = status(&self.world, &row.policy).revision.unwrap();
+        let revision = policy_status(&self.world, &row.policy).revision.unwrap();
         let mut records = decisions(&self.world);
         records.retain(|record| record.policy == row.policy && record.revision.0.to_string() == revision);
         let mut outcomes = BTreeMap::<String, u64>::new();
@@ -403,7 +372,7 @@ impl Column {
     async fn check_broken_file(&mut self, row: &Row, key: KeyId) {
         let policy = row.policy.as_str();
         let broken = &row.bytes[..row.bytes.len() / 2];
-        let (before, mark) = (status(&self.world, policy), self.operator.mark());
+        let (before, mark) = (policy_status(&self.world, policy), self.operator.mark());
         let refused_before = refused_revisions(&self.world, policy);
 
         let folder = self.world.folder().join("build");
@@ -417,14 +386,14 @@ impl Column {
         assert_eq!(refused_revisions(&self.world, policy), refused_before + 1);
         let told = self.operator.lines(mark, &["WARN", policy, "was refused"]);
         assert_eq!(told.len(), 1, "{told:?}");
-        let after = status(&self.world, policy);
+        let after = policy_status(&self.world, policy);
         assert_eq!((after.state, &after.revision), (before.state, &before.revision));
         self.check(row, key).await;
 
         let mark = self.operator.mark();
         std::fs::write(self.file(policy), broken).unwrap();
         until("the refusal of the file", async || {
-            status(&self.world, policy).state == PolicyState::LastGood
+            policy_status(&self.world, policy).state == PolicyState::LastGood
         })
         .await;
         until("the line about it", async || {
@@ -439,13 +408,13 @@ impl Column {
         })
         .await;
         assert_eq!(refused_revisions(&self.world, policy), refused_before + 2);
-        let after = status(&self.world, policy);
+        let after = policy_status(&self.world, policy);
         assert_eq!(after.revision, before.revision);
         self.check(row, key).await;
 
         std::fs::write(self.file(policy), &row.bytes).unwrap();
         until("the good file again", async || {
-            status(&self.world, policy).state == PolicyState::Active
+            policy_status(&self.world, policy).state == PolicyState::Active
         })
         .await;
     }
@@ -573,7 +542,7 @@ async fn a_shadow_that_fails_again_and_again_is_left_alone_for_a_while() {
     let expected = [(labels("different"), 2), (labels("left_out"), 3)];
     assert_eq!(answers(), BTreeMap::from(expected));
     // Where the same policy is in force, it is asked all the same.
-    assert_eq!(status(&world, trap.name).failures, 0);
+    assert_eq!(policy_status(&world, trap.name).failures, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,16 +13,16 @@ use bourse_app::config::{Grant, Rule};
 use bourse_market::{Amount, KeyId};
 use bourse_policy::testing::hostile::willing;
 use bourse_policy::testing::{Guest, price, request_offset};
-use bourse_policy::{Hook, PolicyState, PolicyStatus};
+use bourse_policy::{Hook, PolicyState};
 use bourse_tests::{
-    Buyer, Seller, World, assert_balanced, call, error_text, map_of, process, refused, tokens,
+    Buyer, Seller, World, assert_balanced, call, error_text, map_of, policy_status, process, refused, tokens,
+    until,
 };
 use bourse_wamp::{Session, Value, WampError};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 const POLICY_FAILED: &str = "bourse.error.policy_failed";
 const INVALID_ARGUMENT: &str = "wamp.error.invalid_argument";
@@ -74,27 +74,12 @@ fn deploy(world: &World, name: &str, component: &[u8]) -> Result<String, String>
     policy(world, &["deploy", file(world, name, component).to_str().unwrap()])
 }
 
-fn status(world: &World, name: &str) -> PolicyStatus {
-    let mut all = world.host().policies();
-    all.retain(|status| status.name == name);
-    all.pop().unwrap()
-}
-
 async fn quote(session: &Session, key: KeyId) -> Result<Value, WampError> {
     call(session, "xbr.marketmaker.get_quote", vec![Value::from(key.0)]).await
 }
 
 fn units(units: u64) -> Amount {
     Amount::from_units(units.into())
-}
-
-/// Waits until `there` says so, for as long as a loaded machine may take.
-async fn until(what: &str, mut there: impl AsyncFnMut() -> bool) {
-    let started = Instant::now();
-    while !there().await {
-        assert!(started.elapsed() < Duration::from_secs(30), "{what} did not come");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,7 +157,10 @@ async fn what_is_deployed_is_in_force_at_once_and_after_a_restart_and_can_be_tak
     assert_eq!(buyer.quote(key).await.unwrap(), units(1));
     let said = deploy(&world, "ladder", &asking("ladder", 2)).unwrap();
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(said["revision"], status(&world, "ladder").revision.unwrap());
+    assert_eq!(
+        said["revision"],
+        policy_status(&world, "ladder").revision.unwrap()
+    );
     assert_eq!(buyer.quote(key).await.unwrap(), units(2));
     world.restart().await;
     let buyer = Buyer::new(&world, tokens(1)).await;
@@ -218,12 +206,12 @@ async fn nothing_bad_replaces_a_good_revision_by_command_or_by_file() {
         let in_folder = world.data().join("policies").join("ladder.wasm");
         std::fs::write(&in_folder, &bad).unwrap();
         until("the refusal of the file", async || {
-            status(&world, "ladder").state == PolicyState::LastGood
+            policy_status(&world, "ladder").state == PolicyState::LastGood
         })
         .await;
         assert_eq!(buyer.quote(key).await.unwrap(), units(1));
         deploy(&world, "ladder", &asking("ladder", 1)).unwrap();
-        assert_eq!(status(&world, "ladder").state, PolicyState::Active);
+        assert_eq!(policy_status(&world, "ladder").state, PolicyState::Active);
     }
     // And a good file that is dropped in takes over by itself.
     std::fs::write(world.data().join("policies/ladder.wasm"), asking("ladder", 7)).unwrap();
@@ -242,7 +230,7 @@ async fn a_shadow_is_asked_and_compared_and_never_used_until_it_is_promoted() {
     let shadow = file(&world, "ladder", &asking("ladder", 5));
     policy(&world, &["deploy", "--shadow", shadow.to_str().unwrap()]).unwrap();
     assert_eq!(buyer.quote(key).await.unwrap(), units(1));
-    let id = status(&world, "ladder").shadow.unwrap();
+    let id = policy_status(&world, "ladder").shadow.unwrap();
     until("the shadow's decision", async || {
         world.host().flush_log();
         bourse_tests::decisions(&world)
@@ -260,7 +248,7 @@ async fn a_shadow_is_asked_and_compared_and_never_used_until_it_is_promoted() {
     );
     policy(&world, &["promote", "ladder"]).unwrap();
     assert_eq!(buyer.quote(key).await.unwrap(), units(5));
-    assert_eq!(status(&world, "ladder").shadow, None);
+    assert_eq!(policy_status(&world, "ladder").shadow, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

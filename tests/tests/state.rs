@@ -15,12 +15,12 @@ use bourse_policy::testing::{DATA, Guest, IMPORTED, computed, keep_all, no, yes}
 use bourse_policy::{Action, Engine, EngineOptions, Hook as PolicyHook, Input, Record};
 use bourse_tests::{
     Behaviour, Buyer, Receipt, Seller, World, amount_of, assert_balanced, call, decisions, error_text,
-    process, refused, tokens,
+    process, refused, tokens, until,
 };
 use bourse_wamp::{Dict, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const INSUFFICIENT_AMOUNT: &str = "xbr.error.insufficient_amount";
 const NO_SUCH_OBJECT: &str = "crossbar.error.no_such_object";
@@ -76,15 +76,6 @@ async fn price(world: &World, key: KeyId) -> Amount {
     let stranger = world.session().await;
     let asked = call(&stranger, "xbr.marketmaker.get_quote", vec![Value::from(key.0)]);
     amount_of(&asked.await.unwrap(), "price")
-}
-
-/// Waits until `there` says so, for as long as a loaded machine may take.
-async fn until(what: &str, mut there: impl AsyncFnMut() -> bool) {
-    let started = Instant::now();
-    while !there().await {
-        assert!(started.elapsed() < Duration::from_secs(30), "{what} did not come");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,7 +75,9 @@ impl Policies {
             );
         }
         figures::called(revision.name(), hook, &record.outcome, fuel, elapsed);
-        if let Err(Declined::Failed(failure)) = &outcome {
+        if let Err(Declined::Failed(failure)) = &outcome
+            && self.ground.admits_failure(inquiry.now)
+        {
             tracing::warn!(
                 policy = revision.name(), revision = %revision.id(), %hook, code = failure.code(), %failure, fuel,
                 ?elapsed, "a policy failed"

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Lines of all policies together in one second; the rest is counted.
+/// Lines of all policies together in one second, and likewise lines about their failures; the rest is counted.
 const LINES: u64 = 200;
 
 /// Where answers come from.
@@ -18,6 +18,8 @@ pub(super) struct Ground {
     /// None once the market has stopped: nothing may keep its ledger open then.
     store: RwLock<Option<Store>>,
     lines: LineGate,
+    /// Apart from the others: what a policy writes must not hide that another fails.
+    failures: LineGate,
 }
 
 impl Ground {
@@ -25,8 +27,14 @@ impl Ground {
         Self {
             demand,
             store: RwLock::new(Some(store)),
-            lines: LineGate::default(),
+            lines: LineGate::of("lines of policies"),
+            failures: LineGate::of("failures of policies"),
         }
+    }
+
+    /// Whether one more failure may be told of in this second.
+    pub(super) fn admits_failure(&self, now: Nanos) -> bool {
+        self.failures.admit(now)
     }
 
     /// Lets go of the ledger, once nobody reads it any more.
@@ -164,14 +172,22 @@ impl Imports for Live<'_> {
     }
 }
 
-/// Keeps policies from flooding the log.
-#[derive(Default)]
-pub(super) struct LineGate {
+/// Keeps policies, and strangers with what they choke on, from flooding the log.
+struct LineGate {
+    what: &'static str,
     second: AtomicU64,
     lines: AtomicU64,
 }
 
 impl LineGate {
+    const fn of(what: &'static str) -> Self {
+        Self {
+            what,
+            second: AtomicU64::new(0),
+            lines: AtomicU64::new(0),
+        }
+    }
+
     /// Whether one more line fits into this second. The count is exact enough: it is about floods.
     fn admit(&self, now: Nanos) -> bool {
         /// Seconds that a moment may lie behind without the clock having been set back: shadows lag, and requests wait.
@@ -183,7 +199,10 @@ impl LineGate {
         if turned && self.second.swap(second, Ordering::Relaxed) == current {
             let lost = self.lines.swap(0, Ordering::Relaxed).saturating_sub(LINES);
             if lost > 0 {
-                tracing::warn!("{lost} lines of policies were left out, more than {LINES} in a second");
+                tracing::warn!(
+                    "{lost} {} were left out, more than {LINES} in a second",
+                    self.what
+                );
             }
         }
         self.lines.fetch_add(1, Ordering::Relaxed) < LINES
@@ -196,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_lines_is_cut_until_the_next_second() {
-        let gate = LineGate::default();
+        let gate = LineGate::of("lines");
         let now = Nanos(5_000_000_000);
         let admitted = (0..2 * LINES).filter(|_| gate.admit(now)).count();
         assert_eq!(admitted as u64, LINES);
@@ -205,7 +224,7 @@ mod tests {
 
     #[test]
     fn calls_that_are_answered_late_do_not_open_the_gate_again() {
-        let gate = LineGate::default();
+        let gate = LineGate::of("lines");
         let moments = [5_000_000_000, 4_000_000_000].map(Nanos).into_iter().cycle();
         let admitted = moments
             .take(4 * LINES as usize)
@@ -213,7 +232,7 @@ mod tests {
             .count();
         assert_eq!(admitted as u64, LINES);
         // A clock that was set back by an hour is a clock all the same.
-        let gate = LineGate::default();
+        let gate = LineGate::of("lines");
         let hours = [7_200_000_000_000, 3_600_000_000_000].map(Nanos);
         for now in hours {
             assert_eq!((0..2 * LINES).filter(|_| gate.admit(now)).count() as u64, LINES);

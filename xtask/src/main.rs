@@ -32,7 +32,7 @@ enum Task {
     },
     /// The gate of every change: tidy, format, lints, policies, dependencies, tests
     Ci,
-    /// The gate of a release: `ci` with the tests at full figures
+    /// The gate of a release: `ci` with the tests at full figures, then fuzzing
     Long,
     /// The rules of the house that no compiler holds: who may import what, sizes, heads of files
     Tidy,

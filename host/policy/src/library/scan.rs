@@ -106,7 +106,9 @@ impl Library {
         };
         let same = match self.read(name) {
             Ok((bytes, _)) => Sha256::digest(&bytes)[..] == entry.revision.id().0,
-            Err(_) => self.look(name).wasm.is_none() && entry.origin == Origin::Shipped,
+            // A file that is gone looks unlike one that was there: for that no doubt is needed, and what was seen says that
+            // there was one.
+            Err(_) => self.look(name).wasm.is_none(),
         };
         if !same {
             let mut table = self.table();
@@ -215,6 +217,21 @@ mod tests {
     use crate::library::LibraryOptions;
     use crate::testing::Guest;
     use crate::{Engine, EngineOptions};
+
+    #[test]
+    fn a_file_that_goes_right_after_a_deploy_is_missed() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = LibraryOptions::new(dir.path().join("policies"), dir.path().join("revisions"));
+        let engine = Engine::new(EngineOptions::default()).unwrap();
+        let library = Library::open(engine, options).unwrap();
+        library
+            .deploy("p", &Guest::named("p").build(), None, false)
+            .unwrap();
+        std::fs::remove_file(library.wasm_path("p")).unwrap();
+        let changes: Vec<Change> = (0..3).flat_map(|_| library.scan()).collect();
+        assert!(matches!(&changes[..], [change] if change.what == Changed::Removed));
+        assert!(library.get("p").is_none());
+    }
 
     #[test]
     fn a_file_of_the_same_length_in_the_same_tick_as_a_deploy_is_still_found() {

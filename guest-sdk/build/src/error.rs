@@ -29,7 +29,7 @@ pub enum BuildError {
         install: &'static str,
     },
     /// A file or folder that cannot be read or written.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}")]
     Io {
         /// What was tried, as an infinitive with its object.
         what: String,

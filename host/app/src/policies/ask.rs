@@ -74,7 +74,8 @@ impl Policies {
                 "a policy failed {} times in a row and is left alone for {} ms", tripped.failures, tripped.pause_ms
             );
         }
-        figures::called(revision.name(), hook, &record.outcome, fuel, elapsed);
+        let figures = rule.calls(revision.name());
+        figures.called(&record.outcome, fuel, elapsed);
         if let Err(Declined::Failed(failure)) = &outcome
             && self.ground.admits_failure(inquiry.now)
         {

@@ -4,7 +4,7 @@
 
 use anyhow::Context;
 use bourse_policy::Hook;
-use metrics::{counter, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -47,21 +47,63 @@ pub(crate) fn serve() -> anyhow::Result<&'static PrometheusHandle> {
         .context("another recorder of metrics was installed in this process")
 }
 
-pub(super) fn called(policy: &str, hook: Hook, outcome: &str, fuel: u64, elapsed: Duration) {
-    let (policy, hook) = (policy.to_owned(), hook.as_str());
-    counter!(CALLS, "policy" => policy.clone(), "hook" => hook, "outcome" => outcome.to_owned()).increment(1);
-    counter!(FUEL, "policy" => policy.clone(), "hook" => hook).increment(fuel);
-    histogram!(SECONDS, "policy" => policy, "hook" => hook).record(elapsed);
+/// What is counted for the calls of one policy on one hook, looked up once: most calls touch these and nothing else.
+#[derive(Clone)]
+pub(super) struct Calls {
+    policy: String,
+    hook: Hook,
+    fuel: Counter,
+    seconds: Histogram,
+    /// Those that end well, by their outcome.
+    good: Vec<(&'static str, Counter)>,
+}
+
+impl Calls {
+    pub(super) fn of(policy: &str, hook: Hook) -> Self {
+        let word = hook.as_str();
+        let good: &[&'static str] = match hook {
+            Hook::Pricing => &["priced"],
+            Hook::Offers => &["shown", "admitted"],
+            Hook::Consent => &["allowed"],
+        };
+        Self {
+            fuel: counter!(FUEL, "policy" => policy.to_owned(), "hook" => word),
+            seconds: histogram!(SECONDS, "policy" => policy.to_owned(), "hook" => word),
+            good: good
+                .iter()
+                .map(|outcome| (*outcome, calls(policy, hook, outcome)))
+                .collect(),
+            policy: policy.to_owned(),
+            hook,
+        }
+    }
+
+    /// Whose calls these are.
+    pub(super) fn policy(&self) -> &str {
+        &self.policy
+    }
+
+    /// Counts one.
+    pub(super) fn called(&self, outcome: &str, fuel: u64, elapsed: Duration) {
+        match self.good.iter().find(|(good, _)| *good == outcome) {
+            Some((_, counter)) => counter.increment(1),
+            None => calls(&self.policy, self.hook, outcome).increment(1),
+        }
+        self.fuel.increment(fuel);
+        self.seconds.record(elapsed);
+    }
+}
+
+fn calls(policy: &str, hook: Hook, outcome: &str) -> Counter {
+    counter!(CALLS, "policy" => policy.to_owned(), "hook" => hook.as_str(), "outcome" => outcome.to_owned())
 }
 
 pub(super) fn refused_by_breaker(policy: &str, hook: Hook) {
-    counter!(CALLS, "policy" => policy.to_owned(), "hook" => hook.as_str(), "outcome" => "breaker_open")
-        .increment(1);
+    calls(policy, hook, "breaker_open").increment(1);
 }
 
 pub(super) fn not_loaded(policy: &str, hook: Hook) {
-    counter!(CALLS, "policy" => policy.to_owned(), "hook" => hook.as_str(), "outcome" => "not_loaded")
-        .increment(1);
+    calls(policy, hook, "not_loaded").increment(1);
 }
 
 pub(super) fn tripped(policy: &str) {

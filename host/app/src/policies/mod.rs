@@ -86,6 +86,8 @@ impl Policies {
     /// Binds the rules. One whose policy is missing stays: its offers are refused by name rather than sold at some other
     /// price or shown to whom they should not be.
     pub(crate) fn new(parts: Parts) -> anyhow::Result<Self> {
+        // Before the first call is counted: what is looked up earlier counts nowhere.
+        figures::serve()?;
         let mut rules = Rules::default();
         for rule in parts.rules {
             let prepared = Prepared::new(rule)?;

@@ -1,6 +1,7 @@
 //! A rule with everything parsed, and whether a revision can serve it.
 
 use super::Inquiry;
+use super::figures::Calls;
 use crate::config::{Grant, Hook, Instances, OnFailure, Rule};
 use crate::quotes::MAX_VALID_MS;
 use crate::wire::invalid;
@@ -16,6 +17,7 @@ use bourse_policy::{
 use bourse_wamp::WampError;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The highest price any policy may ask, where nobody set a lower one: the supply of the token, 10^9.
@@ -36,6 +38,8 @@ pub(super) struct Prepared {
     pub(super) limits: Limits,
     pub(super) grants: Grants,
     pub(super) max_valid_ms: u32,
+    /// What is counted of its policy's calls, once there was one.
+    calls: OnceLock<Calls>,
 }
 
 impl Prepared {
@@ -81,6 +85,7 @@ impl Prepared {
                 .clamp(1, MAX_VALID_MS),
             params,
             params_text,
+            calls: OnceLock::new(),
             rule,
         })
     }
@@ -99,6 +104,16 @@ impl Prepared {
         let floors = [own, market.and_then(|rule| rule.floor)];
         let caps = [self.cap, market.and_then(|rule| rule.cap)];
         bounds(offer, floors, caps)
+    }
+
+    /// Where calls of `policy` under this rule are counted: its own, or one that a seller chose and no rule speaks of.
+    pub(super) fn calls(&self, policy: &str) -> Cow<'_, Calls> {
+        let calls = || Calls::of(policy, hook(self.rule.hook));
+        let known = self.calls.get_or_init(calls);
+        match known.policy() == policy {
+            true => Cow::Borrowed(known),
+            false => Cow::Owned(calls()),
+        }
     }
 
     /// What is asked where the policy failed, if the operator wants to sell all the same.

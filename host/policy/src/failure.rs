@@ -265,7 +265,12 @@ pub(crate) fn classify(error: &wasmtime::Error, phase: Phase, budget: Budget) ->
 
 fn kind(trap: &Trap) -> String {
     let text = trap.to_string();
-    text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned()
+    let text = text.strip_prefix("wasm trap: ").unwrap_or(&text);
+    match trap {
+        // The most common one by far, and its name tells authors nothing.
+        Trap::UnreachableCodeReached => format!("{text}, which is a panic in most languages"),
+        _ => text.to_owned(),
+    }
 }
 
 /// At most `max` bytes of `text`, cut between characters.

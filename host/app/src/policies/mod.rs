@@ -170,7 +170,7 @@ impl Policies {
             figures::not_loaded(policy, rules::hook(hook));
             let mut error = fault(
                 crate::wire::uri::POLICY_FAILED,
-                format!("the policy `{policy}` is not loaded"),
+                format!("the policy `{policy}` is not in force"),
             );
             error.kwargs = dict([("policy", text(policy)), ("code", text("not_loaded"))]);
             error

@@ -175,7 +175,7 @@ fn prepared(input: &Input, params: String, revision: &Revision) -> Input {
         .iter()
         .copied()
         .fold(input.grants(), Grants::with);
-    let grants: Vec<String> = grants.imports().map(|import| import.to_string()).collect();
+    let grants: Vec<_> = grants.imports().map(|import| import.as_str().into()).collect();
     let mut input = input.clone();
     match &mut input {
         Input::Pricing(input) => (input.params, input.grants) = (params, grants),

@@ -9,6 +9,7 @@ use crate::request::{Action, AdmitRequest, ConsentGrant, ConsentRequest, FilterR
 use bourse_market::{Address, ApiId, CatalogId, KeyId, MarketId, Nanos, Offer, OfferId, Price};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// What a hook was asked. New kinds come last: the compact form counts them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +96,7 @@ pub struct PriceInput {
     /// What the call might use up.
     pub limits: RecordedLimits,
     /// Words of the imports that were granted.
-    pub grants: Vec<String>,
+    pub grants: Vec<Cow<'static, str>>,
 }
 
 /// What `offers.admit` was asked, and under which limits.
@@ -116,7 +117,7 @@ pub struct AdmitInput {
     /// What the call might use up.
     pub limits: RecordedLimits,
     /// Words of the imports that were granted.
-    pub grants: Vec<String>,
+    pub grants: Vec<Cow<'static, str>>,
 }
 
 /// What `offers.filter` was asked, and under which limits.
@@ -141,7 +142,7 @@ pub struct FilterInput {
     /// What the call might use up.
     pub limits: RecordedLimits,
     /// Words of the imports that were granted.
-    pub grants: Vec<String>,
+    pub grants: Vec<Cow<'static, str>>,
 }
 
 /// What `consent.authorize` was asked, and under which limits.
@@ -166,7 +167,7 @@ pub struct ConsentInput {
     /// What the call might use up.
     pub limits: RecordedLimits,
     /// Words of the imports that were granted.
-    pub grants: Vec<String>,
+    pub grants: Vec<Cow<'static, str>>,
 }
 
 /// The limits of a recorded call.
@@ -367,15 +368,15 @@ impl ConsentInput {
 }
 
 /// The words for `grants`.
-fn words(grants: Grants) -> Vec<String> {
+fn words(grants: Grants) -> Vec<Cow<'static, str>> {
     grants
         .imports()
-        .map(|import| import.as_str().to_owned())
+        .map(|import| Cow::Borrowed(import.as_str()))
         .collect()
 }
 
 /// The grants that the words stand for.
-fn grants(words: &[String]) -> Grants {
+fn grants(words: &[Cow<'static, str>]) -> Grants {
     words
         .iter()
         .filter_map(|word| Import::from_word(word))

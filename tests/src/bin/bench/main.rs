@@ -25,6 +25,10 @@ mod wamp;
 
 use report::Report;
 
+/// As in the host.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Requests in flight.
 const IN_FLIGHT: [usize; 3] = [1, 16, 64];
 

@@ -244,7 +244,7 @@ fn hostile_inputs_of_a_record_fail_in_the_sandbox_and_nowhere_else() {
             3 => input.limits.memory = 0,
             4 => input.limits.fuel = 0,
             5 => (input.floor, input.cap) = (input.cap, input.floor),
-            6 => input.grants = vec!["everything".to_owned(); 1000],
+            6 => input.grants = vec!["everything".into(); 1000],
             7 => input.offer.categories = vec![("a".repeat(10_000), "b".repeat(10_000)); 100],
             _ => {}
         }

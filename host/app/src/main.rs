@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Requests of many sizes come and go on several threads: this allocator takes half the time of the system's.
+/// Requests of many sizes come and go on several threads, which the system's allocator makes wait for each other.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

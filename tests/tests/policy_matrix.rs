@@ -9,7 +9,7 @@
     reason = "tests may stop"
 )]
 
-use bourse_app::config::{self, Rule, RuleLimits};
+use bourse_app::config::{Rule, RuleLimits};
 use bourse_market::{Amount, KeyId};
 use bourse_policy::testing::hostile::{failing_for, refusing, willing};
 use bourse_policy::{Engine, EngineOptions, Hook, PolicyState, ReplayError};
@@ -150,11 +150,7 @@ fn rule(hook: Hook, row: &Row) -> Rule {
         },
     };
     Rule {
-        hook: match hook {
-            Hook::Pricing => config::Hook::Pricing,
-            Hook::Offers => config::Hook::Offers,
-            Hook::Consent => config::Hook::Consent,
-        },
+        hook,
         policy: row.policy.clone(),
         uri: Some(uri(&row.policy)),
         grants: Vec::new(),

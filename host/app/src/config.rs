@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 pub(crate) mod listen;
 mod rule;
 
-pub use rule::{AppliesTo, Grant, Hook, Instances, OnFailure, Rule, RuleLimits};
+pub use bourse_policy::{Hook, Import as Grant, Instances};
+pub use rule::{AppliesTo, OnFailure, Rule, RuleLimits};
 
 /// Everything an operator can set.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -1,9 +1,10 @@
 //! Which imports a rule lets its policy call.
 
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 /// An interface of the host that a policy may import, if the rule grants it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Import {
     /// Sales and demand in a window, read-only.

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, ensure};
 use bourse_market::{Address, Amount, ApiId, CatalogId, Offer, Price};
+use bourse_policy::{Hook, Import, Instances};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Which decision it is about.
+    /// Which decision it is about. For prices the first rule that covers an offer decides; of the others all are asked.
     pub hook: Hook,
     /// The policy's name: the stem of its file.
     pub policy: String,
@@ -44,46 +45,12 @@ pub struct Rule {
     pub limits: RuleLimits,
     /// Imports the policy may call.
     #[serde(default)]
-    pub grants: Vec<Grant>,
+    pub grants: Vec<Import>,
     /// Another policy that is asked beside this one: its answers are logged and compared, never used.
     pub shadow: Option<String>,
     /// Whether each call gets an instance of its own.
     #[serde(default)]
     pub instances: Instances,
-}
-
-/// Which decision a rule is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Hook {
-    /// The price of a key: the first rule that covers the offer decides.
-    Pricing,
-    /// Which offers are admitted, and who sees them: every rule that covers the offer is asked.
-    Offers,
-    /// Whether two parties may deal: every rule that covers the offer is asked.
-    Consent,
-}
-
-impl Hook {
-    /// The word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pricing => "pricing",
-            Self::Offers => "offers",
-            Self::Consent => "consent",
-        }
-    }
-}
-
-/// In what a call runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Instances {
-    /// A fresh instance for every call: nothing leaks from one to the next, and every decision replays exactly.
-    #[default]
-    Fresh,
-    /// Instances that are used again, for policies that keep nothing between calls: faster, and only as exact as they are.
-    Warm,
 }
 
 /// Which offers a pricing rule covers.
@@ -106,18 +73,6 @@ pub enum OnFailure {
     Refuse,
     /// The fixed price, or `fallback_price`.
     FallbackPrice,
-}
-
-/// An import that a rule may grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Grant {
-    /// Sales and demand in a window, read-only.
-    Market,
-    /// A key-value space of the policy's own, written with posted purchases alone.
-    State,
-    /// Lines in the host's log.
-    Log,
 }
 
 /// Bounds on one call and on its answer.
@@ -156,7 +111,7 @@ impl Rule {
             on_failure: OnFailure::Refuse,
             fallback_price: None,
             limits: RuleLimits::default(),
-            grants: vec![Grant::Market],
+            grants: vec![Import::Market],
             shadow: None,
             instances: Instances::Fresh,
         }

@@ -2,7 +2,7 @@
 
 use super::figures;
 use super::imports::Live;
-use super::rules::{Prepared, hook};
+use super::rules::Prepared;
 use super::{Inquiry, Policies};
 use crate::wire::{dict, fault, text, uri};
 use bourse_market::{Decision, DecisionHeader, DecisionId, StateEdit, StateWrite};
@@ -32,7 +32,7 @@ impl Policies {
         call: impl FnOnce(&Revision, &dyn Imports) -> Decided<T>,
     ) -> Asked<T> {
         let revision = &entry.revision;
-        let hook = hook(rule.rule.hook);
+        let hook = rule.rule.hook;
         let permit = match entry.breaker.admit(Instant::now()) {
             Ok(permit) => Some(permit),
             Err(open) => {

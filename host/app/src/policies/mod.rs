@@ -167,7 +167,7 @@ impl Policies {
     /// The revisions of a policy, if it is in force.
     fn entry(&self, policy: &str, hook: Hook) -> Result<Arc<Entry>, WampError> {
         self.library.get(policy).ok_or_else(|| {
-            figures::not_loaded(policy, rules::hook(hook));
+            figures::not_loaded(policy, hook);
             let mut error = fault(
                 crate::wire::uri::POLICY_FAILED,
                 format!("the policy `{policy}` is not in force"),

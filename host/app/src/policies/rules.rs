@@ -2,7 +2,7 @@
 
 use super::Inquiry;
 use super::figures::Calls;
-use crate::config::{Grant, Hook, Instances, OnFailure, Rule};
+use crate::config::{Hook, OnFailure, Rule};
 use crate::quotes::MAX_VALID_MS;
 use crate::wire::invalid;
 use anyhow::Context;
@@ -72,12 +72,9 @@ impl Prepared {
                     .deadline_ms
                     .map_or(default.deadline, Duration::from_millis),
                 memory: rule.limits.memory.unwrap_or(default.memory),
-                instances: match rule.instances {
-                    Instances::Fresh => bourse_policy::Instances::Fresh,
-                    Instances::Warm => bourse_policy::Instances::Warm,
-                },
+                instances: rule.instances,
             },
-            grants: granted(&rule),
+            grants: rule.grants.iter().copied().fold(Grants::NONE, Grants::with),
             max_valid_ms: rule
                 .limits
                 .max_valid_ms
@@ -108,7 +105,7 @@ impl Prepared {
 
     /// Where calls of `policy` under this rule are counted: its own, or one that a seller chose and no rule speaks of.
     pub(super) fn calls(&self, policy: &str) -> Cow<'_, Calls> {
-        let calls = || Calls::of(policy, hook(self.rule.hook));
+        let calls = || Calls::of(policy, self.rule.hook);
         let known = self.calls.get_or_init(calls);
         match known.policy() == policy {
             true => Cow::Borrowed(known),
@@ -146,7 +143,7 @@ impl Prepared {
 
     /// Why `revision` cannot serve this rule, if it cannot.
     pub(super) fn problem_with(&self, revision: &Revision) -> Option<String> {
-        let hook = hook(self.rule.hook);
+        let hook = self.rule.hook;
         if !revision.has(hook) {
             return Some(format!("it exports no {hook} hook"));
         }
@@ -279,23 +276,6 @@ pub(super) fn bounds(
         return Err(format!("the floor {floor} lies above the cap {cap}"));
     }
     Ok((floor, cap))
-}
-
-/// The hook as the sandbox knows it.
-pub(super) const fn hook(hook: Hook) -> bourse_policy::Hook {
-    match hook {
-        Hook::Pricing => bourse_policy::Hook::Pricing,
-        Hook::Offers => bourse_policy::Hook::Offers,
-        Hook::Consent => bourse_policy::Hook::Consent,
-    }
-}
-
-fn granted(rule: &Rule) -> Grants {
-    Grants {
-        market: rule.grants.contains(&Grant::Market),
-        state: rule.grants.contains(&Grant::State),
-        log: rule.grants.contains(&Grant::Log),
-    }
 }
 
 /// An offer that nobody placed.

@@ -9,6 +9,7 @@ use super::table::{Good, Kept};
 use super::{Admitted, DeployError, Deployed, Entry, Library, Origin};
 use crate::load::check_name;
 use crate::revision::Revision;
+use crate::signature::VerifyingKey;
 use bourse_market::RevisionId;
 
 impl Library {
@@ -128,13 +129,7 @@ impl Library {
             self.save_or_undo(name, |kept| kept.disabled = was)?;
             let look = self.look(name);
             let Resolved { entry, trouble } = self.resolve(name, look);
-            {
-                let mut table = self.table();
-                let slot = table.slot(name);
-                slot.seen = look;
-                slot.pending = None;
-                slot.trouble.clone_from(&trouble);
-            }
+            self.table().slot(name).dealt_with(look, trouble.clone());
             let warning = self.save_or_notice();
             let Some(entry) = entry else {
                 return Err(match trouble {
@@ -145,7 +140,7 @@ impl Library {
                     None => unknown(name),
                 });
             };
-            let deployed = deployed(&entry.revision, previous, false, &entry, warning);
+            let deployed = deployed(&entry.revision, previous, false, entry.signed_by, warning);
             self.swap(name, Some(entry));
             Ok(deployed)
         })
@@ -163,10 +158,7 @@ impl Library {
             let slot = table.slot(name);
             slot.kept.push(admitted.good(true));
             slot.kept.disabled = false;
-            slot.seen = look;
-            slot.doubtful = true;
-            slot.pending = None;
-            slot.trouble = None;
+            slot.written(look);
         }
         // The folder says it already: a history that lags behind is caught up with at the next start.
         let warning = unsure.or(self.save_or_notice());
@@ -200,10 +192,7 @@ impl Library {
             &admitted.revision,
             active.shadow.as_ref().map(Revision::id),
             true,
-            &Entry {
-                signed_by: admitted.signed_by,
-                ..Entry::clone(&active)
-            },
+            admitted.signed_by,
             None,
         );
         self.swap(
@@ -247,14 +236,7 @@ impl Library {
             self.save_or_notice();
         })?;
         let look = self.look(name);
-        {
-            let mut table = self.table();
-            let slot = table.slot(name);
-            slot.seen = look;
-            slot.doubtful = true;
-            slot.pending = None;
-            slot.trouble = None;
-        }
+        self.table().slot(name).written(look);
         let origin = if shipped {
             Origin::Shipped
         } else {
@@ -273,7 +255,7 @@ impl Library {
         warning: Option<String>,
     ) -> Deployed {
         let entry = self.entry(name, admitted.revision, origin, admitted.signed_by);
-        let deployed = deployed(&entry.revision, previous, false, &entry, warning);
+        let deployed = deployed(&entry.revision, previous, false, entry.signed_by, warning);
         self.swap(name, Some(entry));
         deployed
     }
@@ -347,7 +329,7 @@ fn deployed(
     revision: &Revision,
     previous: Option<RevisionId>,
     shadow: bool,
-    entry: &Entry,
+    signed_by: Option<VerifyingKey>,
     warning: Option<String>,
 ) -> Deployed {
     Deployed {
@@ -357,7 +339,7 @@ fn deployed(
         hooks: revision.hooks().to_vec(),
         previous,
         shadow,
-        signed_by: entry.signed_by,
+        signed_by,
         warning,
     }
 }

@@ -102,10 +102,7 @@ impl Library {
             let look = self.look(&name);
             let resolved = self.resolve(&name, look);
             self.swap(&name, resolved.entry);
-            let mut table = self.table();
-            let slot = table.slot(&name);
-            slot.seen = look;
-            slot.trouble = resolved.trouble;
+            self.table().slot(&name).dealt_with(look, resolved.trouble);
         }
         self.save_or_notice();
     }

@@ -133,14 +133,11 @@ impl Library {
         } else {
             self.take_absence(name, look)
         };
-        let mut table = self.table();
-        let slot = table.slot(name);
-        slot.seen = look;
-        slot.pending = None;
-        slot.trouble = match &what {
+        let trouble = match &what {
             Some(Changed::Refused { reason, .. }) => Some(reason.clone()),
             _ => None,
         };
+        self.table().slot(name).dealt_with(look, trouble);
         Some(what.map(|what| Change {
             name: name.to_owned(),
             what,

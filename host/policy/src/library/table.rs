@@ -95,6 +95,21 @@ pub(crate) struct Slot {
     pub(crate) trouble: Option<String>,
 }
 
+impl Slot {
+    /// The files of `look` were dealt with, and refused if there is `trouble`.
+    pub(crate) fn dealt_with(&mut self, look: Look, trouble: Option<String>) {
+        self.seen = look;
+        self.pending = None;
+        self.trouble = trouble;
+    }
+
+    /// A command wrote the files of `look`.
+    pub(crate) fn written(&mut self, look: Look) {
+        self.dealt_with(look, None);
+        self.doubtful = true;
+    }
+}
+
 /// All slots, and the file of what is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Table {

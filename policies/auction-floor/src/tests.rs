@@ -6,10 +6,7 @@ use bourse::testing::{MockHost, NOW, request};
 use bourse::{Address, ApiId};
 use std::time::Duration;
 use tally::testing::post;
-
-fn tokens(text: &str) -> Amount {
-    text.parse().unwrap()
-}
+use trial::tokens;
 
 /// One percent a sale; one sale a second leaves the price where it is.
 fn per_second(start: &str) -> Params {
@@ -364,44 +361,34 @@ fn a_lag_far_beyond_what_is_allowed_would_swing() {
 
 #[test]
 fn senseless_parameters_are_refused_by_name() {
-    for (params, named) in [
-        (r#"{"start":0}"#, "start is 0"),
-        (r#"{"floor":"0"}"#, "floor is 0"),
-        (r#"{"step_bp":0}"#, "step_bp is 0"),
-        (r#"{"step_bp":2501}"#, "step_bp is 2501"),
-        (r#"{"target_sales":0}"#, "target_sales is 0"),
-        (r#"{"period_ms":10}"#, "period_ms is 10"),
-        (
-            r#"{"valid_ms":10001}"#,
-            "valid_ms is 10001: expected at most 10000, within which 60 sales in 60000 ms, 100 bp each",
-        ),
-        (
-            r#"{"target_sales":600}"#,
-            "valid_ms is 2000: expected at most 1000",
-        ),
-        (
-            r#"{"target_sales":1000000,"step_bp":2500,"period_ms":1000}"#,
-            "expected at most 0",
-        ),
-        (r#"{"scope":"key"}"#, "key"),
-        (r#"{"starts":1}"#, "starts"),
-    ] {
-        let refusal =
-            bourse::quote::<AuctionFloor>(request(params.to_owned()), &MockHost::default()).unwrap_err();
-        assert_eq!(refusal.code, "bad_params", "{params}");
-        assert!(refusal.text.contains(named), "{params}: {}", refusal.text);
-    }
+    trial::refused_by_name(
+        &[
+            (r#"{"start":0}"#, "start is 0"),
+            (r#"{"floor":"0"}"#, "floor is 0"),
+            (r#"{"step_bp":0}"#, "step_bp is 0"),
+            (r#"{"step_bp":2501}"#, "step_bp is 2501"),
+            (r#"{"target_sales":0}"#, "target_sales is 0"),
+            (r#"{"period_ms":10}"#, "period_ms is 10"),
+            (
+                r#"{"valid_ms":10001}"#,
+                "valid_ms is 10001: expected at most 10000, within which 60 sales in 60000 ms, 100 bp each",
+            ),
+            (
+                r#"{"target_sales":600}"#,
+                "valid_ms is 2000: expected at most 1000",
+            ),
+            (
+                r#"{"target_sales":1000000,"step_bp":2500,"period_ms":1000}"#,
+                "expected at most 0",
+            ),
+            (r#"{"scope":"key"}"#, "key"),
+            (r#"{"starts":1}"#, "starts"),
+        ],
+        |params| bourse::quote::<AuctionFloor>(request(params.to_owned()), &MockHost::default()),
+    );
 }
 
 #[test]
 fn the_schema_names_every_parameter_with_its_default() {
-    let schema: serde_json::Value = serde_json::from_str(<Params as bourse::Params>::SCHEMA).unwrap();
-    let properties = schema["properties"].as_object().unwrap();
-    let defaults: serde_json::Map<_, _> = properties
-        .iter()
-        .map(|(name, property)| (name.clone(), property["default"].clone()))
-        .collect();
-    assert_eq!(properties.len(), 7);
-    let read: Params = serde_json::from_value(defaults.into()).unwrap();
-    assert_eq!(read, Params::default());
+    trial::described_with_defaults::<Params>(7);
 }

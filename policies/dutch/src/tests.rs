@@ -1,13 +1,9 @@
 //! `dutch` at different ages of an offer, against a market that nobody may ask.
 
 use super::*;
-use bourse::Params as _;
 use bourse::testing::{NOW, NoHost, request};
 use std::time::Duration;
-
-fn tokens(text: &str) -> Amount {
-    text.parse().unwrap()
-}
+use trial::tokens;
 
 fn price_at(age_ms: u64, request: PriceRequest<Params>) -> Amount {
     let now = NOW.after(Duration::from_millis(age_ms));
@@ -156,13 +152,5 @@ fn senseless_parameters_are_refused_by_name() {
 
 #[test]
 fn the_schema_names_every_parameter_with_its_default() {
-    let schema: serde_json::Value = serde_json::from_str(Params::SCHEMA).unwrap();
-    let properties = schema["properties"].as_object().unwrap();
-    let defaults: serde_json::Map<_, _> = properties
-        .iter()
-        .filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone())))
-        .collect();
-    assert_eq!(properties.len(), 6);
-    let read: Params = serde_json::from_value(defaults.into()).unwrap();
-    assert_eq!(read, Params::default());
+    trial::described_with_defaults::<Params>(6);
 }

@@ -72,30 +72,20 @@ fn a_thousand_offers_are_one_page_like_any_other() {
 
 #[test]
 fn senseless_parameters_are_refused_by_name() {
-    for (params, named) in [
-        (r#"{"share_bp":0}"#, "share_bp is 0"),
-        (r#"{"share_bp":10001}"#, "share_bp is 10001"),
-        (r#"{"page":0}"#, "page is 0"),
-        (r#"{"page":1001}"#, "page is 1001"),
-        (r#"{"shares":1}"#, "shares"),
-    ] {
-        let batch = page("a");
-        let refusal = bourse::filter::<FairShare>(filter_request(params.to_owned()), &batch.view(), &NoHost)
-            .unwrap_err();
-        assert_eq!(refusal.code, "bad_params", "{params}");
-        assert!(refusal.text.contains(named), "{params}: {}", refusal.text);
-    }
+    let batch = page("a");
+    trial::refused_by_name(
+        &[
+            (r#"{"share_bp":0}"#, "share_bp is 0"),
+            (r#"{"share_bp":10001}"#, "share_bp is 10001"),
+            (r#"{"page":0}"#, "page is 0"),
+            (r#"{"page":1001}"#, "page is 1001"),
+            (r#"{"shares":1}"#, "shares"),
+        ],
+        |params| bourse::filter::<FairShare>(filter_request(params.to_owned()), &batch.view(), &NoHost),
+    );
 }
 
 #[test]
 fn the_schema_names_every_parameter_with_its_default() {
-    let schema: serde_json::Value = serde_json::from_str(<Params as bourse::Params>::SCHEMA).unwrap();
-    let properties = schema["properties"].as_object().unwrap();
-    let defaults: serde_json::Map<_, _> = properties
-        .iter()
-        .map(|(name, property)| (name.clone(), property["default"].clone()))
-        .collect();
-    assert_eq!(properties.len(), 3);
-    let read: Params = serde_json::from_value(defaults.into()).unwrap();
-    assert_eq!(read, Params::default());
+    trial::described_with_defaults::<Params>(3);
 }

@@ -221,28 +221,19 @@ fn a_query_is_asked_about_the_rule_alone() {
 
 #[test]
 fn senseless_parameters_are_refused_by_name() {
-    for (params, named) in [
-        (r#"{"allow":["Germany"]}"#, "allow has `Germany`"),
-        (r#"{"deny":["RU",""]}"#, "deny has ``"),
-        (r#"{"allow":"DE"}"#, "allow"),
-        (r#"{"unproven":"buy"}"#, "buy"),
-        (r#"{"country":"DE"}"#, "country"),
-    ] {
-        let refusal = bourse::authorize::<GeoFence>(consent_request(params.to_owned()), &NoHost).unwrap_err();
-        assert_eq!(refusal.code, "bad_params", "{params}");
-        assert!(refusal.text.contains(named), "{params}: {}", refusal.text);
-    }
+    trial::refused_by_name(
+        &[
+            (r#"{"allow":["Germany"]}"#, "allow has `Germany`"),
+            (r#"{"deny":["RU",""]}"#, "deny has ``"),
+            (r#"{"allow":"DE"}"#, "allow"),
+            (r#"{"unproven":"buy"}"#, "buy"),
+            (r#"{"country":"DE"}"#, "country"),
+        ],
+        |params| bourse::authorize::<GeoFence>(consent_request(params.to_owned()), &NoHost),
+    );
 }
 
 #[test]
 fn the_schema_names_every_parameter_with_its_default() {
-    let schema: serde_json::Value = serde_json::from_str(<Params as bourse::Params>::SCHEMA).unwrap();
-    let properties = schema["properties"].as_object().unwrap();
-    let defaults: serde_json::Map<_, _> = properties
-        .iter()
-        .map(|(name, property)| (name.clone(), property["default"].clone()))
-        .collect();
-    assert_eq!(properties.len(), 6);
-    let read: Params = serde_json::from_value(defaults.into()).unwrap();
-    assert_eq!(read, Params::default());
+    trial::described_with_defaults::<Params>(6);
 }

@@ -288,33 +288,23 @@ fn an_unproven_buyer_is_refused_unless_asking_is_open_and_never_buys() {
 
 #[test]
 fn senseless_parameters_are_refused_by_name() {
-    for (params, named) in [
-        (r#"{"purpose":""}"#, "purpose is ``"),
-        (
-            r#"{"purpose":"research,billing"}"#,
-            "purpose is `research,billing`",
-        ),
-        (r#"{"label":" "}"#, "label is ` `"),
-        (r#"{"attribute":""}"#, "attribute is ``"),
-        (r#"{"unproven":"buy"}"#, "buy"),
-        (r#"{"purposes":["research"]}"#, "purposes"),
-    ] {
-        let request = consent_request(params.to_owned());
-        let refusal = bourse::authorize::<PurposeConsent>(request, &NoHost).unwrap_err();
-        assert_eq!(refusal.code, "bad_params", "{params}");
-        assert!(refusal.text.contains(named), "{params}: {}", refusal.text);
-    }
+    trial::refused_by_name(
+        &[
+            (r#"{"purpose":""}"#, "purpose is ``"),
+            (
+                r#"{"purpose":"research,billing"}"#,
+                "purpose is `research,billing`",
+            ),
+            (r#"{"label":" "}"#, "label is ` `"),
+            (r#"{"attribute":""}"#, "attribute is ``"),
+            (r#"{"unproven":"buy"}"#, "buy"),
+            (r#"{"purposes":["research"]}"#, "purposes"),
+        ],
+        |params| bourse::authorize::<PurposeConsent>(consent_request(params.to_owned()), &NoHost),
+    );
 }
 
 #[test]
 fn the_schema_names_every_parameter_with_its_default() {
-    let schema: serde_json::Value = serde_json::from_str(<Params as bourse::Params>::SCHEMA).unwrap();
-    let properties = schema["properties"].as_object().unwrap();
-    let defaults: serde_json::Map<_, _> = properties
-        .iter()
-        .map(|(name, property)| (name.clone(), property["default"].clone()))
-        .collect();
-    assert_eq!(properties.len(), 4);
-    let read: Params = serde_json::from_value(defaults.into()).unwrap();
-    assert_eq!(read, Params::default());
+    trial::described_with_defaults::<Params>(4);
 }

@@ -229,32 +229,23 @@ fn parameters_come_as_json_and_senseless_ones_are_refused_by_name() {
     ask(r#"{"labels":[{"name":"accuracy","at_least":"97.5"},{"name":"sensor","any_of":["lidar"]}]}"#)
         .unwrap();
     ask(r#"{"labels":[{"name":"accuracy","at_least":97,"at_most":98}]}"#).unwrap();
-    for (params, named) in [
-        (r#"{"labels":[{}]}"#, "name is not set"),
-        (
-            r#"{"labels":[{"name":"a","at_least":97.5}]}"#,
-            "expected a number such as 97",
-        ),
-        (r#"{"labels":[{"name":"a","at_least":-1}]}"#, "-1"),
-        (r#"{"labels":[{"name":"a","minimum":1}]}"#, "minimum"),
-        (r#"{"max_age_ms":0}"#, "max_age_ms is 0"),
-        (r#"{"catalogue":true}"#, "catalogue"),
-    ] {
-        let refusal = ask(params).unwrap_err();
-        assert_eq!(refusal.code, "bad_params", "{params}");
-        assert!(refusal.text.contains(named), "{params}: {}", refusal.text);
-    }
+    trial::refused_by_name(
+        &[
+            (r#"{"labels":[{}]}"#, "name is not set"),
+            (
+                r#"{"labels":[{"name":"a","at_least":97.5}]}"#,
+                "expected a number such as 97",
+            ),
+            (r#"{"labels":[{"name":"a","at_least":-1}]}"#, "-1"),
+            (r#"{"labels":[{"name":"a","minimum":1}]}"#, "minimum"),
+            (r#"{"max_age_ms":0}"#, "max_age_ms is 0"),
+            (r#"{"catalogue":true}"#, "catalogue"),
+        ],
+        ask,
+    );
 }
 
 #[test]
 fn the_schema_names_every_parameter_with_its_default() {
-    let schema: serde_json::Value = serde_json::from_str(<Params as bourse::Params>::SCHEMA).unwrap();
-    let properties = schema["properties"].as_object().unwrap();
-    let defaults: serde_json::Map<_, _> = properties
-        .iter()
-        .map(|(name, property)| (name.clone(), property["default"].clone()))
-        .collect();
-    assert_eq!(properties.len(), 4);
-    let read: Params = serde_json::from_value(defaults.into()).unwrap();
-    assert_eq!(read, Params::default());
+    trial::described_with_defaults::<Params>(4);
 }

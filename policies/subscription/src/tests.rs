@@ -5,10 +5,7 @@ use bourse::testing::{BUYER, MockHost, NOW, request};
 use bourse::{ApiId, Nanos};
 use std::time::Duration;
 use tally::testing::post;
-
-fn tokens(text: &str) -> Amount {
-    text.parse().unwrap()
-}
+use trial::tokens;
 
 const HOUR: u64 = 3_600_000;
 
@@ -219,30 +216,20 @@ fn what_is_free_stays_free_and_floor_and_cap_hold() {
 
 #[test]
 fn senseless_parameters_are_refused_by_name() {
-    for (params, named) in [
-        (r#"{"price":0}"#, "price is 0"),
-        (r#"{"period_ms":59999}"#, "period_ms is 59999"),
-        (r#"{"period_ms":315360000001}"#, "period_ms is 315360000001"),
-        (r#"{"covers":"world"}"#, "world"),
-        (r#"{"valid_ms":0}"#, "valid_ms is 0"),
-        (r#"{"prize":1}"#, "prize"),
-    ] {
-        let refusal =
-            bourse::quote::<Subscription>(request(params.to_owned()), &MockHost::default()).unwrap_err();
-        assert_eq!(refusal.code, "bad_params", "{params}");
-        assert!(refusal.text.contains(named), "{params}: {}", refusal.text);
-    }
+    trial::refused_by_name(
+        &[
+            (r#"{"price":0}"#, "price is 0"),
+            (r#"{"period_ms":59999}"#, "period_ms is 59999"),
+            (r#"{"period_ms":315360000001}"#, "period_ms is 315360000001"),
+            (r#"{"covers":"world"}"#, "world"),
+            (r#"{"valid_ms":0}"#, "valid_ms is 0"),
+            (r#"{"prize":1}"#, "prize"),
+        ],
+        |params| bourse::quote::<Subscription>(request(params.to_owned()), &MockHost::default()),
+    );
 }
 
 #[test]
 fn the_schema_names_every_parameter_with_its_default() {
-    let schema: serde_json::Value = serde_json::from_str(<Params as bourse::Params>::SCHEMA).unwrap();
-    let properties = schema["properties"].as_object().unwrap();
-    let defaults: serde_json::Map<_, _> = properties
-        .iter()
-        .map(|(name, property)| (name.clone(), property["default"].clone()))
-        .collect();
-    assert_eq!(properties.len(), 6);
-    let read: Params = serde_json::from_value(defaults.into()).unwrap();
-    assert_eq!(read, Params::default());
+    trial::described_with_defaults::<Params>(6);
 }

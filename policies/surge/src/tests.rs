@@ -1,13 +1,9 @@
 //! `surge` against a market whose sales are written down.
 
 use super::*;
-use bourse::Params as _;
 use bourse::testing::{MockHost, MockMarket, NOW, offer, request};
 use std::time::Duration;
-
-fn tokens(text: &str) -> Amount {
-    text.parse().unwrap()
-}
+use trial::tokens;
 
 fn price_after(sales: u32, params: Params) -> Amount {
     let market = MockMarket::busy(NOW, &offer(), sales, Duration::from_millis(100));
@@ -155,33 +151,24 @@ fn parameters_come_as_json_and_senseless_ones_are_refused_by_name() {
         ask(r#"{"base":"0.5","scope":"key"}"#).unwrap().amount,
         tokens("0.5")
     );
-    for (params, named) in [
-        (r#"{"window_ms":0}"#, "window_ms is 0"),
-        (r#"{"window_ms":86400001}"#, "window_ms is 86400001"),
-        (r#"{"max_bp":9999}"#, "max_bp is 9999"),
-        (r#"{"windows":5}"#, "windows"),
-        (
-            r#"{"base":0.5}"#,
-            "base: found the number 0.5, expected an amount of tokens",
-        ),
-        (r#"{"scope":"world"}"#, "world"),
-        ("[", "found a list"),
-    ] {
-        let refusal = ask(params).unwrap_err();
-        assert_eq!(refusal.code, "bad_params", "{params}");
-        assert!(refusal.text.contains(named), "{params}: {}", refusal.text);
-    }
+    trial::refused_by_name(
+        &[
+            (r#"{"window_ms":0}"#, "window_ms is 0"),
+            (r#"{"window_ms":86400001}"#, "window_ms is 86400001"),
+            (r#"{"max_bp":9999}"#, "max_bp is 9999"),
+            (r#"{"windows":5}"#, "windows"),
+            (
+                r#"{"base":0.5}"#,
+                "base: found the number 0.5, expected an amount of tokens",
+            ),
+            (r#"{"scope":"world"}"#, "world"),
+            ("[", "found a list"),
+        ],
+        ask,
+    );
 }
 
 #[test]
 fn the_schema_names_every_parameter_with_its_default() {
-    let schema: serde_json::Value = serde_json::from_str(Params::SCHEMA).unwrap();
-    let properties = schema["properties"].as_object().unwrap();
-    let defaults: serde_json::Map<_, _> = properties
-        .iter()
-        .filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone())))
-        .collect();
-    assert_eq!(properties.len(), 7);
-    let read: Params = serde_json::from_value(defaults.into()).unwrap();
-    assert_eq!(read, Params::default());
+    trial::described_with_defaults::<Params>(7);
 }

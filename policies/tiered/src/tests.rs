@@ -5,10 +5,7 @@ use bourse::Nanos;
 use bourse::testing::{BUYER, MockHost, NOW, request};
 use std::time::Duration;
 use tally::testing::post;
-
-fn tokens(text: &str) -> Amount {
-    text.parse().unwrap()
-}
+use trial::tokens;
 
 fn tiers(measure: Measure, tiers: &[(u64, u64)]) -> Params {
     Params {
@@ -185,38 +182,29 @@ fn senseless_parameters_are_refused_by_name() {
             .collect::<Vec<_>>()
             .join(",")
     );
-    for (params, named) in [
-        (
-            r#"{"tiers":[{"from":5,"off_bp":1},{"from":5,"off_bp":2}]}"#,
-            "expected more off from more",
-        ),
-        (
-            r#"{"tiers":[{"from":5,"off_bp":9},{"from":7,"off_bp":2}]}"#,
-            "2 off from 7 after 9 off from 5",
-        ),
-        (r#"{"tiers":[{"from":5,"off_bp":10001}]}"#, "off_bp is 10001"),
-        (r#"{"tiers":[{"from":5}]}"#, "off_bp is not set"),
-        (many.as_str(), "tiers has 17"),
-        (r#"{"period_ms":1}"#, "period_ms is 1"),
-        (r#"{"max_buyers":7000}"#, "max_buyers is 7000"),
-        (r#"{"measure":"kilograms"}"#, "kilograms"),
-        (r#"{"bases":1}"#, "bases"),
-    ] {
-        let refusal = ask(params).unwrap_err();
-        assert_eq!(refusal.code, "bad_params", "{params}");
-        assert!(refusal.text.contains(named), "{params}: {}", refusal.text);
-    }
+    trial::refused_by_name(
+        &[
+            (
+                r#"{"tiers":[{"from":5,"off_bp":1},{"from":5,"off_bp":2}]}"#,
+                "expected more off from more",
+            ),
+            (
+                r#"{"tiers":[{"from":5,"off_bp":9},{"from":7,"off_bp":2}]}"#,
+                "2 off from 7 after 9 off from 5",
+            ),
+            (r#"{"tiers":[{"from":5,"off_bp":10001}]}"#, "off_bp is 10001"),
+            (r#"{"tiers":[{"from":5}]}"#, "off_bp is not set"),
+            (many.as_str(), "tiers has 17"),
+            (r#"{"period_ms":1}"#, "period_ms is 1"),
+            (r#"{"max_buyers":7000}"#, "max_buyers is 7000"),
+            (r#"{"measure":"kilograms"}"#, "kilograms"),
+            (r#"{"bases":1}"#, "bases"),
+        ],
+        ask,
+    );
 }
 
 #[test]
 fn the_schema_names_every_parameter_with_its_default() {
-    let schema: serde_json::Value = serde_json::from_str(<Params as bourse::Params>::SCHEMA).unwrap();
-    let properties = schema["properties"].as_object().unwrap();
-    let defaults: serde_json::Map<_, _> = properties
-        .iter()
-        .map(|(name, property)| (name.clone(), property["default"].clone()))
-        .collect();
-    assert_eq!(properties.len(), 6);
-    let read: Params = serde_json::from_value(defaults.into()).unwrap();
-    assert_eq!(read, Params::default());
+    trial::described_with_defaults::<Params>(6);
 }

@@ -7,7 +7,7 @@
 use crate::market::Market;
 use crate::providers::quote_uri;
 use crate::quotes::{MAX_VALID_MS, Quote};
-use crate::wire::{FromValue, bytes, describe, fault, uri};
+use crate::wire::{FromValue, bytes, describe, fault, fields, uri, words};
 use bourse_market::{Address, Amount, Nanos, Offer, OfferId, PriceSource, SessionId, View};
 use bourse_wamp::{CallError, CallResult, Dict, Value, WampError};
 use parking_lot::Mutex;
@@ -152,15 +152,10 @@ impl Market {
             }
             Err(CallError::Timeout) => return Err(unquoted("the seller did not name its price in time")),
             Err(CallError::Wamp(error)) => {
-                /// Characters of a seller's words that reach a buyer.
-                const WORDS: usize = 200;
-                let words = match error.args.first() {
-                    Some(Value::Str(text)) => text.chars().take(WORDS).collect(),
-                    _ => "no text".to_owned(),
-                };
                 return Err(unquoted(format!(
-                    "the seller names no price: {:.200}: {words}",
-                    error.uri
+                    "the seller names no price: {:.200}: {}",
+                    error.uri,
+                    words(&error)
                 )));
             }
             Err(error) => return Err(unquoted(format!("the seller was lost: {error}"))),
@@ -235,10 +230,7 @@ fn unquoted(text: impl Into<String>) -> WampError {
 
 /// Reads `price` and `valid_ms` out of the answer; the rest of it is the seller's own affair.
 fn read(result: CallResult) -> Result<(Amount, u32), String> {
-    let mut fields = match result.args.into_iter().next() {
-        Some(Value::Map(fields)) => fields,
-        _ => result.kwargs,
-    };
+    let mut fields = fields(result);
     let price = field(&mut fields, "price")?;
     match field(&mut fields, "valid_ms")? {
         0 => Err("valid_ms is 0: a price must hold for at least one millisecond".to_owned()),

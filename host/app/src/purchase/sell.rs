@@ -2,7 +2,7 @@
 
 use super::turns::Turn;
 use crate::providers::sell_uri;
-use crate::wire::{bytes, fault, int, uri};
+use crate::wire::{bytes, fault, fields, int, uri, words};
 use bourse_market::{Address, Purchase, SealedKey, SessionId, Signature, VoidReason};
 use bourse_wamp::{CallError, CallOptions, CallResult, Dict, Session, Value, WampError};
 use futures_util::future::BoxFuture;
@@ -160,22 +160,9 @@ fn classify(error: CallError) -> Answer {
     }
 }
 
-/// The text of a seller's error, cut: it goes into a record and to the buyer.
-fn words(error: &WampError) -> String {
-    /// Characters kept.
-    const KEPT: usize = 200;
-    match error.args.first() {
-        Some(Value::Str(text)) => text.chars().take(KEPT).collect(),
-        _ => "no text".to_owned(),
-    }
-}
-
 /// Reads `signature` and `sealed_key` out of the answer; the rest of it is the seller's own affair.
 fn read(result: CallResult) -> Answer {
-    let mut fields = match result.args.into_iter().next() {
-        Some(Value::Map(fields)) => fields,
-        _ => result.kwargs,
-    };
+    let mut fields = fields(result);
     let mut field = |name: &str| match fields.remove(name) {
         Some(Value::Bytes(bytes)) => Some(bytes),
         _ => None,

@@ -2,10 +2,12 @@
 //!
 //! Never here: any decision about a request that parsed.
 
+mod answer;
 mod arguments;
 mod dicts;
 mod error;
 
+pub(crate) use answer::{fields, words};
 pub(crate) use arguments::{Arguments, Bytes32, FromValue, describe};
 pub(crate) use dicts::{
     balance_dict, bytes, channel_dict, dict, int, offer_dict, opt, receipt_dict, reply, text,

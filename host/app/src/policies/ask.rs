@@ -34,7 +34,7 @@ impl Policies {
         let revision = &entry.revision;
         let hook = rule.rule.hook;
         let permit = match entry.breaker.admit(Instant::now()) {
-            Ok(permit) => Some(permit),
+            Ok(permit) => permit,
             Err(open) => {
                 let failure = Failure::from(open);
                 figures::refused_by_breaker(revision.name(), hook);
@@ -64,10 +64,7 @@ impl Policies {
         // Offers and buyers' addresses are strangers' choice too. What answers without them is sound, and strangers must
         // not have it left alone: neither to stop those it serves nor to have them served at the price that stands in.
         let counts = counts && !(failed && rule.works(revision, inquiry, &live));
-        if let Some(tripped) = permit
-            .filter(|_| counts)
-            .and_then(|permit| permit.record(Instant::now(), failed))
-        {
+        if counts && let Some(tripped) = permit.record(Instant::now(), failed) {
             figures::tripped(revision.name());
             tracing::error!(
                 policy = revision.name(), revision = %revision.id(),
@@ -85,7 +82,7 @@ impl Policies {
             );
         }
         self.shadow(rule, entry, &record);
-        let decision = self.keep(revision, inquiry, record);
+        let decision = self.keep(record);
         Asked {
             outcome,
             decision: Some(decision),
@@ -94,26 +91,31 @@ impl Policies {
     }
 
     /// The decision as the ledger keeps it with the purchase it comes to, and logged at once: most come to none.
-    pub(super) fn keep(&self, revision: &Revision, inquiry: &Inquiry, mut record: Record) -> Decision {
-        let id = DecisionId(self.environment.fresh_id());
-        record.id = Some(Hex(id));
-        let decision = Decision {
-            id,
-            header: DecisionHeader {
-                at: inquiry.now,
-                hook: record.hook.to_string(),
-                policy: revision.name().to_owned(),
-                revision: revision.id(),
-                purchase: None,
-            },
-            body: record.encode(),
-        };
+    pub(super) fn keep(&self, record: Record) -> Decision {
+        let hook = record.hook.to_string();
+        let decision = stored(record, DecisionId(self.environment.fresh_id()), hook);
         if let Some(log) = &self.log
             && !log.append(decision.clone())
         {
             self.count_dropped();
         }
         decision
+    }
+}
+
+/// A record under its identifier, with what is to be known of it without reading it.
+pub(super) fn stored(mut record: Record, id: DecisionId, hook: String) -> Decision {
+    record.id = Some(Hex(id));
+    Decision {
+        id,
+        header: DecisionHeader {
+            at: record.at_ns,
+            hook,
+            policy: record.policy.clone(),
+            revision: record.revision.0,
+            purchase: None,
+        },
+        body: record.encode(),
     }
 }
 

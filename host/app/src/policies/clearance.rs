@@ -7,7 +7,7 @@ use crate::quotes::Quote;
 use crate::seller_price::Bounds;
 use crate::wire::of_refusal;
 use bourse_market::{Decision, Offer, Refusal, StateWrite, check_on_sale};
-use bourse_policy::{AdmitRequest, Batch, ConsentRequest, Declined, FilterRequest};
+use bourse_policy::{AdmitRequest, Batch, ConsentRequest, Decided, FilterRequest, Imports, Revision, Shown};
 use bourse_wamp::WampError;
 use std::sync::Arc;
 
@@ -32,9 +32,11 @@ pub(crate) enum Step {
 impl Policies {
     /// A quote: all of it in one go.
     pub(crate) fn quote(&self, offer: &Offer, inquiry: &Inquiry) -> Result<Step, WampError> {
-        self.show(offer, inquiry)?;
+        // Nothing is bought yet, so nothing is kept.
+        let mut cleared = Cleared::default();
+        self.show(offer, inquiry, &mut cleared)?;
         check_on_sale(offer, inquiry.now).map_err(|refusal| of_refusal(&refusal))?;
-        self.consent(offer, inquiry)?;
+        self.consent(offer, inquiry, &mut cleared)?;
         self.price(offer, inquiry)
     }
 
@@ -45,10 +47,9 @@ impl Policies {
         inquiry: &Inquiry,
         quoted: bool,
     ) -> Result<(Cleared, Option<Step>), WampError> {
-        let mut cleared = self.show(offer, inquiry)?;
-        let consent = self.consent(offer, inquiry)?;
-        cleared.decisions.extend(consent.decisions);
-        cleared.state_writes.extend(consent.state_writes);
+        let mut cleared = Cleared::default();
+        self.show(offer, inquiry, &mut cleared)?;
+        self.consent(offer, inquiry, &mut cleared)?;
         let step = match quoted {
             true => None,
             false => Some(self.price(offer, inquiry)?),
@@ -58,9 +59,9 @@ impl Policies {
 
     /// Whether a seller may place the offer: consent first, then whether the market admits it.
     pub(crate) fn place(&self, offer: &Offer, inquiry: &Inquiry) -> Result<(), WampError> {
-        self.consent(offer, inquiry)?;
-        for rule in covering(&self.rules.offers, offer) {
-            let entry = self.entry(&rule.rule.policy, rule.rule.hook)?;
+        let mut cleared = Cleared::default();
+        self.consent(offer, inquiry, &mut cleared)?;
+        let admit = |rule: &Prepared, revision: &Revision, imports: &dyn Imports| {
             let request = AdmitRequest {
                 now: inquiry.now,
                 market: self.market,
@@ -69,13 +70,9 @@ impl Policies {
                 params: &rule.params_text,
                 offer,
             };
-            self.ask(rule, &entry, inquiry, true, |revision, imports| {
-                revision.admit(&request, imports, rule.grants, &rule.limits)
-            })
-            .outcome
-            .map_err(|said| declined(&said, &entry.revision))?;
-        }
-        Ok(())
+            revision.admit(&request, imports, rule.grants, &rule.limits)
+        };
+        self.each(&self.rules.offers, offer, inquiry, &mut cleared, admit, Ok)
     }
 
     /// Whether any policy is to be asked when this offer is quoted or bought.
@@ -90,15 +87,12 @@ impl Policies {
     }
 
     /// Whether this buyer may see the offer: if not, it does not exist.
-    fn show(&self, offer: &Offer, inquiry: &Inquiry) -> Result<Cleared, WampError> {
-        let mut cleared = Cleared::default();
-        let mut rules = covering(&self.rules.offers, offer).peekable();
-        if rules.peek().is_none() {
-            return Ok(cleared);
+    fn show(&self, offer: &Offer, inquiry: &Inquiry, cleared: &mut Cleared) -> Result<(), WampError> {
+        if covering(&self.rules.offers, offer).next().is_none() {
+            return Ok(());
         }
         let batch = Batch::of(&[offer]);
-        for rule in rules {
-            let entry = self.entry(&rule.rule.policy, rule.rule.hook)?;
+        let filter = |rule: &Prepared, revision: &Revision, imports: &dyn Imports| {
             let request = FilterRequest {
                 now: inquiry.now,
                 market: self.market,
@@ -107,26 +101,18 @@ impl Policies {
                 params: &rule.params_text,
                 batch: &batch,
             };
-            let asked = self.ask(rule, &entry, inquiry, true, |revision, imports| {
-                revision.filter(&request, imports, rule.grants, &rule.limits)
-            });
-            let shown = asked
-                .outcome
-                .map_err(|said: Declined| declined(&said, &entry.revision))?;
-            if shown.indices.is_empty() {
-                return Err(of_refusal(&Refusal::OfferUnknown { key: offer.key }));
-            }
-            cleared.decisions.extend(asked.decision);
-            cleared.state_writes.extend(asked.writes);
-        }
-        Ok(cleared)
+            revision.filter(&request, imports, rule.grants, &rule.limits)
+        };
+        let seen = |shown: Shown| match shown.indices.is_empty() {
+            true => Err(of_refusal(&Refusal::OfferUnknown { key: offer.key })),
+            false => Ok(()),
+        };
+        self.each(&self.rules.offers, offer, inquiry, cleared, filter, seen)
     }
 
     /// Whether the two parties may deal.
-    fn consent(&self, offer: &Offer, inquiry: &Inquiry) -> Result<Cleared, WampError> {
-        let mut cleared = Cleared::default();
-        for rule in covering(&self.rules.consent, offer) {
-            let entry = self.entry(&rule.rule.policy, rule.rule.hook)?;
+    fn consent(&self, offer: &Offer, inquiry: &Inquiry, cleared: &mut Cleared) -> Result<(), WampError> {
+        let authorize = |rule: &Prepared, revision: &Revision, imports: &dyn Imports| {
             let request = ConsentRequest {
                 now: inquiry.now,
                 market: self.market,
@@ -138,14 +124,32 @@ impl Policies {
                 buyer_grants: &[],
                 seller_grants: &[],
             };
+            revision.authorize(&request, imports, rule.grants, &rule.limits)
+        };
+        self.each(&self.rules.consent, offer, inquiry, cleared, authorize, Ok)
+    }
+
+    /// Asks every policy whose rule is about the offer, one after another, until one says no.
+    fn each<T>(
+        &self,
+        rules: &[Prepared],
+        offer: &Offer,
+        inquiry: &Inquiry,
+        cleared: &mut Cleared,
+        call: impl Fn(&Prepared, &Revision, &dyn Imports) -> Decided<T>,
+        judge: impl Fn(T) -> Result<(), WampError>,
+    ) -> Result<(), WampError> {
+        for rule in covering(rules, offer) {
+            let entry = self.entry(&rule.rule.policy, rule.rule.hook)?;
             let asked = self.ask(rule, &entry, inquiry, true, |revision, imports| {
-                revision.authorize(&request, imports, rule.grants, &rule.limits)
+                call(rule, revision, imports)
             });
-            asked.outcome.map_err(|said| declined(&said, &entry.revision))?;
+            let answer = asked.outcome.map_err(|said| declined(&said, &entry.revision))?;
+            judge(answer)?;
             cleared.decisions.extend(asked.decision);
             cleared.state_writes.extend(asked.writes);
         }
-        Ok(cleared)
+        Ok(())
     }
 }
 

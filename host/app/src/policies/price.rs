@@ -64,7 +64,7 @@ impl Policies {
                     (None, Declined::Failed(failure)) => {
                         let revision = &entry.revision;
                         let decided = revision.unpriced(&request, rule.grants, &rule.limits, failure);
-                        Some(self.keep(revision, inquiry, decided.record))
+                        Some(self.keep(decided.record))
                     }
                     (decision, _) => decision,
                 };

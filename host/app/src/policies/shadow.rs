@@ -1,11 +1,12 @@
 //! Shadows: revisions that are asked what the active one was asked, after it answered. Their answers are logged and
 //! compared, never used, and never in the way: a thread of their own asks them, and what it cannot take is left out.
 
+use super::ask::stored;
 use super::imports::{Ground, Live};
 use super::rules::Prepared;
 use super::{Policies, figures};
-use bourse_market::{Decision, DecisionHeader, DecisionId, RevisionId};
-use bourse_policy::{Breaker, BreakerOptions, Entry, Hex, Output, Record, Revision};
+use bourse_market::{DecisionHeader, DecisionId, RevisionId};
+use bourse_policy::{Breaker, BreakerOptions, Entry, Output, Record, Revision};
 use bourse_store::DecisionLog;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -90,7 +91,7 @@ fn answer_all(
             continue;
         };
         let live = Live::new(ground, shadow.name(), active.at_ns);
-        let mut record = shadow.ask_again(&active, &live);
+        let record = shadow.ask_again(&active, &live);
         let failed = matches!(&record.output, Output::Failure(failure) if failure.trips());
         if let Some(tripped) = permit.record(Instant::now(), failed) {
             tracing::warn!(
@@ -106,21 +107,10 @@ fn answer_all(
                 said = %record.outcome, "a shadow answered otherwise"
             );
         }
-        record.id = Some(Hex(id));
         if let Some(log) = log {
-            let decision = Decision {
-                id,
-                header: DecisionHeader {
-                    at: record.at_ns,
-                    hook: format!("{}{}", DecisionHeader::SHADOW, record.hook),
-                    policy: shadow.name().to_owned(),
-                    revision: shadow.id(),
-                    purchase: None,
-                },
-                body: record.encode(),
-            };
+            let hook = format!("{}{}", DecisionHeader::SHADOW, record.hook);
             // What is dropped is counted where the figures of the log are.
-            let _ = log.append(decision);
+            let _ = log.append(stored(record, id, hook));
         }
     }
 }

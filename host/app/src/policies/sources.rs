@@ -74,7 +74,7 @@ impl Policies {
     }
 
     /// Whether the offer's own price is the price.
-    pub(crate) fn is_fixed(&self, offer: &Offer) -> bool {
+    pub(super) fn is_fixed(&self, offer: &Offer) -> bool {
         let ruling = self.ruling(offer);
         ruling.rule.is_none() && ruling.base.is_some()
     }

@@ -4,7 +4,7 @@ use super::{Reply, caller, while_wanted};
 use crate::market::Market;
 use crate::policies::{Inquiry, Step};
 use crate::wire::{Arguments, bytes, dict, int, of_refusal, reply, text};
-use bourse_market::{KeyId, Price, Refusal, View};
+use bourse_market::{KeyId, Price, PriceSource, Refusal, View};
 use bourse_policy::Action;
 use bourse_wamp::{Invocation, Value};
 use std::sync::Arc;
@@ -29,7 +29,6 @@ async fn quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
         buyer,
         now,
     };
-    let fixed = market.policies.is_fixed(&offer);
     let (step, offer) = if market.policies.have_a_say(&offer) {
         let policies = Arc::clone(&market.policies);
         market
@@ -52,7 +51,7 @@ async fn quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
         .record_quote(now, key, offer.api, offer.seller, buyer);
 
     // A fixed price holds as long as its offer, and 0 stands for no end; any other as long as the quote.
-    let expires = if fixed {
+    let expires = if quote.source == PriceSource::Fixed {
         offer.expires.map_or(0, |expires| expires.0)
     } else {
         quote.until.0

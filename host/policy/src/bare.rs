@@ -2,9 +2,7 @@
 
 use crate::failure::Failure;
 use crate::grants::Grants;
-use crate::host::{Answers, Session};
 use crate::imports::Imports;
-use crate::lend;
 use crate::limits::Limits;
 use crate::record::{FilterInput, Input, Output, PriceInput};
 use crate::request::{FilterRequest, PriceRequest};
@@ -48,14 +46,10 @@ impl Bare<'_> {
     ///
     /// The [`Failure`] of the call; a refusal is none.
     pub fn call(&self, imports: &dyn Imports) -> Result<(), Failure> {
-        let asked = lend::scope(imports, |lent| {
-            let session = Session {
-                grants: self.grants,
-                answers: Answers::Live(lent),
-                watch: Some(Watch::start(self.limits.deadline)),
-            };
-            self.revision.ask(&self.input, session, &self.limits)
-        });
+        let watch = Watch::start(self.limits.deadline);
+        let asked = self
+            .revision
+            .ask_live(&self.input, imports, self.grants, Some(watch), &self.limits);
         match asked.output {
             Output::Failure(failure) => Err(failure),
             _ => Ok(()),

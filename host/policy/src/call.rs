@@ -119,14 +119,8 @@ impl Revision {
         let started = Instant::now();
         let limits = self.within(limits);
         let input = input(&limits);
-        let mut asked = lend::scope(imports, |lent| {
-            let session = Session {
-                grants,
-                answers: Answers::Live(lent),
-                watch: Some(Watch::since(started, limits.deadline)),
-            };
-            self.ask(&input, session, &limits)
-        });
+        let watch = Watch::since(started, limits.deadline);
+        let mut asked = self.ask_live(&input, imports, grants, Some(watch), &limits);
         let elapsed = started.elapsed();
         Decided {
             outcome: outcome::outcome(&asked.output, good),
@@ -171,8 +165,37 @@ impl Revision {
         }
     }
 
-    /// Runs the function that `input` is for, live or on a tape.
-    pub(crate) fn ask(&self, input: &Input, session: Session, limits: &Limits) -> Asked {
+    /// Runs the function that `input` is for, with `imports` to answer it.
+    pub(crate) fn ask_live(
+        &self,
+        input: &Input,
+        imports: &dyn Imports,
+        grants: Grants,
+        watch: Option<Watch>,
+        limits: &Limits,
+    ) -> Asked {
+        lend::scope(imports, |lent| {
+            let session = Session {
+                grants,
+                answers: Answers::Live(lent),
+                watch,
+            };
+            self.ask(input, session, limits)
+        })
+    }
+
+    /// Runs the function that `record` is of, with the recorded answers and grants. The clock does not run.
+    pub(crate) fn ask_on_tape(&self, record: &Record, limits: &Limits) -> Asked {
+        let session = Session {
+            grants: record.input.grants(),
+            answers: Answers::Tape(record.imports.clone().into_iter()),
+            watch: None,
+        };
+        self.ask(&record.input, session, limits)
+    }
+
+    /// Runs the function that `input` is for.
+    fn ask(&self, input: &Input, session: Session, limits: &Limits) -> Asked {
         let ready = self.ready(session.grants).and_then(|()| check(input));
         if let Err(failure) = ready {
             return Asked::failed(failure);

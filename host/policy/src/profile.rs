@@ -6,7 +6,6 @@
 //! is that of the first such place after the fuel was burned.
 
 use crate::Failure;
-use crate::host::{Answers, Session};
 use crate::limits::Limits;
 use crate::record::{Output, Record};
 use crate::revision::Revision;
@@ -24,12 +23,7 @@ impl Revision {
             fuel: fuel.min(recorded.fuel),
             ..recorded
         };
-        let session = Session {
-            grants: record.input.grants(),
-            answers: Answers::Tape(record.imports.clone().into_iter()),
-            watch: None,
-        };
-        let asked = self.ask(&record.input, session, &limits);
+        let asked = self.ask_on_tape(record, &limits);
         let stopped = matches!(asked.output, Output::Failure(Failure::OutOfFuel { .. }));
         (stopped && !asked.trace.stack.is_empty()).then_some(asked.trace.stack)
     }

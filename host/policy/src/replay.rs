@@ -1,8 +1,6 @@
 //! Repeats a recorded decision and compares.
 
-use crate::host::{Answers, Session};
 use crate::imports::Imports;
-use crate::lend;
 use crate::limits::Instances;
 use crate::record::{Output, Record};
 use crate::revision::Revision;
@@ -92,33 +90,20 @@ impl Revision {
             record: repeated,
         })
     }
-}
 
-impl Revision {
     /// Asks what another revision was asked, with the clock running and the answers of `imports`, as they are now: how
     /// shadows are asked. Nothing comes of it but the record.
     pub fn ask_again(&self, record: &Record, imports: &dyn Imports) -> Record {
         let started = Instant::now();
         let limits = self.within(&record.input.limits());
-        let asked = lend::scope(imports, |lent| {
-            let session = Session {
-                grants: record.input.grants(),
-                answers: Answers::Live(lent),
-                watch: Some(Watch::start(limits.deadline)),
-            };
-            self.ask(&record.input, session, &limits)
-        });
-        self.record(record.input.clone(), asked, Instances::Fresh, started.elapsed())
+        let (input, watch) = (&record.input, Watch::start(limits.deadline));
+        let asked = self.ask_live(input, imports, input.grants(), Some(watch), &limits);
+        self.record(input.clone(), asked, Instances::Fresh, started.elapsed())
     }
 
     fn repeat(&self, record: &Record) -> Record {
         let limits = self.within(&record.input.limits());
-        let session = Session {
-            grants: record.input.grants(),
-            answers: Answers::Tape(record.imports.clone().into_iter()),
-            watch: None,
-        };
-        let asked = self.ask(&record.input, session, &limits);
+        let asked = self.ask_on_tape(record, &limits);
         self.record(record.input.clone(), asked, Instances::Fresh, Duration::ZERO)
     }
 }

@@ -1,8 +1,6 @@
 //! Questions that were put to another revision, or to none.
 
-use crate::host::{Answers, Session};
 use crate::imports::Imports;
-use crate::lend;
 use crate::limits::Instances;
 use crate::record::{Input, Record};
 use crate::revision::Revision;
@@ -16,14 +14,7 @@ impl Revision {
     pub fn what_if(&self, input: Input, imports: &dyn Imports) -> Record {
         let started = Instant::now();
         let limits = self.within(&input.limits());
-        let asked = lend::scope(imports, |lent| {
-            let session = Session {
-                grants: input.grants(),
-                answers: Answers::Live(lent),
-                watch: None,
-            };
-            self.ask(&input, session, &limits)
-        });
+        let asked = self.ask_live(&input, imports, input.grants(), None, &limits);
         self.record(input, asked, Instances::Fresh, started.elapsed())
     }
 }

@@ -5,14 +5,8 @@
 use bourse::testing::{NOW, request};
 use bourse::{Amount, PriceRequest};
 use dutch::{Dutch, Params};
-use plot::{Axis, Line, lines, stands};
+use plot::{Axis, Line, lines, milli, stands};
 use std::time::Duration;
-
-/// Thousandths of a token.
-fn milli(amount: Amount) -> i64 {
-    let [milli, ..] = amount.checked_div(1_000_000_000_000_000).unwrap().limbs();
-    milli.try_into().unwrap()
-}
 
 fn by_age(half_life_ms: Option<u64>) -> impl Iterator<Item = (i64, i64)> {
     (0..=90u64).map(move |minutes| {

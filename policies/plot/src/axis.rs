@@ -1,5 +1,6 @@
 //! Axes in whole numbers.
 
+use bourse::Amount;
 use std::ops::Range;
 
 /// An axis: what it shows, from where to where, and how its numbers are written.
@@ -40,6 +41,21 @@ impl Axis {
         let text = format!("{whole}.{rest:0digits$}");
         text.trim_end_matches('0').to_owned()
     }
+}
+
+/// An amount as a coordinate: thousandths of a token, rounded down, for an axis of tokens that is
+/// [`scaled`](Axis::scaled) by 1000.
+///
+/// # Panics
+///
+/// If there are more of them than a coordinate holds.
+#[allow(
+    clippy::unwrap_used,
+    reason = "this is for tests, which stop at their first surprise"
+)]
+pub fn milli(amount: Amount) -> i64 {
+    let [milli, ..] = amount.checked_div(1_000_000_000_000_000).unwrap().limbs();
+    milli.try_into().unwrap()
 }
 
 #[cfg(test)]

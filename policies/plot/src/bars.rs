@@ -1,7 +1,8 @@
 //! Bars side by side, in groups.
 
-use crate::{Axis, Drawn, FONT, SIZE, colour, picture};
+use crate::{Axis, Drawn, FONT, SIZE, colour, legend, picture};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Bars that stand together under one name, one for each series.
 #[derive(Debug, Clone)]
@@ -63,24 +64,12 @@ pub fn bars(title: &str, across: &str, up: &Axis, series: &[&str], groups: &[Gro
                 .label(*name)
                 .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], fill));
         }
-        let style = ("sans-serif", 14).into_font().color(&BLACK);
-        let centred = style.pos(plotters::style::text_anchor::Pos::new(
-            plotters::style::text_anchor::HPos::Center,
-            plotters::style::text_anchor::VPos::Top,
-        ));
+        let style = (FONT, 14).into_font().color(&BLACK);
+        let centred = style.pos(Pos::new(HPos::Center, VPos::Top));
         for (group, bars) in groups.iter().enumerate() {
             let (x, y) = chart.backend_coord(&(ends(group) + GROUP / 2, up.range.start));
             area.draw_text(&bars.name, &centred, (x, y + 6))?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .margin(8)
-            .legend_area_size(24)
-            .label_font((FONT, 14))
-            .background_style(WHITE.mix(0.9))
-            .border_style(RGBColor(200, 200, 200))
-            .draw()?;
-        Ok(())
+        legend(&mut chart)
     })
 }

@@ -11,13 +11,17 @@ mod bars;
 mod lines;
 mod table;
 
-pub use axis::Axis;
+pub use axis::{Axis, milli};
 pub use bars::{Group, bars};
 pub use lines::{Line, lines};
 pub use table::{Cell, table};
 
 use plotters::coord::Shift;
-use plotters::prelude::{DrawingArea, IntoDrawingArea, RGBColor, SVGBackend, WHITE};
+use plotters::coord::types::RangedCoordi64;
+use plotters::prelude::{
+    Cartesian2d, ChartContext, Color, DrawingArea, IntoDrawingArea, RGBColor, SVGBackend,
+    SeriesLabelPosition, WHITE,
+};
 use std::path::{Path, PathBuf};
 
 /// Width and height of a picture, in its own units.
@@ -59,6 +63,23 @@ fn picture(size: (u32, u32), draw: impl FnOnce(&DrawingArea<SVGBackend<'_>, Shif
         Ok(()) => svg,
         Err(error) => format!("<!-- not drawn: {error} -->\n"),
     }
+}
+
+/// A plane of whole numbers under way.
+type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordi64, RangedCoordi64>>;
+
+/// Draws what the colours of the series mean.
+fn legend(chart: &mut Chart<'_>) -> Drawn {
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .margin(8)
+        .legend_area_size(24)
+        .label_font((FONT, 14))
+        .background_style(WHITE.mix(0.9))
+        .border_style(RGBColor(200, 200, 200))
+        .draw()?;
+    Ok(())
 }
 
 /// Fails unless the file `name` in `folder`, which is a policy's `CARGO_MANIFEST_DIR`, holds `picture`; with `BLESS=1`

@@ -1,6 +1,6 @@
 //! Lines over a plane.
 
-use crate::{Axis, Drawn, FONT, SIZE, colour, picture};
+use crate::{Axis, Drawn, FONT, SIZE, colour, legend, picture};
 use plotters::prelude::*;
 
 /// One line of a plot.
@@ -74,15 +74,6 @@ pub fn lines(title: &str, across: &Axis, up: &Axis, lines: &[Line]) -> String {
                 .label(&line.label)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], stroke));
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .margin(8)
-            .legend_area_size(24)
-            .label_font((FONT, 14))
-            .background_style(WHITE.mix(0.9))
-            .border_style(RGBColor(200, 200, 200))
-            .draw()?;
-        Ok(())
+        legend(&mut chart)
     })
 }

@@ -4,15 +4,9 @@
 
 use bourse::testing::{BUYER, MockHost, NOW, request};
 use bourse::{Amount, PriceRequest};
-use plot::{Axis, Line, lines, stands};
+use plot::{Axis, Line, lines, milli, stands};
 use std::time::Duration;
 use subscription::{Params, Subscription};
-
-/// Thousandths of a token.
-fn milli(amount: Amount) -> i64 {
-    let [milli, ..] = amount.checked_div(1_000_000_000_000_000).unwrap().limbs();
-    milli.try_into().unwrap()
-}
 
 fn tenths_of_days(hours: u32) -> i64 {
     i64::from(hours) * 10 / 24

@@ -4,15 +4,9 @@
 
 use bourse::Amount;
 use bourse::testing::{MockMarket, NOW, offer, request};
-use plot::{Axis, Line, lines, stands};
+use plot::{Axis, Line, lines, milli, stands};
 use std::time::Duration;
 use surge::{Params, Surge};
-
-/// Thousandths of a token.
-fn milli(amount: Amount) -> i64 {
-    let [milli, ..] = amount.checked_div(1_000_000_000_000_000).unwrap().limbs();
-    milli.try_into().unwrap()
-}
 
 fn by_sales(step_bp: u64) -> impl Iterator<Item = (i64, i64)> {
     (0..=160u32).map(move |sales| {

@@ -4,14 +4,8 @@
 
 use bourse::testing::{BUYER, MockHost, request};
 use bourse::{Amount, PriceRequest};
-use plot::{Axis, Line, lines, stands};
+use plot::{Axis, Line, lines, milli, stands};
 use tiered::{Measure, Params, Tier, Tiered};
-
-/// Thousandths of a token.
-fn milli(amount: Amount) -> i64 {
-    let [milli, ..] = amount.checked_div(1_000_000_000_000_000).unwrap().limbs();
-    milli.try_into().unwrap()
-}
 
 #[test]
 fn the_plot_shows_what_the_policy_does() {

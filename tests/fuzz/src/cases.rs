@@ -1,34 +1,21 @@
 //! Case files, as authors write them and as anybody may send them.
 
+use crate::market;
 use bourse_cases::{Case, Function, Input};
-use bourse_policy::testing::Guest;
-use bourse_policy::{Engine, EngineOptions, Revision};
-use std::sync::LazyLock;
-
-static REVISION: LazyLock<Revision> = LazyLock::new(|| {
-    use bourse_policy::Hook::{Consent, Offers};
-    let engine = Engine::new(EngineOptions {
-        instances: 4,
-        ..EngineOptions::default()
-    })
-    .expect("the engine starts");
-    let guest = Guest::named("willing").also(Offers).also(Consent);
-    engine.load("willing", &guest.build()).expect("the guest loads")
-});
 
 /// Reads the bytes in every way that a command does, asks what they ask, compares, and shows the difference.
 pub(crate) fn run(bytes: &[u8]) {
     for function in Function::ALL.map(Some).into_iter().chain([None]) {
         match Input::parse(bytes, function) {
             Ok(input) => {
-                input.ask(&REVISION);
+                input.ask(&market::WILLING);
             }
             Err(error) => assert!(!error.to_string().is_empty()),
         }
     }
     match Case::parse(bytes) {
         Ok(case) => {
-            let verdict = case.expect.compare(&case.input.ask(&REVISION));
+            let verdict = case.expect.compare(&case.input.ask(&market::WILLING));
             let holds = verdict.lines.iter().all(|line| line.holds);
             assert_eq!(holds, verdict.holds());
             // What is read can be asked again, and says the same.

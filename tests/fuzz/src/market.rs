@@ -1,12 +1,16 @@
-//! The questions that guests are asked, and a host that answers them: always the same, so that only the bytes differ.
+//! The questions that guests are asked, a host that answers them, and a guest that agrees: always the same, so that only
+//! the bytes differ.
 
 use bourse_market::{
     Address, Amount, ApiId, CatalogId, Figures, KeyId, MarketId, Nanos, Offer, OfferId, Placer, Price,
     PricingTerms, SessionId, Signature, Subject,
 };
+use bourse_policy::testing::Guest;
 use bourse_policy::{
-    Action, AdmitRequest, Batch, ConsentGrant, ConsentRequest, FilterRequest, Imports, Level, PriceRequest,
+    Action, AdmitRequest, Batch, ConsentGrant, ConsentRequest, Engine, EngineOptions, FilterRequest, Imports,
+    Level, PriceRequest, Revision,
 };
+use std::sync::LazyLock;
 
 /// Offers in the batch of `filter`: one more than fit into a byte of its answer.
 pub(crate) const OFFERS: usize = 9;
@@ -22,6 +26,18 @@ const NOW: Nanos = Nanos(1_700_000_000_000_000_000);
 const MARKET: MarketId = MarketId([12; 16]);
 const BUYER: Option<Address> = Some(Address([13; 20]));
 const PARAMS: &str = r#"{"base":"2.5"}"#;
+
+/// A guest that agrees to everything, on every hook.
+pub(crate) static WILLING: LazyLock<Revision> = LazyLock::new(|| {
+    use bourse_policy::Hook::{Consent, Offers};
+    let engine = Engine::new(EngineOptions {
+        instances: 4,
+        ..EngineOptions::default()
+    })
+    .expect("the engine starts");
+    let guest = Guest::named("willing").also(Offers).also(Consent);
+    engine.load("willing", &guest.build()).expect("the guest loads")
+});
 
 pub(crate) fn offer(number: u8) -> Offer {
     Offer {

@@ -1,21 +1,8 @@
 //! Recorded decisions: what a ledger or a file of exported lines may hold.
 
 use crate::{answers, hold, market};
-use bourse_policy::testing::Guest;
-use bourse_policy::{Engine, EngineOptions, Grants, Hex, Limits, Record, Revision};
+use bourse_policy::{Grants, Hex, Limits, Record};
 use std::cell::RefCell;
-use std::sync::LazyLock;
-
-static REVISION: LazyLock<Revision> = LazyLock::new(|| {
-    use bourse_policy::Hook::{Consent, Offers};
-    let engine = Engine::new(EngineOptions {
-        instances: 4,
-        ..EngineOptions::default()
-    })
-    .expect("the engine starts");
-    let guest = Guest::named("willing").also(Offers).also(Consent);
-    engine.load("willing", &guest.build()).expect("the guest loads")
-});
 
 pub(crate) fn run(bytes: &[u8]) {
     if let Ok(record) = Record::decode(bytes) {
@@ -31,11 +18,13 @@ pub(crate) fn run(bytes: &[u8]) {
 /// What reads must read back, and can be put to a policy again, as a replay and as a question.
 fn check(mut record: Record) {
     hold::reads_back(&record);
-    record.revision = Hex(REVISION.id());
-    let _ = REVISION.replay(&record);
-    let asked = REVISION.what_if(record.input, &market::Kept(b""));
+    record.revision = Hex(market::WILLING.id());
+    let _ = market::WILLING.replay(&record);
+    let asked = market::WILLING.what_if(record.input, &market::Kept(b""));
     hold::reads_back(&asked);
-    let replay = REVISION.replay(&asked).expect("a decision of this revision");
+    let replay = market::WILLING
+        .replay(&asked)
+        .expect("a decision of this revision");
     assert!(replay.is_exact(), "{:?}", replay.differences);
 }
 
@@ -51,7 +40,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let limits = Limits::default();
     let offer = market::offer(1);
     let kept = market::Kept(&[0; 64]);
-    let guest = &*REVISION;
+    let guest = &*market::WILLING;
     keep(
         &guest
             .price(&market::price(&offer), &kept, Grants::ALL, &limits)

@@ -3,11 +3,9 @@
 use super::exact::check_fuel;
 use super::sales::Market;
 use super::state::State;
-use anyhow::ensure;
+use anyhow::bail;
 use bourse_market::{Demand, Figures, Nanos, Subject};
-use bourse_policy::{
-    Answer, Args, Grants, ImportCall, Imports, Input, Output, Record, Revision, SubjectRecord,
-};
+use bourse_policy::{Answer, Args, Grants, ImportCall, Imports, Input, Record, Revision, SubjectRecord};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -68,13 +66,7 @@ pub(crate) fn params(text: &str) -> anyhow::Result<Map<String, Value>> {
         .map_err(|error| anyhow::anyhow!("the parameters are not JSON: {error}"))?;
     match value {
         Value::Object(params) => Ok(params),
-        other => {
-            ensure!(
-                false,
-                "the parameters are {other}: expected an object such as {{\"step_bp\": 400}}"
-            );
-            Ok(Map::new())
-        }
+        other => bail!("the parameters are {other}: expected an object such as {{\"step_bp\": 400}}"),
     }
 }
 
@@ -201,13 +193,19 @@ impl Told<'_> {
         grounds.recorded = grounds.recorded.saturating_add(1);
     }
 
-    fn assumed(&self) {
-        let mut grounds = self.grounds.borrow_mut();
-        grounds.assumed = grounds.assumed.saturating_add(1);
-    }
-
     fn unknown(&self, question: String) {
         self.grounds.borrow_mut().wonder(question, 1);
+    }
+
+    /// What the state that is followed along the log says; nothing, to a question nobody can answer, if none is.
+    fn followed<T: Default>(&self, question: &str, read: impl FnOnce(&State) -> T) -> T {
+        let Some(state) = self.state else {
+            self.unknown(question.to_owned());
+            return T::default();
+        };
+        let mut grounds = self.grounds.borrow_mut();
+        grounds.assumed = grounds.assumed.saturating_add(1);
+        read(state)
     }
 
     /// What was committed under a key then: what the recorded call read before it wrote there itself.
@@ -259,49 +257,22 @@ impl Imports for Told<'_> {
     fn state(&self, key: &str) -> Option<Vec<u8>> {
         let read = |args: &Args| matches!(args, Args::Get { key: read } if read == key);
         let write = |args: &Args| matches!(args, Args::Set { key: written, .. } if written == key);
-        match self.committed(read, write) {
-            Some(Answer::Value(value)) => {
-                self.recorded();
-                value.as_ref().map(|bytes| bytes.0.to_vec())
-            }
-            _ => match self.state {
-                Some(state) => {
-                    self.assumed();
-                    state.value(key)
-                }
-                None => {
-                    self.unknown("state.get".to_owned());
-                    None
-                }
-            },
+        if let Some(Answer::Value(value)) = self.committed(read, write) {
+            self.recorded();
+            return value.as_ref().map(|bytes| bytes.0.to_vec());
         }
+        self.followed("state.get", |state| state.value(key))
     }
 
     fn counter(&self, key: &str) -> i64 {
         let read = |args: &Args| matches!(args, Args::Counter { key: read } if read == key);
         let write = |args: &Args| matches!(args, Args::Add { key: written, .. } if written == key);
-        match self.committed(read, write) {
-            Some(Answer::Count(count)) => {
-                self.recorded();
-                *count
-            }
-            _ => match self.state {
-                Some(state) => {
-                    self.assumed();
-                    state.counter(key)
-                }
-                None => {
-                    self.unknown("state.counter".to_owned());
-                    0
-                }
-            },
+        if let Some(Answer::Count(count)) = self.committed(read, write) {
+            self.recorded();
+            return *count;
         }
+        self.followed("state.counter", |state| state.counter(key))
     }
-}
-
-/// Whether an answer lets things go on.
-pub(crate) fn is_good(output: &Output) -> bool {
-    !matches!(output, Output::Refusal { .. } | Output::Failure(_))
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What differs between two answers to the same question.
 
-use super::ask::is_good;
 use bourse_policy::{Input, Output};
 use serde::Serialize;
 
@@ -112,6 +111,11 @@ pub(crate) fn words(output: &Output) -> String {
         Output::Allowed => "allowed".to_owned(),
         Output::Shown { indices } => format!("{} shown", indices.len()),
     }
+}
+
+/// Whether an answer lets things go on.
+pub(crate) fn is_good(output: &Output) -> bool {
+    !matches!(output, Output::Refusal { .. } | Output::Failure(_))
 }
 
 /// Whether what was decided so still lets a purchase happen: an offer that is hidden cannot be bought.

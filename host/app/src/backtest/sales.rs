@@ -22,7 +22,6 @@ struct Track {
 pub(crate) struct Market {
     tracks: HashMap<Subject, Track>,
     sales: u64,
-    quotes: u64,
 }
 
 /// What one worker has read of a log so far.
@@ -144,7 +143,6 @@ impl Market {
     }
 
     fn add_quote(&mut self, quoted: &Quoted) {
-        self.quotes = self.quotes.saturating_add(1);
         let subjects = [
             Some(Subject::Key(quoted.key)),
             Some(Subject::Api(quoted.api)),

@@ -1,9 +1,10 @@
 //! The state that a policy would have had, were it in force since the log began: empty at first, then what the policy
 //! itself would have written with the purchases of the log.
 
+use super::change::is_good;
 use super::entry::Entry;
 use bourse_market::Nanos;
-use bourse_policy::{Args, Output, Record};
+use bourse_policy::{Args, Record};
 use std::collections::BTreeMap;
 
 /// A policy's values and counters, at the moment of the log that has been reached.
@@ -31,7 +32,7 @@ impl State {
     /// Notes what `decided` changes, if the purchase of `entry` is made on it. As with a host, nothing else is kept.
     pub(super) fn note(&mut self, entry: &Entry, decided: &Record) {
         let Some(sale) = &entry.sale else { return };
-        if matches!(decided.output, Output::Refusal { .. } | Output::Failure(_)) {
+        if !is_good(&decided.output) {
             return;
         }
         let changes: Vec<Args> = decided

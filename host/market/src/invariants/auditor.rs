@@ -7,7 +7,7 @@ use crate::{
     Genesis, Offer, OfferId, PolicySlot, PriceSource, Purchase, PurchaseId, PurchaseState, StateWrite,
     Totals,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Violations kept one by one; the rest is counted. A damaged table must not exhaust the memory of its check.
 const MAX_VIOLATIONS: usize = 1000;
@@ -32,7 +32,8 @@ pub struct Sums {
 /// Checks a whole ledger: feed it every record once, in any order, then [`Auditor::finish`].
 ///
 /// What it keeps is each channel and binding, a few words for each offer that was bought, two bits and 16 bytes for each
-/// posted purchase, 48 bytes for each decision and two numbers for each policy. Receipts are part of posted purchases, so none can exist without one.
+/// posted purchase, 33 bytes for each decision and two numbers for each policy. Receipts are part of posted purchases, so
+/// none can exist without one.
 #[derive(Debug, Default)]
 pub struct Auditor {
     local: Option<bool>,
@@ -52,12 +53,11 @@ pub struct Auditor {
     limited: BTreeMap<OfferId, (Option<u32>, Option<u32>)>,
     /// Sent and posted purchases of each offer.
     taken: BTreeMap<OfferId, u64>,
-    decisions: BTreeSet<DecisionId>,
+    /// Each decision and the purchase it belongs to, if it names one.
+    decisions: BTreeMap<DecisionId, Option<PurchaseId>>,
     /// Named by a posted purchase and not seen yet.
     needed: BTreeMap<DecisionId, PurchaseId>,
     posted: Vec<PurchaseId>,
-    /// Each decision and the purchase it belongs to.
-    owners: Vec<(DecisionId, PurchaseId)>,
     /// Bytes of each policy's space: as found, and as recorded.
     spaces: BTreeMap<String, (u64, u64)>,
     found: Found,
@@ -167,16 +167,9 @@ impl Auditor {
     /// One recorded decision.
     pub fn decision(&mut self, decision: &Decision) {
         self.any_record = true;
-        let id = decision.id;
-        self.needed.remove(&id);
-        self.decisions.insert(id);
-        match decision.header.purchase {
-            Some(purchase) => self.owners.push((id, purchase)),
-            None => self.found.push(Violation::OrphanDecision {
-                decision: id,
-                purchase: None,
-            }),
-        }
+        let (decision, purchase) = (decision.id, decision.header.purchase);
+        self.needed.remove(&decision);
+        self.decisions.insert(decision, purchase);
     }
 
     /// One value of a policy, and its length.
@@ -243,9 +236,8 @@ impl Auditor {
             found.push(Violation::MissingDecision { purchase, decision });
         }
         self.posted.sort_unstable();
-        for (decision, purchase) in self.owners {
-            if self.posted.binary_search(&purchase).is_err() {
-                let purchase = Some(purchase);
+        for (decision, purchase) in self.decisions {
+            if purchase.is_none_or(|purchase| self.posted.binary_search(&purchase).is_err()) {
                 found.push(Violation::OrphanDecision { decision, purchase });
             }
         }
@@ -326,7 +318,7 @@ impl Auditor {
 
     fn need(&mut self, purchase: &Purchase) {
         if let PriceSource::Policy(decision) = purchase.source
-            && !self.decisions.contains(&decision)
+            && !self.decisions.contains_key(&decision)
         {
             self.needed.insert(decision, purchase.id);
         }

@@ -1,7 +1,7 @@
 //! The two gates and the test command.
 
 use crate::step::{self, cargo, step};
-use crate::{fuzz, place, policies, python, tidy};
+use crate::{fuzz, place, policies, python, sim, tidy};
 use anyhow::{Context, Result};
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
@@ -34,6 +34,7 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
 /// The first step that fails.
 pub(crate) fn ci() -> Result<()> {
     checks()?;
+    step("simulator", || sim::run(&["--seeds", sim::SEEDS]))?;
     step("tests", || {
         nextest(Some(python::environment()?.into_os_string()), Vec::new(), false)
     })
@@ -46,6 +47,7 @@ pub(crate) fn ci() -> Result<()> {
 /// The first step that fails.
 pub(crate) fn long() -> Result<()> {
     checks()?;
+    step("simulator, long", || sim::run(&["--seeds", sim::SEEDS_LONG]))?;
     step("tests, long", || {
         nextest(Some(python::environment()?.into_os_string()), Vec::new(), true)
     })?;

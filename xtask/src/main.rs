@@ -6,6 +6,7 @@ mod gates;
 mod place;
 mod policies;
 mod python;
+mod sim;
 mod step;
 mod tidy;
 
@@ -53,6 +54,12 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
+    /// Plays the market under seeded schedules and faults; ends with `N passed, N failed`
+    Sim {
+        /// Passed on to the simulator: --seeds N, --from SEED, --operations N, --plant W-20|W-22|W-24
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Measures; prints one line per figure
     Bench {
         /// Only the figures whose name contains this
@@ -82,6 +89,7 @@ fn run(task: Task) -> Result<()> {
         Task::Policies { check, .. } => policies::rebuild(check),
         Task::Fuzz { target, keep: true } => fuzz::keep(target.as_deref()),
         Task::Fuzz { target, .. } => fuzz::run(target.as_deref()),
+        Task::Sim { arguments } => sim::run(&arguments),
         Task::Bench { filter } => bench::run(filter.as_deref()),
     }
 }

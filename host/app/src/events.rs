@@ -45,16 +45,27 @@ pub(crate) struct Announcer {
 impl Announcer {
     /// Starts publishing over `session`, in order.
     pub(crate) fn start(session: Session) -> Self {
+        Self::through(move |topic: String, args| {
+            let session = session.clone();
+            async move {
+                let options = PublishOptions::default();
+                if let Err(error) = session.publish(&topic, args, Dict::new(), options).await {
+                    tracing::warn!(topic, %error, "an event could not be published");
+                }
+            }
+        })
+    }
+
+    /// Starts handing events to `publish`, one after another.
+    pub(crate) fn through<F>(mut publish: impl FnMut(String, Vec<Value>) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send,
+    {
         let (queue, mut notices) = mpsc::channel(QUEUE);
         tokio::spawn(async move {
             while let Some(notice) = notices.recv().await {
                 match notice {
-                    Notice::Event { topic, args } => {
-                        let options = PublishOptions::default();
-                        if let Err(error) = session.publish(&topic, args, Dict::new(), options).await {
-                            tracing::warn!(topic, %error, "an event could not be published");
-                        }
-                    }
+                    Notice::Event { topic, args } => publish(topic, args).await,
                     // Whoever waited may have gone.
                     Notice::Flush(done) => drop(done.send(())),
                 }

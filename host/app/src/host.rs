@@ -15,7 +15,7 @@ use bourse_market::{Address, Demand, MarketId, Nanos, Sale, View};
 use bourse_policy::{
     BreakerOptions, Engine, EngineOptions, Library, LibraryOptions, MAX_WINDOW_MS, PolicyStatus, VerifyingKey,
 };
-use bourse_store::{Counts, DecisionLog, LogOptions, Options, Stamp, Store};
+use bourse_store::{Counts, DecisionLog, Disk, LogOptions, Options, Stamp, Store, SystemDisk};
 use bourse_wamp::{JoinOptions, Router, RouterConfig, RouterObserver, Session, SessionInfo};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
@@ -102,7 +102,7 @@ impl Host {
     /// As [`Host::start`].
     pub async fn start_in(config: &Config, environment: Arc<dyn Environment>) -> anyhow::Result<Self> {
         config.check()?;
-        let (store, signer, settlement) = open(config, &*environment).await?;
+        let (store, signer, settlement) = open(config, &*environment, Arc::new(SystemDisk), false).await?;
 
         let demand = Arc::new(Mutex::new(Demand::default()));
         rebuild_demand(&store, &demand, environment.now())?;
@@ -267,7 +267,7 @@ impl Host {
 }
 
 /// What the configuration says about trading.
-fn terms(config: &Config) -> Terms {
+pub(crate) fn terms(config: &Config) -> Terms {
     Terms {
         sell_deadline: Duration::from_millis(config.market.sell_deadline_ms),
         quote_deadline: Duration::from_millis(
@@ -335,9 +335,11 @@ async fn listen(
 }
 
 /// The ledger, its key and its settlement; all made at the first start, all checked at every other.
-async fn open(
+pub(crate) async fn open(
     config: &Config,
     environment: &dyn Environment,
+    disk: Arc<dyn Disk>,
+    inline: bool,
 ) -> anyhow::Result<(Store, Signer, Arc<dyn Settlement>)> {
     let folder = &config.store.path;
     create_folder(folder)?;
@@ -352,9 +354,10 @@ async fn open(
     let stamp = stamp(&settlement.network(), signer.address());
     let options = Options {
         map_size: config.store.map_size,
+        inline,
         ..Options::at(folder)
     };
-    let store = Store::open(options, &stamp)?;
+    let store = Store::open_on(options, &stamp, disk)?;
     if store.read().and_then(|ledger| ledger.genesis())?.is_none() {
         store
             .submit(settlement.genesis(environment.now()))
@@ -385,7 +388,7 @@ fn create_folder(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// The sandbox and the revisions of all policies.
-fn open_library(config: &Config) -> anyhow::Result<Library> {
+pub(crate) fn open_library(config: &Config) -> anyhow::Result<Library> {
     let (data, settings) = (&config.store.path, &config.policies);
     let engine = Engine::new(EngineOptions {
         component: settings.component_max,
@@ -434,7 +437,7 @@ fn open_log(config: &Config) -> anyhow::Result<Option<DecisionLog>> {
 }
 
 /// Sales of the longest window a policy may ask for, from the receipts.
-fn rebuild_demand(store: &Store, demand: &Mutex<Demand>, now: Nanos) -> anyhow::Result<()> {
+pub(crate) fn rebuild_demand(store: &Store, demand: &Mutex<Demand>, now: Nanos) -> anyhow::Result<()> {
     let since = Nanos(now.0.saturating_sub(u64::from(MAX_WINDOW_MS) * 1_000_000));
     let mut demand = demand.lock();
     let ledger = store.read()?;

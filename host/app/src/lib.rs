@@ -24,6 +24,7 @@ mod providers;
 mod purchase;
 mod quotes;
 mod seller_price;
+pub mod simulation;
 mod tickets;
 mod wire;
 mod workers;

@@ -15,6 +15,8 @@ type Job = Box<dyn FnOnce() + Send>;
 /// The pool. Its threads end when it is dropped.
 pub(crate) struct Workers {
     desk: Arc<Desk>,
+    /// No threads: each job is done by whoever asks, before anything else happens.
+    inline: bool,
 }
 
 /// Where jobs wait.
@@ -53,7 +55,10 @@ impl Workers {
     /// Starts one thread for each processor.
     pub(crate) fn start() -> std::io::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        let workers = Self { desk: Arc::default() };
+        let workers = Self {
+            desk: Arc::default(),
+            inline: false,
+        };
         for number in 0..threads {
             let desk = Arc::clone(&workers.desk);
             std::thread::Builder::new()
@@ -61,6 +66,14 @@ impl Workers {
                 .spawn(move || desk.work())?;
         }
         Ok(workers)
+    }
+
+    /// No threads at all: every job is done on the spot, so that one run is like the other. For simulators.
+    pub(crate) fn inline() -> Self {
+        Self {
+            desk: Arc::default(),
+            inline: true,
+        }
     }
 
     /// Runs `job` on one of the threads and waits for its answer without blocking.
@@ -84,6 +97,9 @@ impl Workers {
         line: fn(&mut Lines) -> &mut VecDeque<Job>,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, WampError> {
+        if self.inline {
+            return Ok(job());
+        }
         let (job, answer) = prepare(job);
         {
             let mut lines = self.desk.lines.lock();
@@ -102,6 +118,9 @@ impl Workers {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, WampError> {
+        if self.inline {
+            return Ok(job());
+        }
         let (job, answer) = prepare(job);
         self.desk.lines.lock().owed.push_back(job);
         self.desk.news.notify_one();

@@ -13,6 +13,7 @@ mod demand;
 mod ids;
 mod invariants;
 mod memory;
+pub mod plant;
 mod record;
 mod refusal;
 mod state;

@@ -11,6 +11,7 @@ use crate::tables::Tables;
 use crate::writer::{Answer, Job, Message, QUEUE, Writer};
 use bourse_market::{Command, Outcome};
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -40,6 +41,10 @@ pub struct Options {
     pub linger: Duration,
     /// Refused by [`Store::open`]: a store without a writer comes from [`Store::open_read_only`].
     pub read_only: bool,
+    /// Each command is decided and committed on the thread that submits it, one at a time, before
+    /// [`Store::submit`] returns. For a simulator, which wants the same order in every run; a host would block on the
+    /// disk where it should not.
+    pub inline: bool,
 }
 
 impl Options {
@@ -50,6 +55,7 @@ impl Options {
             map_size: DEFAULT_MAP_SIZE,
             linger: Duration::ZERO,
             read_only: false,
+            inline: false,
         }
     }
 }
@@ -65,11 +71,20 @@ struct Inner {
     env: LedgerEnv,
     stamp: Option<Stamp>,
     counters: Arc<Counters>,
-    /// None in a store that only reads.
-    queue: Option<SyncSender<Message>>,
+    hand: Hand,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Last, so that the folder stays ours until the environment is closed.
     _held: Option<Held>,
+}
+
+/// Who writes.
+enum Hand {
+    /// Nobody: a store that only reads.
+    Nobody,
+    /// The writer's thread, at the other end of this queue.
+    Thread(SyncSender<Message>),
+    /// Whoever submits, one at a time; none once the store is shut down.
+    Inline(Box<Mutex<Option<Writer>>>),
 }
 
 impl Store {
@@ -108,31 +123,28 @@ impl Store {
         })?;
 
         let counters = Arc::new(Counters::default());
-        let (sender, queue) = sync_channel(QUEUE);
         let writer = Writer {
             env: env.clone(),
             tables,
             disk,
             counters: Arc::clone(&counters),
             linger: options.linger,
-            queue,
         };
-        let thread = thread::Builder::new()
-            .name("bourse-writer".to_owned())
-            .spawn(move || writer.run());
-        let thread = thread.map_err(|source| OpenError::Folder {
-            what: "cannot start a writer for",
-            path: path.clone(),
-            source,
-        })?;
+        let (hand, thread) = match options.inline {
+            true => (Hand::Inline(Box::new(Mutex::new(Some(writer)))), None),
+            false => {
+                let (sender, thread) = start(writer, path)?;
+                (Hand::Thread(sender), Some(thread))
+            }
+        };
         Ok(Self {
             inner: Arc::new(Inner {
                 tables,
                 env,
                 stamp: Some(stamp.clone()),
                 counters,
-                queue: Some(sender),
-                writer: Mutex::new(Some(thread)),
+                hand,
+                writer: Mutex::new(thread),
                 _held: Some(held),
             }),
         })
@@ -159,7 +171,7 @@ impl Store {
                 env,
                 stamp,
                 counters: Arc::new(Counters::default()),
-                queue: None,
+                hand: Hand::Nobody,
                 writer: Mutex::new(None),
                 _held: None,
             }),
@@ -200,15 +212,29 @@ impl Store {
     ///
     /// As [`Store::submit`].
     pub fn submit_blocking(&self, command: Command) -> Result<Outcome, SubmitError> {
-        self.enqueue(command)?
-            .blocking_recv()
-            .unwrap_or(Err(SubmitError::Stopped))
+        let mut answered = self.enqueue(command)?;
+        let answer = match self.inner.hand {
+            // It is there already.
+            Hand::Inline(_) => answered.try_recv().ok(),
+            Hand::Nobody | Hand::Thread(_) => answered.blocking_recv().ok(),
+        };
+        answer.unwrap_or(Err(SubmitError::Stopped))
     }
 
     fn enqueue(&self, command: Command) -> Result<oneshot::Receiver<Answer>, SubmitError> {
-        let queue = self.inner.queue.as_ref().ok_or(SubmitError::Stopped)?;
         let (answer, answered) = oneshot::channel();
-        match queue.try_send(Message::Job(Box::new(Job { command, answer }))) {
+        let job = Job { command, answer };
+        let queue = match &self.inner.hand {
+            Hand::Nobody => return Err(SubmitError::Stopped),
+            Hand::Inline(writer) => {
+                let writer = writer.lock();
+                let writer = writer.as_ref().ok_or(SubmitError::Stopped)?;
+                writer.write(&mut VecDeque::from([job]));
+                return Ok(answered);
+            }
+            Hand::Thread(queue) => queue,
+        };
+        match queue.try_send(Message::Job(Box::new(job))) {
             Ok(()) => Ok(answered),
             Err(TrySendError::Full(_)) => {
                 count(&self.inner.counters.overloaded);
@@ -264,11 +290,16 @@ impl Inner {
     fn stop(&self) {
         // Held while joining, so that a second caller returns only when the writer has ended.
         let mut writer = self.writer.lock();
-        if let (Some(queue), Some(thread)) = (&self.queue, writer.take()) {
-            // Either fails only if the writer has ended already.
-            let _ = queue.send(Message::Stop);
-            if thread.join().is_err() {
-                tracing::error!("the ledger's writer ended in a panic");
+        match &self.hand {
+            Hand::Nobody => {}
+            Hand::Inline(writer) => drop(writer.lock().take()),
+            Hand::Thread(queue) => {
+                let Some(thread) = writer.take() else { return };
+                // Either fails only if the writer has ended already.
+                let _ = queue.send(Message::Stop);
+                if thread.join().is_err() {
+                    tracing::error!("the ledger's writer ended in a panic");
+                }
             }
         }
     }
@@ -286,6 +317,20 @@ impl std::fmt::Debug for Store {
             .field("path", &self.inner.env.path())
             .finish_non_exhaustive()
     }
+}
+
+/// Starts the thread of `writer`.
+fn start(writer: Writer, path: &Path) -> Result<(SyncSender<Message>, JoinHandle<()>), OpenError> {
+    let (sender, queue) = sync_channel(QUEUE);
+    let thread = thread::Builder::new()
+        .name("bourse-writer".to_owned())
+        .spawn(move || writer.run(&queue))
+        .map_err(|source| OpenError::Folder {
+            what: "cannot start a writer for",
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok((sender, thread))
 }
 
 fn open_existing(path: &Path, map_size: usize) -> Result<Option<LedgerEnv>, OpenError> {

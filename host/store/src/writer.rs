@@ -50,7 +50,6 @@ pub(crate) struct Writer {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) linger: Duration,
-    pub(crate) queue: Receiver<Message>,
 }
 
 /// How an attempt to write several commands ended.
@@ -63,10 +62,10 @@ enum Attempt {
 
 impl Writer {
     /// Serves the queue until it is told to stop or nobody can send any more.
-    pub(crate) fn run(self) {
+    pub(crate) fn run(self, queue: &Receiver<Message>) {
         let mut transactions = 0u64;
         loop {
-            let (mut jobs, more) = self.gather();
+            let (mut jobs, more) = self.gather(queue);
             while !jobs.is_empty() {
                 self.write(&mut jobs);
                 transactions = transactions.wrapping_add(1);
@@ -83,23 +82,20 @@ impl Writer {
     }
 
     /// Waits for a command, then takes what else is there; lingers for more if told to. Also tells whether more may come.
-    fn gather(&self) -> (VecDeque<Job>, bool) {
+    fn gather(&self, queue: &Receiver<Message>) -> (VecDeque<Job>, bool) {
         let mut jobs = VecDeque::new();
-        match self.queue.recv() {
+        match queue.recv() {
             Ok(Message::Job(job)) => jobs.push_back(*job),
             Ok(Message::Stop) | Err(_) => return (jobs, false),
         }
         let until = (!self.linger.is_zero()).then(|| Instant::now() + self.linger);
         while jobs.len() < MAX_BATCH {
-            let next = match (self.queue.try_recv(), until) {
+            let next = match (queue.try_recv(), until) {
                 (Ok(message), _) => Some(message),
                 (Err(TryRecvError::Disconnected), _) => return (jobs, false),
                 (Err(TryRecvError::Empty), None) => None,
                 (Err(TryRecvError::Empty), Some(until)) => {
-                    match self
-                        .queue
-                        .recv_timeout(until.saturating_duration_since(Instant::now()))
-                    {
+                    match queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
                         Ok(message) => Some(message),
                         Err(RecvTimeoutError::Timeout) => None,
                         Err(RecvTimeoutError::Disconnected) => return (jobs, false),
@@ -116,7 +112,7 @@ impl Writer {
     }
 
     /// Writes and answers as many jobs as fit into one transaction, one at least.
-    fn write(&self, jobs: &mut VecDeque<Job>) {
+    pub(crate) fn write(&self, jobs: &mut VecDeque<Job>) {
         let commands: Vec<&Command> = jobs.iter().map(|job| &job.command).collect();
         let answers = match self.attempt(&commands) {
             Attempt::Answered(answers) => answers,

@@ -81,6 +81,19 @@ pub(crate) async fn register_all(market: &Arc<Market>, session: &Session) -> Res
     Ok(())
 }
 
+/// Answers one call as the market maker's session would, without a router.
+pub(crate) async fn answer(market: &Arc<Market>, invocation: Invocation) -> Reply {
+    let faucet = market.terms.faucet.then_some(&FAUCET);
+    let known = PROCEDURES
+        .iter()
+        .chain(faucet)
+        .find(|(procedure, _)| *procedure == invocation.procedure);
+    match known {
+        Some((_, handler)) => handler(Arc::clone(market), invocation).await,
+        None => Err(fault(uri::NO_SUCH_PROCEDURE, invocation.procedure)),
+    }
+}
+
 /// Works only for as long as the caller waits. The router counts a call no longer once it is cancelled, but the market
 /// works on so many at a time: were the cancelled ones to stay, one session could fill it with calls that wait for
 /// something slow. For what only reads or waits; what writes is done to its end.

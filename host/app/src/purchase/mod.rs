@@ -15,7 +15,8 @@ mod turns;
 
 pub(crate) use pending::Pending;
 pub(crate) use recover::recover;
-pub(crate) use sell::{RoutedSellers, Sellers};
+pub(crate) use sell::RoutedSellers;
+pub use sell::Sellers;
 pub(crate) use turns::Turns;
 
 use crate::market::{Market, Status};

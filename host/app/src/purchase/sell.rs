@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How sellers are reached. Injected, so that tests can play them.
-pub(crate) trait Sellers: Send + Sync {
+pub trait Sellers: Send + Sync {
     /// Calls `procedure` at `callee`, and nobody else, and waits at most `timeout`.
     fn call(
         &self,

@@ -1,6 +1,7 @@
 //! Whose turn it is on a paying channel: one sale at a time, in order, proven sellers before unproven ones.
 
 use bourse_market::ChannelId;
+use bourse_market::plant::{self, Bug};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -55,6 +56,9 @@ pub(crate) enum Place {
 impl Turns {
     /// Joins the line of a channel.
     pub(crate) fn join(&self, channel: ChannelId, proven: bool) -> Result<Place, Crowded> {
+        if plant::on(Bug::W24) {
+            return Ok(Place::Now(Turn { channel, lines: None }));
+        }
         let mut lines = self.lines.lock();
         let Some(line) = lines.get_mut(&channel) else {
             lines.insert(channel, Line::default());

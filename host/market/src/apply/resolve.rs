@@ -1,6 +1,7 @@
 //! POST and VOID: a sent purchase ends in exactly one of them.
 
 use super::{Decided, state};
+use crate::plant::{self, Bug};
 use crate::{
     Amount, Change, Channel, ChannelId, Decision, Fault, Offer, Outcome, PostRequest, PriceSource, Purchase,
     PurchaseId, PurchaseState, Refusal, Suspension, View, VoidRequest,
@@ -65,7 +66,12 @@ pub(super) fn void<V: View>(view: &V, request: &VoidRequest) -> Decided<V> {
     let mut payment = pending_on(view, &purchase.identity.channel, &purchase)?;
     let mut paying = pending_on(view, &purchase.paying_channel, &purchase)?;
     give_back(&mut payment, purchase.price)?;
-    give_back(&mut paying, credit)?;
+    if plant::on(Bug::W20) {
+        payment.remaining = payment.remaining.saturating_add(credit);
+        paying.pending = None;
+    } else {
+        give_back(&mut paying, credit)?;
+    }
     purchase.state = PurchaseState::Voided {
         at: request.at,
         reason: request.reason.clone(),

@@ -1,0 +1,174 @@
+//! A market without sockets, threads or a clock of its own, for simulators: the real procedures, policies, purchase and
+//! ledger, driven one call at a time.
+//!
+//! What lives here: the same wiring as [`crate::Host`]'s, with everything that comes from outside handed in. What never
+//! does: a shortcut. A simulator proves something only about code that the host runs too.
+//!
+//! On a runtime of one thread with paused time two runs over the same inputs take the same steps: commands are decided
+//! where they are submitted, jobs done where they are asked for, and time passes only when everybody waits.
+
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::events::Announcer;
+use crate::host::{open, open_library, rebuild_demand, terms};
+use crate::market::{Market, Parts, Status};
+use crate::policies::{self, Policies};
+use crate::workers::Workers;
+use crate::{procedures, purchase};
+use bourse_chain::Network;
+use bourse_market::Demand;
+use bourse_store::{Disk, Reader, Report, StoreError};
+use bourse_wamp::{CallResult, Invocation, Value, WampError};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+pub use crate::purchase::Sellers;
+pub use bourse_policy::Library;
+
+/// What a simulator hands in.
+pub struct Outside {
+    /// Clock and identifiers.
+    pub environment: Arc<dyn Environment>,
+    /// The disk under the ledger.
+    pub disk: Arc<dyn Disk>,
+    /// How sellers are reached.
+    pub sellers: Arc<dyn Sellers>,
+    /// The policies, from [`library`]; they outlive a crash as their compiled code does.
+    pub library: Library,
+    /// Told of every event, in order.
+    pub events: Box<dyn FnMut(String, Vec<Value>) + Send>,
+}
+
+/// A market between two starts. Dropping it is a crash: what is durable stays, all else is gone.
+pub struct Stage {
+    market: Arc<Market>,
+    recovered: usize,
+}
+
+/// The policies of a configuration, to be shared by many stages.
+///
+/// # Errors
+///
+/// If the sandbox does not start, or the folders of its revisions cannot be used.
+pub fn library(config: &Config) -> anyhow::Result<Library> {
+    open_library(config)
+}
+
+impl Stage {
+    /// Opens the data folder of `config`, resolves what a former stage left, and trades.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps a host from starting.
+    pub async fn open(config: &Config, outside: Outside) -> anyhow::Result<Self> {
+        config.check()?;
+        let Outside {
+            environment,
+            disk,
+            sellers,
+            library,
+            mut events,
+        } = outside;
+        let (store, signer, settlement) = open(config, &*environment, disk, true).await?;
+        let demand = Arc::new(Mutex::new(Demand::default()));
+        rebuild_demand(&store, &demand, environment.now())?;
+        let policies = Arc::new(Policies::new(policies::Parts {
+            market: settlement.network().market,
+            library,
+            rules: config.rules(),
+            demand: Arc::clone(&demand),
+            store: store.clone(),
+            log: None,
+            environment: Arc::clone(&environment),
+        })?);
+        let market = Arc::new(Market::new(Parts {
+            terms: terms(config),
+            store,
+            signer: Arc::new(signer),
+            settlement,
+            environment,
+            workers: Workers::inline(),
+            policies,
+            demand,
+            sellers,
+            announcer: Announcer::through(move |topic, args| {
+                events(topic, args);
+                std::future::ready(())
+            }),
+        }));
+        let recovered = purchase::recover(&market)?;
+        market.set_status(Status::Running);
+        Ok(Self { market, recovered })
+    }
+
+    /// Answers one call.
+    ///
+    /// # Errors
+    ///
+    /// What the procedure answers its caller with.
+    pub async fn call(&self, invocation: Invocation) -> Result<CallResult, WampError> {
+        procedures::answer(&self.market, invocation).await
+    }
+
+    /// A session is there.
+    pub fn joined(&self, session: u64) {
+        self.market.joined(session);
+    }
+
+    /// A session is gone.
+    pub fn left(&self, session: u64) {
+        self.market.left(session);
+    }
+
+    /// A session registered a procedure.
+    pub fn registered(&self, session: u64, uri: &str) {
+        self.market.registered(session, uri);
+    }
+
+    /// A session's registration is gone.
+    pub fn unregistered(&self, session: u64, uri: &str) {
+        self.market.unregistered(session, uri);
+    }
+
+    /// What the market tells clients of its network.
+    pub fn network(&self) -> &Network {
+        &self.market.network
+    }
+
+    /// Purchases that the start found under way and voided.
+    pub fn recovered(&self) -> usize {
+        self.recovered
+    }
+
+    /// Reads the ledger as it stands committed.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from being read.
+    pub fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.market.store.read().and_then(|ledger| read(&ledger))
+    }
+
+    /// Checks every invariant of the ledger.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn verify(&self) -> Result<Report, StoreError> {
+        self.read(|ledger| ledger.verify(&mut |_, _| {}))
+    }
+
+    /// Resolves once nothing is under way any more.
+    pub async fn drained(&self) {
+        self.market.pending.drained().await;
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // Purchases under way outlive this in their tasks until the runtime goes: they are to write nothing any more,
+        // and the folder must be free for the next stage.
+        self.market.store.shutdown();
+        self.market.policies.close();
+    }
+}

@@ -1,0 +1,349 @@
+//! The reference ledger: what must be true of the market's books, from what the parties signed and heard alone.
+//!
+//! It knows every state a buyer signed, every state of ours a seller was shown, every offer with its terms, every receipt.
+//! After each step it reads what the market posted meanwhile and holds it against that: nothing is posted that both did
+//! not agree to, nobody pays twice or another price, nothing that was posted goes away, and every unit is somewhere.
+
+use crate::chance::Chance;
+use crate::party::seller::Sell;
+use crate::party::{Buyer, Seller};
+use bourse_app::simulation::Stage;
+use bourse_market::{Amount, Channel, ChannelId, Identity, KeyId, Nanos, Purchase, PurchaseState, Seq, View};
+use bourse_store::Reader;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// What a seller offered.
+#[derive(Debug, Clone)]
+struct Terms {
+    seller: usize,
+    /// None where the market finds it.
+    price: Option<Amount>,
+    copies: Option<u64>,
+    expires: Option<Nanos>,
+    revoked: Option<Nanos>,
+    sold: u64,
+    /// The last price somebody paid, for guesses.
+    last: Amount,
+}
+
+/// The books of a run.
+#[derive(Debug, Default)]
+pub struct Reference {
+    offers: BTreeMap<KeyId, Terms>,
+    keys: Vec<KeyId>,
+    signed: HashSet<Identity>,
+    /// Every state of ours that a seller was shown: (channel, seq, balance).
+    shown: HashSet<(ChannelId, Seq, Amount)>,
+    /// What each buyer was told it paid.
+    told: HashMap<Identity, Amount>,
+    /// What is posted on each payment channel, from seq 2 on.
+    posted: BTreeMap<ChannelId, Vec<Purchase>>,
+    /// Where each paying channel stands by what was posted on it.
+    earned: BTreeMap<ChannelId, (Seq, Amount)>,
+    pub violations: Vec<String>,
+    /// Purchases posted.
+    pub sales: u64,
+}
+
+impl Reference {
+    pub fn signed(&mut self, identity: Identity) {
+        self.signed.insert(identity);
+    }
+
+    pub fn told(&mut self, identity: &Identity, paid: Amount) {
+        self.told.insert(*identity, paid);
+    }
+
+    pub fn offered(
+        &mut self,
+        key: KeyId,
+        seller: usize,
+        price: Option<Amount>,
+        copies: Option<u64>,
+        expires: Option<Nanos>,
+    ) {
+        let terms = Terms {
+            seller,
+            price,
+            copies,
+            expires,
+            revoked: None,
+            sold: 0,
+            last: Amount::from_tokens(10),
+        };
+        self.offers.insert(key, terms);
+        self.keys.push(key);
+    }
+
+    pub fn revoked(&mut self, key: KeyId, at: Nanos) {
+        if let Some(terms) = self.offers.get_mut(&key) {
+            terms.revoked.get_or_insert(at);
+        }
+    }
+
+    /// A seller is asked to sign a state of its channel: never further than one purchase from what is posted.
+    pub fn shown(&mut self, seller: usize, sell: &Sell) {
+        self.shown.insert((sell.channel, sell.seq, sell.balance));
+        let Some(&(seq, balance)) = self.earned.get(&sell.channel) else {
+            self.violations.push(format!(
+                "seller {seller} was asked about a channel that is not its own: {sell:?}"
+            ));
+            return;
+        };
+        let ahead = sell.seq.0.saturating_sub(seq.0);
+        if !(1..=3).contains(&ahead) || sell.balance > balance {
+            self.violations.push(format!(
+                "at seq {} with {balance} left, seller {seller} was shown {sell:?}",
+                seq.0
+            ));
+        }
+    }
+
+    /// One of the last keys, sold out and ended ones among them.
+    pub fn any_key(&self, chance: &Chance) -> Option<KeyId> {
+        let recent = &self.keys[self.keys.len().saturating_sub(8)..];
+        chance.one_of(recent).copied()
+    }
+
+    /// What somebody without a quote would guess.
+    pub fn list_price(&self, key: &KeyId) -> Amount {
+        self.offers
+            .get(key)
+            .map_or(Amount::ZERO, |terms| terms.price.unwrap_or(terms.last))
+    }
+
+    /// Whether the market posted this very purchase.
+    pub fn is_posted(&self, stage: &Stage, identity: &Identity) -> bool {
+        stage
+            .read(|ledger| ledger.purchase_at(&identity.channel, identity.seq))
+            .unwrap()
+            .is_some_and(|found| {
+                found.identity == *identity && matches!(found.state, PurchaseState::Posted { .. })
+            })
+    }
+
+    /// Reads what was posted since the last look.
+    pub fn look(&mut self, stage: &Stage, buyers: &[Buyer], sellers: &[Seller]) {
+        let looked = stage.read(|ledger| {
+            for buyer in buyers {
+                self.follow(ledger, buyer, sellers)?;
+            }
+            for seller in sellers {
+                if let Some(channel) = ledger.channel(&seller.channel)? {
+                    self.check_earned(seller, &channel);
+                }
+            }
+            Ok(())
+        });
+        looked.unwrap();
+    }
+
+    /// Follows one payment channel to where it stands.
+    fn follow(
+        &mut self,
+        ledger: &Reader<'_>,
+        buyer: &Buyer,
+        sellers: &[Seller],
+    ) -> Result<(), bourse_store::StoreError> {
+        let Some(channel) = ledger.channel(&buyer.channel)? else {
+            return Ok(());
+        };
+        let known = self.posted.entry(buyer.channel).or_default().len();
+        let stands = usize::try_from(channel.seq.0).unwrap() - 1;
+        if stands < known {
+            let what = format!(
+                "buyer {}: {known} purchases were posted, {stands} are left",
+                buyer.number
+            );
+            self.violations.push(what);
+            return Ok(());
+        }
+        for step in known..stands {
+            let seq = Seq(u32::try_from(step).unwrap() + 2);
+            match ledger.purchase_at(&buyer.channel, seq)? {
+                Some(purchase) => self.admit(buyer, sellers, purchase),
+                None => self.violations.push(format!(
+                    "buyer {}: nothing is posted at seq {}",
+                    buyer.number, seq.0
+                )),
+            }
+        }
+        let spent = self.posted[&buyer.channel]
+            .iter()
+            .fold(Amount::ZERO, |sum, purchase| sum.saturating_add(purchase.price));
+        if buyer.deposit.checked_sub(spent) != Some(channel.posted_remaining()) {
+            self.violations.push(format!(
+                "buyer {}: of {} it spent {spent}, and {} is left",
+                buyer.number,
+                buyer.deposit,
+                channel.posted_remaining()
+            ));
+        }
+        Ok(())
+    }
+
+    /// One purchase more: did both agree, and on these terms?
+    fn admit(&mut self, buyer: &Buyer, sellers: &[Seller], purchase: Purchase) {
+        let identity = purchase.identity;
+        let mut wrong = Vec::new();
+        if !self.signed.contains(&identity) {
+            wrong.push("its buyer never signed it");
+        }
+        if purchase.price > identity.amount || purchase.buyer != buyer.signer.address() {
+            wrong.push("it is not what its buyer signed");
+        }
+        let state = (
+            purchase.paying_channel,
+            purchase.paying_seq,
+            purchase.paying_balance,
+        );
+        if !self.shown.contains(&state) {
+            wrong.push("its seller was never shown that state");
+        }
+        let PurchaseState::Posted { at, sealed_key, .. } = purchase.state else {
+            self.violations
+                .push(format!("{identity:?} moved its channel and is not posted"));
+            return;
+        };
+        if sealed_key.0 != crate::party::seller::seal(identity.key, identity.buyer_pubkey) {
+            wrong.push("its key is not the one that was bought");
+        }
+        match self.offers.get_mut(&identity.key) {
+            None => wrong.push("nobody offered its key"),
+            Some(terms) => {
+                terms.sold += 1;
+                terms.last = purchase.price;
+                if terms.price.is_some_and(|price| price != purchase.price) {
+                    wrong.push("its price is not the seller's");
+                }
+                if terms.copies.is_some_and(|copies| terms.sold > copies) {
+                    wrong.push("more copies were sold than there were");
+                }
+                let over = |end: Option<Nanos>| end.is_some_and(|end| end <= purchase.at);
+                if over(terms.expires) || over(terms.revoked) {
+                    wrong.push("it was reserved after the offer ended");
+                }
+                if sellers[terms.seller].channel != purchase.paying_channel {
+                    wrong.push("it pays another seller");
+                }
+            }
+        }
+        if at < purchase.at {
+            wrong.push("it was posted before it was reserved");
+        }
+        for what in wrong {
+            self.violations.push(format!(
+                "purchase at seq {} of buyer {}: {what}: {purchase:?}",
+                identity.seq.0, buyer.number
+            ));
+        }
+        self.sales += 1;
+        let earned = self
+            .earned
+            .entry(purchase.paying_channel)
+            .or_insert((Seq::FIRST, Amount::ZERO));
+        earned.0 = earned.0.max(purchase.paying_seq);
+        earned.1 = earned.1.checked_sub(purchase.price).unwrap_or_default();
+        self.posted.entry(identity.channel).or_default().push(purchase);
+    }
+
+    /// A paying channel was opened.
+    pub fn opened(&mut self, seller: &Seller) {
+        self.earned.insert(seller.channel, (Seq::FIRST, seller.deposit));
+    }
+
+    fn check_earned(&mut self, seller: &Seller, channel: &Channel) {
+        let Some(&(seq, balance)) = self.earned.get(&seller.channel) else {
+            return;
+        };
+        if channel.posted_remaining() != balance || channel.seq != seq {
+            self.violations.push(format!(
+                "seller {} stands at seq {} with {} left; its sales come to seq {} with {balance} left",
+                seller.number,
+                channel.seq.0,
+                channel.posted_remaining(),
+                seq.0
+            ));
+        }
+    }
+
+    /// Everything once more: all that was ever posted is there, word for word, and all that was told is posted.
+    pub fn audit(&mut self, stage: &Stage) {
+        let read = stage.read(|ledger| {
+            for (channel, purchases) in &self.posted {
+                for purchase in purchases {
+                    let now = ledger.purchase_at(channel, purchase.payment_seq)?;
+                    if now.as_ref() != Some(purchase) {
+                        self.violations
+                            .push(format!("{purchase:?} was posted, and is {now:?} now"));
+                    }
+                }
+            }
+            Ok(())
+        });
+        read.unwrap();
+        let by_identity: HashMap<&Identity, Amount> = self
+            .posted
+            .values()
+            .flatten()
+            .map(|purchase| (&purchase.identity, purchase.price))
+            .collect();
+        for (identity, paid) in &self.told {
+            if by_identity.get(identity) != Some(paid) {
+                self.violations
+                    .push(format!("a receipt over {paid} for {identity:?} is worth nothing"));
+            }
+        }
+        let report = stage.verify().unwrap();
+        self.violations.extend(
+            report
+                .violations
+                .iter()
+                .map(|violation| format!("verify: {violation}")),
+        );
+    }
+
+    /// At the end nothing is under way, and every party's own books are the market's.
+    pub fn close(&mut self, stage: &Stage, buyers: &[Buyer], sellers: &[Seller]) {
+        let read = stage.read(|ledger| {
+            if !ledger.sent_purchases()?.is_empty() {
+                self.violations.push("a purchase is left under way".to_owned());
+            }
+            for buyer in buyers {
+                let books = buyer.books.lock();
+                let channel = ledger.channel(&buyer.channel)?.unwrap();
+                if (channel.seq, channel.posted_remaining()) != (books.seq, books.balance)
+                    || !books.outstanding.is_empty()
+                {
+                    self.violations.push(format!(
+                        "buyer {} believes in seq {} with {} left ({} open), the market in seq {} with {}",
+                        buyer.number,
+                        books.seq.0,
+                        books.balance,
+                        books.outstanding.len(),
+                        channel.seq.0,
+                        channel.posted_remaining()
+                    ));
+                }
+            }
+            for seller in sellers {
+                let books = seller.books.lock();
+                let channel = ledger.channel(&seller.channel)?.unwrap();
+                if books
+                    .pair
+                    .is_some_and(|pair| pair != (channel.seq, channel.posted_remaining()))
+                {
+                    self.violations.push(format!(
+                        "seller {} believes in {:?}, the market in seq {} with {}",
+                        seller.number,
+                        books.pair,
+                        channel.seq.0,
+                        channel.posted_remaining()
+                    ));
+                }
+            }
+            Ok(())
+        });
+        read.unwrap();
+    }
+}

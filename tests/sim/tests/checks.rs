@@ -1,0 +1,57 @@
+//! Whether the simulator can be believed: it repeats itself, it finds what is planted, and it finds nothing else.
+
+use bourse_market::plant::Bug;
+use bourse_sim::{Run, run};
+
+fn play(seed: u64, plant: Option<Bug>) -> Result<bourse_sim::Summary, bourse_sim::Failure> {
+    run(Run {
+        seed,
+        operations: 200,
+        plant,
+    })
+}
+
+/// Seeds until one fails; none if all of them pass.
+fn found(plant: Bug) -> Option<u64> {
+    (1..=20).find(|seed| play(*seed, Some(plant)).is_err())
+}
+
+#[test]
+fn a_seed_takes_the_same_steps_each_time() {
+    // Of a failing run there is the whole trace to compare.
+    let seed = found(Bug::W20).expect("the planted bug is found");
+    let traces = [0, 1].map(|_| play(seed, Some(Bug::W20)).unwrap_err().trace);
+    assert!(traces[0].len() > 10, "there is something to compare");
+    assert_eq!(traces[0], traces[1]);
+}
+
+#[test]
+fn w_20_a_failed_sale_that_leaves_money_in_the_wrong_place_is_found() {
+    assert!(found(Bug::W20).is_some());
+}
+
+#[test]
+fn w_22_a_receipt_with_the_balance_of_the_moment_is_found() {
+    assert!(found(Bug::W22).is_some());
+}
+
+#[test]
+fn w_24_sales_that_are_not_put_in_order_are_found() {
+    assert!(found(Bug::W24).is_some());
+}
+
+#[test]
+fn seeds_pass_and_see_sales_crashes_and_purchases_under_way() {
+    let (mut sales, mut crashes, mut recovered) = (0, 0, 0);
+    for seed in 1..=20 {
+        let summary =
+            play(seed, None).unwrap_or_else(|failure| panic!("seed {seed}: {:#?}", failure.violations));
+        sales += summary.sales;
+        crashes += summary.crashes;
+        recovered += summary.recovered;
+    }
+    assert!(
+        sales > 200 && crashes > 20 && recovered > 5,
+        "{sales} {crashes} {recovered}"
+    );
+}

@@ -1,0 +1,20 @@
+//! The simulator: a binary of its own crate, so that the feature it plants bugs with stays out of the host.
+
+use crate::step::cargo;
+use anyhow::Result;
+
+/// Seeds of the gate of every change.
+pub(crate) const SEEDS: &str = "500";
+/// Seeds of the gate of a release.
+pub(crate) const SEEDS_LONG: &str = "10000";
+
+/// Plays seeds.
+///
+/// # Errors
+///
+/// If one failed, or the simulator does not build.
+pub(crate) fn run<S: AsRef<str>>(arguments: &[S]) -> Result<()> {
+    let mut line = vec!["run", "--quiet", "-p", "bourse-sim", "--bin", "bourse-sim", "--"];
+    line.extend(arguments.iter().map(AsRef::as_ref));
+    cargo(&line, &[])
+}

@@ -41,9 +41,11 @@ use std::path::PathBuf;
 /// with these tests, which it does not promise for another package's binary.
 pub fn binary() -> PathBuf {
     let mut folder = std::env::current_exe().unwrap();
-    // From target/debug/deps/TEST to target/debug.
+    // From target/debug/deps/TEST, or from target/debug/crash, to target/debug.
     folder.pop();
-    folder.pop();
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
     let binary = folder.join("bourse-host");
     assert!(
         binary.is_file(),

@@ -1,6 +1,7 @@
 //! The real binary in a process of its own.
 
 use bourse_app::Addresses;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -15,15 +16,18 @@ pub struct Process {
 impl Process {
     /// `bourse serve` on a data folder, up and listening.
     pub fn serve(data: &Path) -> Self {
-        let mut child = bourse(data)
-            .args([
-                "serve",
-                "--listen-ws",
-                "127.0.0.1:0",
-                "--listen-rs",
-                "127.0.0.1:0",
-            ])
-            .args(["--listen-http", "127.0.0.1:0"])
+        Self::try_serve(data, &[])
+            .unwrap_or_else(|said| panic!("the host never said where it listens:\n{said}"))
+    }
+
+    /// The same with these environment variables.
+    ///
+    /// # Errors
+    ///
+    /// What the host said, if it ended before it listened.
+    pub fn try_serve(data: &Path, environment: &[(&str, OsString)]) -> Result<Self, String> {
+        let mut child = serve_command(data)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -40,19 +44,39 @@ impl Process {
                         .trim_start_matches("ws://")
                         .trim_start_matches("http://");
                     let end = rest.find(['/', ' ']).unwrap_or(rest.len());
-                    return rest.get(..end).unwrap().parse().unwrap();
+                    return Some(rest.get(..end).unwrap().parse().unwrap());
                 }
             }
-            panic!("the host never said where it listens for {what}:\n{said}");
+            None
         };
-        let addresses = Addresses {
-            ws: address("WebSocket"),
-            rs: address("RawSocket"),
-            http: address("health"),
+        let (Some(ws), Some(rs), Some(http)) =
+            (address("WebSocket"), address("RawSocket"), address("health"))
+        else {
+            let _ = child.kill();
+            child.wait().unwrap();
+            return Err(said);
         };
+        let addresses = Addresses { ws, rs, http };
         // Somebody must read on, or the host would block once the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, addresses }
+        Ok(Self { child, addresses })
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Starts `bourse serve`, and kills it after a while, whatever it is doing by then.
+    pub fn kill_while_starting(data: &Path, environment: &[(&str, OsString)], after: Duration) {
+        let mut child = serve_command(data)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(after);
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     pub fn addresses(&self) -> Addresses {
@@ -101,6 +125,15 @@ fn wait(child: &mut Child) -> ExitStatus {
 /// Runs `bourse` with these arguments on a data folder, to its end.
 pub fn run(data: &Path, args: &[&str]) -> Output {
     bourse(data).args(args).output().unwrap()
+}
+
+fn serve_command(data: &Path) -> Command {
+    let mut command = bourse(data);
+    command.arg("serve");
+    for listener in ["--listen-ws", "--listen-rs", "--listen-http"] {
+        command.args([listener, "127.0.0.1:0"]);
+    }
+    command
 }
 
 fn bourse(data: &Path) -> Command {

@@ -9,6 +9,7 @@ use bourse_chain::{ChannelOpen, Domain, Signer};
 use bourse_market::{Address, Amount, ChannelId, ChannelKind, MarketId};
 use bourse_store::{Reader, Report, Store};
 use bourse_wamp::{Auth, JoinError, JoinOptions, Serializer, Session, Value, connect_rs, connect_ws};
+use std::ffi::OsString;
 use std::path::Path;
 
 /// How a client reaches the router.
@@ -117,6 +118,24 @@ impl World {
     /// Starts the real binary on this world's data.
     pub fn run_apart(&mut self) {
         self.running = Running::Apart(Process::serve(self.data()));
+    }
+
+    /// The same with these environment variables.
+    ///
+    /// # Errors
+    ///
+    /// What the process said, if it ended before it listened.
+    pub fn try_run_apart(&mut self, environment: &[(&str, OsString)]) -> Result<(), String> {
+        self.running = Running::Apart(Process::try_serve(self.data(), environment)?);
+        Ok(())
+    }
+
+    /// Whether the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        match &mut self.running {
+            Running::Apart(process) => process.has_ended(),
+            _ => panic!("the market does not run in a process of its own"),
+        }
     }
 
     /// Kills the process: no goodbye, no flush.

@@ -1,7 +1,7 @@
 //! The two gates and the test command.
 
 use crate::step::{self, cargo, step};
-use crate::{fuzz, place, policies, python, sim, tidy};
+use crate::{crash, fuzz, place, policies, python, sim, tidy};
 use anyhow::{Context, Result};
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
@@ -35,12 +35,13 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
 pub(crate) fn ci() -> Result<()> {
     checks()?;
     step("simulator", || sim::run(&["--seeds", sim::SEEDS]))?;
+    step("crashes", || crash::run(crash::SHORT, 0, None))?;
     step("tests", || {
         nextest(Some(python::environment()?.into_os_string()), Vec::new(), false)
     })
 }
 
-/// `cargo xtask long`: the steps of `ci`, the tests at full figures, then fuzzing.
+/// `cargo xtask long`: the steps of `ci`, crashes and tests at full figures, then fuzzing.
 ///
 /// # Errors
 ///
@@ -48,6 +49,8 @@ pub(crate) fn ci() -> Result<()> {
 pub(crate) fn long() -> Result<()> {
     checks()?;
     step("simulator, long", || sim::run(&["--seeds", sim::SEEDS_LONG]))?;
+    step("crashes, long", || crash::run(crash::LONG, 0, None))?;
+    step("crashes, planted", crash::finds_the_planted_bug)?;
     step("tests, long", || {
         nextest(Some(python::environment()?.into_os_string()), Vec::new(), true)
     })?;

@@ -1,6 +1,7 @@
 //! `cargo xtask ...`: what a developer of this repository runs. `cargo xtask --help` lists it.
 
 mod bench;
+mod crash;
 mod fuzz;
 mod gates;
 mod place;
@@ -31,9 +32,9 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         nextest: Vec<String>,
     },
-    /// The gate of every change: tidy, format, lints, policies, dependencies, tests
+    /// The gate of every change: tidy, format, lints, policies, dependencies, crashes, tests
     Ci,
-    /// The gate of a release: `ci` with the tests at full figures, then fuzzing
+    /// The gate of a release: `ci` with crashes and tests at full figures, then fuzzing
     Long,
     /// The rules of the house that no compiler holds: who may import what, sizes, heads of files
     Tidy,
@@ -59,6 +60,18 @@ enum Task {
         /// Passed on to the simulator: --seeds N, --from SEED, --operations N, --plant W-20|W-22|W-24
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// Kills a real host with -9, under load and again and again, and counts every unit after each kill
+    Crash {
+        /// How often
+        #[arg(long, value_name = "N", default_value_t = crash::SHORT)]
+        kills: u64,
+        /// The first kill's seed; each of the others has the next
+        #[arg(long, value_name = "SEED", default_value_t = 0)]
+        from: u64,
+        /// With a bug that must be found: early-reply, which answers before POST is durable
+        #[arg(long, value_name = "BUG", value_parser = ["early-reply"])]
+        plant: Option<String>,
     },
     /// Measures; prints one line per figure
     Bench {
@@ -90,6 +103,7 @@ fn run(task: Task) -> Result<()> {
         Task::Fuzz { target, keep: true } => fuzz::keep(target.as_deref()),
         Task::Fuzz { target, .. } => fuzz::run(target.as_deref()),
         Task::Sim { arguments } => sim::run(&arguments),
+        Task::Crash { kills, from, plant } => crash::run(kills, from, plant.as_deref()),
         Task::Bench { filter } => bench::run(filter.as_deref()),
     }
 }

@@ -8,14 +8,14 @@ use crate::policies::{self, Manager, Policies, SHIPPED};
 use crate::purchase::{self, RoutedSellers};
 use crate::wire::{bytes, int, uri};
 use crate::workers::Workers;
-use crate::{control, http, keyfile, procedures, tickets};
+use crate::{control, crash, http, keyfile, procedures, tickets};
 use anyhow::Context;
 use bourse_chain::{LocalSettlement, Network, Settlement, Signer};
 use bourse_market::{Address, Demand, MarketId, Nanos, Sale, View};
 use bourse_policy::{
     BreakerOptions, Engine, EngineOptions, Library, LibraryOptions, MAX_WINDOW_MS, PolicyStatus, VerifyingKey,
 };
-use bourse_store::{Counts, DecisionLog, Disk, LogOptions, Options, Stamp, Store, SystemDisk};
+use bourse_store::{Counts, DecisionLog, Disk, LogOptions, Options, Stamp, Store};
 use bourse_wamp::{JoinOptions, Router, RouterConfig, RouterObserver, Session, SessionInfo};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
@@ -102,7 +102,7 @@ impl Host {
     /// As [`Host::start`].
     pub async fn start_in(config: &Config, environment: Arc<dyn Environment>) -> anyhow::Result<Self> {
         config.check()?;
-        let (store, signer, settlement) = open(config, &*environment, Arc::new(SystemDisk), false).await?;
+        let (store, signer, settlement) = open(config, &*environment, crash::disk(), false).await?;
 
         let demand = Arc::new(Mutex::new(Demand::default()));
         rebuild_demand(&store, &demand, environment.now())?;
@@ -363,6 +363,7 @@ pub(crate) async fn open(
             .submit(settlement.genesis(environment.now()))
             .await
             .context("cannot endow the new ledger")?;
+        crash::point("genesis-committed");
     }
     Ok((store, signer, Arc::new(settlement)))
 }

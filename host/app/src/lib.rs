@@ -11,6 +11,7 @@ pub mod cli;
 mod commands;
 pub mod config;
 mod control;
+mod crash;
 mod environment;
 mod events;
 mod host;

@@ -41,6 +41,7 @@ pub(super) async fn buy_key(market: Arc<Market>, mut invocation: Invocation) -> 
         session,
     });
     let purchase = while_wanted(invocation.cancelled, purchase).await?;
+    crate::crash::point("receipt-unsent");
     let receipt = match plant::on(Bug::W22) {
         true => receipt_dict(&of_the_moment(&market, &purchase)?),
         false => receipt_dict(&purchase),

@@ -20,6 +20,7 @@ pub(super) async fn dev_fund(market: Arc<Market>, mut invocation: Invocation) ->
         Outcome::Funded(account) => account,
         other => return Err(unexpected(&other)),
     };
+    crate::crash::point("grant-committed");
     Ok(reply(Value::Map(dict([
         ("address", bytes(address.0)),
         ("balance", bytes(account.balance.to_be_bytes())),

@@ -54,6 +54,7 @@ pub(super) async fn open_channel(market: Arc<Market>, mut invocation: Invocation
         Outcome::Opened(channel) => channel,
         other => return Err(unexpected(&other)),
     };
+    crate::crash::point("channel-committed");
     market.announcer.announce(
         topic::channel_open(&channel.delegate, channel.kind),
         vec![channel_dict(&channel)],

@@ -39,6 +39,7 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
         Outcome::Placed(offer) => offer,
         other => return Err(unexpected(&other)),
     };
+    crate::crash::point("offer-committed");
     bind(&market, &offer);
     let offer = offer_dict(&offer);
     market

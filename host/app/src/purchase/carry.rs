@@ -85,6 +85,7 @@ pub(super) async fn carry(market: &Arc<Market>, request: BuyRequest, end: Instan
 
     let turn = await_turn(market, &plan, deadlines.turn).await?;
     let (purchase, price) = reserve(market, &request, &plan, price, deadlines.answer).await?;
+    crate::crash::point("reserve-committed");
 
     let answer_by = deadlines.answer_of(plan.proven);
     let maker = market.network.marketmaker;

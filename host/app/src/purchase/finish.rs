@@ -30,6 +30,7 @@ pub(super) async fn settle(
     s3: Signature,
     sealed_key: SealedKey,
 ) -> Answer {
+    crate::crash::point("sell-answered");
     let s4 = match verify(market, purchase, plan, s3).await {
         Ok(s4) => s4,
         Err(reason) => return Err(void(market, purchase, reason).await),
@@ -49,8 +50,13 @@ pub(super) async fn settle(
         also: price.cleared.decisions.clone(),
         state_writes: [&price.cleared.state_writes[..], &price.quote.state_writes[..]].concat(),
     };
+    if let Some(posted) = crate::crash::early_reply(market, &post) {
+        return Ok(posted);
+    }
+    crate::crash::point("post-unwritten");
     match resolve(market, purchase.id, Command::Post(Box::new(post))).await {
         Ok(Some((payment, paying, posted))) => {
+            crate::crash::point("post-committed");
             posted_news(market, &posted, &payment, &paying);
             Ok(posted)
         }
@@ -149,7 +155,10 @@ async fn resolve(market: &Market, id: PurchaseId, command: Command) -> Result<Op
                 }
                 return Ok(Some((*payment, *paying, Arc::new(*purchase))));
             }
-            Ok(_) => return Ok(None),
+            Ok(_) => {
+                crate::crash::point("void-committed");
+                return Ok(None);
+            }
             // A crowd before the writer passes. Were the purchase left reserved for it, both its channels would stand
             // still until the next start, and a flood of offers could do that to anybody.
             Err(SubmitError::Overloaded) => tokio::time::sleep(RESOLVE_PAUSE).await,

@@ -22,9 +22,15 @@ pub enum Behaviour {
     Refuse(&'static str),
     /// Advance, then fail: its answer is lost on the way.
     LoseAnswer,
+    /// Advance, then never answer: the network drops what it says.
+    DropAnswer,
+    /// Advance, then sign with another key than the delegate's.
+    Forge,
+    /// One of these for each time it is asked, in order, and honest from then on.
+    InTurn(Vec<Behaviour>),
     /// Refuse with `xbr.error.unexpected_channel_seq` this often, then be honest.
     StartSlowly(u32),
-    /// Sign with another key than the delegate's.
+    /// Sign with another key than the delegate's, its own state untouched.
     WrongSigner,
     /// Answer without a sealed key.
     NoKey,
@@ -290,7 +296,11 @@ impl Desk {
                     return Err(fault("xbr.error.unexpected_channel_seq"));
                 }
             }
-            inner.behaviour.clone()
+            match &mut inner.behaviour {
+                Behaviour::InTurn(turns) if turns.is_empty() => Behaviour::Honest,
+                Behaviour::InTurn(turns) => turns.remove(0),
+                always => always.clone(),
+            }
         };
         match &behaviour {
             Behaviour::Silent => std::future::pending().await,
@@ -321,13 +331,16 @@ impl Desk {
                 inner.pair = Some((sell.seq, sell.balance));
             }
         }
+        if behaviour == Behaviour::DropAnswer {
+            std::future::pending::<()>().await;
+        }
         self.sold(&sell, &digest, &behaviour)
     }
 
     /// The answer to a sale that was accepted, or what a misbehaving seller makes of it.
     fn sold(&self, sell: &Sell, digest: &[u8; 32], behaviour: &Behaviour) -> Result<CallResult, WampError> {
         let signature = match behaviour {
-            Behaviour::WrongSigner => Signer::generate().sign(digest),
+            Behaviour::WrongSigner | Behaviour::Forge => Signer::generate().sign(digest),
             _ => self.signer.sign(digest),
         };
         let amount = |amount: Amount| match behaviour {

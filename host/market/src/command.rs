@@ -123,6 +123,19 @@ pub struct ReserveRequest {
     pub lenient_seq: bool,
 }
 
+/// A step of recovery, to be recorded before the seller is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoverRequest {
+    /// The reserved purchase.
+    pub id: PurchaseId,
+    /// When.
+    pub at: Nanos,
+    /// The paying channel's position, one after the last that was asked for.
+    pub seq: Seq,
+    /// Our signature over that position and the purchase's paying balance.
+    pub s2: Signature,
+}
+
 /// A seller's clean answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostRequest {
@@ -132,6 +145,8 @@ pub struct PostRequest {
     pub at: Nanos,
     /// The seller's signature over the paying channel's new state.
     pub s3: Signature,
+    /// The question it answers: 0 is the first, else that step of recovery.
+    pub recovered: u32,
     /// Whom it recovers to.
     pub signer: Address,
     /// The sealed data key.
@@ -184,6 +199,8 @@ pub enum Command {
     Revoke(RevokeRequest),
     /// Reserve a purchase.
     Reserve(Box<ReserveRequest>),
+    /// Ask an unclear seller again.
+    Recover(RecoverRequest),
     /// Complete a purchase.
     Post(Box<PostRequest>),
     /// Undo a purchase.
@@ -247,6 +264,8 @@ pub enum Outcome {
     Revoked(Box<Offer>),
     /// The purchase is reserved: ask the seller.
     Reserved(Box<Purchase>),
+    /// The step is on record: ask the seller again.
+    Recovering(Box<Purchase>),
     /// The same purchase was posted before: replay its receipt.
     Replayed(Box<Purchase>),
     /// The purchase is posted; both channels as they stand now.

@@ -23,7 +23,7 @@ pub use amount::{Amount, ParseAmountError};
 pub use apply::{apply, check_on_sale, find_replay};
 pub use command::{
     Change, Changes, Command, FundRequest, Genesis, OpenRequest, Outcome, PlaceRequest, PostRequest,
-    ReserveRequest, RevokeRequest, VoidReason, VoidRequest,
+    RecoverRequest, ReserveRequest, RevokeRequest, VoidReason, VoidRequest,
 };
 pub use demand::{Demand, Figures, Sale, Subject};
 pub use ids::{
@@ -34,7 +34,7 @@ pub use invariants::{Auditor, Side, Sums, Violation, check_channel, check_purcha
 pub use memory::MemoryLedger;
 pub use record::{
     Account, Binding, Channel, ChannelKind, ChannelState, Decision, DecisionHeader, Identity, Offer, Pair,
-    PairKey, Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState, Suspension, Totals,
+    PairKey, Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState, Recovery, Suspension, Totals,
 };
 pub use refusal::Refusal;
 pub use state::{DroppedWrites, PolicySlot, StateEdit, StateFault, StateWrite};

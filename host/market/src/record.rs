@@ -266,6 +266,9 @@ pub enum PurchaseState {
         s4: Signature,
         /// The data key, sealed to the buyer.
         sealed_key: SealedKey,
+        /// How many steps of recovery the paying channel moved by, beside the purchase's own: the last of them is
+        /// what `s3` answers. 0 if it answers the first question.
+        recovered: u32,
     },
     /// Undone: nobody paid.
     Voided {
@@ -285,6 +288,18 @@ pub enum PriceSource {
     Policy(DecisionId),
     /// The seller's delegate, asked for its price of an offer that has none.
     Seller,
+}
+
+/// A step of recovery: the seller's answer was unclear, and it is asked once more, one position further on, for nothing
+/// more. If it had advanced it can only agree; its signature then covers the purchase as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// When it was recorded, before it left.
+    pub at: Nanos,
+    /// The position it takes the paying channel to. What is left there is the purchase's [`Purchase::paying_balance`].
+    pub seq: Seq,
+    /// Our signature over that state.
+    pub s2: Signature,
 }
 
 /// One attempt to buy a key, with every signature that was given for it.
@@ -318,7 +333,8 @@ pub struct Purchase {
     pub callee: SessionId,
     /// The paying channel.
     pub paying_channel: ChannelId,
-    /// Position of the paying channel once posted.
+    /// Position of the paying channel that the seller was asked for first; once posted, one further on for each step
+    /// of recovery that was answered: [`Purchase::position`].
     pub paying_seq: Seq,
     /// Balance of the paying channel once posted.
     pub paying_balance: Amount,
@@ -328,9 +344,27 @@ pub struct Purchase {
     pub s2: Signature,
     /// Where it stands.
     pub state: PurchaseState,
+    /// What the seller was asked after unclear answers, in order.
+    pub recoveries: Vec<Recovery>,
 }
 
 impl Purchase {
+    /// Steps of recovery that one purchase may take.
+    pub const RECOVERIES: usize = 2;
+
+    /// Steps of recovery that the paying channel moved by; none before it is posted.
+    pub fn recovered(&self) -> u32 {
+        match self.state {
+            PurchaseState::Posted { recovered, .. } => recovered,
+            PurchaseState::Sent | PurchaseState::Voided { .. } => 0,
+        }
+    }
+
+    /// The paying channel's position after so many steps of recovery; none beyond the last position there is.
+    pub fn position(&self, recovered: u32) -> Option<Seq> {
+        self.paying_seq.0.checked_add(recovered).map(Seq)
+    }
+
     /// What the seller receives.
     pub fn credit(&self) -> Option<Amount> {
         self.price.checked_sub(self.fee)

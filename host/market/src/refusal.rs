@@ -240,6 +240,14 @@ pub enum Refusal {
         /// The id.
         purchase: PurchaseId,
     },
+    /// A step of recovery that the rules do not allow.
+    #[error("purchase {purchase} is not asked again: {why}")]
+    NoRecovery {
+        /// The id.
+        purchase: PurchaseId,
+        /// The rule, in words.
+        why: &'static str,
+    },
     /// The decision to store is not the one the purchase names.
     #[error("purchase {purchase} names another decision")]
     DecisionMismatch {

@@ -40,7 +40,9 @@ fn is_new_business(command: &Command) -> bool {
         | Command::Fund(_)
         | Command::Open(_)
         | Command::Place(_)
-        | Command::Reserve(_) => true,
+        | Command::Reserve(_)
+        // Without it the purchase ends as promised, only voided.
+        | Command::Recover(_) => true,
         Command::Revoke(_)
         | Command::Post(_)
         | Command::Void(_)

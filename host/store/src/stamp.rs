@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Layout of the tables. A folder of another schema is refused until there is a way to convert it.
-pub(crate) const SCHEMA: u32 = 2;
+pub(crate) const SCHEMA: u32 = 3;
 
 const TABLE: &str = "meta";
 const STAMP: &[u8] = b"stamp";
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_folder_of_another_schema_is_refused_in_words_that_say_what_to_do_and_left_as_it_is() {
-        for schema in [1u32, 3] {
+        for schema in [SCHEMA - 1, SCHEMA + 1] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path();
             let options = Options {
@@ -160,7 +160,7 @@ mod tests {
             drop(store);
 
             let expected = format!(
-                "the data folder {} has schema {schema}, this program reads schema 2 and converts no other: open it \
+                "the data folder {} has schema {schema}, this program reads schema {SCHEMA} and converts no other: open it \
                  with the version that wrote it, or name another folder for a new ledger",
                 path.display()
             );

@@ -192,11 +192,11 @@ impl Reference {
         if purchase.price > identity.amount || purchase.buyer != buyer.signer.address() {
             wrong.push("it is not what its buyer signed");
         }
-        let state = (
-            purchase.paying_channel,
-            purchase.paying_seq,
-            purchase.paying_balance,
-        );
+        // One further on for each step of recovery that the seller answered.
+        let paying_seq = purchase
+            .position(purchase.recovered())
+            .unwrap_or(purchase.paying_seq);
+        let state = (purchase.paying_channel, paying_seq, purchase.paying_balance);
         if !self.shown.contains(&state) {
             wrong.push("its seller was never shown that state");
         }
@@ -242,7 +242,7 @@ impl Reference {
             .earned
             .entry(purchase.paying_channel)
             .or_insert((Seq::FIRST, Amount::ZERO));
-        earned.0 = earned.0.max(purchase.paying_seq);
+        earned.0 = earned.0.max(paying_seq);
         earned.1 = earned.1.checked_sub(purchase.price).unwrap_or_default();
         self.posted.entry(identity.channel).or_default().push(purchase);
     }

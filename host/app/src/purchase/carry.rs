@@ -1,9 +1,10 @@
 //! Carrying a purchase out: price, turn, RESERVE, the seller, and on to its end.
 
 use super::BuyRequest;
+use super::exchange::exchange;
 use super::finish::{settle, void};
 use super::pending::Answer;
-use super::sell::{self, unavailable, unpayable};
+use super::sell::{unavailable, unpayable};
 use super::turns::{Crowded, Place, Turn};
 use crate::market::Market;
 use crate::policies::{Cleared, Inquiry, Step};
@@ -35,6 +36,8 @@ pub(super) struct Plan {
     pub(super) callee: SessionId,
     pub(super) paying: Channel,
     proven: bool,
+    /// The session itself answered with the delegate's signature before.
+    pub(super) answered: bool,
 }
 
 /// The price a purchase is made at.
@@ -49,8 +52,9 @@ pub(super) struct Price {
 /// When each step must be over, so that the whole is over in time.
 #[derive(Clone, Copy)]
 struct Deadlines {
-    /// The turn must have come. A seller that is asked has at least as long to answer as its buyers waited: were it
-    /// asked at the last moment, its lateness would be the line's fault, and it would be suspended for it.
+    /// The turn must have come. A seller that is asked has at least as long to answer as its buyers waited, steps of
+    /// recovery included: were it asked at the last moment, its lateness would be the line's fault, and it would be
+    /// suspended for it.
     turn: Instant,
     /// The seller must have answered.
     answer: Instant,
@@ -88,19 +92,9 @@ pub(super) async fn carry(market: &Arc<Market>, request: BuyRequest, end: Instan
     crate::crash::point("reserve-committed");
 
     let answer_by = deadlines.answer_of(plan.proven);
-    let maker = market.network.marketmaker;
-    let resolved = match sell::ask(
-        &*market.sellers,
-        &turn,
-        maker,
-        &purchase,
-        &plan.provider_id,
-        answer_by,
-    )
-    .await
-    {
-        sell::Answer::Sold(s3, sealed_key) => settle(market, &purchase, &plan, &price, s3, sealed_key).await,
-        sell::Answer::Not(reason) => Err(void(market, &purchase, reason).await),
+    let resolved = match exchange(market, &turn, &plan, &purchase, answer_by).await {
+        Ok(sale) => settle(market, &purchase, &plan, &price, sale).await,
+        Err(reason) => Err(void(market, &purchase, reason).await),
     };
     drop(turn);
     resolved
@@ -219,10 +213,12 @@ async fn plan(market: &Market, offer: Offer) -> Result<Plan, WampError> {
                 .await?;
         }
     }
+    let callee = SessionId(registration.session);
     Ok(Plan {
         offer,
         provider_id,
-        callee: SessionId(registration.session),
+        callee,
+        answered: pair.sessions.contains(&callee),
         paying,
         proven: pair.is_proven(),
     })

@@ -1,15 +1,16 @@
 //! The end of a purchase: POST or VOID, whatever the disk does.
 
 use super::carry::{Plan, Price};
+use super::exchange::Sale as Sold;
 use super::pending::Answer;
+use super::sell::unclear;
 use crate::events::topic;
 use crate::market::Market;
 use crate::policies::state_dropped;
-use crate::providers::sell_uri;
 use crate::wire::{bytes, fault, of_submit, uri};
 use bourse_market::{
     Channel, Command, Identity, Outcome, PostRequest, PriceSource, Purchase, PurchaseId, PurchaseState,
-    Refusal, Sale, SealedKey, Signature, View, VoidReason, VoidRequest,
+    Refusal, Sale, Seq, Signature, View, VoidReason, VoidRequest,
 };
 use bourse_store::SubmitError;
 use bourse_wamp::WampError;
@@ -21,20 +22,14 @@ const RESOLVE_TRIES: u32 = 5;
 /// Until the second try.
 const RESOLVE_PAUSE: Duration = Duration::from_millis(20);
 
-/// A clean answer: verifies it, signs the receipt, posts.
+/// Posts a purchase whose seller's answer was found good.
 pub(super) async fn settle(
     market: &Arc<Market>,
     purchase: &Arc<Purchase>,
     plan: &Plan,
     price: &Price,
-    s3: Signature,
-    sealed_key: SealedKey,
+    sale: Sold,
 ) -> Answer {
-    crate::crash::point("sell-answered");
-    let s4 = match verify(market, purchase, plan, s3).await {
-        Ok(s4) => s4,
-        Err(reason) => return Err(void(market, purchase, reason).await),
-    };
     let decision = match purchase.source {
         PriceSource::Policy(_) => price.quote.decision.clone(),
         PriceSource::Fixed | PriceSource::Seller => None,
@@ -42,10 +37,11 @@ pub(super) async fn settle(
     let post = PostRequest {
         id: purchase.id,
         at: market.now(),
-        s3,
+        s3: sale.s3,
+        recovered: sale.recovered,
         signer: plan.paying.delegate,
-        sealed_key,
-        s4,
+        sealed_key: sale.sealed_key,
+        s4: sale.s4,
         decision,
         also: price.cleared.decisions.clone(),
         state_writes: [&price.cleared.state_writes[..], &price.quote.state_writes[..]].concat(),
@@ -65,49 +61,47 @@ pub(super) async fn settle(
     }
 }
 
-/// Whether s3 is the seller's delegate's; if so, our own signature over the buyer's state, made in the same go.
-async fn verify(
+/// What a seller's signature is worth.
+pub(super) enum Verdict {
+    /// It is the delegate's. This is our own over the buyer's state, made in the same go.
+    Good(Signature),
+    /// Nobody knows.
+    Unverified(VoidReason),
+    /// It is not the delegate's.
+    Forged(VoidReason),
+}
+
+/// Whether s3 is the seller's delegate's, over this position of the paying channel.
+pub(super) async fn verify(
     market: &Market,
     purchase: &Purchase,
     plan: &Plan,
+    paying_seq: Seq,
     s3: Signature,
-) -> Result<Signature, VoidReason> {
-    let ambiguous = |error: &str, text: String| VoidReason {
-        error: error.to_owned(),
-        text,
-        ambiguous: true,
-    };
-    let theirs = market.state_digest(
-        purchase.paying_channel,
-        purchase.paying_seq,
-        purchase.paying_balance,
-    );
+) -> Verdict {
+    let theirs = market.state_digest(purchase.paying_channel, paying_seq, purchase.paying_balance);
     let ours = market.state_digest(
         purchase.identity.channel,
         purchase.payment_seq,
         purchase.payment_balance,
     );
     let signer = Arc::clone(&market.signer);
-    let (s3_signer, s4) = market
+    let checked = market
         .workers
         .run_owed(move || (bourse_chain::recover(&theirs, &s3), signer.sign(&ours)))
-        .await
+        .await;
+    let Ok((s3_signer, s4)) = checked else {
         // The answer stands unverified, and that is unclear, not false.
-        .map_err(|_| {
-            ambiguous(
-                uri::RUNTIME,
-                "the seller's answer could not be verified".to_owned(),
-            )
-        })?;
-    let wrong = match s3_signer {
-        Ok(s3_signer) if s3_signer == plan.paying.delegate => return Ok(s4),
-        Ok(other) => format!("the seller's answer is signed by {other}, not by its delegate"),
-        Err(error) => format!("the seller's answer carries a bad signature: {error}"),
+        return Verdict::Unverified(unclear(uri::RUNTIME, "the seller's answer could not be verified"));
     };
-    let sell = sell_uri(&plan.provider_id);
-    market.sellers.drop_registration(&sell, plan.callee);
-    market.unregistered(plan.callee.0, &sell);
-    Err(ambiguous(uri::INVALID_SIGNATURE, wrong))
+    Verdict::Forged(unclear(
+        uri::INVALID_SIGNATURE,
+        match s3_signer {
+            Ok(s3_signer) if s3_signer == plan.paying.delegate => return Verdict::Good(s4),
+            Ok(other) => format!("the seller's answer is signed by {other}, not by its delegate"),
+            Err(error) => format!("the seller's answer carries a bad signature: {error}"),
+        },
+    ))
 }
 
 /// Undoes a purchase, durably, and returns the error its buyer gets.

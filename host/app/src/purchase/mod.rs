@@ -7,6 +7,7 @@
 //! From RESERVE on a purchase runs in a task of its own and ends in POST or VOID, whatever becomes of its buyer.
 
 mod carry;
+mod exchange;
 mod finish;
 mod pending;
 mod recover;

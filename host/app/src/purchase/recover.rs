@@ -6,7 +6,8 @@ use anyhow::Context;
 use bourse_market::{Command, VoidReason, VoidRequest};
 
 /// Voids every purchase in `sent` for its buyer. Whether its seller was asked, and answered, nobody knows: its paying
-/// channel, or the pair while it is unproven, waits until the seller registers anew.
+/// channel, or the pair while it is unproven, waits until the seller registers anew. Nor is it asked again where a step of
+/// recovery is on record: who would answer is not there yet, and the buyer has waited.
 pub(crate) fn recover(market: &Market) -> anyhow::Result<usize> {
     let sent = market
         .store

@@ -1,13 +1,11 @@
 //! Asking a seller for its key, and what its answer proves.
 
-use super::turns::Turn;
 use crate::providers::sell_uri;
 use crate::wire::{bytes, fault, fields, int, uri, words};
-use bourse_market::{Address, Purchase, SealedKey, SessionId, Signature, VoidReason};
+use bourse_market::{Address, Amount, Purchase, SealedKey, Seq, SessionId, Signature, VoidReason};
 use bourse_wamp::{CallError, CallOptions, CallResult, Dict, Session, Value, WampError};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// How sellers are reached. Injected, so that tests can play them.
 pub trait Sellers: Send + Sync {
@@ -52,89 +50,86 @@ impl Sellers for RoutedSellers {
     }
 }
 
-/// What came of asking.
+/// What came of asking once.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(super) enum Answer {
     /// A sealed key and a signature, not yet verified.
     Sold(Signature, SealedKey),
+    /// The seller only said that it expects another seq: one that has not finished its start says so too.
+    OtherSeq(VoidReason),
+    /// The router could not hand it over: whoever has the seller's session busy with calls of his own is not to decide
+    /// what becomes of its channel.
+    NotReached,
     /// No sale.
     Not(VoidReason),
 }
 
-/// First pause before a seller that is not ready is asked again; doubled each time.
-const BACKOFF: Duration = Duration::from_millis(25);
-/// The longest pause.
-const BACKOFF_MAX: Duration = Duration::from_millis(400);
+/// A state of the paying channel that the seller is asked to sign.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question {
+    pub(super) seq: Seq,
+    /// What the seller gets beyond the state before: nothing, in a step of recovery.
+    pub(super) amount: Amount,
+    /// Our signature over it.
+    pub(super) s2: Signature,
+}
 
-/// Asks the provider of a reserved purchase, again while it only says that it expects another seq: a seller that has
-/// not finished its start says so too. And again while the router cannot hand the question over: whoever has the
-/// seller's session busy with calls of his own is not to decide what becomes of its channel.
-pub(crate) async fn ask(
+/// Asks the provider of a reserved purchase, once, and waits at most `timeout`.
+pub(super) async fn ask(
     sellers: &dyn Sellers,
-    turn: &Turn,
     marketmaker: Address,
     purchase: &Purchase,
+    question: Question,
     provider_id: &str,
-    deadline: Instant,
+    timeout: Duration,
 ) -> Answer {
-    let credit = purchase.credit().unwrap_or_default();
-    let mut pause = BACKOFF;
-    // What it comes to at the deadline: a seller that nobody reached has not advanced.
-    let mut late = no_sale(
-        uri::SELLER_UNAVAILABLE,
-        "the seller could not be asked in time",
-        false,
-    );
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return late;
-        }
-        let args = vec![
-            bytes(marketmaker.0),
-            bytes(purchase.identity.buyer_pubkey.0),
-            bytes(purchase.identity.key.0),
-            bytes(purchase.paying_channel.0),
-            int(purchase.paying_seq.0),
-            bytes(credit.to_be_bytes()),
-            bytes(purchase.paying_balance.to_be_bytes()),
-            bytes(purchase.s2.0),
-        ];
-        match sellers
-            .call(purchase.callee, sell_uri(provider_id), args, left)
-            .await
-        {
-            Ok(result) => return read(result),
-            Err(CallError::Wamp(error)) if error.uri == uri::UNEXPECTED_CHANNEL_SEQ => {
-                late = unclear(uri::UNEXPECTED_CHANNEL_SEQ, "the seller expects another seq");
-            }
-            Err(CallError::Wamp(error)) if error.uri == uri::OVERLOADED => {}
-            Err(error) => return classify(error),
-        }
-        if Instant::now() + pause >= deadline {
-            return late;
-        }
-        turn.rest(true);
-        tokio::time::sleep(pause).await;
-        turn.rest(false);
-        pause = (pause * 2).min(BACKOFF_MAX);
+    let args = vec![
+        bytes(marketmaker.0),
+        bytes(purchase.identity.buyer_pubkey.0),
+        bytes(purchase.identity.key.0),
+        bytes(purchase.paying_channel.0),
+        int(question.seq.0),
+        bytes(question.amount.to_be_bytes()),
+        bytes(purchase.paying_balance.to_be_bytes()),
+        bytes(question.s2.0),
+    ];
+    match sellers
+        .call(purchase.callee, sell_uri(provider_id), args, timeout)
+        .await
+    {
+        Ok(result) => read(result),
+        Err(CallError::Wamp(error)) if error.uri == uri::UNEXPECTED_CHANNEL_SEQ => Answer::OtherSeq(unclear(
+            uri::UNEXPECTED_CHANNEL_SEQ,
+            "the seller expects another seq",
+        )),
+        Err(CallError::Wamp(error)) if error.uri == uri::OVERLOADED => Answer::NotReached,
+        Err(error) => Answer::Not(classify(error)),
     }
 }
 
-fn no_sale(error: &str, text: impl Into<String>, ambiguous: bool) -> Answer {
-    Answer::Not(VoidReason {
+/// What a purchase comes to whose seller nobody reached: it has not advanced.
+pub(super) fn not_asked() -> VoidReason {
+    no_sale(
+        uri::SELLER_UNAVAILABLE,
+        "the seller could not be asked in time",
+        false,
+    )
+}
+
+fn no_sale(error: &str, text: impl Into<String>, ambiguous: bool) -> VoidReason {
+    VoidReason {
         error: error.to_owned(),
         text: text.into(),
         ambiguous,
-    })
+    }
 }
 
-fn unclear(error: &str, text: impl Into<String>) -> Answer {
+pub(super) fn unclear(error: &str, text: impl Into<String>) -> VoidReason {
     no_sale(error, text, true)
 }
 
 /// Whether an error proves that the seller did not advance its side of the channel.
-fn classify(error: CallError) -> Answer {
+fn classify(error: CallError) -> VoidReason {
     /// Refused by a seller before it touched its state.
     const NOT_ADVANCED: [&str; 4] = [
         uri::UNEXPECTED_MARKETMAKER,
@@ -171,14 +166,14 @@ fn read(result: CallResult) -> Answer {
     let sealed_key = field("sealed_key").and_then(|bytes| SealedKey::try_from(bytes.as_slice()).ok());
     match (signature, sealed_key) {
         (Some(signature), Some(sealed_key)) => Answer::Sold(signature, sealed_key),
-        (None, _) => unclear(
+        (None, _) => Answer::Not(unclear(
             uri::TRANSACTION_FAILED,
             "the seller's answer has no 65-byte signature",
-        ),
-        (_, None) => unclear(
+        )),
+        (_, None) => Answer::Not(unclear(
             uri::TRANSACTION_FAILED,
             "the seller's answer has no 80-byte sealed key",
-        ),
+        )),
     }
 }
 

@@ -110,7 +110,10 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         | R::ChannelSuspended { .. }
         | R::PairSuspended { .. }
         | R::PlacerUnproven { .. } => (uri::SELLER_UNAVAILABLE, vec![]),
-        R::FeeAbovePrice { .. } | R::NotPending { .. } | R::DecisionMismatch { .. } => (uri::RUNTIME, vec![]),
+        R::FeeAbovePrice { .. }
+        | R::NotPending { .. }
+        | R::NoRecovery { .. }
+        | R::DecisionMismatch { .. } => (uri::RUNTIME, vec![]),
     };
     let mut error = fault(uri, refusal.to_string());
     error

@@ -9,6 +9,7 @@
 mod genesis;
 mod offers;
 mod open;
+mod recover;
 mod release;
 mod reserve;
 mod resolve;
@@ -35,6 +36,7 @@ pub fn apply<V: View>(view: &V, command: &Command) -> Result<(Changes, Outcome),
         Command::Place(request) => offers::place(view, request),
         Command::Revoke(request) => offers::revoke(view, request),
         Command::Reserve(request) => reserve::reserve(view, request),
+        Command::Recover(request) => recover::recover(view, request),
         Command::Post(request) => resolve::post(view, request),
         Command::Void(request) => resolve::void(view, request),
         Command::ReleaseChannel { channel, by_operator } => release::channel(view, channel, *by_operator),

@@ -71,6 +71,7 @@ pub(super) fn reserve<V: View>(view: &V, request: &ReserveRequest) -> Decided<V>
         s1: request.s1,
         s2: request.s2,
         state: PurchaseState::Sent,
+        recoveries: Vec::new(),
     });
     let mut changes = vec![
         Change::Channel(Box::new(payment)),

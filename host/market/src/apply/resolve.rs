@@ -21,11 +21,20 @@ pub(super) fn post<V: View>(view: &V, request: &PostRequest) -> Decided<V> {
         .into());
     }
     check_decision(&purchase, request)?;
+    let asked = purchase.recoveries.len();
+    let position = usize::try_from(request.recovered)
+        .ok()
+        .filter(|recovered| *recovered <= asked)
+        .and_then(|_| purchase.position(request.recovered))
+        .ok_or(Refusal::NoRecovery {
+            purchase: purchase.id,
+            why: "the seller answers a step that is not on record",
+        })?;
 
     spend(&mut payment, purchase.price)?;
     payment.seq = purchase.payment_seq;
     spend(&mut paying, credit)?;
-    paying.seq = purchase.paying_seq;
+    paying.seq = position;
     // The seller signed on the posted base: whatever state of ours it was left with before, it did not adopt it.
     paying.unresolved = 0;
     purchase.state = PurchaseState::Posted {
@@ -33,6 +42,7 @@ pub(super) fn post<V: View>(view: &V, request: &PostRequest) -> Decided<V> {
         s3: request.s3,
         s4: request.s4,
         sealed_key: request.sealed_key,
+        recovered: request.recovered,
     };
 
     let mut changes = vec![
@@ -80,7 +90,8 @@ pub(super) fn void<V: View>(view: &V, request: &VoidRequest) -> Decided<V> {
     let mut offer = offer_of(view, &purchase)?;
     let mut changes = Vec::with_capacity(5);
     let (mut channel_suspended, mut pair_suspended) = (None, None);
-    if request.reason.ambiguous {
+    // Whoever was asked again had given an unclear answer, whatever it said last.
+    if request.reason.ambiguous || !purchase.recoveries.is_empty() {
         let suspension = Suspension {
             at: request.at,
             purchase: purchase.id,
@@ -129,14 +140,18 @@ pub(super) fn void<V: View>(view: &V, request: &VoidRequest) -> Decided<V> {
 }
 
 /// A purchase that waits for its answer.
-fn sent<V: View>(view: &V, id: &PurchaseId) -> Result<Purchase, Fault<V::Error>> {
+pub(super) fn sent<V: View>(view: &V, id: &PurchaseId) -> Result<Purchase, Fault<V::Error>> {
     let purchase = view.purchase(id).map_err(Fault::View)?;
     let sent = purchase.filter(|purchase| purchase.state == PurchaseState::Sent);
     sent.ok_or(Fault::Refused(Refusal::NotPending { purchase: *id }))
 }
 
 /// One of its channels, which waits for it.
-fn pending_on<V: View>(view: &V, id: &ChannelId, purchase: &Purchase) -> Result<Channel, Fault<V::Error>> {
+pub(super) fn pending_on<V: View>(
+    view: &V,
+    id: &ChannelId,
+    purchase: &Purchase,
+) -> Result<Channel, Fault<V::Error>> {
     let channel = view.channel(id).map_err(Fault::View)?;
     let waiting = channel.filter(|channel| channel.pending == Some(purchase.id));
     waiting.ok_or(Fault::Refused(Refusal::NotPending {
@@ -144,7 +159,7 @@ fn pending_on<V: View>(view: &V, id: &ChannelId, purchase: &Purchase) -> Result<
     }))
 }
 
-fn offer_of<V: View>(view: &V, purchase: &Purchase) -> Result<Option<Offer>, Fault<V::Error>> {
+pub(super) fn offer_of<V: View>(view: &V, purchase: &Purchase) -> Result<Option<Offer>, Fault<V::Error>> {
     let offer = view.offer_by_key(&purchase.identity.key).map_err(Fault::View)?;
     Ok(offer.filter(|offer| offer.id == purchase.offer))
 }

@@ -4,7 +4,7 @@ use super::line::{Line, Spent, Step};
 use super::{Side, Violation, check_channel, check_purchase, check_totals};
 use crate::{
     Account, Address, Amount, Binding, Channel, ChannelId, ChannelKind, ChannelState, Decision, DecisionId,
-    Genesis, Offer, OfferId, PolicySlot, PriceSource, Purchase, PurchaseId, PurchaseState, StateWrite,
+    Genesis, Offer, OfferId, PolicySlot, PriceSource, Purchase, PurchaseId, PurchaseState, Seq, StateWrite,
     Totals,
 };
 use std::collections::BTreeMap;
@@ -132,19 +132,23 @@ impl Auditor {
         }
         // A fee above the price is reported already.
         let credit = purchase.credit().unwrap_or_default();
+        let recovered = purchase.recovered();
         let payment = Step {
             purchase: purchase.id,
             party: purchase.buyer,
             seq: purchase.payment_seq,
             balance: purchase.payment_balance,
             cost: purchase.price,
+            moves: 1,
         };
         let paying = Step {
             purchase: purchase.id,
             party: purchase.seller,
-            seq: purchase.paying_seq,
+            // One beyond the last is a number that no channel reaches.
+            seq: purchase.position(recovered).unwrap_or(Seq(0)),
             balance: purchase.paying_balance,
             cost: credit,
+            moves: recovered.saturating_add(1),
         };
         if matches!(purchase.state, PurchaseState::Posted { .. }) {
             self.fees.add(purchase.fee);

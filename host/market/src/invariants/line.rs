@@ -15,6 +15,8 @@ pub(super) struct Step {
     pub(super) balance: Amount,
     /// The price on the payment channel, the credit on the paying one.
     pub(super) cost: Amount,
+    /// Positions it moves the channel by: one, and one for each step of recovery that was answered.
+    pub(super) moves: u32,
 }
 
 /// The purchases of one channel, folded.
@@ -23,7 +25,8 @@ pub(super) struct Line {
     channel: Option<Box<Channel>>,
     /// Everyone named as the channel's delegate, with the first purchase that does: one, in a sound ledger.
     parties: BTreeMap<Address, PurchaseId>,
-    posted: u64,
+    /// Positions that posted purchases moved it by.
+    moved: u64,
     spent: Spent,
     trail: Trail,
     seqs: SeqSet,
@@ -67,7 +70,7 @@ impl Line {
     /// False if another purchase was posted at this seq.
     pub(super) fn posted(&mut self, step: &Step) -> bool {
         self.voided(step);
-        self.posted = self.posted.saturating_add(1);
+        self.moved = self.moved.saturating_add(step.moves.into());
         self.spent.add(step.cost);
         self.trail.step(step);
         self.seqs.insert(step.seq)
@@ -97,11 +100,11 @@ impl Line {
                 });
             }
         }
-        if u64::from(channel.seq.0) != self.posted.saturating_add(1) {
+        if u64::from(channel.seq.0) != self.moved.saturating_add(1) {
             found(Violation::SeqCount {
                 channel: id,
                 seq: channel.seq,
-                posted: self.posted,
+                moved: self.moved,
             });
         }
         if self.spent.0 != Some(channel.spent) {
@@ -177,7 +180,7 @@ impl Spent {
 
 /// Whether the states of a channel follow from each other, in 8 bytes and whatever order they come in.
 ///
-/// Each posted purchase leads from (seq − 1, balance + cost) to (seq, balance). The digests of all the states they
+/// Each posted purchase leads from (seq − moves, balance + cost) to (seq, balance). The digests of all the states they
 /// lead to, less those of all they come from, cancel out but for the last and the first, if and (for damage that
 /// nobody crafts) only if the purchases form one line.
 #[derive(Debug, Default)]
@@ -185,7 +188,10 @@ struct Trail(u64);
 
 impl Trail {
     fn step(&mut self, step: &Step) {
-        let from = digest(step.seq.0.wrapping_sub(1), step.balance.saturating_add(step.cost));
+        let from = digest(
+            step.seq.0.wrapping_sub(step.moves),
+            step.balance.saturating_add(step.cost),
+        );
         self.0 = self
             .0
             .wrapping_add(digest(step.seq.0, step.balance))

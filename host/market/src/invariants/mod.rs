@@ -92,12 +92,26 @@ pub fn check_purchase(purchase: &Purchase) -> Result<(), Violation> {
         "its payment seq is neither what its buyer signed nor the one after"
     } else if purchase.payment_seq <= Seq::FIRST || purchase.paying_seq <= Seq::FIRST {
         "it takes a channel to seq 1 or below, where a channel starts"
+    } else if purchase.recoveries.len() > Purchase::RECOVERIES {
+        "its seller was asked again more often than may be"
+    } else if !are_consecutive(purchase) {
+        "its steps of recovery do not follow from its paying seq one by one"
+    } else if purchase.recovered() as usize > purchase.recoveries.len() {
+        "it was posted by a step of recovery that is not on record"
     } else {
         return Ok(());
     };
     Err(Violation::PurchaseShape {
         purchase: purchase.id,
         what,
+    })
+}
+
+fn are_consecutive(purchase: &Purchase) -> bool {
+    let mut seq = Some(purchase.paying_seq);
+    purchase.recoveries.iter().all(|step| {
+        seq = seq.and_then(Seq::next);
+        seq == Some(step.seq)
     })
 }
 

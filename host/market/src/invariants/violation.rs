@@ -66,15 +66,17 @@ pub enum Violation {
         /// Its delegate.
         delegate: Address,
     },
-    /// The seq of a channel is not 1 + its posted purchases.
-    #[error("channel {channel} stands at seq {seq} after {posted} posted purchases")]
+    /// The seq of a channel is not 1 + its posted purchases and the steps of recovery that were answered.
+    #[error(
+        "channel {channel} stands at seq {seq}, posted purchases and their recoveries moved it by {moved}"
+    )]
     SeqCount {
         /// The channel.
         channel: ChannelId,
         /// Where it stands.
         seq: Seq,
-        /// Purchases posted on it.
-        posted: u64,
+        /// Purchases posted on it, and steps of recovery that a seller answered.
+        moved: u64,
     },
     /// What a channel spent is not what its posted purchases cost.
     #[error("channel {channel} has spent {spent}, its posted purchases add up to {posted}")]

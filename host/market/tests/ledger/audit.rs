@@ -117,7 +117,7 @@ fn damaged_channels() {
         matches!(v, Violation::ChannelShape { .. })
     });
     found(channel(|c| c.seq = Seq(4)), |v| {
-        matches!(v, Violation::SeqCount { posted: 2, .. })
+        matches!(v, Violation::SeqCount { moved: 2, .. })
     });
     found(channel(|c| c.delegate = STRANGER), |v| {
         matches!(v, Violation::WrongParty { .. })

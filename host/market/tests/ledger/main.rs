@@ -17,6 +17,7 @@ mod offers;
 mod properties;
 mod purchase_refusals;
 mod purchase_rules;
+mod recovery;
 mod state;
 mod unclear_answers;
 mod world;

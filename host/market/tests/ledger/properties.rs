@@ -86,8 +86,13 @@ enum Action {
     Again {
         nth: u8,
     },
+    Recover {
+        nth: u8,
+        ahead: u8,
+    },
     Post {
         nth: u8,
+        recovered: u8,
         signer: Option<u8>,
         decided: bool,
     },
@@ -136,8 +141,10 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (any::<u8>(), 0..12u8).prop_map(|(key, session)| Action::Revoke { key, session }),
         24 => reserve.prop_map(|(buyer, key, price, twist)| Action::Reserve { buyer, key, price, twist }),
         6 => any::<u8>().prop_map(|nth| Action::Again { nth }),
-        16 => (any::<u8>(), prop::option::weighted(0.1, any::<u8>()), prop::bool::weighted(0.9))
-            .prop_map(|(nth, signer, decided)| Action::Post { nth, signer, decided }),
+        20 => (any::<u8>(), prop_oneof![8 => Just(1), 1 => 0..4u8])
+            .prop_map(|(nth, ahead)| Action::Recover { nth, ahead }),
+        16 => (any::<u8>(), any::<u8>(), prop::option::weighted(0.1, any::<u8>()), prop::bool::weighted(0.9))
+            .prop_map(|(nth, recovered, signer, decided)| Action::Post { nth, recovered, signer, decided }),
         6 => (any::<u8>(), any::<bool>()).prop_map(|(nth, ambiguous)| Action::Void { nth, ambiguous }),
         4 => (any::<u8>(), any::<bool>())
             .prop_map(|(seller, by_operator)| Action::Release { seller, by_operator }),
@@ -440,7 +447,13 @@ impl Market {
                 self.reserve(request);
             }
             Action::Again { nth } => self.replay(nth),
-            Action::Post { nth, signer, decided } => self.post(nth, signer, decided),
+            Action::Recover { nth, ahead } => self.recover(nth, ahead),
+            Action::Post {
+                nth,
+                recovered,
+                signer,
+                decided,
+            } => self.post(nth, recovered, signer, decided),
             Action::Void { nth, ambiguous } => self.void(nth, ambiguous),
             Action::Release { seller, by_operator } => {
                 let _ = self.submit(Command::ReleaseChannel {
@@ -547,9 +560,17 @@ impl Market {
         assert_eq!(before, self.ledger);
     }
 
-    fn post(&mut self, nth: u8, signer: Option<u8>, decided: bool) {
+    fn post(&mut self, nth: u8, recovered: u8, signer: Option<u8>, decided: bool) {
         let id = self.nth(nth);
         let known = self.ledger.purchase(&id).unwrap();
+        // Mostly a question that was asked.
+        let steps = known
+            .as_ref()
+            .map_or(0, |purchase| purchase.recoveries.len() as u32);
+        let recovered = match recovered % 8 {
+            7 => steps + 1,
+            nth => u32::from(nth) % (steps + 1),
+        };
         let rightful = known.as_ref().map_or(MM, |purchase| purchase.seller);
         let decision = match known.as_ref().map(|purchase| purchase.source) {
             Some(PriceSource::Policy(id)) if decided => Some(Decision {
@@ -569,6 +590,7 @@ impl Market {
             id,
             at: Nanos(self.clock),
             s3: signature(3),
+            recovered,
             signer: signer.map_or(rightful, seller),
             sealed_key: SealedKey([5; 80]),
             s4: signature(4),
@@ -609,10 +631,12 @@ impl Market {
                 assert_eq!(seq.next(), Some(purchase.payment_seq));
                 let (seq, _) = self.signed(paying.id);
                 assert_eq!(seq.next(), Some(purchase.paying_seq));
+                let position = purchase.position(recovered).unwrap();
+                assert_eq!(paying.seq, position);
+                assert!(recovered as usize <= purchase.recoveries.len());
                 self.signed
                     .insert(payment.id, (purchase.payment_seq, purchase.payment_balance));
-                self.signed
-                    .insert(paying.id, (purchase.paying_seq, purchase.paying_balance));
+                self.signed.insert(paying.id, (position, purchase.paying_balance));
                 let request = self.requests[&id].clone();
                 self.posted.push((*purchase, request));
             }
@@ -621,8 +645,41 @@ impl Market {
         }
     }
 
+    fn recover(&mut self, nth: u8, ahead: u8) {
+        let id = self.nth(nth);
+        let Some(known) = self.ledger.purchase(&id).unwrap() else {
+            return;
+        };
+        let steps = u32::try_from(known.recoveries.len()).unwrap();
+        let outcome = self.submit(Command::Recover(RecoverRequest {
+            id,
+            at: Nanos(self.clock),
+            seq: known.position(steps + u32::from(ahead)).unwrap(),
+            s2: signature(2),
+        }));
+        if let Ok(Outcome::Recovering(purchase)) = outcome {
+            assert_eq!((known.state, ahead), (PurchaseState::Sent, 1));
+            assert!(purchase.recoveries.len() <= Purchase::RECOVERIES);
+            let pair = self.ledger.pair(&self.pair_of(&purchase)).unwrap().unwrap();
+            assert!(pair.sessions.contains(&purchase.callee));
+        }
+    }
+
+    fn pair_of(&self, purchase: &Purchase) -> PairKey {
+        self.ledger
+            .offer_by_key(&purchase.identity.key)
+            .unwrap()
+            .unwrap()
+            .pair()
+    }
+
     fn void(&mut self, nth: u8, ambiguous: bool) {
         let id = self.nth(nth);
+        let again = self
+            .ledger
+            .purchase(&id)
+            .unwrap()
+            .is_some_and(|purchase| !purchase.recoveries.is_empty());
         let reason = VoidReason {
             error: String::new(),
             text: "unclear".to_owned(),
@@ -639,7 +696,10 @@ impl Market {
             ..
         }) = outcome
         {
-            assert_eq!(channel_suspended.is_some() ^ pair_suspended.is_some(), ambiguous);
+            assert_eq!(
+                channel_suspended.is_some() ^ pair_suspended.is_some(),
+                ambiguous || again
+            );
         }
     }
 
@@ -687,7 +747,9 @@ impl Market {
                 "a receipt changed"
             );
             assert!(seen.insert((purchase.identity.channel, purchase.payment_seq)));
-            assert!(seen.insert((purchase.paying_channel, purchase.paying_seq)));
+            for recovered in 0..=purchase.recovered() {
+                assert!(seen.insert((purchase.paying_channel, purchase.position(recovered).unwrap())));
+            }
         }
         let is_posted = |purchase: &&Purchase| matches!(purchase.state, PurchaseState::Posted { .. });
         assert_eq!(
@@ -716,7 +778,7 @@ fn the_random_lives_are_not_idle() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
-    let (mut posted, mut voided, mut suspended) = (0, 0, 0);
+    let (mut posted, mut recovered, mut voided, mut suspended) = (0, 0, 0, 0);
     for _ in 0..20 {
         let actions = prop::collection::vec(action(), 80..100)
             .new_tree(&mut runner)
@@ -725,6 +787,8 @@ fn the_random_lives_are_not_idle() {
         let mut market = Market::new();
         actions.into_iter().for_each(|action| market.act(action));
         posted += market.posted.len();
+        let is_recovered = |(purchase, _): &&(Purchase, ReserveRequest)| purchase.recovered() > 0;
+        recovered += market.posted.iter().filter(is_recovered).count();
         let is_voided = |purchase: &&Purchase| matches!(purchase.state, PurchaseState::Voided { .. });
         voided += market.ledger.purchases().filter(is_voided).count();
         suspended += market
@@ -734,7 +798,7 @@ fn the_random_lives_are_not_idle() {
             .count();
     }
     assert!(
-        posted > 60 && voided > 20 && suspended > 0,
-        "{posted} posted, {voided} voided, {suspended} suspended"
+        posted > 60 && recovered > 5 && voided > 20 && suspended > 0,
+        "{posted} posted, {recovered} of them recovered, {voided} voided, {suspended} suspended"
     );
 }

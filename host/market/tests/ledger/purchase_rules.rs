@@ -368,6 +368,7 @@ fn rule_5_posting_moves_both_channels_by_one_and_keeps_four_signatures() {
         s3,
         s4,
         sealed_key,
+        recovered: 0,
     } = posted.state
     else {
         panic!("{posted:?}")

@@ -276,6 +276,7 @@ impl World {
             id,
             at: self.now,
             s3: signature(3),
+            recovered: 0,
             signer: SELLER,
             sealed_key: SealedKey([0x5e; 80]),
             s4: signature(4),
@@ -288,6 +289,25 @@ impl World {
     pub(crate) fn post(&mut self, id: PurchaseId) -> Purchase {
         match self.accept(Command::Post(Box::new(self.post_request(id)))) {
             Outcome::Posted { purchase, .. } => *purchase,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next step of recovery of a sent purchase.
+    pub(crate) fn recover_request(&self, id: PurchaseId) -> RecoverRequest {
+        let purchase = self.purchase(id);
+        let asked = u32::try_from(purchase.recoveries.len()).unwrap();
+        RecoverRequest {
+            id,
+            at: self.now,
+            seq: purchase.position(asked + 1).unwrap(),
+            s2: signature(0x20),
+        }
+    }
+
+    pub(crate) fn recover(&mut self, id: PurchaseId) -> Purchase {
+        match self.accept(Command::Recover(self.recover_request(id))) {
+            Outcome::Recovering(purchase) => *purchase,
             other => panic!("{other:?}"),
         }
     }

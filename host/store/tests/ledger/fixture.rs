@@ -185,6 +185,7 @@ pub fn post(number: u64, seller: u64, body: usize) -> Command {
         id: purchase(number),
         at: Nanos(2000 + number),
         s3: Signature([3; 65]),
+        recovered: 0,
         signer: delegate(ChannelKind::Paying, seller),
         sealed_key: SealedKey([8; 80]),
         s4: Signature([4; 65]),

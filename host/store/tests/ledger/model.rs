@@ -15,6 +15,7 @@ enum Step {
     Place(u64, u64),
     Revoke(u64),
     Reserve(u64, u64, u64),
+    Recover(usize),
     Post(usize),
     Void(usize, bool),
     Release(u64, bool),
@@ -30,6 +31,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..6u64, party.clone()).prop_map(|(key, seller)| Step::Place(key, seller)),
         1 => (0..6u64).prop_map(Step::Revoke),
         8 => (0..6u64, party.clone(), party.clone()).prop_map(|(key, buyer, seller)| Step::Reserve(key, buyer, seller)),
+        3 => (0..3usize).prop_map(Step::Recover),
         6 => (0..3usize).prop_map(Step::Post),
         3 => (0..3usize, any::<bool>()).prop_map(|(which, ambiguous)| Step::Void(which, ambiguous)),
         1 => (party.clone(), any::<bool>()).prop_map(|(who, operator)| Step::Release(who, operator)),
@@ -66,6 +68,17 @@ fn command(model: &MemoryLedger, step: &Step, number: u64) -> Option<Command> {
             model.channel(&channel(ChannelKind::Payment, buyer)).unwrap()?;
             model.channel(&channel(ChannelKind::Paying, seller)).unwrap()?;
             reserve(model, number, key, buyer, seller)
+        }
+        Step::Recover(which) => {
+            let sent = |purchase: &&Purchase| matches!(purchase.state, PurchaseState::Sent);
+            let purchase = model.purchases().filter(sent).nth(which)?;
+            let steps = u32::try_from(purchase.recoveries.len()).unwrap();
+            Command::Recover(RecoverRequest {
+                id: purchase.id,
+                at: Nanos(number),
+                seq: purchase.position(steps + 1).unwrap(),
+                s2: Signature([7; 65]),
+            })
         }
         Step::Post(which) => pending(which).map(|(number, seller)| post(number, seller, 300))?,
         Step::Void(which, ambiguous) => pending(which).map(|(number, _)| void(number, ambiguous))?,

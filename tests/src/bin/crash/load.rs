@@ -34,6 +34,7 @@ pub(crate) struct Opening {
 }
 
 /// Why an order has no receipt.
+#[derive(Debug)]
 pub(crate) enum Unpaid {
     /// The connection broke: nobody knows.
     Lost,

@@ -14,6 +14,8 @@
 )]
 
 mod audit;
+mod comeback;
+mod death;
 mod load;
 mod market;
 mod plan;

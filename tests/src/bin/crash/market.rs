@@ -1,24 +1,22 @@
 //! One market, killed again and again.
 
 use crate::audit::{Audit, audit};
-use crate::load::{self, Opening, Trader, Unpaid};
+use crate::comeback::come_back;
+use crate::death::{kill, relapse, selling};
+use crate::load::{self, Opening, Trader};
 use crate::plan::{Dice, Kill, Plan, Relapse};
 use bourse_market::{Amount, KeyId};
-use bourse_tests::{Behaviour, Buyer, Process, Seller, World, tokens};
+use bourse_tests::{Buyer, Seller, World, tokens};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 const BUYERS: usize = 6;
 const SELLERS: usize = 3;
 /// Channels and offers asked for between two kills, at most.
 const NEWCOMERS: usize = 60;
-/// A place that is not passed within this is given up, and the host killed from outside.
-const LOAD: Duration = Duration::from_secs(2);
-/// Receipts that each buyer asks for again after each kill; the ledger itself is asked for all.
-const REPLAYS: u64 = 4;
 
 /// A market with all who ever dealt with it.
 pub(crate) struct Market {
@@ -50,29 +48,6 @@ pub(crate) struct Cycle {
     pub(crate) missed: bool,
 }
 
-fn light(fuse: &Path, place: &str, times: u64) {
-    let aside = fuse.with_extension("aside");
-    std::fs::write(&aside, format!("{place}:{times}")).unwrap();
-    std::fs::rename(&aside, fuse).unwrap();
-}
-
-/// Starts a host that does not live to serve.
-fn relapse(data: &Path, environment: &[(&'static str, OsString)], fuse: &Path, how: Relapse) -> bool {
-    match how {
-        Relapse::After(moment) => Process::kill_while_starting(data, environment, moment),
-        Relapse::At(place, times) => {
-            light(fuse, place, times);
-            let started = Process::try_serve(data, environment);
-            std::fs::remove_file(fuse).unwrap();
-            if let Ok(process) = started {
-                process.kill();
-                return false;
-            }
-        }
-    }
-    true
-}
-
 impl Market {
     /// A market whose first start was killed, and everybody who trades there.
     pub(crate) async fn found(dice: &mut Dice, plant: Option<&str>) -> Self {
@@ -81,10 +56,10 @@ impl Market {
         let mut environment = vec![("BOURSE_CRASH_FUSE", fuse.clone().into_os_string())];
         environment.extend(plant.map(|bug| ("BOURSE_CRASH_PLANT", OsString::from(bug))));
         let genesis = Relapse::of_genesis(dice);
-        let kill = |data: &Path| {
+        let die = |data: &Path| {
             relapse(data, &environment, &fuse, genesis);
         };
-        let mut world = World::prepared(kill, |_| {}).await;
+        let mut world = World::prepared(die, |_| {}).await;
         let float = world.config().float();
         world.stop().await;
         world.try_run_apart(&environment).unwrap();
@@ -92,8 +67,7 @@ impl Market {
         let (mut sellers, mut goods, mut traders) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..SELLERS {
             let seller = Seller::new(&world, tokens(1_000_000)).await;
-            // Long enough that a kill finds purchases with their sellers.
-            seller.behave(Behaviour::Slow(Duration::from_millis(number as u64 * 3)));
+            seller.behave(selling(number));
             for price in 1..4 {
                 let price = Amount::from_units(price * 1_000_000_000_000_000_000 + number as u128);
                 goods.push((seller.offer(Some(price)).await, price));
@@ -107,7 +81,9 @@ impl Market {
         for (key, price) in goods.iter().step_by(goods.len() / SELLERS) {
             let trader = traders.first_mut().unwrap();
             let order = trader.buyer.order(*key, *price);
-            let receipt = trader.buyer.send(&order).await.unwrap();
+            let receipt = load::insist(&trader.buyer, &order, &mut trader.refusals)
+                .await
+                .unwrap();
             trader.keep(order, receipt);
         }
         Self {
@@ -179,7 +155,7 @@ impl Market {
     }
 
     /// Everybody deals until the host dies. What was refused too long, and whether the place was never passed.
-    async fn load_and_kill(&mut self, kill: Kill, dice: &mut Dice) -> (Vec<String>, bool) {
+    async fn load_and_kill(&mut self, moment: Kill, dice: &mut Dice) -> (Vec<String>, bool) {
         let mut traders = JoinSet::new();
         for trader in self.traders.drain(..) {
             let dice = Dice::new(dice.below(u64::MAX));
@@ -191,7 +167,7 @@ impl Market {
         let offers = load::offers(seller, NEWCOMERS);
         let offers = tokio::spawn(load::place_offers(seller.session.clone(), offers));
 
-        let missed = self.kill(kill).await;
+        let missed = kill(&mut self.world, &self.sellers, &self.fuse, moment).await;
         // A dead socket is noticed at once.
         let done = timeout(Duration::from_secs(30), async {
             (traders.join_all().await, openings.await, offers.await)
@@ -207,29 +183,6 @@ impl Market {
         (findings, missed)
     }
 
-    async fn kill(&mut self, kill: Kill) -> bool {
-        let asked = |sellers: &[Seller]| sellers.iter().map(|seller| seller.sells().len()).sum::<usize>();
-        let (since, before) = (Instant::now(), asked(&self.sellers));
-        match kill {
-            Kill::After(moment) => sleep(moment).await,
-            Kill::Asked(times) => {
-                while asked(&self.sellers) < before + times && since.elapsed() < LOAD {
-                    sleep(Duration::from_micros(200)).await;
-                }
-            }
-            Kill::At(place, times) => {
-                light(&self.fuse, place, times);
-                while !self.world.has_ended() && since.elapsed() < LOAD {
-                    sleep(Duration::from_millis(1)).await;
-                }
-                std::fs::remove_file(&self.fuse).unwrap();
-            }
-        }
-        let missed = matches!(kill, Kill::At(..)) && !self.world.has_ended();
-        self.world.kill();
-        missed
-    }
-
     /// A stop in order, and a last audit: nothing is left under way.
     pub(crate) async fn close(mut self) -> Audit {
         self.world.stop().await;
@@ -243,47 +196,4 @@ impl Market {
         }
         audit
     }
-}
-
-/// A buyer asks for its last order again, and for some of its receipts.
-async fn come_back(trader: &mut Trader, cycle: &mut Cycle, dice: &mut Dice) -> Vec<String> {
-    let mut findings = Vec::new();
-    for _ in 0..REPLAYS.min(trader.receipts.len() as u64) {
-        let number = usize::try_from(dice.below(trader.receipts.len() as u64)).unwrap();
-        let (order, receipt) = trader.receipts.get(number).unwrap();
-        match trader.buyer.send(order).await {
-            Ok(again) if again == *receipt => {}
-            other => findings.push(format!(
-                "the receipt for {} tokens at seq {} is not replayed: {other:?}",
-                receipt.paid, receipt.seq.0
-            )),
-        }
-    }
-    let books = (trader.buyer.seq, trader.buyer.balance);
-    let posted = trader.buyer.posted().await;
-    let Some(order) = trader.unanswered.take() else {
-        return findings;
-    };
-    cycle.unanswered += 1;
-    let was_paid = posted == (order.seq, order.balance);
-    cycle.paid += usize::from(was_paid);
-    if !was_paid && posted != books {
-        findings.push(format!(
-            "the market maker says {posted:?}, the books say {books:?}"
-        ));
-        return findings;
-    }
-    match load::insist(&trader.buyer, &order, &mut trader.refusals).await {
-        Ok(receipt) => trader.keep(order, receipt),
-        Err(Unpaid::Lost) => findings.push("the host is gone again".to_owned()),
-        Err(Unpaid::Refused(why)) => {
-            let charged = was_paid || trader.buyer.posted().await != books;
-            let charged = if charged { "charged" } else { "not charged" };
-            findings.push(format!(
-                "the order at seq {} is refused, {charged}: {why}",
-                order.seq.0
-            ));
-        }
-    }
-    findings
 }

@@ -56,12 +56,13 @@ pub(crate) enum Relapse {
 }
 
 /// The places of a host under load.
-const PLACES: [&str; 9] = [
+const PLACES: [&str; 10] = [
     "reserve-committed",
     "sell-answered",
     "post-unwritten",
     "post-committed",
     "receipt-unsent",
+    "void-committed",
     "before-commit",
     "offer-committed",
     "channel-committed",

@@ -304,6 +304,50 @@ mod tests {
     }
 
     #[test]
+    fn a_market_maker_that_missed_the_answer_asks_one_position_on_for_nothing_and_is_answered() {
+        let mut fixture = fixture();
+        let first = fixture.request(|_| ());
+        fixture.book.sell(&first).unwrap();
+        // Two steps of recovery: no answer but the last needs to arrive.
+        for seq in [Seq(3), Seq(4)] {
+            let again = fixture.request(|request| {
+                request.amount = Amount::ZERO;
+                request.balance = first.balance;
+            });
+            assert_eq!(again.seq, seq);
+            let answer = fixture.book.sell(&again).unwrap();
+            assert_eq!(
+                fixture.book.sell(&again).unwrap(),
+                answer,
+                "and asked twice, answered alike"
+            );
+            let now = fixture.book.balance().unwrap();
+            assert_eq!((now.seq, now.remaining), (seq, first.balance), "paid once");
+            assert_eq!(
+                fixture.receive.unseal(&answer.sealed_key).unwrap(),
+                fixture.data_key
+            );
+        }
+        // Where it stands now, the first question suits it no longer: it says so and stays.
+        let refusal = fixture.book.sell(&first).unwrap_err();
+        assert_eq!(refusal.uri(), "xbr.error.unexpected_channel_seq");
+        assert_eq!(fixture.book.balance().unwrap().seq, Seq(4));
+    }
+
+    #[test]
+    fn a_recovery_of_a_sale_that_never_was_moves_nothing_and_the_sale_still_suits() {
+        let mut fixture = fixture();
+        let first = fixture.request(|_| ());
+        let refused = fixture.refused(|request| {
+            request.seq = Seq(3);
+            request.amount = Amount::ZERO;
+        });
+        assert_eq!(refused, "xbr.error.unexpected_channel_seq");
+        fixture.book.sell(&first).unwrap();
+        assert_eq!(fixture.book.balance().unwrap().seq, Seq(2));
+    }
+
+    #[test]
     fn each_check_has_its_own_uri() {
         let mut fixture = fixture();
         let cases: [(&str, Change); 6] = [

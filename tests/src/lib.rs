@@ -15,6 +15,7 @@
 mod books;
 mod buyer;
 mod calls;
+mod closing;
 mod code;
 mod decisions;
 mod ear;
@@ -28,6 +29,7 @@ pub use buyer::{Buyer, Order, Receipt, send};
 pub use calls::{
     amount_of, bytes_of, call, call_named, error_amount, error_text, int_of, map_of, now, refused, tokens,
 };
+pub use closing::{Closer, close, close_args, close_message};
 pub use decisions::decisions;
 pub use ear::Ear;
 pub use process::{Process, run};

@@ -18,11 +18,24 @@ pub(crate) mod topic {
 
     /// Where a delegate learns of its new channel.
     pub(crate) fn channel_open(delegate: &Address, kind: ChannelKind) -> String {
-        let kind = match kind {
+        let kind = name(kind);
+        format!("xbr.marketmaker.delegate.{delegate}.on_{kind}_channel_open")
+    }
+
+    /// Where everybody, and the delegate by itself, learns of the end of a channel.
+    pub(crate) fn channel_closing(delegate: &Address, kind: ChannelKind) -> [String; 2] {
+        let kind = name(kind);
+        [
+            format!("xbr.marketmaker.on_{kind}_channel_closing"),
+            format!("xbr.marketmaker.delegate.{delegate}.on_{kind}_channel_closing"),
+        ]
+    }
+
+    fn name(kind: ChannelKind) -> &'static str {
+        match kind {
             ChannelKind::Payment => "payment",
             ChannelKind::Paying => "paying",
-        };
-        format!("xbr.marketmaker.delegate.{delegate}.on_{kind}_channel_open")
+        }
     }
 }
 

@@ -23,7 +23,9 @@ pub use local::{
     FAUCET_LIMIT_TOKENS, LOCAL_BLOCK, LOCAL_CHAIN_ID, LOCAL_FLOAT_TOKENS, LocalSettlement,
     local_verifying_contract,
 };
-pub use settlement::{Block, Contracts, Network, OpenChannel, Settlement, SettlementError};
+pub use settlement::{
+    Block, CloseChannel, Contracts, Network, OpenChannel, Settlement, SettlementError, SignedClose,
+};
 pub use signature::{SignatureError, recover};
 pub use signer::{KeyError, Signer};
 pub use typed::{

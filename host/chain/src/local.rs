@@ -1,8 +1,10 @@
 //! Settlement without a chain: test tokens in accounts of the ledger, channels open the moment they are asked for.
 
 use crate::address::address_of_hash;
-use crate::settlement::verify_open;
-use crate::{Block, Domain, Network, OpenChannel, Settlement, SettlementError, keccak256};
+use crate::settlement::{verify_close, verify_open};
+use crate::{
+    Block, CloseChannel, Domain, Network, OpenChannel, Settlement, SettlementError, SignedClose, keccak256,
+};
 use bourse_market::{Address, Amount, ChannelId, Command, FundRequest, Genesis, MarketId, Nanos};
 
 /// Chain id of every local market, the usual one of development chains.
@@ -84,6 +86,11 @@ impl Settlement for LocalSettlement {
         verify_open(&self.network, request, at).map(|open| Command::Open(Box::new(open)))
     }
 
+    /// Any block from 1 on: there is none to be old against.
+    fn close_channel(&self, request: &CloseChannel) -> Result<SignedClose, SettlementError> {
+        verify_close(&self.network, request)
+    }
+
     fn fund(&self, address: Address, amount: Amount, at: Nanos) -> Result<Command, SettlementError> {
         let limit = Amount::from_tokens(FAUCET_LIMIT_TOKENS);
         if amount > limit {
@@ -94,6 +101,10 @@ impl Settlement for LocalSettlement {
 
     fn transaction_of_open(&self, channel: ChannelId) -> [u8; 32] {
         keccak256(&[b"open".as_slice(), channel.as_bytes()].concat())
+    }
+
+    fn transaction_of_close(&self, channel: ChannelId) -> [u8; 32] {
+        keccak256(&[b"close".as_slice(), channel.as_bytes()].concat())
     }
 
     fn fee(&self, _price: Amount) -> Amount {

@@ -1,8 +1,8 @@
 //! How money enters channels: the face that local mode and a real chain share.
 
-use crate::{ChannelOpen, Domain, SignatureError, recover};
+use crate::{ChannelClose, ChannelOpen, Domain, SignatureError, recover};
 use bourse_market::{
-    Address, Amount, ChannelId, ChannelKind, Command, MarketId, Nanos, OpenRequest, Signature,
+    Address, Amount, ChannelId, ChannelKind, Command, MarketId, Nanos, OpenRequest, Seq, Signature,
 };
 
 /// A request to open a channel, as it came over the wire.
@@ -32,6 +32,36 @@ pub struct OpenChannel {
     pub amount: Amount,
     /// The member's signature over all of it ([`ChannelOpen`]).
     pub signature: Signature,
+}
+
+/// A request to close a channel, as it came over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseChannel {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The chain it names.
+    pub chain_id: u64,
+    /// Block number it was signed at.
+    pub close_at: Amount,
+    /// The contract it names.
+    pub verifying_contract: Address,
+    /// What is left.
+    pub balance: Amount,
+    /// The position.
+    pub seq: Seq,
+    /// No state follows.
+    pub is_final: bool,
+    /// The delegate's signature over all of it ([`ChannelClose`]).
+    pub signature: Signature,
+}
+
+/// A closing state of this market's, and whom its signature recovers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignedClose {
+    /// What was signed, and what the other side would sign.
+    pub digest: [u8; 32],
+    /// Who signed it.
+    pub signer: Address,
 }
 
 /// The newest block.
@@ -174,6 +204,14 @@ pub trait Settlement: Send + Sync {
     /// [`SettlementError`], saying what was expected and what came.
     fn open_channel(&self, request: &OpenChannel, at: Nanos) -> Result<Command, SettlementError>;
 
+    /// Reads a request to close a channel. Whether the signer is its delegate and the state the posted one is checked
+    /// when the command is applied.
+    ///
+    /// # Errors
+    ///
+    /// [`SettlementError`], saying what was expected and what came.
+    fn close_channel(&self, request: &CloseChannel) -> Result<SignedClose, SettlementError>;
+
     /// Hands out test tokens.
     ///
     /// # Errors
@@ -183,6 +221,9 @@ pub trait Settlement: Send + Sync {
 
     /// The hash `open_channel` answers for the transaction that opened this channel.
     fn transaction_of_open(&self, channel: ChannelId) -> [u8; 32];
+
+    /// The hash `close_channel` answers for the transaction that closed this channel.
+    fn transaction_of_close(&self, channel: ChannelId) -> [u8; 32];
 
     /// The market's part of a price.
     fn fee(&self, price: Amount) -> Amount;
@@ -197,19 +238,7 @@ pub(crate) fn verify_open(
     at: Nanos,
 ) -> Result<OpenRequest, SettlementError> {
     let (domain, got) = (network.domain, request);
-    if got.chain_id != domain.chain_id {
-        return Err(SettlementError::WrongChain {
-            expected: domain.chain_id,
-            got: got.chain_id,
-        });
-    }
-    if got.verifying_contract != domain.verifying_contract {
-        let expected = domain.verifying_contract;
-        return Err(SettlementError::WrongContract {
-            expected,
-            got: got.verifying_contract,
-        });
-    }
+    check_domain(&domain, got.chain_id, got.verifying_contract)?;
     if got.market != network.market {
         return Err(SettlementError::WrongMarket {
             expected: network.market,
@@ -262,4 +291,44 @@ pub(crate) fn verify_open(
         signer,
         at,
     })
+}
+
+/// The checks every settlement makes of a request to close. The market is no field of it: what is signed for another
+/// recovers to a stranger.
+pub(crate) fn verify_close(
+    network: &Network,
+    request: &CloseChannel,
+) -> Result<SignedClose, SettlementError> {
+    check_domain(&network.domain, request.chain_id, request.verifying_contract)?;
+    if request.close_at.is_zero() {
+        return Err(SettlementError::BlockZero);
+    }
+    let state = ChannelClose {
+        close_at: request.close_at,
+        market: network.market,
+        channel: request.channel,
+        seq: request.seq,
+        balance: request.balance,
+        is_final: request.is_final,
+    };
+    let digest = state.digest(&network.domain);
+    let signer = recover(&digest, &request.signature)?;
+    Ok(SignedClose { digest, signer })
+}
+
+/// Signed for this chain and this deployment.
+fn check_domain(domain: &Domain, chain_id: u64, verifying_contract: Address) -> Result<(), SettlementError> {
+    if chain_id != domain.chain_id {
+        return Err(SettlementError::WrongChain {
+            expected: domain.chain_id,
+            got: chain_id,
+        });
+    }
+    if verifying_contract != domain.verifying_contract {
+        return Err(SettlementError::WrongContract {
+            expected: domain.verifying_contract,
+            got: verifying_contract,
+        });
+    }
+    Ok(())
 }

@@ -68,6 +68,30 @@ pub struct OpenRequest {
     pub at: Nanos,
 }
 
+/// A channel to close. The delegate's signature is already recovered; ours covers the very same state, and is worth
+/// nothing unless this is applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseRequest {
+    /// The channel.
+    pub id: ChannelId,
+    /// Its position, as signed.
+    pub seq: Seq,
+    /// What is left in it, as signed.
+    pub balance: Amount,
+    /// No state follows, as signed.
+    pub is_final: bool,
+    /// Block number it was signed at.
+    pub close_at: Amount,
+    /// The delegate's signature.
+    pub delegate_signature: Signature,
+    /// Whom that signature recovers to.
+    pub signer: Address,
+    /// Ours.
+    pub marketmaker_signature: Signature,
+    /// When the ledger records it.
+    pub at: Nanos,
+}
+
 /// An offer to place, complete but for the checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlaceRequest {
@@ -193,6 +217,8 @@ pub enum Command {
     Fund(FundRequest),
     /// Open a channel.
     Open(Box<OpenRequest>),
+    /// Close a channel.
+    Close(Box<CloseRequest>),
     /// Place an offer.
     Place(Box<PlaceRequest>),
     /// Take an offer back.
@@ -258,6 +284,13 @@ pub enum Outcome {
     Funded(Account),
     /// The new channel.
     Opened(Box<Channel>),
+    /// The channel as it stands closed.
+    Closed {
+        /// The channel.
+        channel: Box<Channel>,
+        /// The very same close was applied before, and nothing happened now.
+        again: bool,
+    },
     /// The new offer.
     Placed(Box<Offer>),
     /// The offer, revoked.

@@ -22,8 +22,8 @@ mod view;
 pub use amount::{Amount, ParseAmountError};
 pub use apply::{apply, check_on_sale, find_replay};
 pub use command::{
-    Change, Changes, Command, FundRequest, Genesis, OpenRequest, Outcome, PlaceRequest, PostRequest,
-    RecoverRequest, ReserveRequest, RevokeRequest, VoidReason, VoidRequest,
+    Change, Changes, CloseRequest, Command, FundRequest, Genesis, OpenRequest, Outcome, PlaceRequest,
+    PostRequest, RecoverRequest, ReserveRequest, RevokeRequest, VoidReason, VoidRequest,
 };
 pub use demand::{Demand, Figures, Sale, Subject};
 pub use ids::{
@@ -33,8 +33,9 @@ pub use ids::{
 pub use invariants::{Auditor, Side, Sums, Violation, check_channel, check_purchase, check_totals};
 pub use memory::MemoryLedger;
 pub use record::{
-    Account, Binding, Channel, ChannelKind, ChannelState, Decision, DecisionHeader, Identity, Offer, Pair,
-    PairKey, Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState, Recovery, Suspension, Totals,
+    Account, Binding, Channel, ChannelKind, ChannelState, Closing, Decision, DecisionHeader, Identity, Offer,
+    Pair, PairKey, Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState, Recovery, Suspension,
+    Totals,
 };
 pub use refusal::Refusal;
 pub use state::{DroppedWrites, PolicySlot, StateEdit, StateFault, StateWrite};

@@ -95,12 +95,41 @@ pub struct Channel {
     pub suspended: Option<Suspension>,
     /// Unclear answers since the last posted purchase: what the market maker may have to bear.
     pub unresolved: u32,
+    /// The one final state of a channel that is no longer open.
+    pub closing: Option<Box<Closing>>,
+}
+
+/// The final state of a channel with both signatures, each over the same `EIP712ChannelClose`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// When the ledger recorded it; from then on no purchase moves the channel.
+    pub at: Nanos,
+    /// Block number it was signed at.
+    pub close_at: Amount,
+    /// The channel's last position.
+    pub seq: Seq,
+    /// What was left in it: the actor's, or the market maker's where the channel was a paying one.
+    pub balance: Amount,
+    /// No state follows. Without a chain always so.
+    pub is_final: bool,
+    /// The delegate's signature.
+    pub delegate_signature: Signature,
+    /// Ours.
+    pub marketmaker_signature: Signature,
 }
 
 impl Channel {
     /// What was left after the last posted purchase: the balance both sides signed, with [`Channel::seq`].
     pub fn posted_remaining(&self) -> Amount {
         self.remaining.saturating_add(self.inflight)
+    }
+
+    /// Who gets what is left: the member that deposited it, or the market maker, whose money a paying channel locks.
+    pub fn depositor(&self) -> Address {
+        match self.kind {
+            ChannelKind::Payment => self.actor,
+            ChannelKind::Paying => self.marketmaker,
+        }
     }
 
     /// Whether clients may find it as their active channel: open, theirs, and something left in it.

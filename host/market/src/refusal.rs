@@ -130,6 +130,34 @@ pub enum Refusal {
         /// The id.
         channel: ChannelId,
     },
+    /// A final state other than the one the ledger holds.
+    #[error(
+        "channel {channel} stands at seq {seq} with {remaining} left, and closes there alone; got seq {got_seq} with {got_balance}"
+    )]
+    NotPosted {
+        /// The id.
+        channel: ChannelId,
+        /// The posted position.
+        seq: Seq,
+        /// The posted balance.
+        remaining: Amount,
+        /// The position that was signed.
+        got_seq: Seq,
+        /// The balance that was signed.
+        got_balance: Amount,
+    },
+    /// A closing state that others may follow.
+    #[error(
+        "channel {channel} is closed by a final state alone: sign seq {seq} and balance {remaining} with is_final = true"
+    )]
+    NotFinal {
+        /// The id.
+        channel: ChannelId,
+        /// The posted position.
+        seq: Seq,
+        /// The posted balance.
+        remaining: Amount,
+    },
     /// The delegate belongs to another actor.
     #[error("channel {channel} names a delegate of another actor and is never used")]
     ChannelUnbound {

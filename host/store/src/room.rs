@@ -44,6 +44,7 @@ fn is_new_business(command: &Command) -> bool {
         // Without it the purchase ends as promised, only voided.
         | Command::Recover(_) => true,
         Command::Revoke(_)
+        | Command::Close(_)
         | Command::Post(_)
         | Command::Void(_)
         | Command::ReleaseChannel { .. }

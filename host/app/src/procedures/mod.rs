@@ -3,6 +3,7 @@
 //! A handler owns its arguments' names and its reply; what several share lives in the rooms it calls.
 
 mod buy_key;
+mod close_channel;
 mod dev_fund;
 mod get_balance;
 mod get_channel;
@@ -48,6 +49,7 @@ table! {
     "xbr.marketmaker.get_quote" => get_quote::get_quote,
     "xbr.marketmaker.buy_key" => buy_key::buy_key,
     "xbr.marketmaker.open_channel" => open_channel::open_channel,
+    "xbr.marketmaker.close_channel" => close_channel::close_channel,
     "xbr.marketmaker.get_payment_channel" => get_channel::get_payment_channel,
     "xbr.marketmaker.get_paying_channel" => get_channel::get_paying_channel,
     "xbr.marketmaker.get_active_payment_channel" => get_channel::get_active_payment_channel,

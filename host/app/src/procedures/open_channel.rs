@@ -68,7 +68,8 @@ pub(super) async fn open_channel(market: Arc<Market>, mut invocation: Invocation
     ]))))
 }
 
-fn of_settlement(error: SettlementError) -> WampError {
+/// What a request to open or close a channel names that is not this market's.
+pub(super) fn of_settlement(error: SettlementError) -> WampError {
     let argument = match &error {
         SettlementError::Signature(_) | SettlementError::WrongSigner { .. } => {
             return fault(uri::INVALID_SIGNATURE, error.to_string());

@@ -11,8 +11,8 @@ use crate::policies::{Cleared, Inquiry, Step};
 use crate::quotes::Quote;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
 use bourse_market::{
-    Amount, Channel, ChannelKind, Command, Fault, KeyId, Offer, Outcome, Purchase, PurchaseId, Refusal,
-    ReserveRequest, SessionId, Signature, StateWrite, View,
+    Amount, Channel, ChannelKind, ChannelState, Command, Fault, KeyId, Offer, Outcome, Purchase, PurchaseId,
+    Refusal, ReserveRequest, SessionId, Signature, StateWrite, View,
 };
 use bourse_policy::Action;
 use bourse_wamp::WampError;
@@ -188,7 +188,7 @@ async fn plan(market: &Market, offer: Offer) -> Result<Plan, WampError> {
     let key = offer.pair();
     let (paying, pair) =
         market.read(|ledger| Ok((ledger.channel(&bound)?, ledger.pair(&key)?.unwrap_or_default())))?;
-    let paying = paying.ok_or_else(unpayable)?;
+    let paying = paying.filter(is_open).ok_or_else(unpayable)?;
 
     if pair
         .suspended
@@ -224,12 +224,18 @@ async fn plan(market: &Market, offer: Offer) -> Result<Plan, WampError> {
     })
 }
 
+/// A seller whose channel was closed is paid over no other until it registers anew.
+fn is_open(paying: &Channel) -> bool {
+    paying.state == ChannelState::Open
+}
+
 /// Asks the core on a snapshot. Whatever only the head of the line can decide is left to it.
 fn rehearse(market: &Market, request: &BuyRequest, plan: &Plan, price: &Price) -> Result<(), WampError> {
     let ledger = market.store.read().map_err(of_store)?;
     let paying = ledger
         .channel(&plan.paying.id)
         .map_err(of_store)?
+        .filter(is_open)
         .ok_or_else(unpayable)?;
     let Ok(reserve) = assemble(market, request, plan, &paying, price) else {
         return Ok(());
@@ -330,6 +336,7 @@ async fn try_reserve(
 ) -> Result<Arc<Purchase>, WampError> {
     let paying = market
         .read(|ledger| ledger.channel(&plan.paying.id))?
+        .filter(is_open)
         .ok_or_else(unpayable)?;
     let mut reserve = assemble(market, request, plan, &paying, price)?;
     let digest = market.state_digest(paying.id, reserve.paying_seq, reserve.paying_balance);

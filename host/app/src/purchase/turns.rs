@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 /// Purchases that may wait for one paying channel; more are refused at once.
 const WAITING: usize = 1024;
@@ -79,6 +80,27 @@ impl Turns {
         let (pass, wait) = oneshot::channel();
         queue.push_back(pass);
         Ok(Place::Wait(wait))
+    }
+
+    /// The turn on a channel, ahead of all purchases that wait; none if the sale under way does not end by `until`, or if
+    /// too many wait.
+    pub(crate) async fn next(&self, channel: ChannelId, until: Instant) -> Option<Turn> {
+        let wait = {
+            let mut lines = self.lines.lock();
+            let Some(line) = lines.get_mut(&channel) else {
+                lines.insert(channel, Line::default());
+                let lines = Some(Arc::clone(&self.lines));
+                return Some(Turn { channel, lines });
+            };
+            line.proven.retain(|waiting| !waiting.is_closed());
+            if line.proven.len() >= WAITING {
+                return None;
+            }
+            let (pass, wait) = oneshot::channel();
+            line.proven.push_front(pass);
+            wait
+        };
+        tokio::time::timeout_at(until, wait).await.ok()?.ok()
     }
 
     /// Resolves once the sale under way on `channel` is over; at once if there is none, or if too many wait already.
@@ -179,6 +201,24 @@ mod tests {
         assert!(stranger.try_recv().is_err());
         drop(third);
         drop(stranger.try_recv().unwrap());
+        assert!(turns.lines.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_closes_a_channel_waits_for_the_sale_under_way_and_for_no_other() {
+        let turns = Turns::default();
+        let soon = Instant::now() + std::time::Duration::from_secs(5);
+        let first = turn(turns.join(CHANNEL, true));
+        let mut second = wait(turns.join(CHANNEL, true));
+        let mut close = Box::pin(turns.next(CHANNEL, soon));
+        assert!(futures_util::poll!(&mut close).is_pending());
+        drop(first);
+        let closing = close.await.unwrap();
+        assert!(second.try_recv().is_err());
+        assert!(turns.next(CHANNEL, Instant::now()).await.is_none());
+        drop(closing);
+        drop(second.try_recv().unwrap());
+        drop(turns.next(CHANNEL, soon).await.unwrap());
         assert!(turns.lines.lock().is_empty());
     }
 

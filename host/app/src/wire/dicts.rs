@@ -1,6 +1,6 @@
 //! Records as the dictionaries that clients read. Amounts always go out as 32 bytes, also when zero.
 
-use bourse_market::{Amount, Channel, Nanos, Offer, Price, Purchase, PurchaseState};
+use bourse_market::{Amount, Channel, ChannelState, Nanos, Offer, Price, Purchase, PurchaseState};
 use bourse_wamp::{CallResult, Dict, Value};
 
 /// Raw bytes as a value.
@@ -82,6 +82,8 @@ pub(crate) fn offer_dict(offer: &Offer) -> Value {
 
 /// A channel as the channel getters and events spell it.
 pub(crate) fn channel_dict(channel: &Channel) -> Value {
+    let closing = channel.closing.as_deref();
+    let closed = closing.filter(|_| channel.state == ChannelState::Closed);
     Value::Map(dict([
         ("market_oid", bytes(channel.market.0)),
         ("member_oid", Value::Null),
@@ -97,13 +99,29 @@ pub(crate) fn channel_dict(channel: &Channel) -> Value {
         ("amount", amount(channel.amount)),
         ("timeout", int(0u8)),
         ("state", int(channel.state as u8)),
-        ("closing_at", Value::Null),
-        ("closed_at", Value::Null),
-        ("close_mm_sig", Value::Null),
-        ("close_del_sig", Value::Null),
-        ("close_channel_seq", int(0u8)),
-        ("close_balance", amount(Amount::ZERO)),
-        ("close_is_final", Value::Bool(false)),
+        ("closing_at", opt(closing, |closing| amount(closing.close_at))),
+        // Without a chain there is no later block in which it could be settled.
+        ("closed_at", opt(closed, |closing| amount(closing.close_at))),
+        (
+            "close_mm_sig",
+            opt(closing, |closing| bytes(closing.marketmaker_signature.0)),
+        ),
+        (
+            "close_del_sig",
+            opt(closing, |closing| bytes(closing.delegate_signature.0)),
+        ),
+        (
+            "close_channel_seq",
+            int(closing.map_or(0, |closing| closing.seq.0)),
+        ),
+        (
+            "close_balance",
+            amount(closing.map_or(Amount::ZERO, |closing| closing.balance)),
+        ),
+        (
+            "close_is_final",
+            Value::Bool(closing.is_some_and(|closing| closing.is_final)),
+        ),
         ("closed_tx", Value::Null),
         (
             "suspended",

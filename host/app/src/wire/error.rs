@@ -1,6 +1,6 @@
 //! One table: which WAMP error each refusal becomes.
 
-use bourse_market::{Outcome, Refusal};
+use bourse_market::{Amount, Outcome, Refusal, Seq};
 use bourse_store::{StoreError, SubmitError};
 use bourse_wamp::{Dict, Value, WampError};
 
@@ -12,6 +12,8 @@ pub mod uri {
     pub const CANCELED: &str = "wamp.error.canceled";
     pub const NO_SUCH_PROCEDURE: &str = "wamp.error.no_such_procedure";
     pub const NO_SUCH_OBJECT: &str = "crossbar.error.no_such_object";
+    pub const INVALID_CHANNEL: &str = "xbr.error.invalid_channel";
+    pub const CHANNEL_NOT_OPEN: &str = "xbr.error.channel_not_open";
     pub const INVALID_SIGNATURE: &str = "xbr.error.invalid_signature";
     pub const INSUFFICIENT_AMOUNT: &str = "xbr.error.insufficient_amount";
     pub const INSUFFICIENT_PAYMENT_BALANCE: &str = "xbr.error.insufficient_payment_balance";
@@ -97,6 +99,27 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
                 ("remaining", amount(remaining)),
             ],
         ),
+        R::NotPosted {
+            seq,
+            remaining,
+            got_seq,
+            ..
+        } => {
+            let uri = match got_seq == seq {
+                true => uri::WRONG_BALANCE,
+                false => uri::OUT_OF_ORDER,
+            };
+            (uri, posted_pair(*seq, remaining))
+        }
+        R::NotFinal { seq, remaining, .. } => {
+            let mut error = invalid("closing_is_final", refusal);
+            error.kwargs.extend(
+                posted_pair(*seq, remaining)
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value)),
+            );
+            return error;
+        }
         R::SeqExhausted { .. } | R::PurchasePending { .. } => (uri::OUT_OF_ORDER, vec![]),
         R::InsufficientAmount { price, .. } => (uri::INSUFFICIENT_AMOUNT, vec![("price", amount(price))]),
         R::InsufficientPaymentBalance { price, remaining } => (
@@ -120,6 +143,14 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         .kwargs
         .extend(details.into_iter().map(|(key, value)| (key.to_owned(), value)));
     error
+}
+
+/// What a delegate signs to close its channel: where the ledger stands.
+fn posted_pair(seq: Seq, remaining: &Amount) -> Vec<(&'static str, Value)> {
+    vec![
+        ("seq", Value::Int(u64::from(seq.0).into())),
+        ("remaining", Value::Bytes(remaining.to_be_bytes().to_vec())),
+    ]
 }
 
 /// What the writer could not do.

@@ -6,6 +6,7 @@
 //! What never does: recovering signatures (a command carries whom they recover to), pricing, waiting. And no rule of
 //! a purchase is decided anywhere else: callers may check earlier for a quicker answer, never instead.
 
+mod close;
 mod genesis;
 mod offers;
 mod open;
@@ -33,6 +34,7 @@ pub fn apply<V: View>(view: &V, command: &Command) -> Result<(Changes, Outcome),
         Command::Genesis(genesis) => genesis::endow(view, genesis),
         Command::Fund(request) => genesis::fund(view, request),
         Command::Open(request) => open::open(view, request),
+        Command::Close(request) => close::close(view, request),
         Command::Place(request) => offers::place(view, request),
         Command::Revoke(request) => offers::revoke(view, request),
         Command::Reserve(request) => reserve::reserve(view, request),

@@ -117,5 +117,6 @@ fn fresh(request: &OpenRequest, bound: bool) -> Channel {
         pending: None,
         suspended: None,
         unresolved: 0,
+        closing: None,
     }
 }

@@ -1,7 +1,7 @@
 //! Letting a suspended channel or pair sell again.
 
 use super::Decided;
-use crate::{Change, ChannelId, ChannelKind, Fault, Outcome, PairKey, Refusal, View};
+use crate::{Change, ChannelId, ChannelKind, ChannelState, Fault, Outcome, PairKey, Refusal, View};
 
 /// Unclear answers in a row after which a seller's registration no longer releases its channel: the first costs the
 /// market maker one purchase at most, a second without any sale between looks like a method.
@@ -15,6 +15,9 @@ pub(super) fn channel<V: View>(view: &V, id: &ChannelId, by_operator: bool) -> D
         .map_err(Fault::View)?
         .filter(|channel| channel.kind == ChannelKind::Paying);
     let mut channel = channel.ok_or(Refusal::ChannelUnknown { channel: *id })?;
+    if channel.state != ChannelState::Open {
+        return Err(Refusal::ChannelNotOpen { channel: *id }.into());
+    }
     let Some(suspension) = channel.suspended.take() else {
         return Ok((Vec::new(), Outcome::Done));
     };

@@ -52,6 +52,9 @@ pub fn check_channel(channel: &Channel) -> Result<(), Violation> {
             what: "it is not open and yet has a pending purchase",
         });
     }
+    if let Some(what) = misclosed(channel) {
+        return Err(Violation::ChannelShape { channel: id, what });
+    }
     if channel.pending.is_some() && channel.suspended.is_some() {
         return Err(Violation::ChannelShape {
             channel: id,
@@ -73,6 +76,23 @@ pub fn check_channel(channel: &Channel) -> Result<(), Violation> {
         });
     }
     Ok(())
+}
+
+/// Why a channel's final state does not go with the rest of its record, if it does not.
+fn misclosed(channel: &Channel) -> Option<&'static str> {
+    let open = channel.state == ChannelState::Open;
+    let Some(closing) = &channel.closing else {
+        return (!open).then_some("it is not open and yet has no final state");
+    };
+    if open {
+        Some("it is open and yet has a final state")
+    } else if closing.seq != channel.seq || closing.balance != channel.posted_remaining() {
+        Some("its final state is not its posted one")
+    } else if channel.suspended.is_some() {
+        Some("it is closed and yet waits for its seller")
+    } else {
+        None
+    }
 }
 
 /// What one purchase record shows by itself.

@@ -92,6 +92,16 @@ fn a_sound_ledger_has_no_violation_and_its_sums_agree() {
     assert_eq!(MemoryLedger::new().audit(), []);
 }
 
+/// Closes the buyer's channel, then damages its record.
+fn closed(change: fn(&mut Channel)) -> impl FnOnce(&mut World) {
+    move |world| {
+        let id = pending(world).id;
+        world.void(id, false);
+        world.close(PAYMENT);
+        world.force_channel(PAYMENT, change);
+    }
+}
+
 #[test]
 fn damaged_channels() {
     let channel = |change: fn(&mut Channel)| move |world: &mut World| world.force_channel(PAYMENT, change);
@@ -108,6 +118,21 @@ fn damaged_channels() {
         matches!(v, Violation::ChannelShape { .. })
     });
     found(channel(|c| c.state = ChannelState::Closing), |v| {
+        matches!(v, Violation::ChannelShape { .. })
+    });
+    found(closed(|c| c.closing = None), |v| {
+        matches!(v, Violation::ChannelShape { .. })
+    });
+    found(closed(|c| c.state = ChannelState::Open), |v| {
+        matches!(v, Violation::ChannelShape { .. })
+    });
+    found(closed(|c| c.state = ChannelState::Closing), |v| {
+        matches!(v, Violation::Conservation { .. })
+    });
+    found(closed(|c| c.closing.as_mut().unwrap().balance = tokens(1)), |v| {
+        matches!(v, Violation::ChannelShape { .. })
+    });
+    found(closed(|c| c.closing.as_mut().unwrap().seq = Seq(1)), |v| {
         matches!(v, Violation::ChannelShape { .. })
     });
     found(channel(|c| c.bound = false), |v| {

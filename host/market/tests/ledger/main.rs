@@ -13,6 +13,7 @@
 mod accounts;
 mod audit;
 mod channels;
+mod closing;
 mod offers;
 mod properties;
 mod purchase_refusals;

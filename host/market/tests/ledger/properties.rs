@@ -107,6 +107,12 @@ enum Action {
     ReleasePair {
         key: u8,
     },
+    /// Closes a channel: by this much beside the posted pair, and by anybody's signature.
+    Close {
+        nth: u8,
+        off: (i8, i8),
+        signer: Option<u8>,
+    },
     Genesis,
 }
 
@@ -149,6 +155,8 @@ fn action() -> impl Strategy<Value = Action> {
         4 => (any::<u8>(), any::<bool>())
             .prop_map(|(seller, by_operator)| Action::Release { seller, by_operator }),
         4 => any::<u8>().prop_map(|key| Action::ReleasePair { key }),
+        4 => (any::<u8>(), prop_oneof![2 => Just((0, 0)), 1 => any::<(i8, i8)>()], prop::option::weighted(0.2, any::<u8>()))
+            .prop_map(|(nth, off, signer)| Action::Close { nth, off, signer }),
         1 => Just(Action::Genesis),
     ]
 }
@@ -163,6 +171,8 @@ struct Market {
     /// Every posted purchase with the request that led to it.
     posted: Vec<(Purchase, ReserveRequest)>,
     requests: BTreeMap<PurchaseId, ReserveRequest>,
+    /// Every closed channel as it was then.
+    closed: BTreeMap<ChannelId, Channel>,
     granted: Amount,
     more: u8,
 }
@@ -178,6 +188,7 @@ impl Market {
             signed,
             posted,
             requests,
+            closed: BTreeMap::new(),
             granted: Amount::ZERO,
             more: 0,
         };
@@ -284,6 +295,15 @@ impl Market {
         self.ledger.channel(&id).unwrap().unwrap()
     }
 
+    /// The channel that a delegate uses: the oldest live one, else the one it had first.
+    fn active(&self, kind: ChannelKind, delegate: Address, first: ChannelId) -> ChannelId {
+        self.ledger
+            .channels()
+            .filter(|channel| channel.kind == kind && channel.delegate == delegate && channel.is_live())
+            .min_by_key(|channel| (channel.opened, channel.id))
+            .map_or(first, |channel| channel.id)
+    }
+
     fn fresh_id(&mut self) -> PurchaseId {
         self.ids += 1;
         purchase_id(self.ids)
@@ -318,7 +338,9 @@ impl Market {
         price: u8,
         twist: Twist,
     ) -> ReserveRequest {
-        let (channel, key_number) = (payment(buyer_number), key_number % KEYS);
+        let key_number = key_number % KEYS;
+        let channel = self.active(ChannelKind::Payment, buyer(buyer_number), payment(buyer_number));
+        let paying_channel = self.active(ChannelKind::Paying, seller(key_number), paying(key_number));
         let fixed = match self.offer(key_number).price {
             Price::Fixed(fixed) if !price.is_multiple_of(3) => Some(fixed),
             _ => None,
@@ -331,7 +353,7 @@ impl Market {
         } else {
             PriceSource::Policy(decision)
         };
-        let (from, to) = (self.channel(channel), self.channel(paying(key_number)));
+        let (from, to) = (self.channel(channel), self.channel(paying_channel));
         let less = |amount: Amount, cost: Amount| amount.checked_sub(cost).unwrap_or(Amount::MAX);
         let mut request = ReserveRequest {
             id,
@@ -465,6 +487,7 @@ impl Market {
                 let pair = self.offer(number % KEYS).pair();
                 self.submit(Command::ReleasePair(pair)).unwrap();
             }
+            Action::Close { nth, off, signer } => self.close(nth, off, signer),
             Action::Genesis => {
                 let _ = self.submit(Command::Genesis(genesis())).unwrap();
             }
@@ -703,6 +726,69 @@ impl Market {
         }
     }
 
+    /// Closes any channel. That it succeeds means: by its delegate, where both sides stand, with nothing under way; and
+    /// every unit is in the account it belongs to.
+    fn close(&mut self, nth: u8, (seq_off, balance_off): (i8, i8), signer: Option<u8>) {
+        let ids: Vec<ChannelId> = self.ledger.channels().map(|channel| channel.id).collect();
+        let before = self.channel(ids[usize::from(nth) % ids.len()]);
+        let (seq, remaining) = self.signed(before.id);
+        let by = Amount::from_units(balance_off.unsigned_abs().into());
+        let balance = if balance_off < 0 {
+            remaining.checked_sub(by).unwrap_or(Amount::MAX)
+        } else {
+            remaining.saturating_add(by)
+        };
+        let request = CloseRequest {
+            id: before.id,
+            seq: Seq(seq.0.wrapping_add_signed(seq_off.into())),
+            balance,
+            is_final: true,
+            close_at: Amount::from_units(1),
+            delegate_signature: signature(0xd),
+            signer: signer.map_or(before.delegate, buyer),
+            marketmaker_signature: signature(0xf),
+            at: Nanos(self.clock),
+        };
+        let holds = |market: &Self, address| {
+            market
+                .ledger
+                .account(&address)
+                .unwrap()
+                .unwrap_or_default()
+                .balance
+        };
+        let parties = [before.recipient, before.depositor()];
+        let held = parties.map(|party| holds(self, party));
+        match self.submit(Command::Close(Box::new(request.clone()))) {
+            Ok(Outcome::Closed {
+                channel,
+                again: false,
+            }) => {
+                assert_eq!(
+                    (request.seq, request.balance, before.pending),
+                    (seq, remaining, None)
+                );
+                assert_eq!(request.signer, before.delegate);
+                assert_eq!(channel.state, ChannelState::Closed);
+                let mut due = [before.spent, remaining];
+                if parties[0] == parties[1] {
+                    due = [before.amount; 2];
+                }
+                for ((party, held), due) in parties.into_iter().zip(held).zip(due) {
+                    assert_eq!(Some(holds(self, party)), held.checked_add(due));
+                }
+                self.closed.insert(channel.id, *channel);
+            }
+            Ok(Outcome::Closed { channel, again: true }) => assert_eq!(self.closed[&before.id], *channel),
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => assert!(
+                signer.is_some()
+                    || (request.seq, request.balance) != (seq, remaining)
+                    || before.pending.is_some()
+            ),
+        }
+    }
+
     fn submit(&mut self, command: Command) -> Result<Outcome, Refusal> {
         let before = self.ledger.clone();
         let result = self.ledger.submit(&command);
@@ -729,9 +815,12 @@ impl Market {
             .accounts()
             .for_each(|(_, account)| add(account.balance));
         for channel in self.ledger.channels() {
-            [channel.remaining, channel.inflight, channel.spent]
-                .into_iter()
-                .for_each(&mut add);
+            match self.closed.get(&channel.id) {
+                Some(closed) => assert_eq!(channel, closed, "a closed channel changed"),
+                None => [channel.remaining, channel.inflight, channel.spent]
+                    .into_iter()
+                    .for_each(&mut add),
+            }
             assert_eq!((channel.seq, channel.posted_remaining()), self.signed(channel.id));
         }
         let funded = tokens(1000 + 200 * u64::from(BUYERS))
@@ -778,7 +867,7 @@ fn the_random_lives_are_not_idle() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
-    let (mut posted, mut recovered, mut voided, mut suspended) = (0, 0, 0, 0);
+    let (mut posted, mut recovered, mut voided, mut suspended, mut closed) = (0, 0, 0, 0, 0);
     for _ in 0..20 {
         let actions = prop::collection::vec(action(), 80..100)
             .new_tree(&mut runner)
@@ -789,6 +878,7 @@ fn the_random_lives_are_not_idle() {
         posted += market.posted.len();
         let is_recovered = |(purchase, _): &&(Purchase, ReserveRequest)| purchase.recovered() > 0;
         recovered += market.posted.iter().filter(is_recovered).count();
+        closed += market.closed.len();
         let is_voided = |purchase: &&Purchase| matches!(purchase.state, PurchaseState::Voided { .. });
         voided += market.ledger.purchases().filter(is_voided).count();
         suspended += market
@@ -798,7 +888,7 @@ fn the_random_lives_are_not_idle() {
             .count();
     }
     assert!(
-        posted > 60 && recovered > 5 && voided > 20 && suspended > 0,
-        "{posted} posted, {recovered} of them recovered, {voided} voided, {suspended} suspended"
+        posted > 60 && recovered > 5 && voided > 20 && suspended > 0 && closed > 20,
+        "{posted} posted, {recovered} of them recovered, {voided} voided, {suspended} suspended, {closed} closed"
     );
 }

@@ -26,7 +26,7 @@ fn rule_1_a_posted_purchase_replays_its_receipt_verbatim() {
     world.force_offer(|offer| offer.revoked = Some(Nanos(5)));
     let mut request = again(&mut world, &first);
     (request.price, request.s2, request.at) = (tokens(99), signature(7), Nanos(9_000_000));
-    world.force_channel(PAYMENT, |channel| channel.state = ChannelState::Closing);
+    world.close(PAYMENT);
     let before = world.ledger.clone();
     assert_eq!(
         world.accept(reserve(request)),

@@ -197,7 +197,7 @@ impl World {
         }
     }
 
-    /// Writes records that no command makes (yet), such as those of a closing channel.
+    /// Writes records that no command makes, such as damaged ones.
     pub(crate) fn force_channel(&mut self, id: ChannelId, change: impl FnOnce(&mut Channel)) {
         let mut channel = self.channel(id);
         change(&mut channel);
@@ -341,6 +341,32 @@ impl World {
         let request = self.request();
         let id = self.reserve(request).id;
         self.void(id, true)
+    }
+
+    /// The delegate's correct request to close a channel where it stands.
+    pub(crate) fn close_request(&self, id: ChannelId) -> CloseRequest {
+        let channel = self.channel(id);
+        CloseRequest {
+            id,
+            seq: channel.seq,
+            balance: channel.posted_remaining(),
+            is_final: true,
+            close_at: Amount::from_units(1),
+            delegate_signature: signature(0xd),
+            signer: channel.delegate,
+            marketmaker_signature: signature(0xf),
+            at: self.now,
+        }
+    }
+
+    pub(crate) fn close(&mut self, id: ChannelId) -> Channel {
+        match self.accept(Command::Close(Box::new(self.close_request(id)))) {
+            Outcome::Closed {
+                channel,
+                again: false,
+            } => *channel,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// What a policy keeps under `key`.

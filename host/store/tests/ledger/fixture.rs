@@ -90,6 +90,21 @@ pub fn open_channel(kind: ChannelKind, number: u64, tokens: u64, at: u64) -> Com
     }))
 }
 
+/// Closes a channel where it stands.
+pub fn close(channel: &Channel) -> Command {
+    Command::Close(Box::new(CloseRequest {
+        id: channel.id,
+        seq: channel.seq,
+        balance: channel.posted_remaining(),
+        is_final: true,
+        close_at: Amount::from_units(1),
+        delegate_signature: Signature([8; 65]),
+        signer: channel.delegate,
+        marketmaker_signature: Signature([9; 65]),
+        at: Nanos(8),
+    }))
+}
+
 pub fn actor(kind: ChannelKind, number: u64) -> Address {
     address(b'A' + kind as u8, number)
 }

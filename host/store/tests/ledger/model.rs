@@ -20,6 +20,7 @@ enum Step {
     Void(usize, bool),
     Release(u64, bool),
     ReleasePair(u64),
+    Close(bool, u64),
     Reopen,
 }
 
@@ -36,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..3usize, any::<bool>()).prop_map(|(which, ambiguous)| Step::Void(which, ambiguous)),
         1 => (party.clone(), any::<bool>()).prop_map(|(who, operator)| Step::Release(who, operator)),
         1 => party.prop_map(Step::ReleasePair),
+        1 => (any::<bool>(), 0..PARTIES).prop_map(|(kind, who)| Step::Close(kind, who)),
         1 => Just(Step::Reopen),
     ]
 }
@@ -87,6 +89,14 @@ fn command(model: &MemoryLedger, step: &Step, number: u64) -> Option<Command> {
             by_operator,
         },
         Step::ReleasePair(who) => Command::ReleasePair(pair_key(who)),
+        Step::Close(payment, who) => {
+            let kind = if payment {
+                ChannelKind::Payment
+            } else {
+                ChannelKind::Paying
+            };
+            close(&model.channel(&channel(kind, who)).unwrap()?)
+        }
         Step::Reopen => return None,
     })
 }

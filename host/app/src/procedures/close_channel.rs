@@ -1,0 +1,234 @@
+//! `close_channel(…)`: the last state of a channel, signed by its delegate and then by us, if it is the ledger's own.
+//!
+//! We sign what the ledger holds and nothing else: the request is compared on a snapshot before a signature of ours
+//! exists, and again inside the write that records it, after which alone it leaves.
+
+use super::open_channel::of_settlement;
+use super::{Reply, while_wanted};
+use crate::events::topic;
+use crate::market::{Market, Status};
+use crate::wire::{
+    Arguments, bytes, dict, fault, int, of_refusal, of_store, of_submit, opt, reply, unexpected, uri,
+};
+use bourse_chain::CloseChannel;
+use bourse_market::{
+    Amount, Channel, ChannelKind, CloseRequest, Command, Fault, Outcome, Refusal, Signature, View, apply,
+};
+use bourse_store::SubmitError;
+use bourse_wamp::{Invocation, Value, WampError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+const ARGUMENTS: &[&str] = &[
+    "channel_oid",
+    "verifying_chain_id",
+    "current_block_number",
+    "verifying_contract_adr",
+    "closing_balance",
+    "closing_seq",
+    "closing_is_final",
+    "delegate_signature",
+];
+
+/// Until a channel is looked at again whose purchase could not be waited for.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// What stands where our signature will be: the core does not look at it.
+const UNSIGNED: Signature = Signature([0; 65]);
+
+pub(super) async fn close_channel(market: Arc<Market>, mut invocation: Invocation) -> Reply {
+    let mut arguments = Arguments::of(&mut invocation, ARGUMENTS)?;
+    let request = CloseChannel {
+        channel: arguments.required("channel_oid")?,
+        chain_id: arguments.required("verifying_chain_id")?,
+        close_at: Amount::from_units(arguments.required::<u64>("current_block_number")?.into()),
+        verifying_contract: arguments.required("verifying_contract_adr")?,
+        balance: arguments.required("closing_balance")?,
+        seq: arguments.required("closing_seq")?,
+        is_final: arguments.required("closing_is_final")?,
+        signature: arguments.required("delegate_signature")?,
+    };
+    if market.status() != Status::Running {
+        return Err(fault(uri::NOT_READY, "the market is not trading now"));
+    }
+    let until = Instant::now() + market.terms.sell_deadline;
+    let demand = verified(&market, request).await?;
+    let outcome = match demand.rehearse(&market) {
+        // A purchase under way ends first; then it is decided anew.
+        Ok(Outcome::Closed { again: false, .. }) | Err(Stopped::Refused(Refusal::PurchasePending { .. })) => {
+            demand.settle(&market, invocation.cancelled, until).await
+        }
+        known => known,
+    };
+    let (channel, again) = match outcome.map_err(WampError::from)? {
+        Outcome::Closed { channel, again } => (channel, again),
+        other => return Err(unexpected(&other)),
+    };
+    let answer = answer(&market, &channel);
+    if !again {
+        tracing::info!(channel = %channel.id, seq = %channel.seq, left = %channel.remaining, "a channel was closed");
+        for topic in topic::channel_closing(&channel.delegate, channel.kind) {
+            market.announcer.announce(topic, vec![answer.clone()]);
+        }
+    }
+    Ok(reply(answer))
+}
+
+/// A request whose signature is the delegate's.
+struct Demand {
+    close: CloseRequest,
+    kind: ChannelKind,
+    /// What both sides sign.
+    digest: [u8; 32],
+}
+
+/// Why a channel was not closed.
+enum Stopped {
+    /// The ledger says no.
+    Refused(Refusal),
+    /// Anything else.
+    Failed(WampError),
+}
+
+impl From<Stopped> for WampError {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Refused(refusal @ Refusal::ChannelUnknown { .. }) => {
+                fault(uri::INVALID_CHANNEL, refusal.to_string())
+            }
+            Stopped::Refused(refusal @ Refusal::ChannelNotOpen { .. }) => {
+                fault(uri::CHANNEL_NOT_OPEN, refusal.to_string())
+            }
+            Stopped::Refused(refusal) => of_refusal(&refusal),
+            Stopped::Failed(error) => error,
+        }
+    }
+}
+
+/// Looks the channel up before anything is computed, then asks whose signature it is.
+async fn verified(market: &Arc<Market>, request: CloseChannel) -> Result<Demand, WampError> {
+    let channel = request.channel;
+    let record = market
+        .read(|ledger| ledger.channel(&channel))?
+        .ok_or(Stopped::Refused(Refusal::ChannelUnknown { channel }))?;
+    let close = CloseRequest {
+        id: channel,
+        seq: request.seq,
+        balance: request.balance,
+        is_final: request.is_final,
+        close_at: request.close_at,
+        delegate_signature: request.signature,
+        signer: record.delegate,
+        marketmaker_signature: UNSIGNED,
+        at: market.now(),
+    };
+    let desk = Arc::clone(market);
+    let signed = market
+        .workers
+        .run(move || desk.settlement.close_channel(&request))
+        .await?
+        .map_err(of_settlement)?;
+    if signed.signer != record.delegate {
+        return Err(of_refusal(&Refusal::WrongSigner {
+            signer: signed.signer,
+            expected: record.delegate,
+        }));
+    }
+    Ok(Demand {
+        close,
+        kind: record.kind,
+        digest: signed.digest,
+    })
+}
+
+impl Demand {
+    /// Asks the core on a snapshot.
+    fn rehearse(&self, market: &Market) -> Result<Outcome, Stopped> {
+        let failed = |error| Stopped::Failed(of_store(error));
+        let ledger = market.store.read().map_err(failed)?;
+        match apply(&ledger, &Command::Close(Box::new(self.close.clone()))) {
+            Ok((_, outcome)) => Ok(outcome),
+            Err(Fault::Refused(refusal)) => Err(Stopped::Refused(refusal)),
+            Err(Fault::View(error)) => Err(failed(error)),
+        }
+    }
+
+    /// Waits for what is under way, then closes. A paying channel sells nothing meanwhile: its turn is ours.
+    async fn settle(
+        &self,
+        market: &Arc<Market>,
+        cancelled: CancellationToken,
+        until: Instant,
+    ) -> Result<Outcome, Stopped> {
+        let id = self.close.id;
+        loop {
+            let idle = async {
+                if self.kind == ChannelKind::Paying {
+                    return market.turns.next(id, until).await.map(Some).ok_or_else(busy);
+                }
+                let settled = timeout_at(until, market.pending.settled(&id)).await;
+                settled.map(|()| None).map_err(|_| busy())
+            };
+            let turn = while_wanted(cancelled.clone(), idle)
+                .await
+                .map_err(Stopped::Failed)?;
+            let outcome = self.sign_and_submit(market).await;
+            drop(turn);
+            let pending = matches!(outcome, Err(Stopped::Refused(Refusal::PurchasePending { .. })));
+            if !pending || Instant::now() + PAUSE >= until {
+                return outcome;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Signs what the ledger holds now, and records it. If the ledger moved in between, the signature goes nowhere.
+    async fn sign_and_submit(&self, market: &Arc<Market>) -> Result<Outcome, Stopped> {
+        if let closed @ Outcome::Closed { again: true, .. } = self.rehearse(market)? {
+            return Ok(closed);
+        }
+        let (signer, digest) = (Arc::clone(&market.signer), self.digest);
+        let signature = market.workers.run(move || signer.sign(&digest)).await;
+        let close = CloseRequest {
+            marketmaker_signature: signature.map_err(Stopped::Failed)?,
+            ..self.close.clone()
+        };
+        let submitted = market.store.submit(Command::Close(Box::new(close))).await;
+        submitted.map_err(|error| match error {
+            SubmitError::Refused(refusal) => Stopped::Refused(refusal),
+            error => Stopped::Failed(of_submit(error)),
+        })
+    }
+}
+
+fn busy() -> WampError {
+    fault(
+        uri::OUT_OF_ORDER,
+        "a purchase is under way on this channel and did not end in time; it stays open",
+    )
+}
+
+fn answer(market: &Market, channel: &Channel) -> Value {
+    let closing = channel.closing.as_deref();
+    Value::Map(dict([
+        (
+            "transaction",
+            bytes(market.settlement.transaction_of_close(channel.id)),
+        ),
+        ("market_oid", bytes(channel.market.0)),
+        ("channel_oid", bytes(channel.id.0)),
+        ("state", int(channel.state as u8)),
+        ("balance", bytes(channel.posted_remaining().to_be_bytes())),
+        ("seq", int(channel.seq.0)),
+        (
+            "is_final",
+            Value::Bool(closing.is_some_and(|closing| closing.is_final)),
+        ),
+        (
+            "signature",
+            opt(closing, |closing| bytes(closing.marketmaker_signature.0)),
+        ),
+    ]))
+}

@@ -1,0 +1,127 @@
+//! Closing channels: the last state both sides sign is the one the ledger holds, or there is none.
+//!
+//! A channel closes once. What it comes to is decided here alone, on the record as it stands in the write: a purchase
+//! that is under way must end first, and a state that is not the posted one, to the unit, leaves the channel open.
+
+use super::{Decided, genesis_of};
+use crate::{
+    Account, Address, Amount, Change, Changes, Channel, ChannelState, CloseRequest, Closing, Fault, Outcome,
+    Refusal, View,
+};
+
+/// Records both signatures over the final state. In local mode the money leaves the channel in the same write: what
+/// was spent goes to the recipient, the rest to whoever deposited it. With a chain that is the contract's to do.
+pub(super) fn close<V: View>(view: &V, request: &CloseRequest) -> Decided<V> {
+    let genesis = genesis_of(view)?;
+    let id = request.id;
+    let channel = view.channel(&id).map_err(Fault::View)?;
+    let mut channel = channel.ok_or(Refusal::ChannelUnknown { channel: id })?;
+    if request.signer != channel.delegate {
+        return Err(Refusal::WrongSigner {
+            signer: request.signer,
+            expected: channel.delegate,
+        }
+        .into());
+    }
+    if let Some(closing) = &channel.closing {
+        if !is_same(closing, request) {
+            return Err(Refusal::ChannelNotOpen { channel: id }.into());
+        }
+        let channel = Box::new(channel);
+        return Ok((Vec::new(), Outcome::Closed { channel, again: true }));
+    }
+    check_state(&channel, request)?;
+
+    // Whatever its seller was left with: by its own signature it stands where the ledger does.
+    channel.suspended = None;
+    channel.closing = Some(Box::new(Closing {
+        at: request.at,
+        close_at: request.close_at,
+        seq: request.seq,
+        balance: request.balance,
+        is_final: request.is_final,
+        delegate_signature: request.delegate_signature,
+        marketmaker_signature: request.marketmaker_signature,
+    }));
+    let mut changes = Vec::with_capacity(3);
+    channel.state = if genesis.local {
+        changes.extend(pay_out(view, &channel)?);
+        ChannelState::Closed
+    } else {
+        ChannelState::Closing
+    };
+    changes.push(Change::Channel(Box::new(channel.clone())));
+    let channel = Box::new(channel);
+    Ok((
+        changes,
+        Outcome::Closed {
+            channel,
+            again: false,
+        },
+    ))
+}
+
+/// The signature is verified, and never part of what makes two requests the same.
+fn is_same(closing: &Closing, request: &CloseRequest) -> bool {
+    closing.seq == request.seq
+        && closing.balance == request.balance
+        && closing.is_final == request.is_final
+        && closing.close_at == request.close_at
+}
+
+/// Open, nothing under way, and the state is the posted one.
+fn check_state(channel: &Channel, request: &CloseRequest) -> Result<(), Refusal> {
+    let id = channel.id;
+    if channel.state != ChannelState::Open {
+        return Err(Refusal::ChannelNotOpen { channel: id });
+    }
+    if request.close_at.is_zero() {
+        return Err(Refusal::ZeroBlock);
+    }
+    if let Some(purchase) = channel.pending {
+        return Err(Refusal::PurchasePending {
+            purchase,
+            same: false,
+        });
+    }
+    let (seq, remaining) = (channel.seq, channel.posted_remaining());
+    if !request.is_final {
+        return Err(Refusal::NotFinal {
+            channel: id,
+            seq,
+            remaining,
+        });
+    }
+    if request.seq != seq || request.balance != remaining {
+        return Err(Refusal::NotPosted {
+            channel: id,
+            seq,
+            remaining,
+            got_seq: request.seq,
+            got_balance: request.balance,
+        });
+    }
+    Ok(())
+}
+
+/// What the channel holds, back in accounts. One account may get both parts.
+fn pay_out<V: View>(view: &V, channel: &Channel) -> Result<Changes, Fault<V::Error>> {
+    let (recipient, depositor) = (channel.recipient, channel.depositor());
+    let (spent, rest) = (channel.spent, channel.posted_remaining());
+    if recipient == depositor {
+        let all = spent.checked_add(rest).ok_or(Refusal::Overflow)?;
+        return Ok(vec![credit(view, recipient, all)?]);
+    }
+    let parts = [(recipient, spent), (depositor, rest)];
+    parts
+        .into_iter()
+        .filter(|(_, amount)| !amount.is_zero())
+        .map(|(address, amount)| credit(view, address, amount))
+        .collect()
+}
+
+fn credit<V: View>(view: &V, address: Address, amount: Amount) -> Result<Change, Fault<V::Error>> {
+    let account = view.account(&address).map_err(Fault::View)?.unwrap_or_default();
+    let balance = account.balance.checked_add(amount).ok_or(Refusal::Overflow)?;
+    Ok(Change::Account(address, Account { balance, ..account }))
+}

@@ -404,6 +404,27 @@ async fn w_07_w_47_a_successor_serves_once_the_seller_has_closed_and_registered_
     );
 }
 
+#[tokio::test]
+async fn what_a_developer_closes_by_hand_is_closed_where_it_stood() {
+    let world = World::start().await;
+    let (buyer, seller, _) = traded(&world, 10).await;
+    let session = bourse_delegates::connect(&world.url(), &world.config().realm.name)
+        .await
+        .unwrap();
+    let client = bourse_delegates::MarketClient::new(session, None).await.unwrap();
+    for (kind, channel, signer, left) in [
+        (ChannelKind::Payment, buyer.channel, &buyer.signer, 90),
+        (ChannelKind::Paying, seller.channel, &seller.signer, 40),
+    ] {
+        let stood = bourse_delegates::dev::close_channel(&client, signer, kind, channel)
+            .await
+            .unwrap();
+        assert_eq!((stood.seq, stood.remaining), (Seq(2), tokens(left)));
+    }
+    assert_balanced(&world, &[&buyer], &[&seller]).await;
+    assert_eq!(world.verify().sums.channels, Amount::ZERO);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_unit_is_accounted_for_while_buyers_trade_and_channels_close_and_open() {
     let (buyers, sellers, rounds) = match std::env::var_os("BOURSE_LONG") {

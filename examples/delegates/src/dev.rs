@@ -4,8 +4,8 @@
 
 use crate::client::call;
 use crate::reply::Reply;
-use crate::{DelegateError, MarketClient};
-use bourse_chain::{ChannelOpen, Signer};
+use crate::{Balance, DelegateError, MarketClient};
+use bourse_chain::{ChannelClose, ChannelOpen, OFF_CHAIN_CLOSE_AT, Signer};
 use bourse_market::{Address, Amount, ChannelId, ChannelKind};
 use bourse_wamp::{Dict, Session, Value};
 
@@ -77,4 +77,40 @@ pub async fn open_channel(
     ];
     let result = client.call("open_channel", args, Dict::new()).await?;
     Reply::new("xbr.marketmaker.open_channel", result)?.bytes("channel_oid")
+}
+
+/// Closes a channel where the market says it stands. The delegate signs that nothing will follow: what is left goes
+/// back, what was spent to its recipient. Whoever keeps books compares them with [`MarketClient::balance`] first.
+///
+/// # Errors
+///
+/// Any error of a call, such as a purchase that moved the channel in between.
+pub async fn close_channel(
+    client: &MarketClient,
+    delegate: &Signer,
+    kind: ChannelKind,
+    channel: ChannelId,
+) -> Result<Balance, DelegateError> {
+    let facts = client.facts();
+    let stands = client.balance(kind, channel).await?;
+    let message = ChannelClose {
+        close_at: OFF_CHAIN_CLOSE_AT,
+        market: facts.market,
+        channel,
+        seq: stands.seq,
+        balance: stands.remaining,
+        is_final: true,
+    };
+    let args = vec![
+        channel.0.into(),
+        facts.domain.chain_id.into(),
+        1_u8.into(),
+        facts.domain.verifying_contract.0.into(),
+        message.balance.to_be_bytes().into(),
+        message.seq.0.into(),
+        Value::Bool(true),
+        delegate.sign(&message.digest(&facts.domain)).0.into(),
+    ];
+    client.call("close_channel", args, Dict::new()).await?;
+    Ok(stands)
 }

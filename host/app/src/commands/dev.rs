@@ -6,7 +6,7 @@ use crate::host::WS_PATH;
 use anyhow::Context;
 use bourse_chain::{checksum, create_key, load_key};
 use bourse_delegates::{DelegateError, MarketClient, connect, dev};
-use bourse_market::{Address, Amount, ChannelKind};
+use bourse_market::{Address, Amount, ChannelId, ChannelKind};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +47,20 @@ pub(crate) enum DevCommand {
         #[command(flatten)]
         market: Url,
     },
+    /// Close a channel where it stands, for good.
+    CloseChannel {
+        /// Which way its money flows.
+        #[arg(long)]
+        kind: Kind,
+        /// The channel.
+        #[arg(long)]
+        channel: ChannelId,
+        /// Key file of its delegate.
+        #[arg(long, value_name = "FILE")]
+        delegate: PathBuf,
+        #[command(flatten)]
+        market: Url,
+    },
 }
 
 /// Where the market is.
@@ -64,6 +78,15 @@ pub(crate) enum Kind {
     Payment,
     /// From the market to a seller.
     Paying,
+}
+
+impl From<Kind> for ChannelKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Payment => Self::Payment,
+            Kind::Paying => Self::Paying,
+        }
+    }
 }
 
 fn tokens(text: &str) -> Result<Amount, String> {
@@ -90,12 +113,8 @@ pub(crate) async fn dev(config: &Config, command: DevCommand) -> anyhow::Result<
         } => {
             let client = reach(config, &market).await?;
             let actor = load_key(&actor)?;
-            let kind = match kind {
-                Kind::Payment => ChannelKind::Payment,
-                Kind::Paying => ChannelKind::Paying,
-            };
             let terms = dev::ChannelTerms {
-                kind,
+                kind: kind.into(),
                 delegate,
                 amount: tokens,
             };
@@ -103,6 +122,23 @@ pub(crate) async fn dev(config: &Config, command: DevCommand) -> anyhow::Result<
                 .await
                 .context("no channel was opened")?;
             say!("{channel}");
+        }
+        DevCommand::CloseChannel {
+            kind,
+            channel,
+            delegate,
+            market,
+        } => {
+            let client = reach(config, &market).await?;
+            let delegate = load_key(&delegate)?;
+            let stood = dev::close_channel(&client, &delegate, kind.into(), channel)
+                .await
+                .with_context(|| format!("channel {channel} was not closed"))?;
+            say!(
+                "channel {channel} is closed at seq {} with {} left",
+                stood.seq,
+                stood.remaining
+            );
         }
     }
     Ok(ExitCode::SUCCESS)

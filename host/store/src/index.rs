@@ -20,13 +20,40 @@ fn entry(table: Id, key: Vec<u8>, value: &[u8]) -> Entry {
     }
 }
 
-/// The entries of an offer.
+/// Dots of a URI, from its start, up to which an offer is found by it. Deeper ones are looked through.
+const MAX_STEMS: usize = 6;
+
+/// The parts of `uri` from its start up to one of its first dots, with it: shortest first.
+pub(crate) fn stems(uri: &str) -> impl Iterator<Item = &str> {
+    uri.match_indices('.')
+        .take(MAX_STEMS)
+        .filter_map(|(dot, _)| uri.get(..=dot))
+}
+
+/// The entries of an offer. One that nobody can buy any more is found by its key alone. An expired one stays: no
+/// record changes when its time comes.
 pub(crate) fn of_offer(offer: &Offer) -> Vec<Entry> {
-    vec![entry(
-        Id::offer_by_key,
-        offer.key.as_bytes().to_vec(),
-        offer.id.as_bytes(),
-    )]
+    let key = offer.key.as_bytes().to_vec();
+    let mut entries = vec![entry(Id::offer_by_key, key, offer.id.as_bytes())];
+    if offer.revoked.is_some() || offer.remaining == Some(0) {
+        return entries;
+    }
+    let mut add = |table, mut key: Vec<u8>| {
+        key.extend(keys::placed(offer.placed_at, &offer.id));
+        entries.push(entry(table, key, &[]));
+    };
+    add(Id::offers_by_api, keys::api(&offer.api));
+    add(Id::offers_by_seller, keys::api_seller(&offer.api, &offer.seller));
+    for stem in stems(&offer.uri) {
+        add(Id::offers_by_uri, keys::api_uri(&offer.api, stem));
+    }
+    for (label, value) in &offer.categories {
+        add(
+            Id::offers_by_category,
+            keys::api_category(&offer.api, label, value),
+        );
+    }
+    entries
 }
 
 /// The entries of a purchase: a voided one has none, its position is free again.

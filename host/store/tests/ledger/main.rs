@@ -15,6 +15,7 @@ mod folder;
 mod group;
 mod log;
 mod model;
+mod offers;
 mod reads;
 mod room;
 mod state;

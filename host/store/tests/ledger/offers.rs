@@ -1,0 +1,241 @@
+//! Offers found by their indexes against a look at all of them (W-43).
+
+use crate::fixture::*;
+use bourse_market::*;
+use bourse_store::{OfferCursor, OfferPage, OfferQuery, Store};
+use std::collections::BTreeMap;
+
+/// Numbers that look random and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+
+    fn one_in(&mut self, many: u64) -> bool {
+        self.below(many) == 0
+    }
+
+    fn uri(&mut self) -> String {
+        let uris = [
+            "",
+            "io.example.",
+            "io.example.data",
+            "io.exam",
+            "io.other.a.b.c.d.e.f.g",
+            "io",
+        ];
+        uris[self.below(uris.len() as u64) as usize].to_owned()
+    }
+
+    fn labels(&mut self) -> BTreeMap<String, String> {
+        // Some too long to stand in a key as they are.
+        let values = [
+            "weather".to_owned(),
+            "1".to_owned(),
+            "x".repeat(201),
+            "x".repeat(202),
+        ];
+        let mut labels = BTreeMap::new();
+        for label in ["topic", "level", "unit"] {
+            if self.one_in(3) {
+                labels.insert(label.to_owned(), values[self.below(4) as usize].clone());
+            }
+        }
+        labels
+    }
+
+    fn offer(&mut self, number: u64) -> Command {
+        let Command::Place(mut request) = place(number, self.below(3)) else {
+            panic!("not a placing")
+        };
+        let offer = &mut request.offer;
+        // Ids whose order is not that of the times.
+        offer.id = OfferId(id(self.below(256) as u8, number));
+        offer.api = ApiId([self.below(2) as u8; 16]);
+        offer.uri = self.uri();
+        offer.placed_at = Nanos(100 + self.below(60));
+        offer.valid_from = self.one_in(4).then(|| Nanos(100 + self.below(100)));
+        offer.expires = self.one_in(3).then(|| Nanos(200 + self.below(100)));
+        offer.categories = self.labels();
+        Command::Place(request)
+    }
+
+    fn query(&mut self) -> OfferQuery {
+        OfferQuery {
+            api: ApiId([self.below(2) as u8; 16]),
+            from: Nanos(if self.one_in(2) { 0 } else { 100 + self.below(60) }),
+            until: Nanos(if self.one_in(2) {
+                u64::MAX
+            } else {
+                100 + self.below(60)
+            }),
+            uri_prefix: self.one_in(2).then(|| self.uri()),
+            categories: if self.one_in(2) {
+                self.labels()
+            } else {
+                BTreeMap::new()
+            },
+            seller: self
+                .one_in(3)
+                .then(|| delegate(ChannelKind::Paying, self.below(3))),
+            now: Nanos(100 + self.below(200)),
+            limit: 1 + self.below(20) as usize,
+            after: None,
+        }
+    }
+}
+
+fn revoke(number: u64) -> Command {
+    Command::Revoke(RevokeRequest {
+        key: key(number),
+        caller: Placer {
+            session: SessionId(9),
+            authid: None,
+        },
+        proven: None,
+        at: Nanos(4),
+    })
+}
+
+/// As [`do_all`], in the large batches that many callers at once make.
+fn do_at_once(store: &Store, commands: impl IntoIterator<Item = Command>) {
+    let mut commands: Vec<Command> = commands.into_iter().collect();
+    std::thread::scope(|scope| {
+        while !commands.is_empty() {
+            let part = commands.split_off(commands.len().saturating_sub(100));
+            scope.spawn(move || do_all(store, part));
+        }
+    });
+}
+
+fn page(store: &Store, query: &OfferQuery) -> OfferPage {
+    store.read().unwrap().offers(query).unwrap()
+}
+
+/// Every page of `query`, one after the other.
+fn pages(store: &Store, mut query: OfferQuery) -> Vec<Offer> {
+    let mut all = Vec::new();
+    loop {
+        let page = page(store, &query);
+        assert!(page.offers.len() <= query.limit);
+        all.extend(page.offers);
+        let Some(next) = page.next else { return all };
+        assert!(query.after < Some(next), "a page that leads nowhere");
+        query.after = Some(next);
+    }
+}
+
+#[test]
+fn pages_of_any_query_put_together_are_what_a_look_at_every_offer_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let mut dice = Dice(43);
+    let offers = 600;
+    do_all(&store, std::iter::once(genesis()));
+    do_at_once(&store, (0..offers).map(|number| dice.offer(number)));
+    do_at_once(&store, (0..offers).step_by(7).map(revoke));
+    assert_sound(&store);
+
+    let reader = store.read().unwrap();
+    let mut all: Vec<Offer> = (0..offers)
+        .map(|number| reader.offer_by_key(&key(number)).unwrap().unwrap())
+        .collect();
+    all.sort_by_key(|offer| (offer.placed_at, offer.id));
+    let mut found = 0;
+    for _ in 0..400 {
+        let query = dice.query();
+        let expected: Vec<Offer> = all
+            .iter()
+            .filter(|offer| {
+                let uri = query.uri_prefix.clone().unwrap_or_default();
+                offer.api == query.api
+                    && offer.placed_at >= query.from
+                    && offer.placed_at <= query.until
+                    && offer.uri.starts_with(&uri)
+                    && query.seller.is_none_or(|seller| seller == offer.seller)
+                    && query
+                        .categories
+                        .iter()
+                        .all(|label| offer.categories.iter().any(|own| own == label))
+                    && offer.revoked.is_none()
+                    && offer.valid_from.is_none_or(|from| from <= query.now)
+                    && offer.expires.is_none_or(|end| end > query.now)
+            })
+            .cloned()
+            .collect();
+        found += expected.len();
+        assert_eq!(pages(&store, query.clone()), expected, "{query:?}");
+    }
+    assert!(found > 2000, "the queries found only {found} offers");
+}
+
+/// All offers as [`place`] makes them.
+fn everything(limit: usize) -> OfferQuery {
+    OfferQuery {
+        api: ApiId([3; 16]),
+        from: Nanos(0),
+        until: Nanos(u64::MAX),
+        uri_prefix: None,
+        categories: BTreeMap::new(),
+        seller: None,
+        now: Nanos(1000),
+        limit,
+        after: None,
+    }
+}
+
+#[test]
+fn an_offer_whose_last_copy_is_reserved_is_not_found_until_the_purchase_is_voided() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    populate(&store, 1, 100);
+    let Command::Place(mut request) = place(77, 0) else {
+        panic!("not a placing")
+    };
+    (request.offer.copies, request.offer.remaining) = (Some(1), Some(1));
+    do_all(&store, [Command::Place(request)]);
+    let finds = || {
+        page(&store, &everything(10))
+            .offers
+            .iter()
+            .any(|offer| offer.key == key(77))
+    };
+    assert!(finds());
+    let reserve = reserve(&store.read().unwrap(), 1, 77, 0, 0);
+    do_all(&store, [reserve]);
+    assert!(!finds());
+    assert_sound(&store);
+    do_all(&store, [void(1, false)]);
+    assert!(finds());
+    assert_sound(&store);
+}
+
+#[test]
+fn a_page_over_thousands_of_expired_offers_ends_early_and_says_where_to_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    do_all(&store, [genesis()]);
+    let placed = |number: u64| {
+        let Command::Place(mut request) = place(number, 0) else {
+            panic!("not a placing")
+        };
+        request.offer.expires = (number < 5000).then_some(Nanos(10));
+        Command::Place(request)
+    };
+    do_at_once(&store, (0..5001).map(placed));
+    let first = page(&store, &everything(10));
+    assert!(first.offers.is_empty());
+    let expected = OfferCursor {
+        placed_at: Nanos(3),
+        id: OfferId(id(b'o', 4095)),
+    };
+    assert_eq!(first.next, Some(expected));
+    let all = pages(&store, everything(10));
+    assert_eq!(all.iter().map(|offer| offer.key).collect::<Vec<_>>(), [key(5000)]);
+}

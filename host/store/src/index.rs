@@ -1,6 +1,7 @@
 //! Which index entries each record has. Writing and verifying both ask here, so that they cannot disagree.
 
 use crate::keys;
+use crate::query::Place;
 use crate::tables::Id;
 use bourse_market::{Channel, ChannelKind, Decision, Nanos, Offer, Pair, PairKey, Purchase, PurchaseState};
 
@@ -20,40 +21,51 @@ fn entry(table: Id, key: Vec<u8>, value: &[u8]) -> Entry {
     }
 }
 
-/// Dots of a URI, from its start, up to which an offer is found by it. Deeper ones are looked through.
-const MAX_STEMS: usize = 6;
+/// Beginnings of a URI that are indexed: those of more components narrow little further, and each is an entry.
+const STEMS: usize = 4;
 
-/// The parts of `uri` from its start up to one of its first dots, with it: shortest first.
-pub(crate) fn stems(uri: &str) -> impl Iterator<Item = &str> {
-    uri.match_indices('.')
-        .take(MAX_STEMS)
-        .filter_map(|(dot, _)| uri.get(..=dot))
-}
-
-/// The entries of an offer. One that nobody can buy any more is found by its key alone. An expired one stays: no
-/// record changes when its time comes.
+/// The entries of an offer. A revoked one is found by its key alone; one that ended by itself, or is sold out, stays in
+/// the indexes, for nothing happens in the moment it ends.
 pub(crate) fn of_offer(offer: &Offer) -> Vec<Entry> {
-    let key = offer.key.as_bytes().to_vec();
-    let mut entries = vec![entry(Id::offer_by_key, key, offer.id.as_bytes())];
-    if offer.revoked.is_some() || offer.remaining == Some(0) {
+    let mut entries = vec![entry(
+        Id::offer_by_key,
+        offer.key.as_bytes().to_vec(),
+        offer.id.as_bytes(),
+    )];
+    if offer.revoked.is_some() {
         return entries;
     }
-    let mut add = |table, mut key: Vec<u8>| {
-        key.extend(keys::placed(offer.placed_at, &offer.id));
-        entries.push(entry(table, key, &[]));
-    };
-    add(Id::offers_by_api, keys::api(&offer.api));
-    add(Id::offers_by_seller, keys::api_seller(&offer.api, &offer.seller));
-    for stem in stems(&offer.uri) {
-        add(Id::offers_by_uri, keys::api_uri(&offer.api, stem));
+    let place = Place {
+        at: offer.placed_at,
+        offer: offer.id,
     }
-    for (label, value) in &offer.categories {
-        add(
-            Id::offers_by_category,
-            keys::api_category(&offer.api, label, value),
-        );
+    .to_bytes();
+    let api = &offer.api;
+    let mut list = |table, prefix: Vec<u8>| {
+        entries.push(entry(table, [prefix.as_slice(), &place].concat(), &[]));
+    };
+    list(Id::offers_by_api, api.as_bytes().to_vec());
+    list(Id::offers_by_seller, keys::api_seller(api, &offer.seller));
+    for stem in stems(&offer.uri) {
+        list(Id::offers_by_uri, keys::api_uri(api, stem));
+    }
+    for (key, value) in &offer.categories {
+        list(Id::offers_by_category, keys::category(api, key, value));
     }
     entries
+}
+
+/// The beginnings of a URI up to each of its dots, shortest first.
+fn stems(uri: &str) -> impl Iterator<Item = &str> {
+    let ends = uri
+        .match_indices('.')
+        .map(|(at, dot)| at.saturating_add(dot.len()));
+    ends.take(STEMS).filter_map(|end| uri.get(..end))
+}
+
+/// The longest indexed beginning of every URI that begins with `prefix`; none if it has no dot.
+pub(crate) fn longest_stem(prefix: &str) -> Option<&str> {
+    stems(prefix).last()
 }
 
 /// The entries of a purchase: a voided one has none, its position is free again.

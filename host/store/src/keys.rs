@@ -1,12 +1,12 @@
 //! Keys of the tables: fixed-length parts joined, numbers in big-endian order so that they sort.
 
 use bourse_market::{
-    Address, ApiId, ChannelId, ChannelKind, DecisionId, Nanos, OfferId, PairKey, PolicySlot, PurchaseId, Seq,
+    Address, ApiId, ChannelId, ChannelKind, DecisionId, Nanos, PairKey, PolicySlot, PurchaseId, Seq,
 };
 use sha2::{Digest, Sha256};
 
 /// Bytes of a text that stand in a key as they are. LMDB takes keys of 511 bytes; no key here holds more than two
-/// texts and an address.
+/// texts and 40 bytes.
 const MAX_TEXT: usize = 200;
 
 /// In the place of a text's length: its SHA-256 follows.
@@ -70,6 +70,21 @@ pub(crate) fn provider(provider_id: &str) -> Vec<u8> {
     text(provider_id)
 }
 
+/// `api ‖ seller`: what the offers of a seller have in common.
+pub(crate) fn api_seller(api: &ApiId, seller: &Address) -> Vec<u8> {
+    join(&[api.as_bytes(), seller.as_bytes()])
+}
+
+/// `api ‖ beginning of a URI`.
+pub(crate) fn api_uri(api: &ApiId, stem: &str) -> Vec<u8> {
+    join(&[api.as_bytes(), &text(stem)])
+}
+
+/// `api ‖ label ‖ value`.
+pub(crate) fn category(api: &ApiId, key: &str, value: &str) -> Vec<u8> {
+    join(&[api.as_bytes(), &text(key), &text(value)])
+}
+
 /// `policy ‖ key`.
 pub(crate) fn policy_slot(slot: &PolicySlot) -> Vec<u8> {
     join(&[&text(&slot.policy), &text(&slot.key)])
@@ -83,31 +98,6 @@ pub(crate) fn policy(name: &str) -> Vec<u8> {
 /// `decided ‖ decision`.
 pub(crate) fn decided(at: Nanos, id: &DecisionId) -> Vec<u8> {
     join(&[&at.0.to_be_bytes(), id.as_bytes()])
-}
-
-/// `placed ‖ offer`: what every key of an index of offers ends with, so that each lists the oldest first.
-pub(crate) fn placed(at: Nanos, id: &OfferId) -> Vec<u8> {
-    join(&[&at.0.to_be_bytes(), id.as_bytes()])
-}
-
-/// `api`: what all keys of its offers begin with.
-pub(crate) fn api(api: &ApiId) -> Vec<u8> {
-    api.as_bytes().to_vec()
-}
-
-/// `api ‖ URI up to a dot`.
-pub(crate) fn api_uri(api: &ApiId, stem: &str) -> Vec<u8> {
-    join(&[api.as_bytes(), &text(stem)])
-}
-
-/// `api ‖ seller`.
-pub(crate) fn api_seller(api: &ApiId, seller: &Address) -> Vec<u8> {
-    join(&[api.as_bytes(), seller.as_bytes()])
-}
-
-/// `api ‖ label ‖ value`.
-pub(crate) fn api_category(api: &ApiId, label: &str, value: &str) -> Vec<u8> {
-    join(&[api.as_bytes(), &text(label), &text(value)])
 }
 
 #[cfg(test)]

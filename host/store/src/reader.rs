@@ -322,7 +322,7 @@ fn slot(policy: &str, key: &str) -> PolicySlot {
 }
 
 /// The id at the end of an index key.
-pub(crate) fn trailing(index: &Table, key: &[u8]) -> Result<[u8; 16], StoreError> {
+fn trailing(index: &Table, key: &[u8]) -> Result<[u8; 16], StoreError> {
     index::trailing_id(key).ok_or_else(|| StoreError::Decode {
         table: index.name,
         why: format!("its key has {} bytes, too few for an id", key.len()),

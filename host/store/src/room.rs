@@ -7,9 +7,16 @@ use crate::tables::Tables;
 use bourse_market::{Command, StateWrite};
 use heed::{AnyTls, RoTxn};
 
-/// Bytes of the map that one command may take when it is committed alone and no page can be used again: some thirty
-/// pages are copied (a path through each of the trees it touches), and a decision may take a few more.
-const COMMAND_ROOM: u64 = 256 * 1024;
+/// Bytes of the map that one command may take when it is committed alone and no page can be used again: at most some
+/// seventy pages are copied (a path through each of the trees it touches, of an index once for each entry), and a
+/// decision may take a few more.
+const COMMAND_ROOM: u64 = 320 * 1024;
+
+/// Bytes of the map that one label of an offer may take: a path through the index of labels.
+const LABEL_ROOM: u64 = 16 * 1024;
+
+/// Labels that [`COMMAND_ROOM`] has room for.
+const USUAL_LABELS: u64 = 4;
 
 /// Pages that one write of a policy's state may take at most: a leaf, and what it splits into. Writes to one page share
 /// it, so that all of them never take more than twice the pages there are.
@@ -56,6 +63,10 @@ fn is_new_business(command: &Command) -> bool {
 fn cost(command: &Command, promise: u64) -> u64 {
     match command {
         Command::Reserve(_) => COMMAND_ROOM.saturating_add(promise),
+        Command::Place(request) => {
+            let labels = request.offer.categories.len() as u64;
+            COMMAND_ROOM.saturating_add(labels.saturating_sub(USUAL_LABELS).saturating_mul(LABEL_ROOM))
+        }
         _ if is_new_business(command) => COMMAND_ROOM,
         _ => 0,
     }

@@ -135,12 +135,12 @@ tables! {
     offers = "offers",
     /// Key id -> offer id.
     offer_by_key = "offer_by_key",
-    /// API ‖ time of placing ‖ offer id, of offers that are neither revoked nor sold out; so with the next three.
+    /// API ‖ time of placing ‖ offer id, of offers that are not revoked; so are the next three.
     offers_by_api = "offers_by_api",
-    /// API ‖ URI up to one of its first dots ‖ time of placing ‖ offer id.
-    offers_by_uri = "offers_by_uri",
-    /// API ‖ seller ‖ time of placing ‖ offer id.
+    /// API ‖ seller's delegate ‖ time of placing ‖ offer id.
     offers_by_seller = "offers_by_seller",
+    /// API ‖ beginning of the URI, up to a dot ‖ time of placing ‖ offer id.
+    offers_by_uri = "offers_by_uri",
     /// API ‖ label ‖ its value ‖ time of placing ‖ offer id.
     offers_by_category = "offers_by_category",
     /// Purchase id -> purchase.

@@ -134,6 +134,15 @@ impl Rule {
                 .all(|(key, value)| offer.categories.get(key) == Some(value))
     }
 
+    /// Whether it is about every offer of an API, whatever else the offers are like.
+    pub(crate) fn covers_all_of(&self, api: &ApiId) -> bool {
+        let narrower = self.seller.is_some()
+            || self.catalog.is_some()
+            || self.uri.as_deref().is_some_and(|prefix| !prefix.is_empty())
+            || !self.category.is_empty();
+        !narrower && self.api.is_none_or(|own| own == *api)
+    }
+
     pub(super) fn check(&self) -> anyhow::Result<()> {
         if self.hook != Hook::Pricing {
             let priced = [

@@ -11,6 +11,7 @@ mod clearance;
 mod figures;
 mod imports;
 mod manage;
+mod page;
 mod price;
 mod rules;
 mod shadow;

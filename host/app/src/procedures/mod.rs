@@ -15,6 +15,7 @@ mod get_quote;
 mod get_status;
 mod open_channel;
 mod place_offer;
+mod query_offers;
 mod revoke_offer;
 mod status;
 
@@ -45,6 +46,7 @@ table! {
     "xbr.marketmaker.get_gas_price" => get_gas_price::get_gas_price,
     "xbr.marketmaker.place_offer" => place_offer::place_offer,
     "xbr.marketmaker.get_offer" => get_offer::get_offer,
+    "xbr.marketmaker.query_offers" => query_offers::query_offers,
     "xbr.marketmaker.revoke_offer" => revoke_offer::revoke_offer,
     "xbr.marketmaker.get_quote" => get_quote::get_quote,
     "xbr.marketmaker.buy_key" => buy_key::buy_key,

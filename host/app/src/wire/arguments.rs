@@ -4,6 +4,7 @@ use super::error::invalid;
 use bourse_market::{
     Address, Amount, ApiId, BuyerPubkey, ChannelId, KeyId, MarketId, Nanos, OfferId, Seq, Signature,
 };
+use bourse_store::Place;
 use bourse_wamp::{Dict, Invocation, Value, WampError};
 
 /// A type an argument can be parsed into.
@@ -62,6 +63,53 @@ impl FromValue for Bytes32 {
         match value {
             Value::Bytes(bytes) => (bytes.len() == 32).then_some(Self),
             _ => None,
+        }
+    }
+}
+
+/// A seller's delegate, as 20 bytes or as `0x` and 40 hex digits.
+pub(crate) struct SellerId(pub(crate) Address);
+
+impl FromValue for SellerId {
+    const EXPECTED: &'static str = "a delegate's address as 20 bytes, or as 0x and 40 hex digits";
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Str(text) => {
+                let mut address = [0; Address::LEN];
+                hex::decode_to_slice(text.strip_prefix("0x")?, &mut address).ok()?;
+                Some(Self(Address(address)))
+            }
+            value => Address::from_value(value).map(Self),
+        }
+    }
+}
+
+impl FromValue for Place {
+    const EXPECTED: &'static str = "the 24 bytes of a former page's cursor";
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Bytes(bytes) => bytes
+                .first_chunk()
+                .filter(|_| bytes.len() == Self::LEN)
+                .map(Self::from_bytes),
+            _ => None,
+        }
+    }
+}
+
+/// The value of a label to filter by. Offers carry strings; integers and booleans stand for what they are written as.
+pub(crate) struct Label(pub(crate) String);
+
+impl Label {
+    /// The label, or what came instead.
+    pub(crate) fn of(value: Value) -> Result<Self, String> {
+        match value {
+            Value::Str(text) => Ok(Self(text)),
+            Value::Int(int) => Ok(Self(int.to_string())),
+            Value::Bool(bool) => Ok(Self(bool.to_string())),
+            other => Err(describe(&other)),
         }
     }
 }

@@ -15,7 +15,7 @@ mod folder;
 mod group;
 mod log;
 mod model;
-mod offers;
+mod query;
 mod reads;
 mod room;
 mod state;

@@ -2,7 +2,7 @@
 
 use crate::fixture::*;
 use bourse_market::*;
-use bourse_store::{OfferCursor, OfferPage, OfferQuery, Store};
+use bourse_store::{OfferQuery, Page, Place, Store};
 use std::collections::BTreeMap;
 
 /// Numbers that look random and are the same in every run.
@@ -66,8 +66,8 @@ impl Dice {
         Command::Place(request)
     }
 
-    fn query(&mut self) -> OfferQuery {
-        OfferQuery {
+    fn query(&mut self) -> (OfferQuery, usize) {
+        let query = OfferQuery {
             api: ApiId([self.below(2) as u8; 16]),
             from: Nanos(if self.one_in(2) { 0 } else { 100 + self.below(60) }),
             until: Nanos(if self.one_in(2) {
@@ -85,9 +85,8 @@ impl Dice {
                 .one_in(3)
                 .then(|| delegate(ChannelKind::Paying, self.below(3))),
             now: Nanos(100 + self.below(200)),
-            limit: 1 + self.below(20) as usize,
-            after: None,
-        }
+        };
+        (query, 1 + self.below(20) as usize)
     }
 }
 
@@ -114,20 +113,20 @@ fn do_at_once(store: &Store, commands: impl IntoIterator<Item = Command>) {
     });
 }
 
-fn page(store: &Store, query: &OfferQuery) -> OfferPage {
-    store.read().unwrap().offers(query).unwrap()
+fn page(store: &Store, query: &OfferQuery, after: Option<Place>, limit: usize) -> Page {
+    store.read().unwrap().query_offers(query, after, limit).unwrap()
 }
 
 /// Every page of `query`, one after the other.
-fn pages(store: &Store, mut query: OfferQuery) -> Vec<Offer> {
-    let mut all = Vec::new();
+fn pages(store: &Store, query: &OfferQuery, limit: usize) -> Vec<Offer> {
+    let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let page = page(store, &query);
-        assert!(page.offers.len() <= query.limit);
+        let page = page(store, query, after, limit);
+        assert!(page.offers.len() <= limit);
         all.extend(page.offers);
         let Some(next) = page.next else { return all };
-        assert!(query.after < Some(next), "a page that leads nowhere");
-        query.after = Some(next);
+        assert!(after < Some(next), "a page that leads nowhere");
+        after = Some(next);
     }
 }
 
@@ -149,7 +148,7 @@ fn pages_of_any_query_put_together_are_what_a_look_at_every_offer_finds() {
     all.sort_by_key(|offer| (offer.placed_at, offer.id));
     let mut found = 0;
     for _ in 0..400 {
-        let query = dice.query();
+        let (query, limit) = dice.query();
         let expected: Vec<Offer> = all
             .iter()
             .filter(|offer| {
@@ -170,13 +169,13 @@ fn pages_of_any_query_put_together_are_what_a_look_at_every_offer_finds() {
             .cloned()
             .collect();
         found += expected.len();
-        assert_eq!(pages(&store, query.clone()), expected, "{query:?}");
+        assert_eq!(pages(&store, &query, limit), expected, "{query:?}");
     }
     assert!(found > 2000, "the queries found only {found} offers");
 }
 
 /// All offers as [`place`] makes them.
-fn everything(limit: usize) -> OfferQuery {
+fn everything() -> OfferQuery {
     OfferQuery {
         api: ApiId([3; 16]),
         from: Nanos(0),
@@ -185,8 +184,6 @@ fn everything(limit: usize) -> OfferQuery {
         categories: BTreeMap::new(),
         seller: None,
         now: Nanos(1000),
-        limit,
-        after: None,
     }
 }
 
@@ -201,7 +198,7 @@ fn an_offer_whose_last_copy_is_reserved_is_not_found_until_the_purchase_is_voide
     (request.offer.copies, request.offer.remaining) = (Some(1), Some(1));
     do_all(&store, [Command::Place(request)]);
     let finds = || {
-        page(&store, &everything(10))
+        page(&store, &everything(), None, 10)
             .offers
             .iter()
             .any(|offer| offer.key == key(77))
@@ -229,13 +226,13 @@ fn a_page_over_thousands_of_expired_offers_ends_early_and_says_where_to_go_on() 
         Command::Place(request)
     };
     do_at_once(&store, (0..5001).map(placed));
-    let first = page(&store, &everything(10));
+    let first = page(&store, &everything(), None, 10);
     assert!(first.offers.is_empty());
-    let expected = OfferCursor {
-        placed_at: Nanos(3),
-        id: OfferId(id(b'o', 4095)),
+    let expected = Place {
+        at: Nanos(3),
+        offer: OfferId(id(b'o', 4095)),
     };
     assert_eq!(first.next, Some(expected));
-    let all = pages(&store, everything(10));
+    let all = pages(&store, &everything(), 10);
     assert_eq!(all.iter().map(|offer| offer.key).collect::<Vec<_>>(), [key(5000)]);
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
 use bourse::testing::{NOW, request};
-use bourse::{Amount, PriceRequest};
+use bourse::PriceRequest;
 use dutch::{Dutch, Params};
 use plot::{Axis, Line, lines, milli, stands};
 use std::time::Duration;

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
-use bourse::Amount;
 use bourse::testing::{MockMarket, NOW, offer, request};
 use plot::{Axis, Line, lines, milli, stands};
 use std::time::Duration;

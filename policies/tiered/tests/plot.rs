@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
 use bourse::testing::{BUYER, MockHost, request};
-use bourse::{Amount, PriceRequest};
+use bourse::PriceRequest;
 use plot::{Axis, Line, lines, milli, stands};
 use tiered::{Measure, Params, Tier, Tiered};
 

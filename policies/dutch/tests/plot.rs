@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
-use bourse::testing::{NOW, request};
 use bourse::PriceRequest;
+use bourse::testing::{NOW, request};
 use dutch::{Dutch, Params};
 use plot::{Axis, Line, lines, milli, stands};
 use std::time::Duration;

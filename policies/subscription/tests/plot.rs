@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
-use bourse::testing::{BUYER, MockHost, NOW, request};
 use bourse::PriceRequest;
+use bourse::testing::{BUYER, MockHost, NOW, request};
 use plot::{Axis, Line, lines, milli, stands};
 use std::time::Duration;
 use subscription::{Params, Subscription};

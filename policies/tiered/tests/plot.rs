@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
-use bourse::testing::{BUYER, MockHost, request};
 use bourse::PriceRequest;
+use bourse::testing::{BUYER, MockHost, request};
 use plot::{Axis, Line, lines, milli, stands};
 use tiered::{Measure, Params, Tier, Tiered};
 

@@ -131,15 +131,15 @@ impl Reader<'_> {
                     next: Some(Place::before(from)),
                 });
             }
-            let Some(found) = self.common(&lists, from, query.until, &mut leaps)? else {
-                break;
+            let at = match self.common(&lists, from, query.until, &mut leaps)? {
+                None => break,
+                Some(Met::At(at)) => at,
+                // Out of leaps in the middle of a search: the next page goes on from there.
+                Some(Met::NotYet(at)) => {
+                    place = Some(at);
+                    continue;
+                }
             };
-            // Out of leaps in the middle of a search: the next page goes on from there.
-            if let Met::NotYet(at) = found {
-                place = Some(at);
-                continue;
-            }
-            let Met::At(at) = found else { break };
             let offer: Offer = self.records().named(
                 &self.tables.offers_by_api,
                 &self.tables.offers,

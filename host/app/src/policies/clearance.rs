@@ -86,6 +86,43 @@ impl Policies {
             || covering(&self.rules.consent, offer).next().is_some()
     }
 
+    /// What a consent policy is asked about `offer`, or about a query at large.
+    pub(super) fn consent_request<'a>(
+        &self,
+        rule: &'a Prepared,
+        inquiry: &Inquiry,
+        offer: Option<&'a Offer>,
+    ) -> ConsentRequest<'a> {
+        ConsentRequest {
+            now: inquiry.now,
+            market: self.market,
+            action: inquiry.action,
+            buyer: inquiry.buyer,
+            params: &rule.params_text,
+            offer,
+            // Consents are recorded on a chain, which local mode has none of.
+            buyer_grants: &[],
+            seller_grants: &[],
+        }
+    }
+
+    /// What a filter is asked about the offers of `batch`.
+    pub(super) fn filter_request<'a>(
+        &self,
+        rule: &'a Prepared,
+        inquiry: &Inquiry,
+        batch: &'a Batch,
+    ) -> FilterRequest<'a> {
+        FilterRequest {
+            now: inquiry.now,
+            market: self.market,
+            action: inquiry.action,
+            buyer: inquiry.buyer,
+            params: &rule.params_text,
+            batch,
+        }
+    }
+
     /// Whether this buyer may see the offer: if not, it does not exist.
     fn show(&self, offer: &Offer, inquiry: &Inquiry, cleared: &mut Cleared) -> Result<(), WampError> {
         if covering(&self.rules.offers, offer).next().is_none() {
@@ -93,14 +130,7 @@ impl Policies {
         }
         let batch = Batch::of(&[offer]);
         let filter = |rule: &Prepared, revision: &Revision, imports: &dyn Imports| {
-            let request = FilterRequest {
-                now: inquiry.now,
-                market: self.market,
-                action: inquiry.action,
-                buyer: inquiry.buyer,
-                params: &rule.params_text,
-                batch: &batch,
-            };
+            let request = self.filter_request(rule, inquiry, &batch);
             revision.filter(&request, imports, rule.grants, &rule.limits)
         };
         let seen = |shown: Shown| match shown.indices.is_empty() {
@@ -113,17 +143,7 @@ impl Policies {
     /// Whether the two parties may deal.
     fn consent(&self, offer: &Offer, inquiry: &Inquiry, cleared: &mut Cleared) -> Result<(), WampError> {
         let authorize = |rule: &Prepared, revision: &Revision, imports: &dyn Imports| {
-            let request = ConsentRequest {
-                now: inquiry.now,
-                market: self.market,
-                action: inquiry.action,
-                buyer: inquiry.buyer,
-                params: &rule.params_text,
-                offer: Some(offer),
-                // Consents are recorded on a chain, which local mode has none of.
-                buyer_grants: &[],
-                seller_grants: &[],
-            };
+            let request = self.consent_request(rule, inquiry, Some(offer));
             revision.authorize(&request, imports, rule.grants, &rule.limits)
         };
         self.each(&self.rules.consent, offer, inquiry, cleared, authorize, Ok)

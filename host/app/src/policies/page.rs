@@ -7,7 +7,7 @@ use super::ask::declined;
 use super::rules::Prepared;
 use super::{Inquiry, Policies};
 use bourse_market::{ApiId, Offer};
-use bourse_policy::{Batch, ConsentRequest, Decided, FilterRequest, Imports, Revision};
+use bourse_policy::{Batch, Decided, Imports, Revision};
 use bourse_store::{OfferQuery, Page, Place};
 use bourse_wamp::WampError;
 
@@ -82,31 +82,14 @@ impl Policies {
 
     fn consent_to_page(&self, rule: &Prepared, inquiry: &Inquiry) -> Result<(), WampError> {
         self.ask_of_page(rule, inquiry, |revision, imports| {
-            let request = ConsentRequest {
-                now: inquiry.now,
-                market: self.market,
-                action: inquiry.action,
-                buyer: inquiry.buyer,
-                params: &rule.params_text,
-                offer: None,
-                // Consents are recorded on a chain, which local mode has none of.
-                buyer_grants: &[],
-                seller_grants: &[],
-            };
+            let request = self.consent_request(rule, inquiry, None);
             revision.authorize(&request, imports, rule.grants, &rule.limits)
         })
     }
 
     fn filter_page(&self, rule: &Prepared, inquiry: &Inquiry, batch: &Batch) -> Result<Vec<u32>, WampError> {
         let shown = self.ask_of_page(rule, inquiry, |revision, imports| {
-            let request = FilterRequest {
-                now: inquiry.now,
-                market: self.market,
-                action: inquiry.action,
-                buyer: inquiry.buyer,
-                params: &rule.params_text,
-                batch,
-            };
+            let request = self.filter_request(rule, inquiry, batch);
             revision.filter(&request, imports, rule.grants, &rule.limits)
         })?;
         Ok(shown.indices)

@@ -97,6 +97,10 @@ enum LedgerCommand {
         #[arg(long, value_name = "CHANNEL")]
         channel: bourse_market::ChannelId,
     },
+    /// Convert a ledger that an earlier version wrote, as `serve` does at its start. The host must be stopped.
+    ///
+    /// All of it is converted, or nothing; there is no way back, so make a backup with the earlier version first.
+    Upgrade,
 }
 
 impl Common {
@@ -150,6 +154,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Config(ConfigCommand::Check) => commands::check_config(&config),
         Command::Ledger(LedgerCommand::Verify) => commands::verify_ledger(&config),
+        Command::Ledger(LedgerCommand::Upgrade) => commands::upgrade_ledger(&config),
         Command::Ledger(LedgerCommand::Release { channel }) => commands::release_channel(&config, channel),
         Command::Dev(command) => block_on(commands::dev(&config, command)),
         Command::Policy(command) => block_on(commands::policy(&config, command)),

@@ -3,7 +3,7 @@
 use crate::error::StoreError;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Version of the encoding of records. A later layout of a record gets a version of its own and a way to read this.
+/// Version of the encoding of records. How the records themselves look is the schema's to say.
 pub(crate) const VERSION: u8 = 1;
 
 /// The bytes of a record of `table`.

@@ -135,10 +135,10 @@ pub enum OpenError {
         /// As asked for.
         given: String,
     },
-    /// The folder was written by another version of this program.
+    /// The folder was written by a version of this program that is too new, or too old.
     #[error(
-        "the data folder {} has schema {stored}, this program reads schema {known} and converts no other: open it with \
-         the version that wrote it, or name another folder for a new ledger",
+        "the data folder {} has schema {stored}, this program reads schema {known} and converts those from {oldest} on: \
+         open it with the version that wrote it, or name another folder for a new ledger",
         path.display()
     )]
     Schema {
@@ -148,6 +148,38 @@ pub enum OpenError {
         stored: u32,
         /// Of this program.
         known: u32,
+        /// The oldest there is a way from.
+        oldest: u32,
+    },
+    /// The folder has a former schema, and who only reads converts nothing.
+    #[error(
+        "the data folder {} has schema {stored}, this program reads schema {known}: let `bourse ledger upgrade` or \
+         `bourse serve` open it once, which converts it",
+        path.display()
+    )]
+    Unconverted {
+        /// The folder.
+        path: PathBuf,
+        /// As stamped.
+        stored: u32,
+        /// Of this program.
+        known: u32,
+    },
+    /// The ledger has a former schema, and could not be converted. It is as it was.
+    #[error(
+        "the ledger in {} has schema {stored} and cannot be converted to {known}: {source}; nothing was changed{}",
+        path.display(),
+        if source.is_full() { ". Raise store.map_size, or make room on the disk: it takes the ledger's size again" } else { "" }
+    )]
+    Conversion {
+        /// The folder.
+        path: PathBuf,
+        /// As stamped.
+        stored: u32,
+        /// Of this program.
+        known: u32,
+        /// What failed.
+        source: StoreError,
     },
     /// The options open read-only where a writer was asked for.
     #[error("a ledger to be opened read-only is opened by `open_read_only`")]

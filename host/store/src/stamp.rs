@@ -3,13 +3,17 @@
 use crate::codec;
 use crate::env::LedgerEnv;
 use crate::error::{OpenError, StoreError};
-use crate::tables;
+use crate::migrate::OLDEST;
+use crate::tables::{self, Table};
 use bourse_market::{Address, MarketId};
+use heed::RwTxn;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Layout of the tables. A folder of another schema is refused until there is a way to convert it.
-pub(crate) const SCHEMA: u32 = 3;
+/// Layout of the tables and their records. A folder of a former schema is converted when it is opened for writing, see
+/// `migrate`; one of a later schema is refused.
+pub const SCHEMA: u32 = 4;
 
 const TABLE: &str = "meta";
 const STAMP: &[u8] = b"stamp";
@@ -74,11 +78,14 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// Compares the stamp of the folder with `given`, and writes it if there is none yet.
-pub(crate) fn check_or_write(env: &LedgerEnv, path: &Path, given: &Stamp) -> Result<(), OpenError> {
+/// Compares the stamp of the folder with `given`, and writes it if there is none yet. Yields the schema the folder has,
+/// which this program reads or converts.
+pub(crate) fn check_or_write(env: &LedgerEnv, path: &Path, given: &Stamp) -> Result<u32, OpenError> {
+    let mut schema = SCHEMA;
     tables::with_meta::<Failure>(env, |meta, txn| {
         if let Some(bytes) = meta.get(txn, SCHEMA_KEY)? {
-            check_schema(codec::decode(TABLE, bytes)?, path).map_err(Failure::Open)?;
+            schema = codec::decode(TABLE, bytes)?;
+            check_schema(schema, path).map_err(Failure::Open)?;
         }
         if let Some(bytes) = meta.get(txn, STAMP)? {
             let stored: Stamp = codec::decode(TABLE, bytes)?;
@@ -93,22 +100,42 @@ pub(crate) fn check_or_write(env: &LedgerEnv, path: &Path, given: &Stamp) -> Res
             path: path.to_owned(),
             source,
         },
-    })
+    })?;
+    Ok(schema)
 }
 
-/// The stamp of an open environment, none if it was never stamped.
+/// Notes the schema, in the transaction that makes it so.
+pub(crate) fn put_schema(meta: &Table, txn: &mut RwTxn<'_>, schema: u32) -> Result<(), StoreError> {
+    meta.put(txn, SCHEMA_KEY, &codec::encode(TABLE, &schema)?)
+}
+
+/// The stamp of an open environment, none if it was never stamped. Also of one whose schema is still to be converted.
 pub(crate) fn read(env: &LedgerEnv, path: &Path) -> Result<Option<Stamp>, OpenError> {
+    if let Some(schema) = meta(env, path, SCHEMA_KEY)? {
+        check_schema(schema, path)?;
+    }
+    meta(env, path, STAMP)
+}
+
+/// Refuses an open environment that is still to be converted: its records cannot be read.
+pub(crate) fn must_be_converted(env: &LedgerEnv, path: &Path) -> Result<(), OpenError> {
+    match meta(env, path, SCHEMA_KEY)? {
+        Some(stored) if stored < SCHEMA => Err(OpenError::Unconverted {
+            path: path.to_owned(),
+            stored,
+            known: SCHEMA,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What `meta` holds under `key`.
+fn meta<R: DeserializeOwned>(env: &LedgerEnv, path: &Path, key: &[u8]) -> Result<Option<R>, OpenError> {
     let failed = |source: StoreError| OpenError::Database {
         path: path.to_owned(),
         source,
     };
-    if let Some(bytes) = tables::read_meta(env, SCHEMA_KEY)
-        .map_err(StoreError::from)
-        .map_err(failed)?
-    {
-        check_schema(codec::decode(TABLE, &bytes).map_err(failed)?, path)?;
-    }
-    let bytes = tables::read_meta(env, STAMP)
+    let bytes = tables::read_meta(env, key)
         .map_err(StoreError::from)
         .map_err(failed)?;
     bytes
@@ -117,13 +144,14 @@ pub(crate) fn read(env: &LedgerEnv, path: &Path) -> Result<Option<Stamp>, OpenEr
 }
 
 fn check_schema(stored: u32, path: &Path) -> Result<(), OpenError> {
-    if stored == SCHEMA {
+    if (OLDEST..=SCHEMA).contains(&stored) {
         return Ok(());
     }
     Err(OpenError::Schema {
         path: path.to_owned(),
         stored,
         known: SCHEMA,
+        oldest: OLDEST,
     })
 }
 
@@ -143,8 +171,9 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_another_schema_is_refused_in_words_that_say_what_to_do_and_left_as_it_is() {
-        for schema in [SCHEMA - 1, SCHEMA + 1] {
+    fn a_folder_of_a_schema_that_nobody_can_convert_is_refused_in_words_that_say_what_to_do_and_left_as_it_is()
+     {
+        for schema in [OLDEST - 1, SCHEMA + 1] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path();
             let options = Options {
@@ -160,8 +189,8 @@ mod tests {
             drop(store);
 
             let expected = format!(
-                "the data folder {} has schema {schema}, this program reads schema {SCHEMA} and converts no other: open it \
-                 with the version that wrote it, or name another folder for a new ledger",
+                "the data folder {} has schema {schema}, this program reads schema {SCHEMA} and converts those from {OLDEST} \
+                 on: open it with the version that wrote it, or name another folder for a new ledger",
                 path.display()
             );
             for _ in 0..2 {

@@ -4,8 +4,9 @@ use crate::disk::{Disk, SystemDisk};
 use crate::env::{self, LedgerEnv};
 use crate::error::{OpenError, StoreError, SubmitError};
 use crate::folder::{self, Held};
+use crate::migrate;
 use crate::reader::Reader;
-use crate::stamp::{self, Stamp};
+use crate::stamp::{self, SCHEMA, Stamp};
 use crate::stats::{Counters, Stats, count};
 use crate::tables::Tables;
 use crate::writer::{Answer, Job, Message, QUEUE, Writer};
@@ -88,7 +89,8 @@ enum Hand {
 }
 
 impl Store {
-    /// Opens the ledger in `options.path`, or makes it and stamps it with `stamp`, and starts its writer.
+    /// Opens the ledger in `options.path`, or makes it and stamps it with `stamp`, and starts its writer. A ledger of a
+    /// former schema is converted first, whole or not at all, which takes as long as reading and writing it.
     ///
     /// # Errors
     ///
@@ -114,8 +116,11 @@ impl Store {
         let env = env::open(path, map_size).map_err(failed)?;
         // Slots of readers that were killed would pin their pages for ever.
         env.clear_stale_readers().map_err(failed)?;
-        stamp::check_or_write(&env, path, stamp)?;
+        let schema = stamp::check_or_write(&env, path, stamp)?;
         let tables = Tables::create(&env).map_err(failed)?;
+        if schema < SCHEMA {
+            convert(&env, &tables, &*disk, schema)?;
+        }
         folder::sync(path).map_err(|source| OpenError::Folder {
             what: "cannot sync",
             path: path.clone(),
@@ -155,12 +160,14 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: there is no ledger, it is open in this very process, of another schema, or cannot be read.
+    /// [`OpenError`]: there is no ledger, it is open in this very process, of another schema, also a former one, or cannot
+    /// be read.
     pub fn open_read_only(path: &Path, map_size: usize) -> Result<Self, OpenError> {
         let env = open_existing(path, map_size)?.ok_or_else(|| OpenError::NoLedger {
             path: path.to_owned(),
         })?;
         let stamp = stamp::read(&env, path)?;
+        stamp::must_be_converted(&env, path)?;
         let tables = Tables::open(&env).map_err(|error| opening(path, error))?;
         let tables = tables.ok_or_else(|| OpenError::NoLedger {
             path: path.to_owned(),
@@ -182,7 +189,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: it is open in this very process, of another schema, or cannot be read.
+    /// [`OpenError`]: it is open in this very process, of a schema that this program neither reads nor converts, or cannot
+    /// be read.
     pub fn stamp(path: &Path) -> Result<Option<Stamp>, OpenError> {
         match open_existing(path, 0)? {
             Some(env) => stamp::read(&env, path),
@@ -317,6 +325,22 @@ impl std::fmt::Debug for Store {
             .field("path", &self.inner.env.path())
             .finish_non_exhaustive()
     }
+}
+
+/// Converts a ledger of a former schema, and says so: there is no way back but a backup.
+fn convert(env: &LedgerEnv, tables: &Tables, disk: &dyn Disk, stored: u32) -> Result<(), OpenError> {
+    let path = env.path();
+    let records = migrate::run(env, tables, disk, stored).map_err(|source| OpenError::Conversion {
+        path: path.to_owned(),
+        stored,
+        known: SCHEMA,
+        source,
+    })?;
+    tracing::warn!(
+        folder = %path.display(), records, from = stored, to = SCHEMA,
+        "the ledger is converted to this version's schema: earlier versions do not open it any more"
+    );
+    Ok(())
 }
 
 /// Starts the thread of `writer`.

@@ -4,7 +4,7 @@ use super::bar::Bar;
 use crate::config::Config;
 use anyhow::Context;
 use bourse_market::{ChannelId, Command, View};
-use bourse_store::{Options, Store};
+use bourse_store::{Options, SCHEMA, Store};
 use std::process::ExitCode;
 
 /// `bourse ledger verify`: reads every record and checks every invariant.
@@ -57,13 +57,7 @@ pub(crate) fn verify(config: &Config) -> anyhow::Result<ExitCode> {
 /// `bourse ledger release`: the operator's decision about a channel that its seller may not release any more.
 pub(crate) fn release(config: &Config, channel: ChannelId) -> anyhow::Result<ExitCode> {
     let folder = &config.store.path;
-    let stamp =
-        Store::stamp(folder)?.with_context(|| format!("there is no ledger in {}", folder.display()))?;
-    let options = Options {
-        map_size: config.store.map_size,
-        ..Options::at(folder)
-    };
-    let store = Store::open(options, &stamp)?;
+    let store = open_for_writing(config)?;
     let record = store.read().and_then(|ledger| ledger.channel(&channel))?;
     let record = record.with_context(|| format!("there is no channel {channel} in {}", folder.display()))?;
     let Some(suspension) = &record.suspended else {
@@ -82,4 +76,31 @@ pub(crate) fn release(config: &Config, channel: ChannelId) -> anyhow::Result<Exi
     );
     say!("abandoned: purchase {}, {}", suspension.purchase, suspension.why);
     Ok(ExitCode::SUCCESS)
+}
+
+/// `bourse ledger upgrade`: converts a ledger that an earlier version wrote, as opening it for writing does.
+pub(crate) fn upgrade(config: &Config) -> anyhow::Result<ExitCode> {
+    let store = open_for_writing(config)?;
+    let counts = store.read().and_then(|ledger| ledger.counts())?;
+    store.shutdown();
+    say!(
+        "the ledger in {} has schema {SCHEMA}: {} channels, {} offers, {} purchases",
+        config.store.path.display(),
+        counts.channels,
+        counts.offers,
+        counts.purchases
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The ledger, which no host may have open, whatever market it is of.
+fn open_for_writing(config: &Config) -> anyhow::Result<Store> {
+    let folder = &config.store.path;
+    let stamp =
+        Store::stamp(folder)?.with_context(|| format!("there is no ledger in {}", folder.display()))?;
+    let options = Options {
+        map_size: config.store.map_size,
+        ..Options::at(folder)
+    };
+    Ok(Store::open(options, &stamp)?)
 }

@@ -18,4 +18,5 @@ mod model;
 mod query;
 mod reads;
 mod room;
+mod schema;
 mod state;

@@ -382,12 +382,14 @@ impl<'r, 'p> Check<'r, 'p> {
             let (key, record) = records.pair_record(key).ok()??;
             Some(index::of_pair(&key, &record))
         };
+        let offer = |id: Option<[u8; 16]>| {
+            let id = bourse_market::OfferId(id?);
+            records.offer(&id).ok()?.map(|record| index::of_offer(&record))
+        };
         let entries = match id {
-            Id::offer_by_key => {
-                let offer = bourse_market::OfferId::try_from(value).ok();
-                offer
-                    .and_then(|id| records.offer(&id).ok()?)
-                    .map(|record| index::of_offer(&record))
+            Id::offer_by_key => offer(index::trailing_id(value)),
+            Id::offers_by_api | Id::offers_by_seller | Id::offers_by_uri | Id::offers_by_category => {
+                offer(index::trailing_id(key))
             }
             Id::purchase_at => purchase(index::trailing_id(value)),
             Id::sent | Id::posted_by_time => purchase(index::trailing_id(key)),

@@ -251,3 +251,101 @@ fn the_index_of_decisions_by_time_is_checked_both_ways_and_orphans_are_told() {
         &[orphan],
     );
 }
+
+/// An offer with an entry or more in each index of queries, and those entries.
+fn offer() -> (Offer, Vec<index::Entry>) {
+    let offer = Offer {
+        id: OfferId([0xE; 16]),
+        key: KeyId([0xF; 16]),
+        api: ApiId([1; 16]),
+        catalog: None,
+        uri: "io.example.data".to_owned(),
+        seller: Address([6; 20]),
+        provider_id: None,
+        placer: Placer {
+            session: SessionId(9),
+            authid: None,
+        },
+        placed_at: Nanos(7),
+        valid_from: None,
+        expires: None,
+        revoked: None,
+        signature: Signature([0; 65]),
+        signature_verified: false,
+        claimed: false,
+        price: Price::Dynamic,
+        pricing: PricingTerms::default(),
+        copies: None,
+        remaining: None,
+        categories: [("topic".to_owned(), "weather".to_owned())].into(),
+    };
+    let entries = index::of_offer(&offer);
+    (offer, entries)
+}
+
+/// What verification says of an index of offers that lacks an entry, and of one that has another in its place.
+#[track_caller]
+fn check_index_of_offers(id: Id, prefix: &str) {
+    let (offer, entries) = offer();
+    let entry = entries.into_iter().find(|entry| entry.table == id).unwrap();
+    let name = format!("{id:?}");
+    let key = |at: u8| format!("{prefix}00000000000000{at:02x}{}", "0e".repeat(16));
+    let lacks = format!("{name} lacks 0x{} of offers 0x{}", key(7), "0e".repeat(16));
+    check(
+        |tables, txn| {
+            write(tables, txn, &Change::Offer(Box::new(offer.clone())));
+            tables.table(id).delete(txn, &entry.key).unwrap();
+        },
+        &[&lacks],
+    );
+    let mut stray = entry.key.clone();
+    let at = stray.len() - OfferId::LEN - 1;
+    stray[at] = 8;
+    check(
+        |tables, txn| {
+            write(tables, txn, &Change::Offer(Box::new(offer.clone())));
+            tables.table(id).put(txn, &stray, &[]).unwrap();
+        },
+        &[&format!("{name} holds 0x{}, which no record explains", key(8))],
+    );
+    check(
+        |tables, txn| {
+            write(tables, txn, &Change::Offer(Box::new(offer.clone())));
+            tables.table(id).delete(txn, &entry.key).unwrap();
+            tables.table(id).put(txn, &stray, &[]).unwrap();
+        },
+        &[
+            &lacks,
+            &format!("{name} holds 0x{}, which no record explains", key(8)),
+        ],
+    );
+}
+
+#[test]
+fn a_damaged_index_of_offers_by_api_is_found() {
+    check_index_of_offers(Id::offers_by_api, &"01".repeat(16));
+}
+
+#[test]
+fn a_damaged_index_of_offers_by_seller_is_found() {
+    let prefix = ["01".repeat(16), "06".repeat(20)].concat();
+    check_index_of_offers(Id::offers_by_seller, &prefix);
+}
+
+#[test]
+fn a_damaged_index_of_offers_by_uri_is_found() {
+    // Its length, then `io.`.
+    let prefix = ["01".repeat(16), "03696f2e".to_owned()].concat();
+    check_index_of_offers(Id::offers_by_uri, &prefix);
+}
+
+#[test]
+fn a_damaged_index_of_offers_by_category_is_found() {
+    let prefix = [
+        "01".repeat(16),
+        "05746f706963".to_owned(),
+        "0777656174686572".to_owned(),
+    ]
+    .concat();
+    check_index_of_offers(Id::offers_by_category, &prefix);
+}

@@ -6,7 +6,7 @@ use crate::ids::{
 };
 use crate::record::{
     Account, Binding, Channel, ChannelKind, Decision, Identity, Offer, Pair, PairKey, PriceSource, Purchase,
-    Suspension, Totals,
+    Reconciliation, ShownState, Suspension, Totals,
 };
 use crate::state::{DroppedWrites, PolicySlot, StateWrite};
 use serde::{Deserialize, Serialize};
@@ -208,6 +208,21 @@ pub struct VoidRequest {
     pub reason: VoidReason,
 }
 
+/// A channel to take out of quarantine. The delegate's signature is already recovered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReconcileRequest {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The latest state its delegate shows, and whom the signature recovers to. None only with `accept_loss`: the
+    /// operator takes the ledger's own state for it.
+    pub shown: Option<(ShownState, Address)>,
+    /// The operator accepts what is lost: a newer state than the ledger's is posted without the purchases that led to it,
+    /// and a state that nobody shows is given up.
+    pub accept_loss: bool,
+    /// When.
+    pub at: Nanos,
+}
+
 /// Whatever changes a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -241,6 +256,15 @@ pub enum Command {
     },
     /// The provider registered anew: the pair may try again.
     ReleasePair(PairKey),
+    /// The ledger was restored from a backup: a channel that is not settled stands still until it is reconciled.
+    Quarantine {
+        /// The channel.
+        channel: ChannelId,
+        /// When.
+        at: Nanos,
+    },
+    /// Take a channel out of quarantine.
+    Reconcile(Box<ReconcileRequest>),
 }
 
 /// A record to write. `store` keeps its indexes from these alone.
@@ -260,6 +284,8 @@ pub enum Change {
     Offer(Box<Offer>),
     /// A purchase. Sent and posted ones are found by (payment channel, payment seq), voided ones are not.
     Purchase(Box<Purchase>),
+    /// How a channel came out of quarantine.
+    Reconciliation(Box<Reconciliation>),
     /// A pair.
     Pair(PairKey, Pair),
     /// A decision.
@@ -291,6 +317,8 @@ pub enum Outcome {
         /// The very same close was applied before, and nothing happened now.
         again: bool,
     },
+    /// The channel is out of quarantine.
+    Reconciled(Box<Reconciliation>),
     /// The new offer.
     Placed(Box<Offer>),
     /// The offer, revoked.

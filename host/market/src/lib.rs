@@ -23,7 +23,7 @@ pub use amount::{Amount, ParseAmountError};
 pub use apply::{apply, check_on_sale, find_replay};
 pub use command::{
     Change, Changes, CloseRequest, Command, FundRequest, Genesis, OpenRequest, Outcome, PlaceRequest,
-    PostRequest, RecoverRequest, ReserveRequest, RevokeRequest, VoidReason, VoidRequest,
+    PostRequest, ReconcileRequest, RecoverRequest, ReserveRequest, RevokeRequest, VoidReason, VoidRequest,
 };
 pub use demand::{Demand, Figures, Sale, Subject};
 pub use ids::{
@@ -34,8 +34,8 @@ pub use invariants::{Auditor, Side, Sums, Violation, check_channel, check_purcha
 pub use memory::MemoryLedger;
 pub use record::{
     Account, Binding, Channel, ChannelKind, ChannelState, Closing, Decision, DecisionHeader, Identity, Offer,
-    Pair, PairKey, Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState, Recovery, Suspension,
-    Totals,
+    Pair, PairKey, Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState, Reconciliation,
+    Recovery, ShownState, Suspension, Totals,
 };
 pub use refusal::Refusal;
 pub use state::{DroppedWrites, PolicySlot, StateEdit, StateFault, StateWrite};

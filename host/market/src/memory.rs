@@ -5,8 +5,8 @@ use crate::invariants::{Auditor, Violation};
 use crate::view::{Fault, View};
 use crate::{
     Account, Address, Binding, Change, Changes, Channel, ChannelId, Command, Decision, DecisionId, KeyId,
-    Offer, Outcome, Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState, Refusal, Seq, Totals,
-    apply,
+    Nanos, Offer, Outcome, Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState, Reconciliation,
+    Refusal, Seq, Totals, apply,
 };
 use core::convert::Infallible;
 use std::collections::BTreeMap;
@@ -24,6 +24,7 @@ pub struct MemoryLedger {
     purchases_at: BTreeMap<(ChannelId, Seq), PurchaseId>,
     pairs: BTreeMap<PairKey, Pair>,
     decisions: BTreeMap<DecisionId, Decision>,
+    reconciliations: BTreeMap<(ChannelId, Nanos), Reconciliation>,
     policy_values: BTreeMap<PolicySlot, Vec<u8>>,
     policy_counters: BTreeMap<PolicySlot, i64>,
     policy_sizes: BTreeMap<String, u64>,
@@ -62,6 +63,9 @@ impl MemoryLedger {
                 Change::Binding(delegate, binding) => drop(self.bindings.insert(delegate, binding)),
                 Change::Offer(offer) => drop(self.offers.insert(offer.key, *offer)),
                 Change::Purchase(purchase) => self.write_purchase(*purchase),
+                Change::Reconciliation(record) => {
+                    self.reconciliations.insert((record.channel, record.at), *record);
+                }
                 Change::Pair(key, pair) => drop(self.pairs.insert(key, pair)),
                 Change::Decision(decision) => drop(self.decisions.insert(decision.id, *decision)),
                 Change::PolicyValue(slot, Some(value)) => drop(self.policy_values.insert(slot, value)),
@@ -166,6 +170,9 @@ impl MemoryLedger {
         self.channels
             .values()
             .for_each(|channel| auditor.channel(channel));
+        self.reconciliations
+            .values()
+            .for_each(|record| auditor.reconciliation(record));
         self.offers.values().for_each(|offer| auditor.offer(offer));
         self.decisions
             .values()

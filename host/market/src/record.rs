@@ -97,6 +97,9 @@ pub struct Channel {
     pub unresolved: u32,
     /// The one final state of a channel that is no longer open.
     pub closing: Option<Box<Closing>>,
+    /// Set while nobody knows whether the channel stands where this record says: since its ledger was restored from a
+    /// backup. Nothing moves it until it is reconciled.
+    pub quarantined: Option<Nanos>,
 }
 
 /// The final state of a channel with both signatures, each over the same `EIP712ChannelClose`.
@@ -132,9 +135,58 @@ impl Channel {
         }
     }
 
-    /// Whether clients may find it as their active channel: open, theirs, and something left in it.
+    /// Whether clients may find it as their active channel: open, theirs, and something left in it. One in quarantine is
+    /// not: they would adopt a pair that may be long past.
     pub fn is_live(&self) -> bool {
-        self.bound && self.state == ChannelState::Open && !self.posted_remaining().is_zero()
+        self.bound
+            && self.state == ChannelState::Open
+            && self.quarantined.is_none()
+            && !self.posted_remaining().is_zero()
+    }
+}
+
+/// How a channel came out of quarantine, kept for ever: where it moved without a purchase on record, this is why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reconciliation {
+    /// The channel.
+    pub channel: ChannelId,
+    /// Which way its money flows.
+    pub kind: ChannelKind,
+    /// When it was released.
+    pub at: Nanos,
+    /// Since when it had been in quarantine.
+    pub quarantined: Nanos,
+    /// Where the restored ledger had it.
+    pub seq: Seq,
+    /// What was left there.
+    pub remaining: Amount,
+    /// The latest state that its delegate showed, and where it stands since. None where the operator took the ledger's
+    /// own for it, unseen: what it moved by since the backup is lost.
+    pub shown: Option<ShownState>,
+}
+
+/// A state with its delegate's signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownState {
+    /// The position.
+    pub seq: Seq,
+    /// What is left there.
+    pub balance: Amount,
+    /// The delegate's signature over both.
+    pub signature: Signature,
+}
+
+impl Reconciliation {
+    /// Positions that it moved the channel by: sales whose records are lost.
+    pub fn positions(&self) -> u32 {
+        let shown = self.shown.map_or(self.seq, |shown| shown.seq);
+        shown.0.saturating_sub(self.seq.0)
+    }
+
+    /// What these sales took from the channel.
+    pub fn amount(&self) -> Amount {
+        let shown = self.shown.map_or(self.remaining, |shown| shown.balance);
+        self.remaining.checked_sub(shown).unwrap_or_default()
     }
 }
 

@@ -158,6 +158,63 @@ pub enum Refusal {
         /// The posted balance.
         remaining: Amount,
     },
+    /// The ledger was restored from a backup, and nobody knows where the channel stands.
+    #[error(
+        "channel {channel} is in quarantine since its ledger was restored from a backup: its operator takes it out of it \
+         by the latest state that its delegate signed"
+    )]
+    ChannelQuarantined {
+        /// The id.
+        channel: ChannelId,
+    },
+    /// Nothing to reconcile.
+    #[error("channel {channel} is not in quarantine")]
+    NotQuarantined {
+        /// The id.
+        channel: ChannelId,
+    },
+    /// The state that was shown for the latest is none: the ledger knows a later one, or another.
+    #[error(
+        "the ledger has channel {channel} at seq {seq} with {remaining} left: seq {got_seq} with {got_balance} is not its \
+         latest state"
+    )]
+    NotLatest {
+        /// The id.
+        channel: ChannelId,
+        /// The posted position.
+        seq: Seq,
+        /// The posted balance.
+        remaining: Amount,
+        /// The position that was shown.
+        got_seq: Seq,
+        /// The balance that was shown.
+        got_balance: Amount,
+    },
+    /// Purchases are missing between the ledger's state and the latest one.
+    #[error(
+        "channel {channel} moved from seq {seq} with {remaining} left to seq {got_seq} with {got_balance} left, and the \
+         ledger lacks what was sold in between: accept the loss of these records to go on from there"
+    )]
+    RecordsMissing {
+        /// The id.
+        channel: ChannelId,
+        /// The posted position.
+        seq: Seq,
+        /// The posted balance.
+        remaining: Amount,
+        /// The position that was shown.
+        got_seq: Seq,
+        /// The balance that was shown.
+        got_balance: Amount,
+    },
+    /// Neither a state nor the operator's word for there being none.
+    #[error(
+        "channel {channel} needs the latest state that its delegate signed, or its operator's word for the loss"
+    )]
+    NothingShown {
+        /// The id.
+        channel: ChannelId,
+    },
     /// The delegate belongs to another actor.
     #[error("channel {channel} names a delegate of another actor and is never used")]
     ChannelUnbound {

@@ -30,6 +30,10 @@ pub(crate) fn write(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Re
             put(&tables.purchases, txn, record.id.as_bytes(), record)?;
             index::of_purchase(record)
         }
+        Change::Reconciliation(record) => {
+            let key = keys::reconciliation(&record.channel, record.at);
+            put(&tables.reconciliations, txn, &key, record)?
+        }
         Change::Pair(key, record) => {
             put(&tables.pairs, txn, &keys::pair(key), &(key, record))?;
             index::of_pair(key, record)
@@ -82,6 +86,7 @@ fn stale_entries(records: Records<'_>, change: &Change) -> Result<Vec<Entry>, St
         | Change::Totals(_)
         | Change::Account(..)
         | Change::Binding(..)
+        | Change::Reconciliation(_)
         | Change::PolicyValue(..)
         | Change::PolicyCounter(..)
         | Change::PolicySize(..) => None,

@@ -104,8 +104,12 @@ pub(crate) fn of_channel(channel: &Channel) -> Vec<Entry> {
         entries.push(entry(Id::live_by_actor, key(party), &[]));
     }
     if channel.suspended.is_some() {
-        let key = keys::suspended_channel(&channel.delegate, &channel.id);
+        let key = keys::delegates_channel(&channel.delegate, &channel.id);
         entries.push(entry(Id::suspended_channels, key, &[]));
+    }
+    if channel.quarantined.is_some() {
+        let key = keys::delegates_channel(&channel.delegate, &channel.id);
+        entries.push(entry(Id::quarantined_channels, key, &[]));
     }
     entries
 }

@@ -51,8 +51,13 @@ pub(crate) fn channel_of(kind: ChannelKind, address: &Address, opened: Nanos, id
 }
 
 /// `delegate ‖ channel`.
-pub(crate) fn suspended_channel(delegate: &Address, id: &ChannelId) -> Vec<u8> {
+pub(crate) fn delegates_channel(delegate: &Address, id: &ChannelId) -> Vec<u8> {
     join(&[delegate.as_bytes(), id.as_bytes()])
+}
+
+/// `channel ‖ released`.
+pub(crate) fn reconciliation(channel: &ChannelId, at: Nanos) -> Vec<u8> {
+    join(&[channel.as_bytes(), &at.0.to_be_bytes()])
 }
 
 /// `delegate ‖ provider id`.

@@ -8,7 +8,7 @@ use crate::records::Records;
 use crate::tables::{Table, Tables};
 use bourse_market::{
     Account, Address, Binding, Channel, ChannelId, ChannelKind, Decision, DecisionId, Genesis, KeyId, Nanos,
-    Offer, OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Seq, Totals, View,
+    Offer, OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Reconciliation, Seq, Totals, View,
 };
 use heed::{RoTxn, WithoutTls};
 use std::marker::PhantomData;
@@ -35,6 +35,8 @@ pub struct Counts {
     pub live_channels: u64,
     /// Channels that wait for their seller or the operator.
     pub suspended_channels: u64,
+    /// Channels in quarantine, since their ledger was restored from a backup.
+    pub quarantined_channels: u64,
     /// Delegates that belong to an actor.
     pub bindings: u64,
     /// Offers, ended ones included.
@@ -148,6 +150,43 @@ impl<'s> Reader<'s> {
     pub fn suspended_channels(&self, delegate: &Address) -> Result<Vec<ChannelId>, StoreError> {
         let ids = self.ids(&self.tables.suspended_channels, delegate.as_bytes())?;
         Ok(ids.into_iter().map(ChannelId).collect())
+    }
+
+    /// The channels in quarantine that come behind `after`, by delegate, `limit` of them at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn quarantined_channels(
+        &self,
+        after: Option<&Channel>,
+        limit: usize,
+    ) -> Result<Vec<Channel>, StoreError> {
+        let index = &self.tables.quarantined_channels;
+        // The least key there can be, or the least behind that of `after`.
+        let from = after.map_or(vec![0], |channel| {
+            let mut key = keys::delegates_channel(&channel.delegate, &channel.id);
+            key.push(0);
+            key
+        });
+        let entries = index.from(&self.txn, &from)?.take(limit);
+        entries
+            .map(|entry| {
+                let id = trailing(index, entry?.0)?;
+                self.records().named(index, &self.tables.channels, &id)
+            })
+            .collect()
+    }
+
+    /// How a channel came out of quarantine, each time, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn reconciliations(&self, channel: &ChannelId) -> Result<Vec<Reconciliation>, StoreError> {
+        let table = &self.tables.reconciliations;
+        let entries = table.prefix(&self.txn, channel.as_bytes())?;
+        entries.map(|entry| codec::decode(table.name, entry?.1)).collect()
     }
 
     /// The suspended pairs of a seller's delegate.
@@ -289,6 +328,7 @@ impl<'s> Reader<'s> {
             channels: len(&tables.channels)?,
             live_channels: len(&tables.live_channels)?,
             suspended_channels: len(&tables.suspended_channels)?,
+            quarantined_channels: len(&tables.quarantined_channels)?,
             bindings: len(&tables.bindings)?,
             offers: len(&tables.offers)?,
             purchases: len(&tables.purchases)?,

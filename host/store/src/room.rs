@@ -48,6 +48,7 @@ fn is_new_business(command: &Command) -> bool {
         | Command::Open(_)
         | Command::Place(_)
         | Command::Reserve(_)
+        | Command::Quarantine { .. }
         // Without it the purchase ends as promised, only voided.
         | Command::Recover(_) => true,
         Command::Revoke(_)
@@ -55,7 +56,8 @@ fn is_new_business(command: &Command) -> bool {
         | Command::Post(_)
         | Command::Void(_)
         | Command::ReleaseChannel { .. }
-        | Command::ReleasePair(_) => false,
+        | Command::ReleasePair(_)
+        | Command::Reconcile(_) => false,
     }
 }
 

@@ -161,6 +161,10 @@ tables! {
     live_by_actor = "live_by_actor",
     /// Delegate ‖ channel id of each suspended channel.
     suspended_channels = "suspended_channels",
+    /// Delegate ‖ channel id of each channel in quarantine.
+    quarantined_channels = "quarantined_channels",
+    /// Channel ‖ time of release -> how the channel came out of quarantine.
+    reconciliations = "reconciliations",
     /// Delegate ‖ provider id -> pair with its key.
     pairs = "pairs",
     /// Delegate ‖ provider id of each suspended pair.

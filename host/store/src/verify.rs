@@ -9,7 +9,7 @@ use crate::records::{ONLY, hex};
 use crate::tables::{Id, Table};
 use bourse_market::{
     Account, Address, Auditor, Binding, Channel, Decision, Genesis, Offer, Pair, PairKey, PolicySlot,
-    Purchase, Sums, Totals, View,
+    Purchase, Reconciliation, Sums, Totals, View,
 };
 use serde::de::DeserializeOwned;
 
@@ -20,7 +20,7 @@ const MAX_VIOLATIONS: usize = 1000;
 const STRIDE: u64 = 4096;
 
 /// The indexes, each of which must hold what its records say and nothing else.
-const INDEXES: [Id; 16] = [
+const INDEXES: [Id; 17] = [
     Id::offer_by_key,
     Id::offers_by_api,
     Id::offers_by_seller,
@@ -34,6 +34,7 @@ const INDEXES: [Id; 16] = [
     Id::channels_by_actor,
     Id::live_by_actor,
     Id::suspended_channels,
+    Id::quarantined_channels,
     Id::suspended_pairs,
     Id::suspended_providers,
     Id::decisions_by_time,
@@ -134,6 +135,7 @@ impl<'r, 'p> Check<'r, 'p> {
             &tables.accounts,
             &tables.bindings,
             &tables.channels,
+            &tables.reconciliations,
             &tables.offers,
             &tables.purchases,
             &tables.pairs,
@@ -182,6 +184,11 @@ impl<'r, 'p> Check<'r, 'p> {
         self.each(&tables.channels, |check, key, channel: &Channel| {
             check.auditor.channel(channel);
             (key == channel.id.as_bytes(), index::of_channel(channel))
+        })?;
+        self.each(&tables.reconciliations, |check, key, record: &Reconciliation| {
+            check.auditor.reconciliation(record);
+            let own = keys::reconciliation(&record.channel, record.at);
+            (key == own, Vec::new())
         })?;
         self.each(&tables.offers, |check, key, offer: &Offer| {
             check.auditor.offer(offer);

@@ -73,7 +73,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         R::ZeroDeposit | R::Overflow => return invalid("amount", refusal),
         R::ZeroBlock => return invalid("current_block_number", refusal),
         R::ChannelExists { .. } => return invalid("channel_oid", refusal),
-        R::NoGenesis | R::GenesisMismatch => (uri::NOT_READY, vec![]),
+        R::NoGenesis | R::GenesisMismatch | R::ChannelQuarantined { .. } => (uri::NOT_READY, vec![]),
         R::NotLocal | R::NotTheSeller { .. } => (uri::NOT_AUTHORIZED, vec![]),
         R::InsufficientAccount { holds, needs, .. } => (
             uri::INSUFFICIENT_FUNDS,
@@ -136,6 +136,11 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         R::FeeAbovePrice { .. }
         | R::NotPending { .. }
         | R::NoRecovery { .. }
+        // Answers to an operator, never to a client.
+        | R::NotQuarantined { .. }
+        | R::NotLatest { .. }
+        | R::RecordsMissing { .. }
+        | R::NothingShown { .. }
         | R::DecisionMismatch { .. } => (uri::RUNTIME, vec![]),
     };
     let mut error = fault(uri, refusal.to_string());

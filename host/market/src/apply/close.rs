@@ -75,6 +75,9 @@ fn check_state(channel: &Channel, request: &CloseRequest) -> Result<(), Refusal>
     if channel.state != ChannelState::Open {
         return Err(Refusal::ChannelNotOpen { channel: id });
     }
+    if channel.quarantined.is_some() {
+        return Err(Refusal::ChannelQuarantined { channel: id });
+    }
     if request.close_at.is_zero() {
         return Err(Refusal::ZeroBlock);
     }

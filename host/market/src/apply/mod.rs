@@ -10,6 +10,7 @@ mod close;
 mod genesis;
 mod offers;
 mod open;
+mod quarantine;
 mod recover;
 mod release;
 mod reserve;
@@ -43,6 +44,8 @@ pub fn apply<V: View>(view: &V, command: &Command) -> Result<(Changes, Outcome),
         Command::Void(request) => resolve::void(view, request),
         Command::ReleaseChannel { channel, by_operator } => release::channel(view, channel, *by_operator),
         Command::ReleasePair(key) => release::pair(view, key),
+        Command::Quarantine { channel, at } => quarantine::shut(view, channel, *at),
+        Command::Reconcile(request) => quarantine::reconcile(view, request),
     }
 }
 

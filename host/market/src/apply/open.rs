@@ -118,5 +118,6 @@ fn fresh(request: &OpenRequest, bound: bool) -> Channel {
         suspended: None,
         unresolved: 0,
         closing: None,
+        quarantined: None,
     }
 }

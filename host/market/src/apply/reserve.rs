@@ -136,6 +136,9 @@ fn check_usable(channel: &Channel) -> Result<(), Refusal> {
     if channel.state != ChannelState::Open {
         return Err(Refusal::ChannelNotOpen { channel: channel.id });
     }
+    if channel.quarantined.is_some() {
+        return Err(Refusal::ChannelQuarantined { channel: channel.id });
+    }
     Ok(())
 }
 

@@ -4,8 +4,8 @@ use super::line::{Line, Spent, Step};
 use super::{Side, Violation, check_channel, check_purchase, check_totals};
 use crate::{
     Account, Address, Amount, Binding, Channel, ChannelId, ChannelKind, ChannelState, Decision, DecisionId,
-    Genesis, Offer, OfferId, PolicySlot, PriceSource, Purchase, PurchaseId, PurchaseState, Seq, StateWrite,
-    Totals,
+    Genesis, Offer, OfferId, PolicySlot, PriceSource, Purchase, PurchaseId, PurchaseState, Reconciliation,
+    Seq, StateWrite, Totals,
 };
 use std::collections::BTreeMap;
 
@@ -45,6 +45,10 @@ pub struct Auditor {
     debits: Spent,
     credits: Spent,
     fees: Spent,
+    /// What reconciled payment channels spent without a purchase on record.
+    lost_debits: Spent,
+    /// Paying channels likewise.
+    lost_credits: Spent,
     bindings: BTreeMap<Address, Binding>,
     /// Channels that claim their delegate is their actor's.
     bound: BTreeMap<ChannelId, (Address, Address)>,
@@ -114,6 +118,28 @@ impl Auditor {
             .entry((channel.id, channel.kind.into()))
             .or_default()
             .know(channel);
+    }
+
+    /// One channel's way out of quarantine.
+    pub fn reconciliation(&mut self, record: &Reconciliation) {
+        self.any_record = true;
+        let ahead = record
+            .shown
+            .is_none_or(|shown| shown.seq >= record.seq && shown.balance <= record.remaining);
+        if !ahead {
+            self.found.push(Violation::ChannelShape {
+                channel: record.channel,
+                what: "it was reconciled to a state before its own",
+            });
+        }
+        match record.kind {
+            ChannelKind::Payment => self.lost_debits.add(record.amount()),
+            ChannelKind::Paying => self.lost_credits.add(record.amount()),
+        }
+        self.lines
+            .entry((record.channel, record.kind.into()))
+            .or_default()
+            .reconciled(record);
     }
 
     /// One offer.
@@ -254,9 +280,14 @@ impl Auditor {
                 });
             }
         }
-        // Sums over 256 bits compare nothing; each channel was checked by itself.
+        // Sums over 256 bits compare nothing; each channel was checked by itself. What the two sides of a lost sale
+        // moved is known of each by itself, and not of both.
         if let (Some(debits), Some(credits), Some(fees)) = (self.debits.0, self.credits.0, self.fees.0)
-            && credits.checked_add(fees) != Some(debits)
+            && let (Some(lost_debits), Some(lost_credits)) = (self.lost_debits.0, self.lost_credits.0)
+            && credits
+                .checked_add(fees)
+                .and_then(|paid| paid.checked_add(lost_debits))
+                != debits.checked_add(lost_credits)
         {
             found.push(Violation::Debits {
                 debits,

@@ -1,7 +1,7 @@
 //! What all purchases together say about one channel, and whether its record agrees.
 
 use super::{Side, Violation};
-use crate::{Address, Amount, Channel, ChannelId, PurchaseId, Seq};
+use crate::{Address, Amount, Channel, ChannelId, PurchaseId, Reconciliation, Seq};
 use std::collections::BTreeMap;
 
 /// One step of a purchase on one of its channels.
@@ -19,6 +19,14 @@ pub(super) struct Step {
     pub(super) moves: u32,
 }
 
+/// Where something took a channel, by how many positions, and what it cost.
+struct Leap {
+    seq: Seq,
+    balance: Amount,
+    cost: Amount,
+    moves: u32,
+}
+
 /// The purchases of one channel, folded.
 #[derive(Debug, Default)]
 pub(super) struct Line {
@@ -31,6 +39,8 @@ pub(super) struct Line {
     trail: Trail,
     seqs: SeqSet,
     sent: Vec<Sent>,
+    /// It came out of quarantine.
+    reconciled: bool,
 }
 
 #[derive(Debug)]
@@ -76,8 +86,29 @@ impl Line {
         self.seqs.insert(step.seq)
     }
 
+    /// Sales whose records a restored ledger lacks: their sum is on record, under the delegate's signature.
+    pub(super) fn reconciled(&mut self, record: &Reconciliation) {
+        self.reconciled = true;
+        let Some(shown) = &record.shown else { return };
+        let step = Leap {
+            seq: shown.seq,
+            balance: shown.balance,
+            cost: record.amount(),
+            moves: record.positions(),
+        };
+        self.moved = self.moved.saturating_add(step.moves.into());
+        self.spent.add(step.cost);
+        self.trail.leap(&step);
+    }
+
     pub(super) fn finish(&self, id: ChannelId, side: Side, found: &mut impl FnMut(Violation)) {
         let Some(channel) = &self.channel else {
+            if self.reconciled {
+                found(Violation::ChannelShape {
+                    channel: id,
+                    what: "it was reconciled and is not there",
+                });
+            }
             let strays = self.parties.values().copied();
             strays.for_each(|purchase| {
                 found(Violation::UnknownChannel {
@@ -188,13 +219,22 @@ struct Trail(u64);
 
 impl Trail {
     fn step(&mut self, step: &Step) {
+        self.leap(&Leap {
+            seq: step.seq,
+            balance: step.balance,
+            cost: step.cost,
+            moves: step.moves,
+        });
+    }
+
+    fn leap(&mut self, leap: &Leap) {
         let from = digest(
-            step.seq.0.wrapping_sub(step.moves),
-            step.balance.saturating_add(step.cost),
+            leap.seq.0.wrapping_sub(leap.moves),
+            leap.balance.saturating_add(leap.cost),
         );
         self.0 = self
             .0
-            .wrapping_add(digest(step.seq.0, step.balance))
+            .wrapping_add(digest(leap.seq.0, leap.balance))
             .wrapping_sub(from);
     }
 

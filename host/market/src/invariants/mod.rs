@@ -68,6 +68,12 @@ pub fn check_channel(channel: &Channel) -> Result<(), Violation> {
             what: "its delegate belongs to another and yet it moved",
         });
     }
+    if channel.quarantined.is_some() && matches!(channel.state, ChannelState::Closed | ChannelState::Failed) {
+        return Err(Violation::ChannelShape {
+            channel: id,
+            what: "it is settled and yet in quarantine",
+        });
+    }
     let paying_only = channel.suspended.is_some() || channel.unresolved > 0;
     if channel.kind == ChannelKind::Payment && paying_only {
         return Err(Violation::ChannelShape {

@@ -18,6 +18,7 @@ mod offers;
 mod properties;
 mod purchase_refusals;
 mod purchase_rules;
+mod quarantine;
 mod recovery;
 mod state;
 mod unclear_answers;

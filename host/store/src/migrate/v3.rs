@@ -72,6 +72,7 @@ impl Channel {
             suspended: self.suspended,
             unresolved: self.unresolved,
             closing: self.closing,
+            quarantined: None,
         }
     }
 }

@@ -1,0 +1,108 @@
+//! After a ledger was restored from a backup: what stands still, and what lets it go on.
+//!
+//! A backup knows what it was told until it was taken. What both sides of a channel signed later is with them alone, so
+//! no channel moves before its delegate has shown the latest state, or the operator bears that nobody does.
+
+use super::Decided;
+use crate::{
+    Change, Channel, ChannelId, ChannelState, Fault, Outcome, ReconcileRequest, Reconciliation, Refusal,
+    ShownState, View,
+};
+
+/// Shuts a channel that is not settled. Twice is once.
+pub(super) fn shut<V: View>(view: &V, id: &ChannelId, at: crate::Nanos) -> Decided<V> {
+    let mut channel = known(view, id)?;
+    let settled = matches!(channel.state, ChannelState::Closed | ChannelState::Failed);
+    if settled || channel.quarantined.is_some() {
+        return Ok((Vec::new(), Outcome::Done));
+    }
+    channel.quarantined = Some(at);
+    Ok((vec![Change::Channel(Box::new(channel))], Outcome::Done))
+}
+
+/// Lets a channel go on: from where it stands, or from the later state its delegate shows, if the operator accepts that
+/// the sales in between are lost.
+pub(super) fn reconcile<V: View>(view: &V, request: &ReconcileRequest) -> Decided<V> {
+    let id = request.channel;
+    let mut channel = known(view, &id)?;
+    let quarantined = channel
+        .quarantined
+        .take()
+        .ok_or(Refusal::NotQuarantined { channel: id })?;
+    if let Some(purchase) = channel.pending {
+        return Err(Refusal::PurchasePending {
+            purchase,
+            same: false,
+        }
+        .into());
+    }
+    let reconciliation = Reconciliation {
+        channel: id,
+        kind: channel.kind,
+        at: request.at,
+        quarantined,
+        seq: channel.seq,
+        remaining: channel.posted_remaining(),
+        shown: request.shown.map(|(shown, _)| shown),
+    };
+    match request.shown {
+        None if !request.accept_loss => return Err(Refusal::NothingShown { channel: id }.into()),
+        None => {}
+        Some((_, signer)) if signer != channel.delegate => {
+            return Err(Refusal::WrongSigner {
+                signer,
+                expected: channel.delegate,
+            }
+            .into());
+        }
+        Some((shown, _)) => go_to(&mut channel, &shown, request.accept_loss)?,
+    }
+    let reconciliation = Box::new(reconciliation);
+    Ok((
+        vec![
+            Change::Channel(Box::new(channel)),
+            Change::Reconciliation(reconciliation.clone()),
+        ],
+        Outcome::Reconciled(reconciliation),
+    ))
+}
+
+/// Moves an idle channel to the state shown. It only ever goes on, and what is left in it only ever falls.
+fn go_to(channel: &mut Channel, shown: &ShownState, accept_loss: bool) -> Result<(), Refusal> {
+    let (id, seq, remaining) = (channel.id, channel.seq, channel.posted_remaining());
+    let (got_seq, got_balance) = (shown.seq, shown.balance);
+    if (got_seq, got_balance) == (seq, remaining) {
+        return Ok(());
+    }
+    let gap = remaining.checked_sub(got_balance).filter(|_| got_seq > seq);
+    let Some(gap) = gap else {
+        return Err(Refusal::NotLatest {
+            channel: id,
+            seq,
+            remaining,
+            got_seq,
+            got_balance,
+        });
+    };
+    if !channel.bound || channel.state != ChannelState::Open {
+        return Err(Refusal::ChannelNotOpen { channel: id });
+    }
+    if !accept_loss {
+        return Err(Refusal::RecordsMissing {
+            channel: id,
+            seq,
+            remaining,
+            got_seq,
+            got_balance,
+        });
+    }
+    channel.seq = got_seq;
+    channel.remaining = got_balance;
+    channel.spent = channel.spent.checked_add(gap).ok_or(Refusal::Overflow)?;
+    Ok(())
+}
+
+fn known<V: View>(view: &V, id: &ChannelId) -> Result<Channel, Fault<V::Error>> {
+    let channel = view.channel(id).map_err(Fault::View)?;
+    channel.ok_or(Fault::Refused(Refusal::ChannelUnknown { channel: *id }))
+}

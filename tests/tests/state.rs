@@ -9,7 +9,7 @@
 )]
 
 use bourse_app::config::{Grant, Hook, Instances, Rule};
-use bourse_market::{Amount, Decision, KeyId, Nanos, PriceSource, Purchase, PurchaseId};
+use bourse_market::{Amount, Decision, KeyId, Nanos, PriceSource, Purchase, PurchaseId, View};
 use bourse_policy::testing::hostile::willing;
 use bourse_policy::testing::{DATA, Guest, IMPORTED, computed, keep_all, no, yes};
 use bourse_policy::{Action, Engine, EngineOptions, Hook as PolicyHook, Input, Record};
@@ -388,9 +388,10 @@ async fn told(world: &mut World) -> Vec<(Purchase, Vec<(Decision, Record)>)> {
                 .unwrap();
             let mut told = Vec::new();
             ledger
-                .posted_since(Nanos(0), &mut |purchase| {
-                    let decisions = by_purchase.remove(&purchase.id).unwrap_or_default();
-                    told.push((purchase.clone(), decisions));
+                .sold_since(Nanos(0), &mut |id, _| {
+                    let purchase = ledger.purchase(&id).unwrap().expect("its seller was asked");
+                    let decisions = by_purchase.remove(&id).unwrap_or_default();
+                    told.push((purchase, decisions));
                 })
                 .unwrap();
             assert!(by_purchase.is_empty(), "decisions of no posted purchase");

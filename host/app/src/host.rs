@@ -11,7 +11,7 @@ use crate::workers::Workers;
 use crate::{control, crash, http, keyfile, procedures, tickets};
 use anyhow::Context;
 use bourse_chain::{LocalSettlement, Network, Settlement, Signer};
-use bourse_market::{Address, Demand, MarketId, Nanos, Sale, View};
+use bourse_market::{Address, Demand, MarketId, Nanos, View};
 use bourse_policy::{
     BreakerOptions, Engine, EngineOptions, Library, LibraryOptions, MAX_WINDOW_MS, PolicyStatus, VerifyingKey,
 };
@@ -442,17 +442,6 @@ pub(crate) fn rebuild_demand(store: &Store, demand: &Mutex<Demand>, now: Nanos) 
     let since = Nanos(now.0.saturating_sub(u64::from(MAX_WINDOW_MS) * 1_000_000));
     let mut demand = demand.lock();
     let ledger = store.read()?;
-    ledger.posted_since(since, &mut |purchase| {
-        if let bourse_market::PurchaseState::Posted { at, .. } = purchase.state {
-            demand.record_sale(&Sale {
-                at,
-                key: purchase.identity.key,
-                api: purchase.api,
-                seller: purchase.seller,
-                buyer: purchase.buyer,
-                price: purchase.price,
-            });
-        }
-    })?;
+    ledger.sold_since(since, &mut |_, sale| demand.record_sale(sale))?;
     Ok(())
 }

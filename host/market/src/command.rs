@@ -1,8 +1,9 @@
 //! Everything that can change a ledger, and what comes of it.
 
 use crate::Amount;
+use crate::escrow::{Debt, EscrowPayment, EscrowSale};
 use crate::ids::{
-    Address, ChannelId, KeyId, MarketId, Nanos, PurchaseId, SealedKey, Seq, SessionId, Signature,
+    Address, ChannelId, EscrowedKey, KeyId, MarketId, Nanos, PurchaseId, SealedKey, Seq, SessionId, Signature,
 };
 use crate::record::{
     Account, Binding, Channel, ChannelKind, Decision, Identity, Offer, Pair, PairKey, PriceSource, Purchase,
@@ -97,6 +98,8 @@ pub struct CloseRequest {
 pub struct PlaceRequest {
     /// The offer; `remaining` equals `copies`, `revoked` is none.
     pub offer: Offer,
+    /// The key itself, if the market maker is to sell it without its seller. Only of an offer that its seller signed.
+    pub escrow: Option<EscrowedKey>,
 }
 
 /// Taking an offer back. Whether the caller may is checked against the offer, inside the write.
@@ -145,6 +148,45 @@ pub struct ReserveRequest {
     pub s2: Signature,
     /// `compat.lenient_seq`: admit a buyer that signed the posted seq instead of the next.
     pub lenient_seq: bool,
+}
+
+/// A sale of an escrowed key: every check, the buyer's channel, the receipt and what the seller is owed, in one write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliverRequest {
+    /// A fresh id.
+    pub id: PurchaseId,
+    /// When.
+    pub at: Nanos,
+    /// What the buyer asked for.
+    pub identity: Identity,
+    /// The buyer's delegate as the request names it.
+    pub buyer: Address,
+    /// Whom `s1` recovers to.
+    pub signer: Address,
+    /// The buyer's signature.
+    pub s1: Signature,
+    /// The price in force.
+    pub price: Amount,
+    /// The market's part of it.
+    pub fee: Amount,
+    /// How the price came about.
+    pub source: PriceSource,
+    /// `compat.lenient_seq`: admit a buyer that signed the posted seq instead of the next.
+    pub lenient_seq: bool,
+    /// What was opened and sealed: it must still be what the ledger keeps.
+    pub escrowed: EscrowedKey,
+    /// The data key, sealed to the buyer.
+    pub sealed_key: SealedKey,
+    /// The payment channel's position that `s4` covers. The balance is the one the buyer signed.
+    pub payment_seq: Seq,
+    /// Our signature over the payment channel's new state.
+    pub s4: Signature,
+    /// The decision that [`PriceSource::Policy`] names.
+    pub decision: Option<Decision>,
+    /// The other decisions that let it pass. Each gets the sale's id.
+    pub also: Vec<Decision>,
+    /// What the policies of all these decisions wrote, in order.
+    pub state_writes: Vec<StateWrite>,
 }
 
 /// A step of recovery, to be recorded before the seller is asked.
@@ -240,6 +282,8 @@ pub enum Command {
     Revoke(RevokeRequest),
     /// Reserve a purchase.
     Reserve(Box<ReserveRequest>),
+    /// Sell an escrowed key.
+    Deliver(Box<DeliverRequest>),
     /// Ask an unclear seller again.
     Recover(RecoverRequest),
     /// Complete a purchase.
@@ -286,6 +330,14 @@ pub enum Change {
     Purchase(Box<Purchase>),
     /// How a channel came out of quarantine.
     Reconciliation(Box<Reconciliation>),
+    /// A sale of an escrowed key, found by (payment channel, payment seq) as posted purchases are.
+    EscrowSale(Box<EscrowSale>),
+    /// The escrowed key of an offer; none removes it.
+    EscrowedKey(KeyId, Option<EscrowedKey>),
+    /// What a delegate is owed.
+    Debt(Address, Debt),
+    /// What the final state of a channel paid of a debt.
+    EscrowPayment(ChannelId, EscrowPayment),
     /// A pair.
     Pair(PairKey, Pair),
     /// A decision.
@@ -337,6 +389,17 @@ pub enum Outcome {
         payment: Box<Channel>,
         /// The seller's channel.
         paying: Box<Channel>,
+        /// What its policies wrote and was not kept, usually nothing.
+        dropped: Vec<DroppedWrites>,
+    },
+    /// The escrowed key is sold.
+    Delivered {
+        /// The sale.
+        sale: Box<EscrowSale>,
+        /// The buyer's channel as it stands now.
+        payment: Box<Channel>,
+        /// The very same purchase was posted before, and nothing happened now.
+        again: bool,
         /// What its policies wrote and was not kept, usually nothing.
         dropped: Vec<DroppedWrites>,
     },

@@ -142,6 +142,11 @@ bytes_type!(
     SealedKey, 80, "a sealed key"
 );
 bytes_type!(
+    /// A data key that a seller left with the market maker, encrypted under a key that only it has: nonce (24) ‖ tag (16) ‖
+    /// ciphertext (48). What is inside is the host's affair.
+    EscrowedKey, 88, "an escrowed key"
+);
+bytes_type!(
     /// The revision of a policy: the SHA-256 of its component.
     RevisionId, 32, "a revision"
 );

@@ -10,6 +10,7 @@ mod amount;
 mod apply;
 mod command;
 mod demand;
+mod escrow;
 mod ids;
 mod invariants;
 mod memory;
@@ -20,17 +21,21 @@ mod state;
 mod view;
 
 pub use amount::{Amount, ParseAmountError};
-pub use apply::{apply, check_on_sale, find_replay};
+pub use apply::{apply, check_on_sale, find_receipt, find_replay};
 pub use command::{
-    Change, Changes, CloseRequest, Command, FundRequest, Genesis, OpenRequest, Outcome, PlaceRequest,
-    PostRequest, ReconcileRequest, RecoverRequest, ReserveRequest, RevokeRequest, VoidReason, VoidRequest,
+    Change, Changes, CloseRequest, Command, DeliverRequest, FundRequest, Genesis, OpenRequest, Outcome,
+    PlaceRequest, PostRequest, ReconcileRequest, RecoverRequest, ReserveRequest, RevokeRequest, VoidReason,
+    VoidRequest,
 };
 pub use demand::{Demand, Figures, Sale, Subject};
+pub use escrow::{Debt, EscrowPayment, EscrowSale, Receipt};
 pub use ids::{
-    Address, ApiId, BuyerPubkey, CatalogId, ChannelId, DecisionId, IdError, KeyId, MarketId, Nanos, OfferId,
-    ParseIdError, PurchaseId, RevisionId, SealedKey, Seq, SessionId, Signature,
+    Address, ApiId, BuyerPubkey, CatalogId, ChannelId, DecisionId, EscrowedKey, IdError, KeyId, MarketId,
+    Nanos, OfferId, ParseIdError, PurchaseId, RevisionId, SealedKey, Seq, SessionId, Signature,
 };
-pub use invariants::{Auditor, Side, Sums, Violation, check_channel, check_purchase, check_totals};
+pub use invariants::{
+    Auditor, Side, Sums, Violation, check_channel, check_escrow_sale, check_purchase, check_totals,
+};
 pub use memory::MemoryLedger;
 pub use record::{
     Account, Binding, Channel, ChannelKind, ChannelState, Closing, Decision, DecisionHeader, Identity, Offer,

@@ -4,9 +4,9 @@ use crate::command::Genesis;
 use crate::invariants::{Auditor, Violation};
 use crate::view::{Fault, View};
 use crate::{
-    Account, Address, Binding, Change, Changes, Channel, ChannelId, Command, Decision, DecisionId, KeyId,
-    Nanos, Offer, Outcome, Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState, Reconciliation,
-    Refusal, Seq, Totals, apply,
+    Account, Address, Binding, Change, Changes, Channel, ChannelId, Command, Debt, Decision, DecisionId,
+    EscrowPayment, EscrowSale, EscrowedKey, KeyId, Nanos, Offer, Outcome, Pair, PairKey, PolicySlot,
+    Purchase, PurchaseId, PurchaseState, Reconciliation, Refusal, Seq, Totals, apply,
 };
 use core::convert::Infallible;
 use std::collections::BTreeMap;
@@ -22,6 +22,11 @@ pub struct MemoryLedger {
     offers: BTreeMap<KeyId, Offer>,
     purchases: BTreeMap<PurchaseId, Purchase>,
     purchases_at: BTreeMap<(ChannelId, Seq), PurchaseId>,
+    escrow_sales: BTreeMap<PurchaseId, EscrowSale>,
+    escrow_sales_at: BTreeMap<(ChannelId, Seq), PurchaseId>,
+    escrowed_keys: BTreeMap<KeyId, EscrowedKey>,
+    debts: BTreeMap<Address, Debt>,
+    escrow_payments: BTreeMap<ChannelId, EscrowPayment>,
     pairs: BTreeMap<PairKey, Pair>,
     decisions: BTreeMap<DecisionId, Decision>,
     reconciliations: BTreeMap<(ChannelId, Nanos), Reconciliation>,
@@ -65,6 +70,17 @@ impl MemoryLedger {
                 Change::Purchase(purchase) => self.write_purchase(*purchase),
                 Change::Reconciliation(record) => {
                     self.reconciliations.insert((record.channel, record.at), *record);
+                }
+                Change::EscrowSale(sale) => {
+                    let place = (sale.identity.channel, sale.payment_seq);
+                    self.escrow_sales_at.insert(place, sale.id);
+                    self.escrow_sales.insert(sale.id, *sale);
+                }
+                Change::EscrowedKey(key, Some(escrowed)) => drop(self.escrowed_keys.insert(key, escrowed)),
+                Change::EscrowedKey(key, None) => drop(self.escrowed_keys.remove(&key)),
+                Change::Debt(delegate, debt) => drop(self.debts.insert(delegate, debt)),
+                Change::EscrowPayment(channel, payment) => {
+                    self.escrow_payments.insert(channel, payment);
                 }
                 Change::Pair(key, pair) => drop(self.pairs.insert(key, pair)),
                 Change::Decision(decision) => drop(self.decisions.insert(decision.id, *decision)),
@@ -112,6 +128,26 @@ impl MemoryLedger {
     /// All purchases, by id.
     pub fn purchases(&self) -> impl Iterator<Item = &Purchase> {
         self.purchases.values()
+    }
+
+    /// All sales of escrowed keys, by id.
+    pub fn escrow_sales(&self) -> impl Iterator<Item = &EscrowSale> {
+        self.escrow_sales.values()
+    }
+
+    /// All escrowed keys.
+    pub fn escrowed_keys(&self) -> impl Iterator<Item = (&KeyId, &EscrowedKey)> {
+        self.escrowed_keys.iter()
+    }
+
+    /// All debts, by delegate.
+    pub fn debts(&self) -> impl Iterator<Item = (&Address, &Debt)> {
+        self.debts.iter()
+    }
+
+    /// All payments of debts, by channel.
+    pub fn escrow_payments(&self) -> impl Iterator<Item = (&ChannelId, &EscrowPayment)> {
+        self.escrow_payments.iter()
     }
 
     /// All pairs, by delegate and provider id.
@@ -186,6 +222,18 @@ impl MemoryLedger {
         self.purchases
             .values()
             .for_each(|purchase| auditor.purchase(purchase));
+        self.escrow_sales
+            .values()
+            .for_each(|sale| auditor.escrow_sale(sale));
+        self.escrowed_keys
+            .keys()
+            .for_each(|key| auditor.escrowed_key(key));
+        self.debts
+            .iter()
+            .for_each(|(delegate, debt)| auditor.debt(delegate, debt));
+        self.escrow_payments
+            .iter()
+            .for_each(|(channel, payment)| auditor.escrow_payment(channel, payment));
     }
 }
 
@@ -226,6 +274,27 @@ impl View for MemoryLedger {
             .get(&(*channel, seq))
             .and_then(|id| self.purchases.get(id))
             .cloned())
+    }
+
+    fn escrow_sale(&self, id: &PurchaseId) -> Result<Option<EscrowSale>, Infallible> {
+        Ok(self.escrow_sales.get(id).cloned())
+    }
+
+    fn escrow_sale_at(&self, channel: &ChannelId, seq: Seq) -> Result<Option<EscrowSale>, Infallible> {
+        let id = self.escrow_sales_at.get(&(*channel, seq));
+        Ok(id.and_then(|id| self.escrow_sales.get(id)).cloned())
+    }
+
+    fn escrowed_key(&self, key: &KeyId) -> Result<Option<EscrowedKey>, Infallible> {
+        Ok(self.escrowed_keys.get(key).copied())
+    }
+
+    fn debt(&self, delegate: &Address) -> Result<Option<Debt>, Infallible> {
+        Ok(self.debts.get(delegate).copied())
+    }
+
+    fn escrow_payment(&self, channel: &ChannelId) -> Result<Option<EscrowPayment>, Infallible> {
+        Ok(self.escrow_payments.get(channel).copied())
     }
 
     fn pair(&self, key: &PairKey) -> Result<Option<Pair>, Infallible> {

@@ -118,6 +118,27 @@ pub enum Refusal {
         key: KeyId,
     },
 
+    /// A key left with the market maker, of an offer that nobody proved to be its seller's.
+    #[error(
+        "the offer of key {key} carries no verified signature of its delegate: such a key is not sold for anybody"
+    )]
+    EscrowUnsigned {
+        /// The key.
+        key: KeyId,
+    },
+    /// The key was left with the market maker: its seller is never asked.
+    #[error("key {key} is sold by the market maker itself")]
+    Escrowed {
+        /// The key.
+        key: KeyId,
+    },
+    /// The key was not left with the market maker, or is another one.
+    #[error("key {key} is not in escrow, or not as it was when it was sealed")]
+    NotEscrowed {
+        /// The key.
+        key: KeyId,
+    },
+
     /// No such channel, or of the other kind.
     #[error("no such channel {channel}")]
     ChannelUnknown {
@@ -132,7 +153,8 @@ pub enum Refusal {
     },
     /// A final state other than the one the ledger holds.
     #[error(
-        "channel {channel} stands at seq {seq} with {remaining} left, and closes there alone; got seq {got_seq} with {got_balance}"
+        "channel {channel} stands at seq {seq} with {remaining} left, and closes there alone{}; got seq {got_seq} with {got_balance}",
+        less(*.remaining, .due.as_deref())
     )]
     NotPosted {
         /// The id.
@@ -141,6 +163,9 @@ pub enum Refusal {
         seq: Seq,
         /// The posted balance.
         remaining: Amount,
+        /// What its delegate is owed for escrowed keys and may have paid over it, if anything: the channel closes with that
+        /// much less too. Boxed to keep refusals small.
+        due: Option<Box<Amount>>,
         /// The position that was signed.
         got_seq: Seq,
         /// The balance that was signed.
@@ -339,4 +364,12 @@ pub enum Refusal {
         /// The id.
         purchase: PurchaseId,
     },
+}
+
+/// The other balance that a channel closes with, if there is one.
+fn less(remaining: Amount, due: Option<&Amount>) -> String {
+    let settled = due.and_then(|due| Some((remaining.checked_sub(*due)?, due)));
+    settled.map_or_else(String::new, |(balance, due)| {
+        format!(", or with {balance}, which settles the {due} that are due")
+    })
 }

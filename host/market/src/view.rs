@@ -1,7 +1,8 @@
 //! How [`crate::apply`] reads the ledger it is about to change.
 
 use crate::command::Genesis;
-use crate::ids::{Address, ChannelId, DecisionId, KeyId, PurchaseId, Seq};
+use crate::escrow::{Debt, EscrowPayment, EscrowSale};
+use crate::ids::{Address, ChannelId, DecisionId, EscrowedKey, KeyId, PurchaseId, Seq};
 use crate::record::{Account, Binding, Channel, Offer, Pair, PairKey, Purchase, Totals};
 use crate::refusal::Refusal;
 use crate::state::PolicySlot;
@@ -27,6 +28,16 @@ pub trait View {
     fn purchase(&self, id: &PurchaseId) -> Result<Option<Purchase>, Self::Error>;
     /// The sent or posted purchase that takes a payment channel to `seq`.
     fn purchase_at(&self, channel: &ChannelId, seq: Seq) -> Result<Option<Purchase>, Self::Error>;
+    /// A sale of an escrowed key.
+    fn escrow_sale(&self, id: &PurchaseId) -> Result<Option<EscrowSale>, Self::Error>;
+    /// The sale of an escrowed key that took a payment channel to `seq`.
+    fn escrow_sale_at(&self, channel: &ChannelId, seq: Seq) -> Result<Option<EscrowSale>, Self::Error>;
+    /// The escrowed key of an offer that is not revoked, if its seller left it here.
+    fn escrowed_key(&self, key: &KeyId) -> Result<Option<EscrowedKey>, Self::Error>;
+    /// What a delegate is owed; none if no escrowed key of its was ever sold.
+    fn debt(&self, delegate: &Address) -> Result<Option<Debt>, Self::Error>;
+    /// What the final state of a channel paid of a debt.
+    fn escrow_payment(&self, channel: &ChannelId) -> Result<Option<EscrowPayment>, Self::Error>;
     /// What is known of a seller's delegate under a provider id.
     fn pair(&self, key: &PairKey) -> Result<Option<Pair>, Self::Error>;
     /// Whether a decision of this id is recorded.

@@ -34,6 +34,16 @@ pub(crate) fn write(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Re
             let key = keys::reconciliation(&record.channel, record.at);
             put(&tables.reconciliations, txn, &key, record)?
         }
+        Change::EscrowSale(record) => {
+            put(&tables.escrow_sales, txn, record.id.as_bytes(), record)?;
+            index::of_escrow_sale(record)
+        }
+        Change::EscrowedKey(key, Some(record)) => put(&tables.escrowed_keys, txn, key.as_bytes(), record)?,
+        Change::EscrowedKey(key, None) => remove(&tables.escrowed_keys, txn, key.as_bytes())?,
+        Change::Debt(delegate, record) => put(&tables.debts, txn, delegate.as_bytes(), record)?,
+        Change::EscrowPayment(channel, record) => {
+            put(&tables.escrow_payments, txn, channel.as_bytes(), record)?
+        }
         Change::Pair(key, record) => {
             put(&tables.pairs, txn, &keys::pair(key), &(key, record))?;
             index::of_pair(key, record)
@@ -80,6 +90,9 @@ fn stale_entries(records: Records<'_>, change: &Change) -> Result<Vec<Entry>, St
         Change::Channel(new) => records.channel(&new.id)?.map(|old| index::of_channel(&old)),
         Change::Offer(new) => records.offer(&new.id)?.map(|old| index::of_offer(&old)),
         Change::Purchase(new) => records.purchase(&new.id)?.map(|old| index::of_purchase(&old)),
+        Change::EscrowSale(new) => records
+            .escrow_sale(&new.id)?
+            .map(|old| index::of_escrow_sale(&old)),
         Change::Pair(key, _) => records.pair(key)?.map(|old| index::of_pair(key, &old)),
         Change::Decision(new) => records.decision(&new.id)?.map(|old| index::of_decision(&old)),
         Change::Genesis(_)
@@ -87,6 +100,9 @@ fn stale_entries(records: Records<'_>, change: &Change) -> Result<Vec<Entry>, St
         | Change::Account(..)
         | Change::Binding(..)
         | Change::Reconciliation(_)
+        | Change::EscrowedKey(..)
+        | Change::Debt(..)
+        | Change::EscrowPayment(..)
         | Change::PolicyValue(..)
         | Change::PolicyCounter(..)
         | Change::PolicySize(..) => None,

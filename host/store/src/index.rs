@@ -3,7 +3,9 @@
 use crate::keys;
 use crate::query::Place;
 use crate::tables::Id;
-use bourse_market::{Channel, ChannelKind, Decision, Nanos, Offer, Pair, PairKey, Purchase, PurchaseState};
+use bourse_market::{
+    Channel, ChannelKind, Decision, EscrowSale, Nanos, Offer, Pair, PairKey, Purchase, PurchaseState,
+};
 
 /// One entry of an index: in that table, under that key, that value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +87,18 @@ pub(crate) fn of_purchase(purchase: &Purchase) -> Vec<Entry> {
         }
         PurchaseState::Voided { .. } => Vec::new(),
     }
+}
+
+/// In `posted_by_time`, where a sale of an escrowed key is meant rather than a purchase.
+pub(crate) const ESCROWED: &[u8] = &[1];
+
+/// The entries of a sale of an escrowed key.
+pub(crate) fn of_escrow_sale(sale: &EscrowSale) -> Vec<Entry> {
+    let at = keys::purchase_at(&sale.identity.channel, sale.payment_seq);
+    vec![
+        entry(Id::escrow_sale_at, at, sale.id.as_bytes()),
+        entry(Id::posted_by_time, keys::posted(sale.at, &sale.id), ESCROWED),
+    ]
 }
 
 /// The entries of a channel.

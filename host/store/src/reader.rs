@@ -7,8 +7,9 @@ use crate::keys;
 use crate::records::Records;
 use crate::tables::{Table, Tables};
 use bourse_market::{
-    Account, Address, Binding, Channel, ChannelId, ChannelKind, Decision, DecisionId, Genesis, KeyId, Nanos,
-    Offer, OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Reconciliation, Seq, Totals, View,
+    Account, Address, Binding, Channel, ChannelId, ChannelKind, Debt, Decision, DecisionId, EscrowPayment,
+    EscrowSale, EscrowedKey, Genesis, KeyId, Nanos, Offer, OfferId, Pair, PairKey, PolicySlot, Purchase,
+    PurchaseId, PurchaseState, Reconciliation, Sale, Seq, Totals, View,
 };
 use heed::{RoTxn, WithoutTls};
 use std::marker::PhantomData;
@@ -45,8 +46,12 @@ pub struct Counts {
     pub purchases: u64,
     /// Purchases that are reserved and not yet resolved.
     pub sent: u64,
-    /// Posted purchases.
+    /// Posted purchases, sales of escrowed keys included.
     pub posted: u64,
+    /// Sales of escrowed keys.
+    pub escrow_sales: u64,
+    /// Keys in escrow.
+    pub escrowed_keys: u64,
     /// Pairs of a delegate and a provider id.
     pub pairs: u64,
     /// Recorded decisions.
@@ -224,18 +229,46 @@ impl<'s> Reader<'s> {
             .collect()
     }
 
-    /// Shows the purchases posted at `since` or later to `visit`, in the order they were posted.
+    /// Shows what was sold at `since` or later to `visit`, in that order, whoever sold it.
     ///
     /// # Errors
     ///
     /// As [`Reader::offer`].
-    pub fn posted_since(&self, since: Nanos, visit: &mut dyn FnMut(&Purchase)) -> Result<(), StoreError> {
-        let index = &self.tables.posted_by_time;
+    pub fn sold_since(
+        &self,
+        since: Nanos,
+        visit: &mut dyn FnMut(PurchaseId, &Sale),
+    ) -> Result<(), StoreError> {
+        let (index, tables) = (&self.tables.posted_by_time, self.tables);
         for entry in index.from(&self.txn, &since.0.to_be_bytes())? {
-            let id = trailing(index, entry?.0)?;
-            visit(&self.records().named(index, &self.tables.purchases, &id)?);
+            let (key, value) = entry?;
+            let id = trailing(index, key)?;
+            let sale = if value == index::ESCROWED {
+                Some(of_escrow_sale(&self.records().named(
+                    index,
+                    &tables.escrow_sales,
+                    &id,
+                )?))
+            } else {
+                of_purchase(&self.records().named(index, &tables.purchases, &id)?)
+            };
+            if let Some(sale) = sale {
+                visit(PurchaseId(id), &sale);
+            }
         }
         Ok(())
+    }
+
+    /// The sale behind the id of a purchase, whoever sold; none while it is not posted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn sale(&self, id: &PurchaseId) -> Result<Option<Sale>, StoreError> {
+        match self.records().purchase(id)? {
+            Some(purchase) => Ok(of_purchase(&purchase)),
+            None => Ok(self.records().escrow_sale(id)?.as_ref().map(of_escrow_sale)),
+        }
     }
 
     /// When the last purchase was posted.
@@ -334,6 +367,8 @@ impl<'s> Reader<'s> {
             purchases: len(&tables.purchases)?,
             sent: len(&tables.sent)?,
             posted: len(&tables.posted_by_time)?,
+            escrow_sales: len(&tables.escrow_sales)?,
+            escrowed_keys: len(&tables.escrowed_keys)?,
             pairs: len(&tables.pairs)?,
             decisions: len(&tables.decisions)?,
             policy_values: len(&tables.policy_values)?,
@@ -358,6 +393,31 @@ fn slot(policy: &str, key: &str) -> PolicySlot {
     PolicySlot {
         policy: policy.to_owned(),
         key: key.to_owned(),
+    }
+}
+
+fn of_purchase(purchase: &Purchase) -> Option<Sale> {
+    let PurchaseState::Posted { at, .. } = purchase.state else {
+        return None;
+    };
+    Some(Sale {
+        at,
+        key: purchase.identity.key,
+        api: purchase.api,
+        seller: purchase.seller,
+        buyer: purchase.buyer,
+        price: purchase.price,
+    })
+}
+
+fn of_escrow_sale(sale: &EscrowSale) -> Sale {
+    Sale {
+        at: sale.at,
+        key: sale.identity.key,
+        api: sale.api,
+        seller: sale.seller,
+        buyer: sale.buyer,
+        price: sale.price,
     }
 }
 
@@ -402,6 +462,26 @@ impl View for Reader<'_> {
 
     fn purchase_at(&self, channel: &ChannelId, seq: Seq) -> Result<Option<Purchase>, StoreError> {
         self.records().purchase_at(channel, seq)
+    }
+
+    fn escrow_sale(&self, id: &PurchaseId) -> Result<Option<EscrowSale>, StoreError> {
+        self.records().escrow_sale(id)
+    }
+
+    fn escrow_sale_at(&self, channel: &ChannelId, seq: Seq) -> Result<Option<EscrowSale>, StoreError> {
+        self.records().escrow_sale_at(channel, seq)
+    }
+
+    fn escrowed_key(&self, key: &KeyId) -> Result<Option<EscrowedKey>, StoreError> {
+        self.records().escrowed_key(key)
+    }
+
+    fn debt(&self, delegate: &Address) -> Result<Option<Debt>, StoreError> {
+        self.records().debt(delegate)
+    }
+
+    fn escrow_payment(&self, channel: &ChannelId) -> Result<Option<EscrowPayment>, StoreError> {
+        self.records().escrow_payment(channel)
     }
 
     fn pair(&self, key: &PairKey) -> Result<Option<Pair>, StoreError> {

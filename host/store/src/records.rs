@@ -5,8 +5,9 @@ use crate::error::StoreError;
 use crate::keys;
 use crate::tables::{Table, Tables};
 use bourse_market::{
-    Account, Address, Binding, Channel, ChannelId, Decision, DecisionId, Genesis, KeyId, Offer, OfferId,
-    Pair, PairKey, PolicySlot, Purchase, PurchaseId, Seq, Totals, View,
+    Account, Address, Binding, Channel, ChannelId, Debt, Decision, DecisionId, EscrowPayment, EscrowSale,
+    EscrowedKey, Genesis, KeyId, Offer, OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Seq,
+    Totals, View,
 };
 use heed::{AnyTls, RoTxn};
 use serde::de::DeserializeOwned;
@@ -97,6 +98,29 @@ impl View for Records<'_> {
         let id = index.get(self.txn, &keys::purchase_at(channel, seq))?;
         id.map(|id| self.named(index, &self.tables.purchases, id))
             .transpose()
+    }
+
+    fn escrow_sale(&self, id: &PurchaseId) -> Result<Option<EscrowSale>, StoreError> {
+        self.get(&self.tables.escrow_sales, id.as_bytes())
+    }
+
+    fn escrow_sale_at(&self, channel: &ChannelId, seq: Seq) -> Result<Option<EscrowSale>, StoreError> {
+        let index = &self.tables.escrow_sale_at;
+        let id = index.get(self.txn, &keys::purchase_at(channel, seq))?;
+        id.map(|id| self.named(index, &self.tables.escrow_sales, id))
+            .transpose()
+    }
+
+    fn escrowed_key(&self, key: &KeyId) -> Result<Option<EscrowedKey>, StoreError> {
+        self.get(&self.tables.escrowed_keys, key.as_bytes())
+    }
+
+    fn debt(&self, delegate: &Address) -> Result<Option<Debt>, StoreError> {
+        self.get(&self.tables.debts, delegate.as_bytes())
+    }
+
+    fn escrow_payment(&self, channel: &ChannelId) -> Result<Option<EscrowPayment>, StoreError> {
+        self.get(&self.tables.escrow_payments, channel.as_bytes())
     }
 
     fn pair(&self, key: &PairKey) -> Result<Option<Pair>, StoreError> {

@@ -49,6 +49,7 @@ fn is_new_business(command: &Command) -> bool {
         | Command::Place(_)
         | Command::Reserve(_)
         | Command::Quarantine { .. }
+        | Command::Deliver(_)
         // Without it the purchase ends as promised, only voided.
         | Command::Recover(_) => true,
         Command::Revoke(_)
@@ -61,10 +62,11 @@ fn is_new_business(command: &Command) -> bool {
     }
 }
 
-/// Bytes a command needs: a reservation needs its POST's as well, which are `promise`.
+/// Bytes a command needs: a reservation needs its POST's as well, which are `promise`, and a sale of an escrowed key is
+/// both at once.
 fn cost(command: &Command, promise: u64) -> u64 {
     match command {
-        Command::Reserve(_) => COMMAND_ROOM.saturating_add(promise),
+        Command::Reserve(_) | Command::Deliver(_) => COMMAND_ROOM.saturating_add(promise),
         Command::Place(request) => {
             let labels = request.offer.categories.len() as u64;
             COMMAND_ROOM.saturating_add(labels.saturating_sub(USUAL_LABELS).saturating_mul(LABEL_ROOM))

@@ -149,8 +149,18 @@ tables! {
     purchase_at = "purchase_at",
     /// Purchase id of each sent purchase.
     sent = "sent",
-    /// Time of posting ‖ purchase id.
+    /// Time of posting ‖ purchase id -> nothing for a purchase, one byte for a sale of an escrowed key.
     posted_by_time = "posted_by_time",
+    /// Purchase id -> sale of an escrowed key.
+    escrow_sales = "escrow_sales",
+    /// Payment channel ‖ payment seq -> id of the sale of an escrowed key.
+    escrow_sale_at = "escrow_sale_at",
+    /// Key id -> the key itself, encrypted, of offers that are not revoked.
+    escrowed_keys = "escrowed_keys",
+    /// Delegate -> what it is owed for escrowed keys.
+    debts = "debts",
+    /// Channel id -> what its final state paid of a debt.
+    escrow_payments = "escrow_payments",
     /// Kind ‖ delegate ‖ time of opening ‖ channel id.
     channels_by_delegate = "channels_by_delegate",
     /// The same, of live channels only.

@@ -8,8 +8,9 @@ use crate::reader::{Counts, Reader};
 use crate::records::{ONLY, hex};
 use crate::tables::{Id, Table};
 use bourse_market::{
-    Account, Address, Auditor, Binding, Channel, Decision, Genesis, Offer, Pair, PairKey, PolicySlot,
-    Purchase, Reconciliation, Sums, Totals, View,
+    Account, Address, Auditor, Binding, Channel, ChannelId, Debt, Decision, EscrowPayment, EscrowSale,
+    EscrowedKey, Genesis, KeyId, Offer, Pair, PairKey, PolicySlot, Purchase, Reconciliation, Sums, Totals,
+    View,
 };
 use serde::de::DeserializeOwned;
 
@@ -20,13 +21,14 @@ const MAX_VIOLATIONS: usize = 1000;
 const STRIDE: u64 = 4096;
 
 /// The indexes, each of which must hold what its records say and nothing else.
-const INDEXES: [Id; 17] = [
+const INDEXES: [Id; 18] = [
     Id::offer_by_key,
     Id::offers_by_api,
     Id::offers_by_seller,
     Id::offers_by_uri,
     Id::offers_by_category,
     Id::purchase_at,
+    Id::escrow_sale_at,
     Id::sent,
     Id::posted_by_time,
     Id::channels_by_delegate,
@@ -138,6 +140,10 @@ impl<'r, 'p> Check<'r, 'p> {
             &tables.reconciliations,
             &tables.offers,
             &tables.purchases,
+            &tables.escrow_sales,
+            &tables.escrowed_keys,
+            &tables.debts,
+            &tables.escrow_payments,
             &tables.pairs,
             &tables.decisions,
             &tables.policy_values,
@@ -201,6 +207,29 @@ impl<'r, 'p> Check<'r, 'p> {
         self.each(&tables.purchases, |check, key, purchase: &Purchase| {
             check.auditor.purchase(purchase);
             (key == purchase.id.as_bytes(), index::of_purchase(purchase))
+        })?;
+        self.each(&tables.escrow_sales, |check, key, sale: &EscrowSale| {
+            check.auditor.escrow_sale(sale);
+            (key == sale.id.as_bytes(), index::of_escrow_sale(sale))
+        })?;
+        self.each(&tables.escrowed_keys, |check, key, _: &EscrowedKey| {
+            let key = KeyId::try_from(key).ok();
+            key.iter().for_each(|key| check.auditor.escrowed_key(key));
+            (key.is_some(), Vec::new())
+        })?;
+        self.each(&tables.debts, |check, key, debt: &Debt| {
+            let delegate = Address::try_from(key).ok();
+            delegate
+                .iter()
+                .for_each(|delegate| check.auditor.debt(delegate, debt));
+            (delegate.is_some(), Vec::new())
+        })?;
+        self.each(&tables.escrow_payments, |check, key, payment: &EscrowPayment| {
+            let channel = ChannelId::try_from(key).ok();
+            channel
+                .iter()
+                .for_each(|channel| check.auditor.escrow_payment(channel, payment));
+            (channel.is_some(), Vec::new())
         })?;
         self.each(&tables.pairs, |_, key, (pair_key, pair): &(PairKey, Pair)| {
             (key == keys::pair(pair_key), index::of_pair(pair_key, pair))
@@ -385,6 +414,13 @@ impl<'r, 'p> Check<'r, 'p> {
                 .ok()?
                 .map(|record| index::of_purchase(&record))
         };
+        let delivered = |id: Option<[u8; 16]>| {
+            let id = bourse_market::PurchaseId(id?);
+            records
+                .escrow_sale(&id)
+                .ok()?
+                .map(|record| index::of_escrow_sale(&record))
+        };
         let pair = |key| {
             let (key, record) = records.pair_record(key).ok()??;
             Some(index::of_pair(&key, &record))
@@ -399,7 +435,9 @@ impl<'r, 'p> Check<'r, 'p> {
                 offer(index::trailing_id(key))
             }
             Id::purchase_at => purchase(index::trailing_id(value)),
+            Id::posted_by_time if value == index::ESCROWED => delivered(index::trailing_id(key)),
             Id::sent | Id::posted_by_time => purchase(index::trailing_id(key)),
+            Id::escrow_sale_at => delivered(index::trailing_id(value)),
             Id::decisions_by_time => {
                 let decision = index::trailing_id(key).map(bourse_market::DecisionId);
                 decision

@@ -34,7 +34,7 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
         offer.claimed = claims(&market, &offer)?;
     }
     let offer = admitted(&market, offer).await?;
-    let command = Command::Place(Box::new(PlaceRequest { offer }));
+    let command = Command::Place(Box::new(PlaceRequest { offer, escrow: None }));
     let offer = match market.submit(command).await? {
         Outcome::Placed(offer) => offer,
         other => return Err(unexpected(&other)),

@@ -80,6 +80,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
             vec![("holds", amount(holds)), ("needs", amount(needs))],
         ),
         R::WrongSigner { .. } => (uri::INVALID_SIGNATURE, vec![]),
+        R::EscrowUnsigned { .. } => (uri::INVALID_SIGNATURE, vec![]),
         R::DuplicateKey { .. } => (uri::DUPLICATE_KEY, vec![]),
         R::OfferUnknown { .. }
         | R::ChannelUnknown { .. }
@@ -102,6 +103,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         R::NotPosted {
             seq,
             remaining,
+            due,
             got_seq,
             ..
         } => {
@@ -109,7 +111,9 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
                 true => uri::WRONG_BALANCE,
                 false => uri::OUT_OF_ORDER,
             };
-            (uri, posted_pair(*seq, remaining))
+            let mut details = posted_pair(*seq, remaining);
+            details.extend(due.iter().map(|due| ("due", amount(due))));
+            (uri, details)
         }
         R::NotFinal { seq, remaining, .. } => {
             let mut error = invalid("closing_is_final", refusal);
@@ -136,6 +140,8 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         R::FeeAbovePrice { .. }
         | R::NotPending { .. }
         | R::NoRecovery { .. }
+        | R::Escrowed { .. }
+        | R::NotEscrowed { .. }
         // Answers to an operator, never to a client.
         | R::NotQuarantined { .. }
         | R::NotLatest { .. }

@@ -3,6 +3,7 @@
 //! A channel closes once. What it comes to is decided here alone, on the record as it stands in the write: a purchase
 //! that is under way must end first, and a state that is not the posted one, to the unit, leaves the channel open.
 
+use super::escrow::Due;
 use super::{Decided, genesis_of};
 use crate::{
     Account, Address, Amount, Change, Changes, Channel, ChannelState, CloseRequest, Closing, Fault, Outcome,
@@ -30,7 +31,8 @@ pub(super) fn close<V: View>(view: &V, request: &CloseRequest) -> Decided<V> {
         let channel = Box::new(channel);
         return Ok((Vec::new(), Outcome::Closed { channel, again: true }));
     }
-    check_state(&channel, request)?;
+    let due = Due::over(view, &channel)?;
+    let settles = check_state(&channel, request, &due)?;
 
     // Whatever its seller was left with: by its own signature it stands where the ledger does.
     channel.suspended = None;
@@ -43,7 +45,10 @@ pub(super) fn close<V: View>(view: &V, request: &CloseRequest) -> Decided<V> {
         delegate_signature: request.delegate_signature,
         marketmaker_signature: request.marketmaker_signature,
     }));
-    let mut changes = Vec::with_capacity(3);
+    let mut changes = Vec::with_capacity(5);
+    if settles {
+        changes.extend(due.settle(&mut channel, request.at)?);
+    }
     channel.state = if genesis.local {
         changes.extend(pay_out(view, &channel)?);
         ChannelState::Closed
@@ -69,8 +74,9 @@ fn is_same(closing: &Closing, request: &CloseRequest) -> bool {
         && closing.close_at == request.close_at
 }
 
-/// Open, nothing under way, and the state is the posted one.
-fn check_state(channel: &Channel, request: &CloseRequest) -> Result<(), Refusal> {
+/// Open, nothing under way, and the state is the posted one, to the unit, or the posted one less all that is due over it.
+/// Yields whether it is the latter.
+fn check_state(channel: &Channel, request: &CloseRequest, due: &Due) -> Result<bool, Refusal> {
     let id = channel.id;
     if channel.state != ChannelState::Open {
         return Err(Refusal::ChannelNotOpen { channel: id });
@@ -95,16 +101,18 @@ fn check_state(channel: &Channel, request: &CloseRequest) -> Result<(), Refusal>
             remaining,
         });
     }
-    if request.seq != seq || request.balance != remaining {
+    let settles = !due.amount.is_zero() && remaining.checked_sub(due.amount) == Some(request.balance);
+    if request.seq != seq || !(request.balance == remaining || settles) {
         return Err(Refusal::NotPosted {
             channel: id,
             seq,
             remaining,
+            due: (!due.amount.is_zero()).then(|| Box::new(due.amount)),
             got_seq: request.seq,
             got_balance: request.balance,
         });
     }
-    Ok(())
+    Ok(settles)
 }
 
 /// What the channel holds, back in accounts. One account may get both parts.

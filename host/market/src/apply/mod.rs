@@ -7,9 +7,11 @@
 //! a purchase is decided anywhere else: callers may check earlier for a quicker answer, never instead.
 
 mod close;
+mod escrow;
 mod genesis;
 mod offers;
 mod open;
+mod order;
 mod quarantine;
 mod recover;
 mod release;
@@ -18,7 +20,7 @@ mod resolve;
 mod state;
 
 pub use offers::check_on_sale;
-pub use reserve::find_replay;
+pub use order::{find_receipt, find_replay};
 
 use crate::{Changes, Command, Fault, Genesis, Outcome, Refusal, View};
 
@@ -39,6 +41,7 @@ pub fn apply<V: View>(view: &V, command: &Command) -> Result<(Changes, Outcome),
         Command::Place(request) => offers::place(view, request),
         Command::Revoke(request) => offers::revoke(view, request),
         Command::Reserve(request) => reserve::reserve(view, request),
+        Command::Deliver(request) => escrow::deliver(view, request),
         Command::Recover(request) => recover::recover(view, request),
         Command::Post(request) => resolve::post(view, request),
         Command::Void(request) => resolve::void(view, request),

@@ -1,5 +1,6 @@
 //! Placing offers and taking them back.
 
+use super::escrow::is_escrowed;
 use super::{Decided, genesis_of};
 use crate::{Change, Fault, Nanos, Offer, Outcome, PlaceRequest, Placer, Refusal, RevokeRequest, View};
 
@@ -11,15 +12,19 @@ pub(super) fn place<V: View>(view: &V, request: &PlaceRequest) -> Decided<V> {
     if view.offer_by_key(&key).map_err(Fault::View)?.is_some() {
         return Err(Refusal::DuplicateKey { key }.into());
     }
+    if request.escrow.is_some() && !request.offer.signature_verified {
+        return Err(Refusal::EscrowUnsigned { key }.into());
+    }
     let offer = Offer {
         remaining: request.offer.copies,
         revoked: None,
         ..request.offer.clone()
     };
-    Ok((
-        vec![Change::Offer(Box::new(offer.clone()))],
-        Outcome::Placed(Box::new(offer)),
-    ))
+    let mut changes = vec![Change::Offer(Box::new(offer.clone()))];
+    if request.escrow.is_some() {
+        changes.push(Change::EscrowedKey(key, request.escrow));
+    }
+    Ok((changes, Outcome::Placed(Box::new(offer))))
 }
 
 /// Ends an offer. A second time tells the same and keeps the first moment.
@@ -35,11 +40,14 @@ pub(super) fn revoke<V: View>(view: &V, request: &RevokeRequest) -> Decided<V> {
     if offer.revoked.is_some() {
         return Ok((Vec::new(), Outcome::Revoked(Box::new(offer))));
     }
+    // Nobody may buy the key any more, so nobody has to keep it. What it earned stays owed.
+    let escrowed = is_escrowed(view, &offer)?;
     offer.revoked = Some(request.at);
-    Ok((
-        vec![Change::Offer(Box::new(offer.clone()))],
-        Outcome::Revoked(Box::new(offer)),
-    ))
+    let mut changes = vec![Change::Offer(Box::new(offer.clone()))];
+    if escrowed {
+        changes.push(Change::EscrowedKey(key, None));
+    }
+    Ok((changes, Outcome::Revoked(Box::new(offer))))
 }
 
 /// The very session that placed the offer, or a later one with the same proven authid.

@@ -20,7 +20,7 @@ pub(super) fn post<V: View>(view: &V, request: &PostRequest) -> Decided<V> {
         }
         .into());
     }
-    check_decision(&purchase, request)?;
+    check_decision(purchase.id, purchase.source, request.decision.as_ref())?;
     let asked = purchase.recoveries.len();
     let position = usize::try_from(request.recovered)
         .ok()
@@ -165,23 +165,25 @@ pub(super) fn offer_of<V: View>(view: &V, purchase: &Purchase) -> Result<Option<
 }
 
 /// A policy's price comes with the decision it names, any other price with none.
-fn check_decision(purchase: &Purchase, request: &PostRequest) -> Result<(), Refusal> {
-    let named = match purchase.source {
+pub(super) fn check_decision(
+    purchase: PurchaseId,
+    source: PriceSource,
+    decision: Option<&Decision>,
+) -> Result<(), Refusal> {
+    let named = match source {
         PriceSource::Fixed | PriceSource::Seller => None,
         PriceSource::Policy(id) => Some(id),
     };
-    if request.decision.as_ref().map(|decision| decision.id) == named {
+    if decision.map(|decision| decision.id) == named {
         Ok(())
     } else {
-        Err(Refusal::DecisionMismatch {
-            purchase: purchase.id,
-        })
+        Err(Refusal::DecisionMismatch { purchase })
     }
 }
 
 /// The decision as this purchase's own. A quote that is bought twice keeps its first purchase: what was decided was
 /// decided once, and no record is written twice.
-fn own<V: View>(
+pub(super) fn own<V: View>(
     view: &V,
     changes: &[Change],
     decision: &Decision,

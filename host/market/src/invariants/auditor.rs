@@ -1,11 +1,12 @@
 //! The fold over all records.
 
+use super::escrow::Escrow;
 use super::line::{Line, Spent, Step};
-use super::{Side, Violation, check_channel, check_purchase, check_totals};
+use super::{Side, Violation, check_channel, check_escrow_sale, check_purchase, check_totals};
 use crate::{
-    Account, Address, Amount, Binding, Channel, ChannelId, ChannelKind, ChannelState, Decision, DecisionId,
-    Genesis, Offer, OfferId, PolicySlot, PriceSource, Purchase, PurchaseId, PurchaseState, Reconciliation,
-    Seq, StateWrite, Totals,
+    Account, Address, Amount, Binding, Channel, ChannelId, ChannelKind, ChannelState, Debt, Decision,
+    DecisionId, EscrowPayment, EscrowSale, Genesis, KeyId, Offer, OfferId, PolicySlot, PriceSource, Purchase,
+    PurchaseId, PurchaseState, Reconciliation, Seq, StateWrite, Totals,
 };
 use std::collections::BTreeMap;
 
@@ -23,8 +24,10 @@ pub struct Sums {
     pub endowed: Amount,
     /// What all payment channels spent.
     pub debits: Amount,
-    /// What all paying channels spent.
+    /// What all paying channels spent, payments of debts included.
     pub credits: Amount,
+    /// What is owed for sales of escrowed keys.
+    pub owed: Amount,
     /// The market's parts of all posted purchases.
     pub fees: Amount,
 }
@@ -32,7 +35,7 @@ pub struct Sums {
 /// Checks a whole ledger: feed it every record once, in any order, then [`Auditor::finish`].
 ///
 /// What it keeps is each channel and binding, a few words for each offer that was bought, two bits and 16 bytes for each
-/// posted purchase, 33 bytes for each decision and two numbers for each policy. Receipts are part of posted purchases, so
+/// posted purchase, 16 bytes for each signed offer, 33 bytes for each decision and two numbers for each policy. Receipts are part of posted purchases, so
 /// none can exist without one.
 #[derive(Debug, Default)]
 pub struct Auditor {
@@ -55,6 +58,7 @@ pub struct Auditor {
     lines: BTreeMap<(ChannelId, Side), Line>,
     /// Offers with a limited number of copies.
     limited: BTreeMap<OfferId, (Option<u32>, Option<u32>)>,
+    escrow: Escrow,
     /// Sent and posted purchases of each offer.
     taken: BTreeMap<OfferId, u64>,
     /// Each decision and the purchase it belongs to, if it names one.
@@ -145,6 +149,7 @@ impl Auditor {
     /// One offer.
     pub fn offer(&mut self, offer: &Offer) {
         self.any_record = true;
+        self.escrow.offer(offer);
         if offer.copies.is_some() || offer.remaining.is_some() {
             self.limited.insert(offer.id, (offer.copies, offer.remaining));
         }
@@ -179,11 +184,10 @@ impl Auditor {
         if matches!(purchase.state, PurchaseState::Posted { .. }) {
             self.fees.add(purchase.fee);
             self.posted.push(purchase.id);
-            self.need(purchase);
+            self.need(purchase.id, purchase.source);
         }
         if !matches!(purchase.state, PurchaseState::Voided { .. }) {
-            let taken = self.taken.entry(purchase.offer).or_default();
-            *taken = taken.saturating_add(1);
+            self.take(purchase.offer);
         }
         self.step(
             purchase.identity.channel,
@@ -192,6 +196,46 @@ impl Auditor {
             &purchase.state,
         );
         self.step(purchase.paying_channel, Side::Paying, &paying, &purchase.state);
+    }
+
+    /// One sale of an escrowed key.
+    pub fn escrow_sale(&mut self, sale: &EscrowSale) {
+        self.any_record = true;
+        if let Err(violation) = check_escrow_sale(sale) {
+            self.found.push(violation);
+        }
+        self.fees.add(sale.fee);
+        self.posted.push(sale.id);
+        self.need(sale.id, sale.source);
+        self.take(sale.offer);
+        self.escrow.sale(sale);
+        let step = Step {
+            purchase: sale.id,
+            party: sale.buyer,
+            seq: sale.payment_seq,
+            balance: sale.payment_balance,
+            cost: sale.price,
+            moves: 1,
+        };
+        self.post(sale.identity.channel, Side::Payment, &step);
+    }
+
+    /// The key of one escrowed key.
+    pub fn escrowed_key(&mut self, key: &KeyId) {
+        self.any_record = true;
+        self.escrow.key(key);
+    }
+
+    /// What one delegate is owed.
+    pub fn debt(&mut self, delegate: &Address, debt: &Debt) {
+        self.any_record = true;
+        self.escrow.debt(delegate, debt);
+    }
+
+    /// What the final state of one channel paid of a debt.
+    pub fn escrow_payment(&mut self, channel: &ChannelId, payment: &EscrowPayment) {
+        self.any_record = true;
+        self.escrow.payment(channel, payment);
     }
 
     /// One recorded decision.
@@ -232,6 +276,7 @@ impl Auditor {
             endowed: self.totals.float.saturating_add(self.totals.granted),
             debits: self.debits.saturated(),
             credits: self.credits.saturated(),
+            owed: self.escrow.owed(),
             fees: self.fees.saturated(),
         }
     }
@@ -239,9 +284,15 @@ impl Auditor {
     /// Everything that does not hold, none for a sound ledger. The first thousand are told, the rest counted.
     pub fn finish(mut self) -> Vec<Violation> {
         let mut found = self.found;
-        for ((id, side), line) in &self.lines {
-            line.finish(*id, *side, &mut |violation| found.push(violation));
+        // A channel that paid a debt has a line, if only to say that there is no such channel.
+        for channel in self.escrow.payers() {
+            self.lines.entry((*channel, Side::Paying)).or_default();
         }
+        for ((id, side), line) in &self.lines {
+            let paid = self.escrow.paid_over(id).filter(|_| *side == Side::Paying);
+            line.finish(*id, *side, paid, &mut |violation| found.push(violation));
+        }
+        self.escrow.finish(&mut |violation| found.push(violation));
         for (channel, (delegate, actor)) in self.bound {
             if self.bindings.get(&delegate).map(|binding| binding.actor) != Some(actor) {
                 found.push(Violation::BoundElsewhere { channel, delegate });
@@ -281,17 +332,22 @@ impl Auditor {
             }
         }
         // Sums over 256 bits compare nothing; each channel was checked by itself. What the two sides of a lost sale
-        // moved is known of each by itself, and not of both.
+        // moved is known of each by itself, and not of both. Paid for escrowed keys and spent by a paying channel is one
+        // and the same.
+        let (earned, paid) = (self.escrow.earned, self.escrow.paid);
         if let (Some(debits), Some(credits), Some(fees)) = (self.debits.0, self.credits.0, self.fees.0)
             && let (Some(lost_debits), Some(lost_credits)) = (self.lost_debits.0, self.lost_credits.0)
-            && credits
-                .checked_add(fees)
-                .and_then(|paid| paid.checked_add(lost_debits))
-                != debits.checked_add(lost_credits)
+            && let (Some(earned), Some(paid)) = (earned.0, paid.0)
+            && [fees, earned, lost_debits]
+                .into_iter()
+                .try_fold(credits, Amount::checked_add)
+                != [lost_credits, paid]
+                    .into_iter()
+                    .try_fold(debits, Amount::checked_add)
         {
             found.push(Violation::Debits {
                 debits,
-                credits,
+                credits: credits.saturating_add(earned.checked_sub(paid).unwrap_or_default()),
                 fees,
             });
         }
@@ -339,23 +395,31 @@ impl Auditor {
         match state {
             PurchaseState::Sent => line.sent(step),
             PurchaseState::Voided { .. } => line.voided(step),
-            PurchaseState::Posted { .. } => {
-                if !line.posted(step) {
-                    self.found.push(Violation::DuplicateSeq {
-                        side,
-                        channel,
-                        seq: step.seq,
-                    });
-                }
-            }
+            PurchaseState::Posted { .. } => self.post(channel, side, step),
         }
     }
 
-    fn need(&mut self, purchase: &Purchase) {
-        if let PriceSource::Policy(decision) = purchase.source
+    fn post(&mut self, channel: ChannelId, side: Side, step: &Step) {
+        if !self.lines.entry((channel, side)).or_default().posted(step) {
+            self.found.push(Violation::DuplicateSeq {
+                side,
+                channel,
+                seq: step.seq,
+            });
+        }
+    }
+
+    /// One copy of an offer is sold or reserved.
+    fn take(&mut self, offer: OfferId) {
+        let taken = self.taken.entry(offer).or_default();
+        *taken = taken.saturating_add(1);
+    }
+
+    fn need(&mut self, purchase: PurchaseId, source: PriceSource) {
+        if let PriceSource::Policy(decision) = source
             && !self.decisions.contains_key(&decision)
         {
-            self.needed.insert(decision, purchase.id);
+            self.needed.insert(decision, purchase);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What all purchases together say about one channel, and whether its record agrees.
 
 use super::{Side, Violation};
-use crate::{Address, Amount, Channel, ChannelId, PurchaseId, Reconciliation, Seq};
+use crate::{
+    Address, Amount, Channel, ChannelId, ChannelState, EscrowPayment, PurchaseId, Reconciliation, Seq,
+};
 use std::collections::BTreeMap;
 
 /// One step of a purchase on one of its channels.
@@ -101,7 +103,14 @@ impl Line {
         self.trail.leap(&step);
     }
 
-    pub(super) fn finish(&self, id: ChannelId, side: Side, found: &mut impl FnMut(Violation)) {
+    /// `paid` is what the channel's final state paid of its delegate's debt.
+    pub(super) fn finish(
+        &self,
+        id: ChannelId,
+        side: Side,
+        paid: Option<&EscrowPayment>,
+        found: &mut impl FnMut(Violation),
+    ) {
         let Some(channel) = &self.channel else {
             if self.reconciled {
                 found(Violation::ChannelShape {
@@ -117,8 +126,18 @@ impl Line {
                     channel: id,
                 })
             });
+            if paid.is_some() {
+                found(Violation::StrayPayment { channel: id });
+            }
             return;
         };
+        let may_pay = |paid: &EscrowPayment| {
+            channel.bound && channel.state != ChannelState::Open && paid.delegate == channel.delegate
+        };
+        if paid.is_some_and(|paid| !may_pay(paid)) {
+            found(Violation::StrayPayment { channel: id });
+        }
+        let paid = paid.map_or(Amount::ZERO, |paid| paid.amount);
         for (named, purchase) in &self.parties {
             if *named != channel.delegate {
                 let (named, delegate) = (*named, channel.delegate);
@@ -138,15 +157,16 @@ impl Line {
                 moved: self.moved,
             });
         }
-        if self.spent.0 != Some(channel.spent) {
-            let posted = self.spent.0.unwrap_or(Amount::MAX);
+        let spent = self.spent.0.and_then(|spent| spent.checked_add(paid));
+        if spent != Some(channel.spent) {
+            let posted = spent.unwrap_or(Amount::MAX);
             found(Violation::SpentMismatch {
                 channel: id,
                 spent: channel.spent,
                 posted,
             });
         }
-        if !self.trail.leads_through(channel) {
+        if !self.trail.leads_through(channel, paid) {
             found(Violation::BrokenTrail { channel: id });
         }
         self.finish_pending(channel, side, found);
@@ -238,9 +258,10 @@ impl Trail {
             .wrapping_sub(from);
     }
 
-    fn leads_through(&self, channel: &Channel) -> bool {
+    /// `paid` is what the final state took beyond the last purchase.
+    fn leads_through(&self, channel: &Channel, paid: Amount) -> bool {
         let first = digest(Seq::FIRST.0, channel.amount);
-        let last = digest(channel.seq.0, channel.posted_remaining());
+        let last = digest(channel.seq.0, channel.posted_remaining().saturating_add(paid));
         self.0 == last.wrapping_sub(first)
     }
 }

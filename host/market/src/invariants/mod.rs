@@ -7,13 +7,14 @@
 //! What never does: reading. Whoever owns the records feeds them.
 
 mod auditor;
+mod escrow;
 mod line;
 mod violation;
 
 pub use auditor::{Auditor, Sums};
 pub use violation::{Side, Violation};
 
-use crate::{Amount, Channel, ChannelKind, ChannelState, Purchase, Seq, Totals};
+use crate::{Amount, Channel, ChannelKind, ChannelState, EscrowSale, Identity, Purchase, Seq, Totals};
 
 /// What one channel record shows by itself.
 ///
@@ -107,17 +108,17 @@ fn misclosed(channel: &Channel) -> Option<&'static str> {
 ///
 /// The first [`Violation`] found.
 pub fn check_purchase(purchase: &Purchase) -> Result<(), Violation> {
-    let identity = &purchase.identity;
-    let what = if purchase.fee > purchase.price {
-        "its fee is above its price"
-    } else if purchase.price > identity.amount {
-        "its price is above what its buyer offered"
-    } else if purchase.payment_balance != identity.balance {
-        "its payment balance is not what its buyer signed"
-    } else if identity.seq != purchase.payment_seq && identity.seq.next() != Some(purchase.payment_seq) {
-        "its payment seq is neither what its buyer signed nor the one after"
-    } else if purchase.payment_seq <= Seq::FIRST || purchase.paying_seq <= Seq::FIRST {
-        "it takes a channel to seq 1 or below, where a channel starts"
+    let bought = Bought {
+        identity: &purchase.identity,
+        price: purchase.price,
+        fee: purchase.fee,
+        seq: purchase.payment_seq,
+        balance: purchase.payment_balance,
+    };
+    let what = if let Some(what) = bought.misshape() {
+        what
+    } else if purchase.paying_seq <= Seq::FIRST {
+        BELOW_FIRST
     } else if purchase.recoveries.len() > Purchase::RECOVERIES {
         "its seller was asked again more often than may be"
     } else if !are_consecutive(purchase) {
@@ -131,6 +132,56 @@ pub fn check_purchase(purchase: &Purchase) -> Result<(), Violation> {
         purchase: purchase.id,
         what,
     })
+}
+
+/// What one sale of an escrowed key shows by itself.
+///
+/// # Errors
+///
+/// The first [`Violation`] found.
+pub fn check_escrow_sale(sale: &EscrowSale) -> Result<(), Violation> {
+    let bought = Bought {
+        identity: &sale.identity,
+        price: sale.price,
+        fee: sale.fee,
+        seq: sale.payment_seq,
+        balance: sale.payment_balance,
+    };
+    let purchase = sale.id;
+    bought
+        .misshape()
+        .map_or(Ok(()), |what| Err(Violation::PurchaseShape { purchase, what }))
+}
+
+/// The buyer's side of a purchase, whoever sold.
+struct Bought<'p> {
+    identity: &'p Identity,
+    price: Amount,
+    fee: Amount,
+    seq: Seq,
+    balance: Amount,
+}
+
+const BELOW_FIRST: &str = "it takes a channel to seq 1 or below, where a channel starts";
+
+impl Bought<'_> {
+    /// Which of its fields exclude each other, in words.
+    fn misshape(&self) -> Option<&'static str> {
+        let identity = self.identity;
+        if self.fee > self.price {
+            Some("its fee is above its price")
+        } else if self.price > identity.amount {
+            Some("its price is above what its buyer offered")
+        } else if self.balance != identity.balance {
+            Some("its payment balance is not what its buyer signed")
+        } else if identity.seq != self.seq && identity.seq.next() != Some(self.seq) {
+            Some("its payment seq is neither what its buyer signed nor the one after")
+        } else if self.seq <= Seq::FIRST {
+            Some(BELOW_FIRST)
+        } else {
+            None
+        }
+    }
 }
 
 fn are_consecutive(purchase: &Purchase) -> bool {

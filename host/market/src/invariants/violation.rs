@@ -1,6 +1,6 @@
 //! The ways a ledger can be wrong.
 
-use crate::{Address, Amount, ChannelId, ChannelKind, DecisionId, OfferId, PurchaseId, Seq};
+use crate::{Address, Amount, ChannelId, ChannelKind, Debt, DecisionId, KeyId, OfferId, PurchaseId, Seq};
 
 /// Which of its two channels a purchase is looked at from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -230,12 +230,41 @@ pub enum Violation {
         /// As the totals say.
         total: Amount,
     },
+    /// What a delegate is owed and was paid is not what its escrowed keys earned.
+    #[error(
+        "delegate {delegate} is owed {} and was paid {} for {} escrowed sales; {sold} sales earned {earned}, and its channels paid {paid}",
+        .debt.owed, .debt.settled, .debt.sales
+    )]
+    Debt {
+        /// The delegate.
+        delegate: Address,
+        /// What its record says.
+        debt: Box<Debt>,
+        /// By the sales; 2^256 − 1 if they exceed that.
+        earned: Amount,
+        /// By its channels; 2^256 − 1 if they exceed that.
+        paid: Amount,
+        /// How many sales there are.
+        sold: u64,
+    },
+    /// A debt that was paid over a channel that may not pay it: open, somebody else's, or not there.
+    #[error("channel {channel} paid for escrowed keys, and is no closed paying channel of their seller")]
+    StrayPayment {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// A key that is kept although nobody may buy it.
+    #[error("key {key} is in escrow, and no signed offer of it is in force")]
+    StrayKey {
+        /// The key.
+        key: KeyId,
+    },
     /// Buyers' debits are not sellers' credits and fees.
     #[error("buyers paid {debits}, sellers received {credits} and the market {fees}")]
     Debits {
         /// Spent by all payment channels.
         debits: Amount,
-        /// Spent by all paying channels.
+        /// Spent by all paying channels, and what is owed for escrowed keys beside.
         credits: Amount,
         /// Fees of all posted purchases.
         fees: Amount,

@@ -127,7 +127,10 @@ fn nothing_works_before_genesis() {
             at: world.now,
         }),
         Command::Open(Box::new(world.open_payment())),
-        Command::Place(Box::new(PlaceRequest { offer: world.offer() })),
+        Command::Place(Box::new(PlaceRequest {
+            offer: world.offer(),
+            escrow: None,
+        })),
     ];
     for command in commands {
         world.refuse(command, Refusal::NoGenesis);

@@ -13,6 +13,7 @@ fn not_posted(channel: ChannelId, remaining: u64, got_seq: Seq, got_balance: Amo
         channel,
         seq: Seq(2),
         remaining: tokens(remaining),
+        due: None,
         got_seq,
         got_balance,
     }

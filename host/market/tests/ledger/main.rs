@@ -14,6 +14,8 @@ mod accounts;
 mod audit;
 mod channels;
 mod closing;
+mod escrow;
+mod escrow_properties;
 mod offers;
 mod properties;
 mod purchase_refusals;

@@ -35,6 +35,7 @@ fn a_key_is_offered_once_even_after_its_offer_ended() {
             id: OfferId([9; 16]),
             ..world.offer()
         },
+        escrow: None,
     };
     world.refuse(
         Command::Place(Box::new(again.clone())),

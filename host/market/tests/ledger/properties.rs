@@ -226,7 +226,7 @@ impl Market {
         for number in 0..KEYS {
             let offer = market.offer(number);
             market
-                .submit(Command::Place(Box::new(PlaceRequest { offer })))
+                .submit(Command::Place(Box::new(PlaceRequest { offer, escrow: None })))
                 .unwrap();
         }
         market

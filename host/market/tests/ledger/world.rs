@@ -191,7 +191,7 @@ impl World {
     pub(crate) fn place(&mut self, change: impl FnOnce(&mut Offer)) -> Offer {
         let mut offer = self.offer();
         change(&mut offer);
-        match self.accept(Command::Place(Box::new(PlaceRequest { offer }))) {
+        match self.accept(Command::Place(Box::new(PlaceRequest { offer, escrow: None }))) {
             Outcome::Placed(offer) => *offer,
             other => panic!("{other:?}"),
         }

@@ -349,3 +349,32 @@ fn a_damaged_index_of_offers_by_category_is_found() {
     .concat();
     check_index_of_offers(Id::offers_by_category, &prefix);
 }
+
+#[test]
+fn the_indexes_of_escrowed_sales_are_checked_both_ways() {
+    let damage = |tables: &Tables, txn: &mut RwTxn<'_>| {
+        let at = keys::purchase_at(&ChannelId([9; 16]), Seq(2));
+        tables.escrow_sale_at.put(txn, &at, &[9; 16]).unwrap();
+        let posted = keys::posted(Nanos(1), &PurchaseId([9; 16]));
+        tables.posted_by_time.put(txn, &posted, index::ESCROWED).unwrap();
+    };
+    check(
+        damage,
+        &[
+            "escrow_sale_at holds 0x0909090909090909090909090909090900000002, which no record explains",
+            "posted_by_time holds 0x000000000000000109090909090909090909090909090909, which no record explains",
+        ],
+    );
+    let damage = |tables: &Tables, txn: &mut RwTxn<'_>| {
+        let key = codec::encode("escrowed_keys", &EscrowedKey([1; 88])).unwrap();
+        tables.escrowed_keys.put(txn, &[7; 16], &key).unwrap();
+        tables.escrowed_keys.put(txn, &[7; 15], &key).unwrap();
+    };
+    check(
+        damage,
+        &[
+            "escrowed_keys 0x070707070707070707070707070707 holds a record of another key",
+            "key 0x07070707070707070707070707070707 is in escrow, and no signed offer of it is in force",
+        ],
+    );
+}

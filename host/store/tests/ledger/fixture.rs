@@ -121,6 +121,7 @@ pub fn key(number: u64) -> KeyId {
 pub fn place(number: u64, seller: u64) -> Command {
     let seller = delegate(ChannelKind::Paying, seller);
     Command::Place(Box::new(PlaceRequest {
+        escrow: None,
         offer: Offer {
             id: OfferId(id(b'o', number)),
             key: key(number),

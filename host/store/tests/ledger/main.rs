@@ -10,6 +10,7 @@
 )]
 
 mod crash;
+mod escrow;
 mod fixture;
 mod folder;
 mod group;

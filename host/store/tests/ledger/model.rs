@@ -110,7 +110,7 @@ fn pair_key(seller: u64) -> PairKey {
 }
 
 /// Every record and every index of the store against the model.
-fn assert_same(store: &Store, model: &MemoryLedger) {
+pub(crate) fn assert_same(store: &Store, model: &MemoryLedger) {
     assert_sound(store);
     let reader = store.read().unwrap();
     assert_eq!(reader.genesis().unwrap(), model.genesis().unwrap());
@@ -134,6 +134,7 @@ fn assert_same(store: &Store, model: &MemoryLedger) {
     }
     assert_channels(&reader, model);
     assert_purchases(&reader, model);
+    crate::escrow::assert_escrow(&reader, model);
     let counts = reader.counts().unwrap();
     assert_eq!(counts.accounts, model.accounts().count() as u64);
     assert_eq!(counts.channels, model.channels().count() as u64);
@@ -201,12 +202,11 @@ fn assert_purchases(reader: &bourse_store::Reader<'_>, model: &MemoryLedger) {
         }
     }
     assert_eq!(reader.sent_purchases().unwrap(), sent);
+    posted.extend(model.escrow_sales().map(|sale| (sale.at, sale.id)));
     posted.sort();
     let since = posted.get(posted.len() / 2).map_or(Nanos(0), |(at, _)| *at);
     let mut seen = Vec::new();
-    reader
-        .posted_since(since, &mut |purchase| seen.push(purchase.id))
-        .unwrap();
+    reader.sold_since(since, &mut |id, _| seen.push(id)).unwrap();
     let expected: Vec<_> = posted
         .iter()
         .filter(|(at, _)| *at >= since)

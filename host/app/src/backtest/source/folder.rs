@@ -3,7 +3,7 @@
 use super::SourceError;
 use crate::backtest::entry::{Raw, Sale};
 use crate::backtest::sales::Sold;
-use bourse_market::{Decision, Nanos, PurchaseId, PurchaseState, View};
+use bourse_market::{Decision, Nanos, PurchaseId};
 use bourse_store::{Reader, Store, StoreError, read_log_between};
 use core::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -127,18 +127,16 @@ impl Folder {
         let Some(store) = &self.store else {
             return Ok(false);
         };
-        store.read()?.posted_since(Nanos(0), &mut |purchase| {
-            if let PurchaseState::Posted { at, .. } = purchase.state {
-                let sold = Sold {
-                    at,
-                    key: purchase.identity.key,
-                    api: purchase.api,
-                    seller: purchase.seller,
-                    buyer: purchase.buyer,
-                    price: purchase.price,
-                };
-                each(purchase.id, sold);
-            }
+        store.read()?.sold_since(Nanos(0), &mut |id, sale| {
+            let sold = Sold {
+                at: sale.at,
+                key: sale.key,
+                api: sale.api,
+                seller: sale.seller,
+                buyer: sale.buyer,
+                price: sale.price,
+            };
+            each(id, sold);
         })?;
         Ok(true)
     }
@@ -215,11 +213,8 @@ fn sale(reader: &Reader<'_>, decision: &Decision) -> Result<Option<Sale>, StoreE
     let Some(id) = decision.header.purchase else {
         return Ok(None);
     };
-    let purchase = reader.purchase(&id)?;
-    Ok(purchase.and_then(|purchase| match purchase.state {
-        PurchaseState::Posted { at, .. } => Some(Sale::new(at, purchase.price, purchase.buyer)),
-        _ => None,
-    }))
+    let sold = reader.sale(&id)?;
+    Ok(sold.map(|sold| Sale::new(sold.at, sold.price, sold.buyer)))
 }
 
 /// Decisions of the log, one ahead.

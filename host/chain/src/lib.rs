@@ -24,7 +24,8 @@ pub use local::{
     local_verifying_contract,
 };
 pub use settlement::{
-    Block, CloseChannel, Contracts, Network, OpenChannel, Settlement, SettlementError, SignedClose,
+    Block, CloseChannel, Contracts, Network, OpenChannel, SetConsent, Settlement, SettlementError,
+    SignedClose, consent_id,
 };
 pub use signature::{SignatureError, recover};
 pub use signer::{KeyError, Signer};

@@ -1,11 +1,15 @@
 //! Settlement without a chain: test tokens in accounts of the ledger, channels open the moment they are asked for.
 
 use crate::address::address_of_hash;
-use crate::settlement::{verify_close, verify_open};
+use crate::settlement::{verify_close, verify_consent, verify_open};
 use crate::{
-    Block, CloseChannel, Domain, Network, OpenChannel, Settlement, SettlementError, SignedClose, keccak256,
+    Block, CloseChannel, Domain, Network, OpenChannel, SetConsent, Settlement, SettlementError, SignedClose,
+    keccak256,
 };
-use bourse_market::{Address, Amount, ChannelId, Command, FundRequest, Genesis, MarketId, Nanos};
+use bourse_market::registry::ConsentRequest;
+use bourse_market::{
+    Address, Amount, BlockNumber, ChannelId, Command, FundRequest, Genesis, MarketId, Nanos,
+};
 
 /// Chain id of every local market, the usual one of development chains.
 pub const LOCAL_CHAIN_ID: u64 = 1337;
@@ -91,6 +95,11 @@ impl Settlement for LocalSettlement {
         verify_close(&self.network, request)
     }
 
+    /// Any block from 1 on, like every other message; it is recorded in the one block there is.
+    fn set_consent(&self, request: &SetConsent, at: Nanos) -> Result<ConsentRequest, SettlementError> {
+        verify_consent(&self.network, request, BlockNumber(LOCAL_BLOCK), at)
+    }
+
     fn fund(&self, address: Address, amount: Amount, at: Nanos) -> Result<Command, SettlementError> {
         let limit = Amount::from_tokens(FAUCET_LIMIT_TOKENS);
         if amount > limit {
@@ -115,8 +124,9 @@ impl Settlement for LocalSettlement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ChannelOpen, SignatureError, Signer};
-    use bourse_market::{ChannelKind, Signature};
+    use crate::{ChannelOpen, Consent, SignatureError, Signer, consent_id};
+    use bourse_market::registry::{ActorType, Attributes};
+    use bourse_market::{CatalogId, ChannelKind, Signature};
 
     const MARKET: MarketId = MarketId([1; 16]);
     const MAKER: Address = Address([2; 20]);
@@ -240,6 +250,96 @@ mod tests {
         );
     }
 
+    fn consent(change: impl FnOnce(&mut SetConsent)) -> Result<ConsentRequest, SettlementError> {
+        let signer = Signer::from_bytes(&[9; 32]).unwrap();
+        let domain = settlement().domain();
+        let message = Consent {
+            member: signer.address(),
+            updated: Amount::from_units(3),
+            market: MARKET,
+            delegate: Address([4; 20]),
+            delegate_type: 2,
+            catalog: CatalogId([5; 16]),
+            consent: true,
+            service_prefix: "com.example.".to_owned(),
+        };
+        let mut request = SetConsent {
+            member: message.member,
+            market: MARKET,
+            chain_id: domain.chain_id,
+            signed_at: BlockNumber(3),
+            verifying_contract: domain.verifying_contract,
+            delegate: message.delegate,
+            delegate_type: 2,
+            catalog: message.catalog,
+            granted: true,
+            service_prefix: message.service_prefix.clone(),
+            attributes: Attributes::default(),
+            signature: signer.sign(&message.digest(&domain)),
+            login: None,
+        };
+        change(&mut request);
+        settlement().set_consent(&request, AT)
+    }
+
+    #[test]
+    fn a_signed_consent_becomes_a_request_in_the_one_block_there_is() {
+        let request = consent(|_| ()).unwrap();
+        let consent = request.consent;
+        assert_eq!(request.signer, consent.key.member);
+        assert_eq!(
+            (consent.updated, consent.signed_at),
+            (BlockNumber(1), BlockNumber(3))
+        );
+        assert!(consent.granted && consent.synced);
+        assert_eq!(consent.id, consent_id(&consent.key));
+        assert_eq!(consent.key.delegate_type, ActorType::Consumer);
+    }
+
+    #[test]
+    fn every_signed_field_of_a_consent_is_bound_by_the_signature() {
+        let changes: [fn(&mut SetConsent); 7] = [
+            |request| request.member = Address([7; 20]),
+            |request| request.signed_at = BlockNumber(4),
+            |request| request.delegate = Address([7; 20]),
+            |request| request.delegate_type = 1,
+            |request| request.catalog = CatalogId([7; 16]),
+            |request| request.granted = false,
+            |request| request.service_prefix.push('x'),
+        ];
+        for change in changes {
+            assert!(matches!(
+                consent(change),
+                Err(SettlementError::WrongSigner { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn a_consent_names_this_market_a_type_of_delegate_and_a_block() {
+        let wrong = |change: fn(&mut SetConsent)| consent(change).unwrap_err();
+        assert!(matches!(
+            wrong(|request| request.chain_id = 1),
+            SettlementError::WrongChain { .. }
+        ));
+        assert!(matches!(
+            wrong(|request| request.verifying_contract = MAKER),
+            SettlementError::WrongContract { .. }
+        ));
+        assert!(matches!(
+            wrong(|request| request.market = MarketId([7; 16])),
+            SettlementError::WrongMarket { .. }
+        ));
+        for got in [0, 4] {
+            let refused = consent(|request| request.delegate_type = got);
+            assert_eq!(refused, Err(SettlementError::WrongDelegateType { got }));
+        }
+        assert_eq!(
+            wrong(|request| request.signed_at = BlockNumber(0)),
+            SettlementError::BlockZero
+        );
+    }
+
     #[test]
     fn each_market_has_a_contract_of_its_own() {
         let other = local_verifying_contract(MarketId([8; 16]));
@@ -263,7 +363,7 @@ mod tests {
     #[test]
     fn refusals_name_what_came_and_what_would_be_right() {
         let text = open(|request| request.chain_id = 1).unwrap_err().to_string();
-        assert_eq!(text, "the channel names chain id 1, this market is on 1337");
+        assert_eq!(text, "the request names chain id 1, this market is on 1337");
         let text = settlement()
             .fund(MAKER, Amount::from_tokens(10_000_001), AT)
             .unwrap_err()

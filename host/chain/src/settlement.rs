@@ -1,8 +1,10 @@
 //! How money enters channels: the face that local mode and a real chain share.
 
-use crate::{ChannelClose, ChannelOpen, Domain, SignatureError, recover};
+use crate::{ChannelClose, ChannelOpen, Consent, Domain, SignatureError, keccak256, recover};
+use bourse_market::registry::{ActorType, Attributes, ConsentKey, ConsentRequest};
 use bourse_market::{
-    Address, Amount, ChannelId, ChannelKind, Command, MarketId, Nanos, OpenRequest, Seq, Signature,
+    Address, Amount, BlockNumber, CatalogId, ChannelId, ChannelKind, Command, ConsentId, MarketId, Nanos,
+    OpenRequest, Seq, Signature,
 };
 
 /// A request to open a channel, as it came over the wire.
@@ -53,6 +55,37 @@ pub struct CloseChannel {
     pub is_final: bool,
     /// The delegate's signature over all of it ([`ChannelClose`]).
     pub signature: Signature,
+}
+
+/// A member's word on a consent, as it came over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetConsent {
+    /// The member, who must have signed.
+    pub member: Address,
+    /// The market it names.
+    pub market: MarketId,
+    /// The chain it names.
+    pub chain_id: u64,
+    /// Block number it was signed at.
+    pub signed_at: BlockNumber,
+    /// The contract it names.
+    pub verifying_contract: Address,
+    /// Who may act for the member.
+    pub delegate: Address,
+    /// 1 as provider, 2 as consumer, 3 as both.
+    pub delegate_type: u64,
+    /// The catalog it is about.
+    pub catalog: CatalogId,
+    /// Given or withdrawn.
+    pub granted: bool,
+    /// The URIs it covers begin so.
+    pub service_prefix: String,
+    /// What is recorded with it, under no signature.
+    pub attributes: Attributes,
+    /// The member's signature over all of it but the attributes ([`Consent`]).
+    pub signature: Signature,
+    /// The member that the caller is logged in as, if any.
+    pub login: Option<Address>,
 }
 
 /// A closing state of this market's, and whom its signature recovers to.
@@ -115,7 +148,7 @@ pub struct Network {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettlementError {
     /// Signed for another chain.
-    #[error("the channel names chain id {got}, this market is on {expected}")]
+    #[error("the request names chain id {got}, this market is on {expected}")]
     WrongChain {
         /// The market's.
         expected: u64,
@@ -123,7 +156,7 @@ pub enum SettlementError {
         got: u64,
     },
     /// Signed for another deployment.
-    #[error("the channel names verifying contract {got}, this market's is {expected}")]
+    #[error("the request names verifying contract {got}, this market's is {expected}")]
     WrongContract {
         /// The market's.
         expected: Address,
@@ -131,7 +164,7 @@ pub enum SettlementError {
         got: Address,
     },
     /// Meant for another market.
-    #[error("the channel names market {got}, this is {expected}")]
+    #[error("the request names market {got}, this is {expected}")]
     WrongMarket {
         /// This one.
         expected: MarketId,
@@ -152,15 +185,21 @@ pub enum SettlementError {
         /// As it came.
         got: u64,
     },
+    /// Neither provider nor consumer nor both.
+    #[error("delegate type {got} is unknown, it must be 1 (provider), 2 (consumer) or 3 (both)")]
+    WrongDelegateType {
+        /// As it came.
+        got: u64,
+    },
     /// No block has that number.
-    #[error("the channel was signed at block 0, it must be 1 at least")]
+    #[error("the request was signed at block 0, it must be 1 at least")]
     BlockZero,
     /// The signature is malformed.
     #[error(transparent)]
     Signature(#[from] SignatureError),
     /// The signature is somebody else's, or over something else.
     #[error(
-        "the channel is signed by {got}, expected member {expected}; the signed fields may differ from the sent"
+        "the request is signed by {got}, expected member {expected}; the signed fields may differ from the sent"
     )]
     WrongSigner {
         /// The member.
@@ -211,6 +250,14 @@ pub trait Settlement: Send + Sync {
     ///
     /// [`SettlementError`], saying what was expected and what came.
     fn close_channel(&self, request: &CloseChannel) -> Result<SignedClose, SettlementError>;
+
+    /// Verifies a member's word on a consent. What depends on the ledger (whether it was said before) is checked when the
+    /// command is applied.
+    ///
+    /// # Errors
+    ///
+    /// [`SettlementError`], saying what was expected and what came.
+    fn set_consent(&self, request: &SetConsent, at: Nanos) -> Result<ConsentRequest, SettlementError>;
 
     /// Hands out test tokens.
     ///
@@ -314,6 +361,87 @@ pub(crate) fn verify_close(
     let digest = state.digest(&network.domain);
     let signer = recover(&digest, &request.signature)?;
     Ok(SignedClose { digest, signer })
+}
+
+/// The checks every settlement makes of a member's word on a consent, and the request that comes of it, as of the block
+/// `head`.
+pub(crate) fn verify_consent(
+    network: &Network,
+    request: &SetConsent,
+    head: BlockNumber,
+    at: Nanos,
+) -> Result<ConsentRequest, SettlementError> {
+    let got = request;
+    check_domain(&network.domain, got.chain_id, got.verifying_contract)?;
+    if got.market != network.market {
+        return Err(SettlementError::WrongMarket {
+            expected: network.market,
+            got: got.market,
+        });
+    }
+    let delegate_type =
+        ActorType::from_code(got.delegate_type).ok_or(SettlementError::WrongDelegateType {
+            got: got.delegate_type,
+        })?;
+    if got.signed_at == BlockNumber(0) {
+        return Err(SettlementError::BlockZero);
+    }
+    let message = Consent {
+        member: got.member,
+        updated: Amount::from_units(got.signed_at.0.into()),
+        market: got.market,
+        delegate: got.delegate,
+        delegate_type: delegate_type as u8,
+        catalog: got.catalog,
+        consent: got.granted,
+        service_prefix: got.service_prefix.clone(),
+    };
+    let signer = recover(&message.digest(&network.domain), &got.signature)?;
+    if signer != got.member {
+        return Err(SettlementError::WrongSigner {
+            expected: got.member,
+            got: signer,
+        });
+    }
+    let key = ConsentKey {
+        catalog: got.catalog,
+        member: got.member,
+        delegate: got.delegate,
+        delegate_type,
+        market: got.market,
+    };
+    Ok(ConsentRequest {
+        consent: bourse_market::registry::Consent {
+            id: consent_id(&key),
+            key,
+            updated: head,
+            signed_at: got.signed_at,
+            at,
+            granted: got.granted,
+            service_prefix: got.service_prefix.clone(),
+            attributes: got.attributes.clone(),
+            transaction: None,
+            signature: Some(got.signature),
+            synced: network.contracts.is_none(),
+        },
+        signer,
+        login: got.login,
+    })
+}
+
+/// The identifier of a consent: the first half of the Keccak hash of `catalog ‖ member ‖ delegate ‖ type ‖ market`.
+pub fn consent_id(key: &ConsentKey) -> ConsentId {
+    let hash = keccak256(
+        &[
+            key.catalog.as_bytes().as_slice(),
+            key.member.as_bytes(),
+            key.delegate.as_bytes(),
+            &[key.delegate_type as u8],
+            key.market.as_bytes(),
+        ]
+        .concat(),
+    );
+    ConsentId(hash.first_chunk().copied().unwrap_or_default())
 }
 
 /// Signed for this chain and this deployment.

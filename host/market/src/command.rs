@@ -9,6 +9,7 @@ use crate::record::{
     Account, Binding, Channel, ChannelKind, Decision, Identity, Offer, Pair, PairKey, PriceSource, Purchase,
     Reconciliation, ShownState, Suspension, Totals,
 };
+use crate::registry::{Consent, ConsentRequest, Registration};
 use crate::state::{DroppedWrites, PolicySlot, StateWrite};
 use serde::{Deserialize, Serialize};
 
@@ -309,6 +310,12 @@ pub enum Command {
     },
     /// Take a channel out of quarantine.
     Reconcile(Box<ReconcileRequest>),
+    /// What a block says about the registry. A record of a later block stays as it is.
+    Register(Box<Registration>),
+    /// What a member says about a consent of its own.
+    Consent(Box<ConsentRequest>),
+    /// The same of one that stands given and ends: it needs no room, and what was recorded with it stays.
+    Withdraw(Box<ConsentRequest>),
 }
 
 /// A record to write. `store` keeps its indexes from these alone.
@@ -348,6 +355,8 @@ pub enum Change {
     PolicyCounter(PolicySlot, i64),
     /// Bytes that a policy's space takes of its quota; zero removes the record.
     PolicySize(String, u64),
+    /// A record of the registry.
+    Registered(Box<Registration>),
 }
 
 /// The records one command writes, in order.
@@ -371,6 +380,13 @@ pub enum Outcome {
     },
     /// The channel is out of quarantine.
     Reconciled(Box<Reconciliation>),
+    /// What a block says is on record, or a later word was already.
+    Registered {
+        /// Whether anything changed.
+        changed: bool,
+    },
+    /// The consent as it stands.
+    Consented(Box<Consent>),
     /// The new offer.
     Placed(Box<Offer>),
     /// The offer, revoked.

@@ -126,6 +126,10 @@ bytes_type!(
     DecisionId, 16, "a decision id"
 );
 bytes_type!(
+    /// A consent: the first half of the Keccak hash of what it is about.
+    ConsentId, 16, "a consent id"
+);
+bytes_type!(
     /// An Ethereum address: 20 raw bytes. Displayed as `0x` and 40 lower-case hex digits.
     Address, 20, "an address"
 );
@@ -150,6 +154,10 @@ bytes_type!(
     /// The revision of a policy: the SHA-256 of its component.
     RevisionId, 32, "a revision"
 );
+bytes_type!(
+    /// A transaction of a chain.
+    TransactionHash, 32, "a transaction's hash"
+);
 
 /// The bytes that hex digits spell, none unless there are exactly as many as it takes.
 fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
@@ -169,6 +177,16 @@ fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// A WAMP session id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionId(pub u64);
+
+/// A block of the chain, by its number. Without a chain there is one, number 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct BlockNumber(pub u64);
+
+impl fmt::Display for BlockNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
 
 /// Nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ mod memory;
 pub mod plant;
 mod record;
 mod refusal;
+pub mod registry;
 mod state;
 mod view;
 
@@ -30,8 +31,9 @@ pub use command::{
 pub use demand::{Demand, Figures, Sale, Subject};
 pub use escrow::{Debt, EscrowPayment, EscrowSale, Receipt};
 pub use ids::{
-    Address, ApiId, BuyerPubkey, CatalogId, ChannelId, DecisionId, EscrowedKey, IdError, KeyId, MarketId,
-    Nanos, OfferId, ParseIdError, PurchaseId, RevisionId, SealedKey, Seq, SessionId, Signature,
+    Address, ApiId, BlockNumber, BuyerPubkey, CatalogId, ChannelId, ConsentId, DecisionId, EscrowedKey,
+    IdError, KeyId, MarketId, Nanos, OfferId, ParseIdError, PurchaseId, RevisionId, SealedKey, Seq,
+    SessionId, Signature, TransactionHash,
 };
 pub use invariants::{
     Auditor, Side, Sums, Violation, check_channel, check_escrow_sale, check_purchase, check_totals,

@@ -2,11 +2,13 @@
 
 use crate::command::Genesis;
 use crate::invariants::{Auditor, Violation};
+use crate::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member, Registration};
 use crate::view::{Fault, View};
 use crate::{
-    Account, Address, Binding, Change, Changes, Channel, ChannelId, Command, Debt, Decision, DecisionId,
-    EscrowPayment, EscrowSale, EscrowedKey, KeyId, Nanos, Offer, Outcome, Pair, PairKey, PolicySlot,
-    Purchase, PurchaseId, PurchaseState, Reconciliation, Refusal, Seq, Totals, apply,
+    Account, Address, ApiId, Binding, CatalogId, Change, Changes, Channel, ChannelId, Command, ConsentId,
+    Debt, Decision, DecisionId, EscrowPayment, EscrowSale, EscrowedKey, KeyId, MarketId, Nanos, Offer,
+    Outcome, Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState, Reconciliation, Refusal, Seq,
+    Totals, apply,
 };
 use core::convert::Infallible;
 use std::collections::BTreeMap;
@@ -33,6 +35,12 @@ pub struct MemoryLedger {
     policy_values: BTreeMap<PolicySlot, Vec<u8>>,
     policy_counters: BTreeMap<PolicySlot, i64>,
     policy_sizes: BTreeMap<String, u64>,
+    members: BTreeMap<Address, Member>,
+    markets: BTreeMap<MarketId, Market>,
+    actors: BTreeMap<ActorKey, Actor>,
+    catalogs: BTreeMap<CatalogId, Catalog>,
+    apis: BTreeMap<ApiId, Api>,
+    consents: BTreeMap<ConsentKey, Consent>,
 }
 
 impl MemoryLedger {
@@ -90,7 +98,19 @@ impl MemoryLedger {
                 Change::PolicyCounter(slot, count) => drop(self.policy_counters.insert(slot, count)),
                 Change::PolicySize(policy, 0) => drop(self.policy_sizes.remove(&policy)),
                 Change::PolicySize(policy, size) => drop(self.policy_sizes.insert(policy, size)),
+                Change::Registered(registration) => self.register(*registration),
             }
+        }
+    }
+
+    fn register(&mut self, registration: Registration) {
+        match registration {
+            Registration::Member(member) => drop(self.members.insert(member.address, member)),
+            Registration::Market(market) => drop(self.markets.insert(market.id, market)),
+            Registration::Actor(actor) => drop(self.actors.insert(actor.key, actor)),
+            Registration::Catalog(catalog) => drop(self.catalogs.insert(catalog.id, catalog)),
+            Registration::Api(api) => drop(self.apis.insert(api.id, api)),
+            Registration::Consent(consent) => drop(self.consents.insert(consent.key, consent)),
         }
     }
 
@@ -182,6 +202,11 @@ impl MemoryLedger {
         self.policy_sizes
             .iter()
             .map(|(policy, size)| (policy.as_str(), *size))
+    }
+
+    /// All consents, by what they are about.
+    pub fn consents(&self) -> impl Iterator<Item = &Consent> {
+        self.consents.values()
     }
 
     /// Checks every invariant.
@@ -315,5 +340,33 @@ impl View for MemoryLedger {
 
     fn policy_size(&self, policy: &str) -> Result<u64, Infallible> {
         Ok(self.policy_sizes.get(policy).copied().unwrap_or_default())
+    }
+
+    fn member(&self, address: &Address) -> Result<Option<Member>, Infallible> {
+        Ok(self.members.get(address).cloned())
+    }
+
+    fn market(&self, id: &MarketId) -> Result<Option<Market>, Infallible> {
+        Ok(self.markets.get(id).cloned())
+    }
+
+    fn actor(&self, key: &ActorKey) -> Result<Option<Actor>, Infallible> {
+        Ok(self.actors.get(key).cloned())
+    }
+
+    fn catalog(&self, id: &CatalogId) -> Result<Option<Catalog>, Infallible> {
+        Ok(self.catalogs.get(id).cloned())
+    }
+
+    fn api(&self, id: &ApiId) -> Result<Option<Api>, Infallible> {
+        Ok(self.apis.get(id).cloned())
+    }
+
+    fn consent(&self, id: &ConsentId) -> Result<Option<Consent>, Infallible> {
+        Ok(self.consents.values().find(|consent| consent.id == *id).cloned())
+    }
+
+    fn consent_about(&self, key: &ConsentKey) -> Result<Option<Consent>, Infallible> {
+        Ok(self.consents.get(key).cloned())
     }
 }

@@ -1,7 +1,7 @@
 //! Every reason for which the ledger refuses a command. `app` maps each to one WAMP error URI, in one table.
 
 use crate::Amount;
-use crate::ids::{Address, ChannelId, KeyId, MarketId, Nanos, PurchaseId, Seq};
+use crate::ids::{Address, BlockNumber, ChannelId, ConsentId, KeyId, MarketId, Nanos, PurchaseId, Seq};
 
 /// A refused command changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,8 +19,8 @@ pub enum Refusal {
     #[error("the amount would exceed 2^256 - 1 units")]
     Overflow,
 
-    /// A request to open names another market.
-    #[error("the channel names market {named}, this is {ours}")]
+    /// A request names another market.
+    #[error("the request names market {named}, this is {ours}")]
     WrongMarket {
         /// As signed.
         named: MarketId,
@@ -44,7 +44,7 @@ pub enum Refusal {
         expected: Address,
     },
     /// The delegate is the zero address.
-    #[error("the channel's delegate must not be the zero address")]
+    #[error("the delegate must not be the zero address")]
     ZeroDelegate,
     /// A channel without a deposit.
     #[error("the channel's amount must be above 0")]
@@ -363,6 +363,50 @@ pub enum Refusal {
     DecisionMismatch {
         /// The id.
         purchase: PurchaseId,
+    },
+
+    /// A text or list of a record is longer than it may be.
+    #[error("expected at most {most} {unit} for {what}, got {length}")]
+    TooLong {
+        /// The text or list.
+        what: &'static str,
+        /// Its length.
+        length: usize,
+        /// The most.
+        most: usize,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// A caller that is logged in as another member.
+    #[error("the caller is logged in as member {login}, the consent is one of member {member}")]
+    AnotherMember {
+        /// Who calls.
+        login: Address,
+        /// Whose consent it is.
+        member: Address,
+    },
+    /// A consent that was signed earlier than the one on record, or at the same block.
+    #[error(
+        "the consent on record was signed at block {signed_at}, this one at {got}: sign it at a later block, so that nobody \
+         can repeat what you said before"
+    )]
+    ConsentOutdated {
+        /// The block that the one on record was signed at.
+        signed_at: BlockNumber,
+        /// The block that was signed.
+        got: BlockNumber,
+    },
+    /// The identifier of a consent belongs to another.
+    #[error("consent id {id} is not that of what it is about")]
+    ConsentMisnamed {
+        /// The id.
+        id: ConsentId,
+    },
+    /// Withdrawing what was never given.
+    #[error("there is no consent {id} to withdraw")]
+    ConsentUnknown {
+        /// The id.
+        id: ConsentId,
     },
 }
 

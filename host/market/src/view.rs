@@ -2,9 +2,13 @@
 
 use crate::command::Genesis;
 use crate::escrow::{Debt, EscrowPayment, EscrowSale};
-use crate::ids::{Address, ChannelId, DecisionId, EscrowedKey, KeyId, PurchaseId, Seq};
+use crate::ids::{
+    Address, ApiId, CatalogId, ChannelId, ConsentId, DecisionId, EscrowedKey, KeyId, MarketId, PurchaseId,
+    Seq,
+};
 use crate::record::{Account, Binding, Channel, Offer, Pair, PairKey, Purchase, Totals};
 use crate::refusal::Refusal;
+use crate::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member};
 use crate::state::PolicySlot;
 
 /// Point reads of records. Within a batch it already shows what earlier commands wrote.
@@ -48,6 +52,20 @@ pub trait View {
     fn policy_counter(&self, slot: &PolicySlot) -> Result<i64, Self::Error>;
     /// Bytes that a policy's space takes of its quota.
     fn policy_size(&self, policy: &str) -> Result<u64, Self::Error>;
+    /// A member of the network.
+    fn member(&self, address: &Address) -> Result<Option<Member>, Self::Error>;
+    /// A market of the network.
+    fn market(&self, id: &MarketId) -> Result<Option<Market>, Self::Error>;
+    /// A member's part in a market.
+    fn actor(&self, key: &ActorKey) -> Result<Option<Actor>, Self::Error>;
+    /// A catalog.
+    fn catalog(&self, id: &CatalogId) -> Result<Option<Catalog>, Self::Error>;
+    /// An API.
+    fn api(&self, id: &ApiId) -> Result<Option<Api>, Self::Error>;
+    /// A consent, by its identifier.
+    fn consent(&self, id: &ConsentId) -> Result<Option<Consent>, Self::Error>;
+    /// A consent, by what it is about.
+    fn consent_about(&self, key: &ConsentKey) -> Result<Option<Consent>, Self::Error>;
 }
 
 /// Why a command was not applied.

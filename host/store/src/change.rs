@@ -6,6 +6,7 @@ use crate::index::{self, Entry};
 use crate::keys;
 use crate::records::{ONLY, Records};
 use crate::tables::{Table, Tables};
+use bourse_market::registry::Registration;
 use bourse_market::{Change, View};
 use heed::RwTxn;
 use serde::Serialize;
@@ -70,6 +71,10 @@ pub(crate) fn write(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Re
         Change::PolicySize(policy, size) => {
             put(&tables.policy_sizes, txn, &keys::policy(policy), &(policy, size))?
         }
+        Change::Registered(record) => {
+            register(tables, txn, record)?;
+            index::of_registration(record)
+        }
     };
     for entry in old.iter().filter(|entry| !new.contains(entry)) {
         let table = tables.table(entry.table);
@@ -95,6 +100,7 @@ fn stale_entries(records: Records<'_>, change: &Change) -> Result<Vec<Entry>, St
             .map(|old| index::of_escrow_sale(&old)),
         Change::Pair(key, _) => records.pair(key)?.map(|old| index::of_pair(key, &old)),
         Change::Decision(new) => records.decision(&new.id)?.map(|old| index::of_decision(&old)),
+        Change::Registered(new) => records.registered(new)?.map(|old| index::of_registration(&old)),
         Change::Genesis(_)
         | Change::Totals(_)
         | Change::Account(..)
@@ -108,6 +114,22 @@ fn stale_entries(records: Records<'_>, change: &Change) -> Result<Vec<Entry>, St
         | Change::PolicySize(..) => None,
     }
     .unwrap_or_default())
+}
+
+/// Writes a record of the registry.
+fn register(
+    tables: &Tables,
+    txn: &mut RwTxn<'_>,
+    registration: &Registration,
+) -> Result<Vec<Entry>, StoreError> {
+    match registration {
+        Registration::Member(record) => put(&tables.members, txn, record.address.as_bytes(), record),
+        Registration::Market(record) => put(&tables.markets, txn, record.id.as_bytes(), record),
+        Registration::Actor(record) => put(&tables.actors, txn, &keys::actor(&record.key), record),
+        Registration::Catalog(record) => put(&tables.catalogs, txn, record.id.as_bytes(), record),
+        Registration::Api(record) => put(&tables.apis, txn, record.id.as_bytes(), record),
+        Registration::Consent(record) => put(&tables.consents, txn, record.id.as_bytes(), record),
+    }
 }
 
 /// Writes a record; of itself it has no index entries.

@@ -1,10 +1,12 @@
 //! Which index entries each record has. Writing and verifying both ask here, so that they cannot disagree.
 
-use crate::keys;
+use crate::keys::{self, ConsentsBy, RegistryBy};
 use crate::query::Place;
 use crate::tables::Id;
+use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Registration};
 use bourse_market::{
-    Channel, ChannelKind, Decision, EscrowSale, Nanos, Offer, Pair, PairKey, Purchase, PurchaseState,
+    BlockNumber, Channel, ChannelKind, Decision, EscrowSale, Nanos, Offer, Pair, PairKey, Purchase,
+    PurchaseState,
 };
 
 /// One entry of an index: in that table, under that key, that value.
@@ -37,11 +39,7 @@ pub(crate) fn of_offer(offer: &Offer) -> Vec<Entry> {
     if offer.revoked.is_some() {
         return entries;
     }
-    let place = Place {
-        at: offer.placed_at,
-        offer: offer.id,
-    }
-    .to_bytes();
+    let place = Place::from(offer).to_bytes();
     let api = &offer.api;
     let mut list = |table, prefix: Vec<u8>| {
         entries.push(entry(table, [prefix.as_slice(), &place].concat(), &[]));
@@ -144,6 +142,88 @@ pub(crate) fn of_pair(key: &PairKey, pair: &Pair) -> Vec<Entry> {
 pub(crate) fn of_decision(decision: &Decision) -> Vec<Entry> {
     let key = keys::decided(decision.header.at, &decision.id);
     vec![entry(Id::decisions_by_time, key, &[])]
+}
+
+/// The entries of a record of the registry.
+pub(crate) fn of_registration(registration: &Registration) -> Vec<Entry> {
+    match registration {
+        Registration::Member(_) => Vec::new(),
+        Registration::Market(market) => of_market(market),
+        Registration::Actor(actor) => of_actor(actor),
+        Registration::Catalog(catalog) => of_catalog(catalog),
+        Registration::Api(api) => of_api(api),
+        Registration::Consent(consent) => of_consent(consent),
+    }
+}
+
+/// An entry of a list of the registry: in the order of blocks, and of the records of one block in that of their keys.
+fn listed(list: RegistryBy, of: &[u8], at: BlockNumber, record: &[u8]) -> Entry {
+    let key = [
+        &keys::registry_by(list, of),
+        at.0.to_be_bytes().as_slice(),
+        record,
+    ]
+    .concat();
+    entry(Id::registry_by, key, record)
+}
+
+/// The entries of a market.
+pub(crate) fn of_market(market: &Market) -> Vec<Entry> {
+    let (id, created) = (market.id.as_bytes(), market.created);
+    vec![
+        listed(RegistryBy::MarketOwner, market.owner.as_bytes(), created, id),
+        listed(RegistryBy::MarketMaker, market.maker.as_bytes(), created, id),
+    ]
+}
+
+/// The entries of an actor: none once it has left.
+pub(crate) fn of_actor(actor: &Actor) -> Vec<Entry> {
+    if actor.left.is_some() {
+        return Vec::new();
+    }
+    let (of, key) = (actor.key.actor, keys::actor(&actor.key));
+    vec![listed(RegistryBy::MarketActor, of.as_bytes(), actor.joined, &key)]
+}
+
+/// The entries of a catalog.
+pub(crate) fn of_catalog(catalog: &Catalog) -> Vec<Entry> {
+    let (of, id) = (catalog.owner.as_bytes(), catalog.id.as_bytes());
+    vec![listed(RegistryBy::CatalogOwner, of, catalog.created, id)]
+}
+
+/// The entries of an API.
+pub(crate) fn of_api(api: &Api) -> Vec<Entry> {
+    let (of, id) = (api.catalog.as_bytes(), api.id.as_bytes());
+    vec![listed(RegistryBy::ApiCatalog, of, api.published, id)]
+}
+
+/// The entries of a consent, given or withdrawn.
+pub(crate) fn of_consent(consent: &Consent) -> Vec<Entry> {
+    let (key, attributes) = (&consent.key, &consent.attributes);
+    let place = Place::from(consent).to_bytes();
+    let mut entries = vec![entry(
+        Id::consent_about,
+        keys::consent_about(key),
+        consent.id.as_bytes(),
+    )];
+    let mut list = |prefix: Vec<u8>| {
+        let key = [prefix.as_slice(), &place].concat();
+        entries.push(entry(Id::consents_by, key, &[]));
+    };
+    list(keys::consents_by(ConsentsBy::Block, &[]));
+    list(keys::consents_by(ConsentsBy::Member, key.member.as_bytes()));
+    list(keys::consents_by(ConsentsBy::Delegate, key.delegate.as_bytes()));
+    list(keys::consents_by(ConsentsBy::Market, key.market.as_bytes()));
+    list(keys::consents_by(ConsentsBy::Catalog, key.catalog.as_bytes()));
+    list(keys::consents_by_text(ConsentsBy::Title, &attributes.title));
+    list(keys::consents_by_text(
+        ConsentsBy::Description,
+        &attributes.description,
+    ));
+    for tag in &attributes.tags {
+        list(keys::consents_by_text(ConsentsBy::Tag, tag));
+    }
+    entries
 }
 
 /// When a `posted_by_time` key says its purchase was posted, or a `decisions_by_time` key its decision was taken.

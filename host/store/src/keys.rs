@@ -1,5 +1,6 @@
 //! Keys of the tables: fixed-length parts joined, numbers in big-endian order so that they sort.
 
+use bourse_market::registry::{ActorKey, ConsentKey};
 use bourse_market::{
     Address, ApiId, ChannelId, ChannelKind, DecisionId, Nanos, PairKey, PolicySlot, PurchaseId, Seq,
 };
@@ -103,6 +104,90 @@ pub(crate) fn policy(name: &str) -> Vec<u8> {
 /// `decided ‖ decision`.
 pub(crate) fn decided(at: Nanos, id: &DecisionId) -> Vec<u8> {
     join(&[&at.0.to_be_bytes(), id.as_bytes()])
+}
+
+/// `market ‖ actor ‖ type`.
+pub(crate) fn actor(key: &ActorKey) -> Vec<u8> {
+    join(&[key.market.as_bytes(), key.actor.as_bytes(), &[key.kind as u8]])
+}
+
+/// `catalog ‖ member ‖ delegate ‖ type ‖ market`.
+pub(crate) fn consent_about(key: &ConsentKey) -> Vec<u8> {
+    join(&[
+        key.catalog.as_bytes(),
+        key.member.as_bytes(),
+        key.delegate.as_bytes(),
+        &[key.delegate_type as u8],
+        key.market.as_bytes(),
+    ])
+}
+
+/// The lists of `registry_by`: the first byte of their keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum RegistryBy {
+    /// Markets of an owner, by creation.
+    MarketOwner = 1,
+    /// Markets of a market maker, by creation.
+    MarketMaker = 2,
+    /// Markets that a member takes part in, by joining.
+    MarketActor = 3,
+    /// Catalogs of an owner, by creation.
+    CatalogOwner = 4,
+    /// APIs of a catalog, by publication.
+    ApiCatalog = 5,
+}
+
+impl RegistryBy {
+    /// The list that a key is of.
+    pub(crate) fn of(key: &[u8]) -> Option<Self> {
+        [
+            Self::MarketOwner,
+            Self::MarketMaker,
+            Self::MarketActor,
+            Self::CatalogOwner,
+            Self::ApiCatalog,
+        ]
+        .into_iter()
+        .find(|list| key.first() == Some(&(*list as u8)))
+    }
+}
+
+/// `list ‖ whom or what it is of`: what the keys of one list begin with.
+pub(crate) fn registry_by(list: RegistryBy, of: &[u8]) -> Vec<u8> {
+    join(&[&[list as u8], of])
+}
+
+/// The lists of `consents_by`: the first byte of their keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum ConsentsBy {
+    /// All.
+    Block = 1,
+    /// Those of a member.
+    Member = 2,
+    /// Those for a delegate.
+    Delegate = 3,
+    /// Those in a market.
+    Market = 4,
+    /// Those of a catalog.
+    Catalog = 5,
+    /// Those with a title.
+    Title = 6,
+    /// Those with a description.
+    Description = 7,
+    /// Those with a tag.
+    Tag = 8,
+}
+
+/// `list ‖ whom or what it is of`: what the keys of one list begin with.
+pub(crate) fn consents_by(list: ConsentsBy, of: &[u8]) -> Vec<u8> {
+    join(&[&[list as u8], of])
+}
+
+/// The same where it is a list of a text.
+pub(crate) fn consents_by_text(list: ConsentsBy, of: &str) -> Vec<u8> {
+    consents_by(list, &text(of))
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use crate::index;
 use crate::keys;
 use crate::records::Records;
 use crate::tables::{Table, Tables};
+use bourse_market::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member};
 use bourse_market::{
-    Account, Address, Binding, Channel, ChannelId, ChannelKind, Debt, Decision, DecisionId, EscrowPayment,
-    EscrowSale, EscrowedKey, Genesis, KeyId, Nanos, Offer, OfferId, Pair, PairKey, PolicySlot, Purchase,
-    PurchaseId, PurchaseState, Reconciliation, Sale, Seq, Totals, View,
+    Account, Address, ApiId, Binding, CatalogId, Channel, ChannelId, ChannelKind, ConsentId, Debt, Decision,
+    DecisionId, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Nanos, Offer, OfferId,
+    Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState, Reconciliation, Sale, Seq, Totals, View,
 };
 use heed::{RoTxn, WithoutTls};
 use std::marker::PhantomData;
@@ -60,6 +61,10 @@ pub struct Counts {
     pub policy_values: u64,
     /// Counters that policies keep.
     pub policy_counters: u64,
+    /// Members, markets, actors, catalogs and APIs of the network.
+    pub registered: u64,
+    /// Consents, withdrawn ones included.
+    pub consents: u64,
 }
 
 impl<'s> Reader<'s> {
@@ -356,6 +361,13 @@ impl<'s> Reader<'s> {
     pub fn counts(&self) -> Result<Counts, StoreError> {
         let len = |table: &Table| table.len(&self.txn);
         let tables = self.tables;
+        let registered = [
+            len(&tables.members)?,
+            len(&tables.markets)?,
+            len(&tables.actors)?,
+            len(&tables.catalogs)?,
+            len(&tables.apis)?,
+        ];
         Ok(Counts {
             accounts: len(&tables.accounts)?,
             channels: len(&tables.channels)?,
@@ -373,6 +385,8 @@ impl<'s> Reader<'s> {
             decisions: len(&tables.decisions)?,
             policy_values: len(&tables.policy_values)?,
             policy_counters: len(&tables.policy_counters)?,
+            registered: registered.into_iter().fold(0, u64::saturating_add),
+            consents: len(&tables.consents)?,
         })
     }
 
@@ -502,6 +516,34 @@ impl View for Reader<'_> {
 
     fn policy_size(&self, policy: &str) -> Result<u64, StoreError> {
         self.records().policy_size(policy)
+    }
+
+    fn member(&self, address: &Address) -> Result<Option<Member>, StoreError> {
+        self.records().member(address)
+    }
+
+    fn market(&self, id: &MarketId) -> Result<Option<Market>, StoreError> {
+        self.records().market(id)
+    }
+
+    fn actor(&self, key: &ActorKey) -> Result<Option<Actor>, StoreError> {
+        self.records().actor(key)
+    }
+
+    fn catalog(&self, id: &CatalogId) -> Result<Option<Catalog>, StoreError> {
+        self.records().catalog(id)
+    }
+
+    fn api(&self, id: &ApiId) -> Result<Option<Api>, StoreError> {
+        self.records().api(id)
+    }
+
+    fn consent(&self, id: &ConsentId) -> Result<Option<Consent>, StoreError> {
+        self.records().consent(id)
+    }
+
+    fn consent_about(&self, key: &ConsentKey) -> Result<Option<Consent>, StoreError> {
+        self.records().consent_about(key)
     }
 }
 

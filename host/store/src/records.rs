@@ -4,10 +4,13 @@ use crate::codec;
 use crate::error::StoreError;
 use crate::keys;
 use crate::tables::{Table, Tables};
+use bourse_market::registry::{
+    Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member, Registration,
+};
 use bourse_market::{
-    Account, Address, Binding, Channel, ChannelId, Debt, Decision, DecisionId, EscrowPayment, EscrowSale,
-    EscrowedKey, Genesis, KeyId, Offer, OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Seq,
-    Totals, View,
+    Account, Address, ApiId, Binding, CatalogId, Channel, ChannelId, ConsentId, Debt, Decision, DecisionId,
+    EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Offer, OfferId, Pair, PairKey,
+    PolicySlot, Purchase, PurchaseId, Seq, Totals, View,
 };
 use heed::{AnyTls, RoTxn};
 use serde::de::DeserializeOwned;
@@ -56,6 +59,18 @@ impl<'t> Records<'t> {
     /// A pair under its raw key.
     pub(crate) fn pair_record(&self, key: &[u8]) -> Result<Option<(PairKey, Pair)>, StoreError> {
         self.get(&self.tables.pairs, key)
+    }
+
+    /// The record that a registration takes the place of.
+    pub(crate) fn registered(&self, new: &Registration) -> Result<Option<Registration>, StoreError> {
+        Ok(match new {
+            Registration::Member(new) => self.member(&new.address)?.map(Registration::Member),
+            Registration::Market(new) => self.market(&new.id)?.map(Registration::Market),
+            Registration::Actor(new) => self.actor(&new.key)?.map(Registration::Actor),
+            Registration::Catalog(new) => self.catalog(&new.id)?.map(Registration::Catalog),
+            Registration::Api(new) => self.api(&new.id)?.map(Registration::Api),
+            Registration::Consent(new) => self.consent(&new.id)?.map(Registration::Consent),
+        })
     }
 }
 
@@ -144,6 +159,37 @@ impl View for Records<'_> {
     fn policy_size(&self, policy: &str) -> Result<u64, StoreError> {
         let found = self.get(&self.tables.policy_sizes, &keys::policy(policy))?;
         Ok(found.map_or(0, |(_, size): (String, u64)| size))
+    }
+
+    fn member(&self, address: &Address) -> Result<Option<Member>, StoreError> {
+        self.get(&self.tables.members, address.as_bytes())
+    }
+
+    fn market(&self, id: &MarketId) -> Result<Option<Market>, StoreError> {
+        self.get(&self.tables.markets, id.as_bytes())
+    }
+
+    fn actor(&self, key: &ActorKey) -> Result<Option<Actor>, StoreError> {
+        self.get(&self.tables.actors, &keys::actor(key))
+    }
+
+    fn catalog(&self, id: &CatalogId) -> Result<Option<Catalog>, StoreError> {
+        self.get(&self.tables.catalogs, id.as_bytes())
+    }
+
+    fn api(&self, id: &ApiId) -> Result<Option<Api>, StoreError> {
+        self.get(&self.tables.apis, id.as_bytes())
+    }
+
+    fn consent(&self, id: &ConsentId) -> Result<Option<Consent>, StoreError> {
+        self.get(&self.tables.consents, id.as_bytes())
+    }
+
+    fn consent_about(&self, key: &ConsentKey) -> Result<Option<Consent>, StoreError> {
+        let index = &self.tables.consent_about;
+        let id = index.get(self.txn, &keys::consent_about(key))?;
+        id.map(|id| self.named(index, &self.tables.consents, id))
+            .transpose()
     }
 }
 

@@ -4,6 +4,7 @@ use crate::disk::Disk;
 use crate::env::LedgerEnv;
 use crate::error::{StoreError, SubmitError};
 use crate::tables::Tables;
+use bourse_market::registry::{Attributes, Registration};
 use bourse_market::{Command, StateWrite};
 use heed::{AnyTls, RoTxn};
 
@@ -17,6 +18,10 @@ const LABEL_ROOM: u64 = 16 * 1024;
 
 /// Labels that [`COMMAND_ROOM`] has room for.
 const USUAL_LABELS: u64 = 4;
+
+/// Bytes of the map that a consent may take beyond what others do: with the block of its last change all its tags move in
+/// their index, those it had and those it gets.
+const CONSENT_ROOM: u64 = 2 * Attributes::MAX_TAGS as u64 * LABEL_ROOM;
 
 /// Pages that one write of a policy's state may take at most: a leaf, and what it splits into. Writes to one page share
 /// it, so that all of them never take more than twice the pages there are.
@@ -51,14 +56,17 @@ fn is_new_business(command: &Command) -> bool {
         | Command::Quarantine { .. }
         | Command::Deliver(_)
         // Without it the purchase ends as promised, only voided.
-        | Command::Recover(_) => true,
+        | Command::Recover(_)
+        | Command::Register(_)
+        | Command::Consent(_) => true,
         Command::Revoke(_)
         | Command::Close(_)
         | Command::Post(_)
         | Command::Void(_)
         | Command::ReleaseChannel { .. }
         | Command::ReleasePair(_)
-        | Command::Reconcile(_) => false,
+        | Command::Reconcile(_)
+        | Command::Withdraw(_) => false,
     }
 }
 
@@ -71,6 +79,11 @@ fn cost(command: &Command, promise: u64) -> u64 {
             let labels = request.offer.categories.len() as u64;
             COMMAND_ROOM.saturating_add(labels.saturating_sub(USUAL_LABELS).saturating_mul(LABEL_ROOM))
         }
+        Command::Consent(_) => COMMAND_ROOM.saturating_add(CONSENT_ROOM),
+        Command::Register(registration) => match &**registration {
+            Registration::Consent(_) => COMMAND_ROOM.saturating_add(CONSENT_ROOM),
+            _ => COMMAND_ROOM,
+        },
         _ if is_new_business(command) => COMMAND_ROOM,
         _ => 0,
     }

@@ -191,6 +191,26 @@ tables! {
     policy_counters = "policy_counters",
     /// Policy -> its name and what its space takes.
     policy_sizes = "policy_sizes",
+    /// Address -> member of the network.
+    members = "members",
+    /// Market id -> market of the network.
+    markets = "markets",
+    /// Market ‖ address ‖ type -> actor.
+    actors = "actors",
+    /// Catalog id -> catalog.
+    catalogs = "catalogs",
+    /// API id -> API.
+    apis = "apis",
+    /// List ‖ whom or what it is of ‖ block ‖ end of the record's key -> the record's key: markets by owner, by market
+    /// maker and by actor, catalogs by owner, APIs by catalog.
+    registry_by = "registry_by",
+    /// Consent id -> consent.
+    consents = "consents",
+    /// Catalog ‖ member ‖ delegate ‖ type ‖ market -> consent id.
+    consent_about = "consent_about",
+    /// List ‖ whom or what it is of ‖ block of the last change ‖ consent id: all consents, and those by member, delegate,
+    /// market, catalog, title, description and tag.
+    consents_by = "consents_by",
 }
 
 /// Named databases in the environment.

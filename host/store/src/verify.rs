@@ -3,10 +3,11 @@
 use crate::codec;
 use crate::error::StoreError;
 use crate::index::{self, Entry};
-use crate::keys;
+use crate::keys::{self, RegistryBy};
 use crate::reader::{Counts, Reader};
 use crate::records::{ONLY, hex};
 use crate::tables::{Id, Table};
+use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Member};
 use bourse_market::{
     Account, Address, Auditor, Binding, Channel, ChannelId, Debt, Decision, EscrowPayment, EscrowSale,
     EscrowedKey, Genesis, KeyId, Offer, Pair, PairKey, PolicySlot, Purchase, Reconciliation, Sums, Totals,
@@ -21,7 +22,7 @@ const MAX_VIOLATIONS: usize = 1000;
 const STRIDE: u64 = 4096;
 
 /// The indexes, each of which must hold what its records say and nothing else.
-const INDEXES: [Id; 18] = [
+const INDEXES: [Id; 21] = [
     Id::offer_by_key,
     Id::offers_by_api,
     Id::offers_by_seller,
@@ -40,6 +41,9 @@ const INDEXES: [Id; 18] = [
     Id::suspended_pairs,
     Id::suspended_providers,
     Id::decisions_by_time,
+    Id::registry_by,
+    Id::consent_about,
+    Id::consents_by,
 ];
 
 /// Something that is not as it must be.
@@ -149,6 +153,12 @@ impl<'r, 'p> Check<'r, 'p> {
             &tables.policy_values,
             &tables.policy_counters,
             &tables.policy_sizes,
+            &tables.members,
+            &tables.markets,
+            &tables.actors,
+            &tables.catalogs,
+            &tables.apis,
+            &tables.consents,
         ];
         let mut total = 0u64;
         for table in records {
@@ -255,9 +265,33 @@ impl<'r, 'p> Check<'r, 'p> {
                 (key == keys::policy(policy), Vec::new())
             },
         )?;
+        self.registry()?;
         let entries = self.indexes()?;
         (self.progress)(self.done, self.total);
         self.report(entries)
+    }
+
+    /// The registry. No tokens are in it, so that its records are held against their keys and indexes alone.
+    fn registry(&mut self) -> Result<(), StoreError> {
+        let tables = self.reader.tables;
+        self.each(&tables.members, |_, key, member: &Member| {
+            (key == member.address.as_bytes(), Vec::new())
+        })?;
+        self.each(&tables.markets, |_, key, market: &Market| {
+            (key == market.id.as_bytes(), index::of_market(market))
+        })?;
+        self.each(&tables.actors, |_, key, actor: &Actor| {
+            (key == keys::actor(&actor.key), index::of_actor(actor))
+        })?;
+        self.each(&tables.catalogs, |_, key, catalog: &Catalog| {
+            (key == catalog.id.as_bytes(), index::of_catalog(catalog))
+        })?;
+        self.each(&tables.apis, |_, key, api: &Api| {
+            (key == api.id.as_bytes(), index::of_api(api))
+        })?;
+        self.each(&tables.consents, |_, key, consent: &Consent| {
+            (key == consent.id.as_bytes(), index::of_consent(consent))
+        })
     }
 
     fn report(self, entries: u64) -> Result<Report, StoreError> {
@@ -429,6 +463,13 @@ impl<'r, 'p> Check<'r, 'p> {
             let id = bourse_market::OfferId(id?);
             records.offer(&id).ok()?.map(|record| index::of_offer(&record))
         };
+        let consent = |id: Option<[u8; 16]>| {
+            let id = bourse_market::ConsentId(id?);
+            records
+                .consent(&id)
+                .ok()?
+                .map(|record| index::of_consent(&record))
+        };
         let entries = match id {
             Id::offer_by_key => offer(index::trailing_id(value)),
             Id::offers_by_api | Id::offers_by_seller | Id::offers_by_uri | Id::offers_by_category => {
@@ -444,6 +485,9 @@ impl<'r, 'p> Check<'r, 'p> {
                     .and_then(|id| records.decision(&id).ok()?)
                     .map(|record| index::of_decision(&record))
             }
+            Id::consent_about => consent(index::trailing_id(value)),
+            Id::consents_by => consent(index::trailing_id(key)),
+            Id::registry_by => self.listed(key, value),
             Id::suspended_pairs => pair(key),
             Id::suspended_providers => pair(value),
             _ => channel(),
@@ -453,6 +497,27 @@ impl<'r, 'p> Check<'r, 'p> {
                 .iter()
                 .any(|entry| entry.table == id && entry.key == key && entry.value == value)
         })
+    }
+}
+
+impl Check<'_, '_> {
+    /// The entries of the record that an entry of the registry's lists names.
+    fn listed(&self, key: &[u8], record: &[u8]) -> Option<Vec<Entry>> {
+        let tables = self.reader.tables;
+        Some(match RegistryBy::of(key)? {
+            RegistryBy::MarketOwner | RegistryBy::MarketMaker => {
+                index::of_market(&self.record(&tables.markets, record)?)
+            }
+            RegistryBy::MarketActor => index::of_actor(&self.record(&tables.actors, record)?),
+            RegistryBy::CatalogOwner => index::of_catalog(&self.record(&tables.catalogs, record)?),
+            RegistryBy::ApiCatalog => index::of_api(&self.record(&tables.apis, record)?),
+        })
+    }
+
+    /// A record that can be read.
+    fn record<R: DeserializeOwned>(&self, table: &Table, key: &[u8]) -> Option<R> {
+        let bytes = table.get(&self.reader.txn, key).ok()??;
+        codec::decode(table.name, bytes).ok()
     }
 }
 

@@ -23,23 +23,23 @@ impl Policies {
         after: Option<Place>,
         limit: usize,
         inquiry: &Inquiry,
-        read: impl Fn(&OfferQuery, Option<Place>, usize) -> Result<Page, WampError>,
-    ) -> Result<Page, WampError> {
+        read: impl Fn(&OfferQuery, Option<Place>, usize) -> Result<Page<Offer>, WampError>,
+    ) -> Result<Page<Offer>, WampError> {
         for rule in &self.rules.consent {
             if rule.rule.covers_all_of(&query.api) {
                 self.consent_to_page(rule, inquiry)?;
             }
         }
         let mut page = Page {
-            offers: Vec::new(),
+            found: Vec::new(),
             next: after,
         };
         for _ in 0..ROUNDS {
-            let more = read(query, page.next, limit.saturating_sub(page.offers.len()))?;
+            let more = read(query, page.next, limit.saturating_sub(page.found.len()))?;
             page.next = more.next;
-            let shown = self.shown(&query.api, more.offers, inquiry)?;
-            page.offers.extend(shown);
-            if page.next.is_none() || page.offers.len() >= limit {
+            let shown = self.shown(&query.api, more.found, inquiry)?;
+            page.found.extend(shown);
+            if page.next.is_none() || page.found.len() >= limit {
                 break;
             }
         }

@@ -80,6 +80,7 @@ pub(super) fn of_settlement(error: SettlementError) -> WampError {
         SettlementError::WrongMarket { .. } => "market_oid",
         SettlementError::WrongMarketMaker { .. } => "marketmaker",
         SettlementError::WrongType { .. } => "channel_type",
+        SettlementError::WrongDelegateType { .. } => "delegate_type",
         SettlementError::BlockZero => "current_block_number",
         SettlementError::FaucetLimit { .. } => "amount",
     };

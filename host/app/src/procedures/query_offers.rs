@@ -55,7 +55,7 @@ async fn query(market: Arc<Market>, mut invocation: Invocation) -> Reply {
         .await??;
     let next = opt(page.next, |place| bytes(place.to_bytes()));
     Ok(CallResult {
-        args: vec![Value::List(page.offers.iter().map(offer_dict).collect())],
+        args: vec![Value::List(page.found.iter().map(offer_dict).collect())],
         kwargs: Dict::from([("cursor".to_owned(), next)]),
     })
 }

@@ -89,6 +89,13 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         R::OfferExpired { at, .. } => (uri::OFFER_EXPIRED, vec![("expired", Value::Int(at.0.into()))]),
         R::OfferNotYetValid { at, .. } => (uri::NOT_YET_VALID, vec![("valid_from", Value::Int(at.0.into()))]),
         R::SoldOut { .. } => (uri::SOLD_OUT, vec![]),
+        R::TooLong { what, .. } => return invalid(argument_of(what), refusal),
+        R::AnotherMember { .. } => (uri::NOT_AUTHORIZED, vec![]),
+        R::ConsentOutdated { signed_at, .. } => (
+            uri::OUT_OF_ORDER,
+            vec![("signed_at", Value::Int(signed_at.0.into()))],
+        ),
+        R::ConsentUnknown { .. } => (uri::NO_SUCH_OBJECT, vec![]),
         R::OutOfOrder {
             expected,
             got: _,
@@ -147,6 +154,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         | R::NotLatest { .. }
         | R::RecordsMissing { .. }
         | R::NothingShown { .. }
+        | R::ConsentMisnamed { .. }
         | R::DecisionMismatch { .. } => (uri::RUNTIME, vec![]),
     };
     let mut error = fault(uri, refusal.to_string());
@@ -154,6 +162,14 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         .kwargs
         .extend(details.into_iter().map(|(key, value)| (key.to_owned(), value)));
     error
+}
+
+/// The argument of set_consent that has the text or list `what`.
+fn argument_of(what: &str) -> &str {
+    match what {
+        "service_prefix" => what,
+        _ => "attributes",
+    }
 }
 
 /// What a delegate signs to close its channel: where the ledger stands.

@@ -14,6 +14,7 @@ mod open;
 mod order;
 mod quarantine;
 mod recover;
+mod register;
 mod release;
 mod reserve;
 mod resolve;
@@ -49,6 +50,9 @@ pub fn apply<V: View>(view: &V, command: &Command) -> Result<(Changes, Outcome),
         Command::ReleasePair(key) => release::pair(view, key),
         Command::Quarantine { channel, at } => quarantine::shut(view, channel, *at),
         Command::Reconcile(request) => quarantine::reconcile(view, request),
+        Command::Register(registration) => register::register(view, registration),
+        Command::Consent(request) => register::consent(view, request),
+        Command::Withdraw(request) => register::withdraw(view, request),
     }
 }
 

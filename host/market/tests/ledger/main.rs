@@ -22,6 +22,7 @@ mod purchase_refusals;
 mod purchase_rules;
 mod quarantine;
 mod recovery;
+mod registry;
 mod state;
 mod unclear_answers;
 mod world;

@@ -1,7 +1,9 @@
 //! Ledgers damaged behind the writer's back.
 
+use crate::records::hex;
 use crate::tables::{Id, Tables};
 use crate::{Options, Stamp, Store, change, codec, index, keys};
+use bourse_market::registry::{ActorType, Attributes, Catalog, Consent, ConsentKey, Registration};
 use bourse_market::*;
 use heed::RwTxn;
 
@@ -376,5 +378,111 @@ fn the_indexes_of_escrowed_sales_are_checked_both_ways() {
             "escrowed_keys 0x070707070707070707070707070707 holds a record of another key",
             "key 0x07070707070707070707070707070707 is in escrow, and no signed offer of it is in force",
         ],
+    );
+}
+
+const MEMBER: Address = Address([5; 20]);
+
+fn catalog() -> Registration {
+    Registration::Catalog(Catalog {
+        id: CatalogId([0xC; 16]),
+        created: BlockNumber(7),
+        updated: BlockNumber(7),
+        at: Nanos(1),
+        seq: 1,
+        owner: MEMBER,
+        terms: String::new(),
+        meta: String::new(),
+        transaction: None,
+        signature: None,
+    })
+}
+
+fn consent() -> Registration {
+    Registration::Consent(Consent {
+        id: ConsentId([0xB; 16]),
+        key: ConsentKey {
+            catalog: CatalogId([0xC; 16]),
+            member: MEMBER,
+            delegate: Address([6; 20]),
+            delegate_type: ActorType::Provider,
+            market: MarketId([1; 16]),
+        },
+        updated: BlockNumber(7),
+        signed_at: BlockNumber(7),
+        at: Nanos(1),
+        granted: true,
+        service_prefix: String::new(),
+        attributes: Attributes {
+            tags: vec!["rain".to_owned()],
+            ..Attributes::default()
+        },
+        transaction: None,
+        signature: None,
+        synced: true,
+    })
+}
+
+/// Every entry of `record` is missed when it is gone, and what stands in its place is told.
+#[track_caller]
+fn check_index_of(record: &Registration) {
+    let entries = index::of_registration(record);
+    assert!(!entries.is_empty());
+    let put = |tables: &Tables, txn: &mut RwTxn<'_>| {
+        write(tables, txn, &Change::Registered(Box::new(record.clone())));
+    };
+    check(put, &[]);
+    for entry in entries {
+        let (name, key) = (format!("{:?}", entry.table), hex(&entry.key));
+        let (table, id) = match record {
+            Registration::Consent(consent) => ("consents", consent.id.to_string()),
+            Registration::Catalog(catalog) => ("catalogs", catalog.id.to_string()),
+            other => panic!("{other:?}"),
+        };
+        let lacks = format!("{name} lacks {key} of {table} {id}");
+        let mut stray = entry.key.clone();
+        // Within the member, the delegate and so on: another's list.
+        stray[1] ^= 0xF0;
+        let holds = format!("{name} holds {}, which no record explains", hex(&stray));
+        check(
+            |tables, txn| {
+                put(tables, txn);
+                tables.table(entry.table).delete(txn, &entry.key).unwrap();
+            },
+            &[&lacks],
+        );
+        check(
+            |tables, txn| {
+                put(tables, txn);
+                tables.table(entry.table).put(txn, &stray, &entry.value).unwrap();
+            },
+            &[&holds],
+        );
+    }
+}
+
+#[test]
+fn every_damaged_list_of_consents_is_found() {
+    check_index_of(&consent());
+}
+
+#[test]
+fn a_damaged_list_of_the_registry_is_found() {
+    check_index_of(&catalog());
+}
+
+#[test]
+fn a_record_of_the_registry_under_anothers_key_is_found() {
+    check(
+        |tables, txn| {
+            let Registration::Consent(record) = consent() else {
+                panic!("no consent")
+            };
+            write(tables, txn, &Change::Registered(Box::new(consent())));
+            let bytes = codec::encode("consents", &record).unwrap();
+            tables.consents.delete(txn, &[0xB; 16]).unwrap();
+            tables.consents.put(txn, &[0xA; 16], &bytes).unwrap();
+        },
+        &["consents 0x0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a holds a record of another key"],
     );
 }

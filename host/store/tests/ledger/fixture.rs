@@ -259,6 +259,34 @@ pub fn do_all(store: &Store, commands: impl IntoIterator<Item = Command>) {
     }
 }
 
+/// As [`do_all`], in the large batches that many callers at once make.
+pub fn do_at_once(store: &Store, commands: impl IntoIterator<Item = Command>) {
+    let mut commands: Vec<Command> = commands.into_iter().collect();
+    std::thread::scope(|scope| {
+        while !commands.is_empty() {
+            let part = commands.split_off(commands.len().saturating_sub(100));
+            scope.spawn(move || do_all(store, part));
+        }
+    });
+}
+
+/// Numbers that look random and are the same in every run.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+
+    pub fn one_in(&mut self, many: u64) -> bool {
+        self.below(many) == 0
+    }
+}
+
 /// Reserves purchase `number` between the parties `party`.
 pub fn reserve_now(store: &Store, number: u64, party: u64) -> Result<Outcome, SubmitError> {
     let command = reserve(&store.read().unwrap(), number, party, party, party);

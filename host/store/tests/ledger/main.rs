@@ -18,6 +18,7 @@ mod log;
 mod model;
 mod query;
 mod reads;
+mod registry;
 mod room;
 mod schema;
 mod state;

@@ -5,22 +5,7 @@ use bourse_market::*;
 use bourse_store::{OfferQuery, Page, Place, Store};
 use std::collections::BTreeMap;
 
-/// Numbers that look random and are the same in every run.
-struct Dice(u64);
-
 impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-
-    fn one_in(&mut self, many: u64) -> bool {
-        self.below(many) == 0
-    }
-
     fn uri(&mut self) -> String {
         let uris = [
             "",
@@ -102,18 +87,7 @@ fn revoke(number: u64) -> Command {
     })
 }
 
-/// As [`do_all`], in the large batches that many callers at once make.
-fn do_at_once(store: &Store, commands: impl IntoIterator<Item = Command>) {
-    let mut commands: Vec<Command> = commands.into_iter().collect();
-    std::thread::scope(|scope| {
-        while !commands.is_empty() {
-            let part = commands.split_off(commands.len().saturating_sub(100));
-            scope.spawn(move || do_all(store, part));
-        }
-    });
-}
-
-fn page(store: &Store, query: &OfferQuery, after: Option<Place>, limit: usize) -> Page {
+fn page(store: &Store, query: &OfferQuery, after: Option<Place>, limit: usize) -> Page<Offer> {
     store.read().unwrap().query_offers(query, after, limit).unwrap()
 }
 
@@ -122,8 +96,8 @@ fn pages(store: &Store, query: &OfferQuery, limit: usize) -> Vec<Offer> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page = page(store, query, after, limit);
-        assert!(page.offers.len() <= limit);
-        all.extend(page.offers);
+        assert!(page.found.len() <= limit);
+        all.extend(page.found);
         let Some(next) = page.next else { return all };
         assert!(after < Some(next), "a page that leads nowhere");
         after = Some(next);
@@ -199,7 +173,7 @@ fn an_offer_whose_last_copy_is_reserved_is_not_found_until_the_purchase_is_voide
     do_all(&store, [Command::Place(request)]);
     let finds = || {
         page(&store, &everything(), None, 10)
-            .offers
+            .found
             .iter()
             .any(|offer| offer.key == key(77))
     };
@@ -227,11 +201,8 @@ fn a_page_over_thousands_of_expired_offers_ends_early_and_says_where_to_go_on() 
     };
     do_at_once(&store, (0..5001).map(placed));
     let first = page(&store, &everything(), None, 10);
-    assert!(first.offers.is_empty());
-    let expected = Place {
-        at: Nanos(3),
-        offer: OfferId(id(b'o', 4095)),
-    };
+    assert!(first.found.is_empty());
+    let expected = Place::of_offer(Nanos(3), OfferId(id(b'o', 4095)));
     assert_eq!(first.next, Some(expected));
     let all = pages(&store, &everything(), 10);
     assert_eq!(all.iter().map(|offer| offer.key).collect::<Vec<_>>(), [key(5000)]);

@@ -297,8 +297,8 @@ fn check_records(store: &Store) {
         now: Nanos(5),
     };
     let page = reader.query_offers(&query, None, 10).unwrap();
-    let [offer] = page.offers.as_slice() else {
-        panic!("{} offers found", page.offers.len());
+    let [offer] = page.found.as_slice() else {
+        panic!("{} offers found", page.found.len());
     };
     assert_eq!((offer.key, offer.price), (key(10), Price::Dynamic));
     assert_eq!((offer.copies, offer.remaining), (Some(3), Some(2)));

@@ -1,6 +1,7 @@
 //! Whether a request may go on: the filters, then consent, then the price. The first refusal wins.
 
 use super::ask::declined;
+use super::grants::Recorded;
 use super::rules::Prepared;
 use super::{Inquiry, Policies};
 use crate::quotes::Quote;
@@ -92,6 +93,7 @@ impl Policies {
         rule: &'a Prepared,
         inquiry: &Inquiry,
         offer: Option<&'a Offer>,
+        recorded: &'a Recorded,
     ) -> ConsentRequest<'a> {
         ConsentRequest {
             now: inquiry.now,
@@ -100,9 +102,8 @@ impl Policies {
             buyer: inquiry.buyer,
             params: &rule.params_text,
             offer,
-            // Consents are recorded on a chain, which local mode has none of.
-            buyer_grants: &[],
-            seller_grants: &[],
+            buyer_grants: &recorded.buyer,
+            seller_grants: &recorded.seller,
         }
     }
 
@@ -142,8 +143,12 @@ impl Policies {
 
     /// Whether the two parties may deal.
     fn consent(&self, offer: &Offer, inquiry: &Inquiry, cleared: &mut Cleared) -> Result<(), WampError> {
+        if covering(&self.rules.consent, offer).next().is_none() {
+            return Ok(());
+        }
+        let recorded = self.recorded(inquiry, Some(offer))?;
         let authorize = |rule: &Prepared, revision: &Revision, imports: &dyn Imports| {
-            let request = self.consent_request(rule, inquiry, Some(offer));
+            let request = self.consent_request(rule, inquiry, Some(offer), &recorded);
             revision.authorize(&request, imports, rule.grants, &rule.limits)
         };
         self.each(&self.rules.consent, offer, inquiry, cleared, authorize, Ok)

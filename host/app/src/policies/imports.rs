@@ -37,6 +37,20 @@ impl Ground {
         self.failures.admit(now)
     }
 
+    /// Reads the ledger as it stands committed, or says why it cannot.
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, String> {
+        match &*self.store.read() {
+            Some(store) => store
+                .read()
+                .and_then(|ledger| read(&ledger))
+                .map_err(|error| error.to_string()),
+            None => Err("the market has stopped".to_owned()),
+        }
+    }
+
     /// Lets go of the ledger, once nobody reads it any more.
     pub(super) fn close(&self) {
         *self.store.write() = None;
@@ -109,15 +123,7 @@ impl<'a> Live<'a> {
     }
 
     fn read<T: Default>(&self, read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> T {
-        let store = self.ground.store.read();
-        let read = match &*store {
-            Some(store) => store
-                .read()
-                .and_then(|ledger| read(&ledger))
-                .map_err(|error| error.to_string()),
-            None => Err("the market has stopped".to_owned()),
-        };
-        read.unwrap_or_else(|error| {
+        self.ground.read(read).unwrap_or_else(|error| {
             *self.failed.borrow_mut() = Some(format!("its state could not be read: {error}"));
             T::default()
         })

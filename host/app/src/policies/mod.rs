@@ -9,6 +9,7 @@
 mod ask;
 mod clearance;
 mod figures;
+mod grants;
 mod imports;
 mod manage;
 mod page;
@@ -115,7 +116,7 @@ impl Policies {
             tracing::error!(
                 policy = rule.policy,
                 hook = rule.hook.as_str(),
-                "a rule is bound to a catalog, which no offer names yet: it is never asked, and keeps nothing out"
+                "a rule is bound to a catalog, and without a chain no API is on record in one: it is never asked, and keeps nothing out"
             );
         }
         for Prepared { rule, .. } in policies.all_rules() {

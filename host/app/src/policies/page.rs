@@ -81,8 +81,9 @@ impl Policies {
     }
 
     fn consent_to_page(&self, rule: &Prepared, inquiry: &Inquiry) -> Result<(), WampError> {
+        let recorded = self.recorded(inquiry, None)?;
         self.ask_of_page(rule, inquiry, |revision, imports| {
-            let request = self.consent_request(rule, inquiry, None);
+            let request = self.consent_request(rule, inquiry, None, &recorded);
             revision.authorize(&request, imports, rule.grants, &rule.limits)
         })
     }

@@ -10,7 +10,9 @@ use crate::policies::Inquiry;
 use crate::seller_price;
 use crate::wire::{Arguments, fault, invalid, offer_dict, reply, unexpected, uri};
 use bourse_chain::KeyOffer;
-use bourse_market::{Amount, ChannelKind, Command, Nanos, Offer, OfferId, Outcome, PlaceRequest, Price};
+use bourse_market::{
+    Amount, ChannelKind, Command, Nanos, Offer, OfferId, Outcome, PlaceRequest, Price, View,
+};
 use bourse_policy::Action;
 use bourse_wamp::{Invocation, WampError};
 use std::sync::Arc;
@@ -24,6 +26,9 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
         placer,
         market.now(),
     )?;
+    offer.catalog = market
+        .read(|ledger| ledger.api(&offer.api))?
+        .map(|api| api.catalog);
     if market.policies.check_price(&offer)? {
         seller_price::check(&market, &offer).map_err(|why| invalid("price", why))?;
     }

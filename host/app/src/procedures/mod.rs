@@ -5,10 +5,13 @@
 mod buy_key;
 mod close_channel;
 mod dev_fund;
+mod find_consents;
 mod get_balance;
+mod get_catalogs_by_owner;
 mod get_channel;
 mod get_channels;
 mod get_config;
+mod get_consent;
 mod get_gas_price;
 mod get_offer;
 mod get_quote;
@@ -17,10 +20,12 @@ mod open_channel;
 mod place_offer;
 mod query_offers;
 mod revoke_offer;
+mod set_consent;
 mod status;
 
 use crate::market::Market;
 use crate::wire::{fault, uri};
+use bourse_market::Address;
 use bourse_wamp::{CallError, CallResult, Invocation, Session, WampError};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -60,6 +65,10 @@ table! {
     "xbr.marketmaker.get_paying_channel_balance" => get_balance::get_paying_channel_balance,
     "xbr.marketmaker.get_channels_by_delegate" => get_channels::get_channels_by_delegate,
     "xbr.marketmaker.get_channels_by_actor" => get_channels::get_channels_by_actor,
+    "xbr.marketmaker.set_consent" => set_consent::set_consent,
+    "xbr.marketmaker.get_consent" => get_consent::get_consent,
+    "xbr.marketmaker.find_consents" => find_consents::find_consents,
+    "xbr.marketmaker.get_catalogs_by_owner" => get_catalogs_by_owner::get_catalogs_by_owner,
 }
 
 /// The faucet, where there is one.
@@ -84,6 +93,9 @@ pub(crate) async fn register_all(market: &Arc<Market>, session: &Session) -> Res
     }
     Ok(())
 }
+
+/// What the login of a member begins with; its address follows.
+const MEMBER: &str = "member-";
 
 /// Answers one call as the market maker's session would, without a router.
 pub(crate) async fn answer(market: &Arc<Market>, invocation: Invocation) -> Reply {
@@ -117,4 +129,18 @@ fn caller(invocation: &Invocation) -> Result<u64, WampError> {
     invocation
         .caller
         .ok_or_else(|| fault(uri::NOT_AUTHORIZED, "the router does not disclose who calls"))
+}
+
+/// The member that the caller is logged in as, if its login says that it is one.
+fn member(invocation: &Invocation) -> Option<Address> {
+    let role = invocation.caller_authrole.as_deref()?;
+    if role == bourse_wamp::ROLE_ANONYMOUS {
+        return None;
+    }
+    invocation
+        .caller_authid
+        .as_deref()?
+        .strip_prefix(MEMBER)?
+        .parse()
+        .ok()
 }

@@ -2,7 +2,8 @@
 
 use super::error::invalid;
 use bourse_market::{
-    Address, Amount, ApiId, BuyerPubkey, ChannelId, KeyId, MarketId, Nanos, OfferId, Seq, Signature,
+    Address, Amount, ApiId, BlockNumber, BuyerPubkey, CatalogId, ChannelId, KeyId, MarketId, Nanos, OfferId,
+    Seq, Signature,
 };
 use bourse_store::Place;
 use bourse_wamp::{Dict, Invocation, Value, WampError};
@@ -34,6 +35,7 @@ macro_rules! from_bytes {
 from_bytes!(
     KeyId = "16 bytes",
     ApiId = "16 bytes",
+    CatalogId = "16 bytes",
     OfferId = "16 bytes",
     ChannelId = "16 bytes",
     MarketId = "16 bytes",
@@ -141,6 +143,14 @@ impl FromValue for Nanos {
     }
 }
 
+impl FromValue for BlockNumber {
+    const EXPECTED: &'static str = "a block number of at most 64 bits";
+
+    fn from_value(value: Value) -> Option<Self> {
+        u64::from_value(value).map(Self)
+    }
+}
+
 impl FromValue for Seq {
     const EXPECTED: &'static str = u32::EXPECTED;
 
@@ -166,6 +176,18 @@ impl FromValue for String {
     fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Any list.
+impl FromValue for Vec<Value> {
+    const EXPECTED: &'static str = "a list";
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::List(list) => Some(list),
             _ => None,
         }
     }
@@ -250,6 +272,37 @@ impl Arguments {
                     .ok_or_else(|| invalid(name, format_args!("expected {}, got {got}", T::EXPECTED)))
             }
         }
+    }
+
+    /// A list of one thing at least and `most` at most, that may be missing or null.
+    pub(crate) fn list<T: FromValue>(
+        &mut self,
+        name: &str,
+        most: usize,
+    ) -> Result<Option<Vec<T>>, WampError> {
+        let Some(list) = self.optional::<Vec<Value>>(name)? else {
+            return Ok(None);
+        };
+        if !(1..=most).contains(&list.len()) {
+            return Err(invalid(
+                name,
+                format_args!("expected a list of 1 to {most}, or null, got {}", list.len()),
+            ));
+        }
+        let one = |(place, value): (usize, Value)| {
+            let got = describe(&value);
+            T::from_value(value).ok_or_else(|| {
+                invalid(
+                    name,
+                    format_args!("expected {} at place {place}, got {got}", T::EXPECTED),
+                )
+            })
+        };
+        list.into_iter()
+            .enumerate()
+            .map(one)
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 
     /// An optional argument with a default.

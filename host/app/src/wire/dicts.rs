@@ -1,5 +1,6 @@
 //! Records as the dictionaries that clients read. Amounts always go out as 32 bytes, also when zero.
 
+use bourse_market::registry::{Attributes, Catalog, Consent};
 use bourse_market::{Amount, Channel, ChannelState, Nanos, Offer, Price, Purchase, PurchaseState};
 use bourse_wamp::{CallResult, Dict, Value};
 
@@ -127,6 +128,63 @@ pub(crate) fn channel_dict(channel: &Channel) -> Value {
             "suspended",
             opt(channel.suspended.as_ref(), |suspension| text(&suspension.why)),
         ),
+    ]))
+}
+
+/// A consent as set_consent, get_consent and find_consents spell it.
+pub(crate) fn consent_dict(consent: &Consent, with_attributes: bool) -> Value {
+    let key = &consent.key;
+    let mut entries = dict([
+        ("consent_oid", bytes(consent.id.0)),
+        ("market_oid", bytes(key.market.0)),
+        ("member", bytes(key.member.0)),
+        ("delegate", bytes(key.delegate.0)),
+        ("delegate_type", int(key.delegate_type as u8)),
+        ("catalog_oid", bytes(key.catalog.0)),
+        ("timestamp", nanos(consent.at)),
+        ("updated", amount(Amount::from_units(consent.updated.0.into()))),
+        ("consent", Value::Bool(consent.granted)),
+        ("service_prefix", text(&consent.service_prefix)),
+        ("tid", opt(consent.transaction, |hash| bytes(hash.0))),
+        (
+            "signature",
+            opt(consent.signature, |signature| bytes(signature.0)),
+        ),
+        ("synced", Value::Bool(consent.synced)),
+    ]);
+    if with_attributes {
+        entries.insert("attributes".to_owned(), attributes_dict(&consent.attributes));
+    }
+    Value::Map(entries)
+}
+
+fn attributes_dict(attributes: &Attributes) -> Value {
+    let labels = attributes.labels.iter();
+    let mut entries: Dict = labels.map(|(name, value)| (name.clone(), text(value))).collect();
+    entries.extend(dict([
+        ("title", text(&attributes.title)),
+        ("description", text(&attributes.description)),
+        ("tags", Value::List(attributes.tags.iter().map(text).collect())),
+    ]));
+    Value::Map(entries)
+}
+
+/// A catalog as get_catalogs_by_owner spells it. What its meta names is not fetched yet.
+pub(crate) fn catalog_dict(catalog: &Catalog) -> Value {
+    let named = |name: &String| Some(name).filter(|name| !name.is_empty()).cloned();
+    Value::Map(dict([
+        ("oid", bytes(catalog.id.0)),
+        ("timestamp", nanos(catalog.at)),
+        ("seq", int(catalog.seq)),
+        ("owner", bytes(catalog.owner.0)),
+        ("terms", opt(named(&catalog.terms), text)),
+        ("meta", opt(named(&catalog.meta), text)),
+        ("tid", opt(catalog.transaction, |hash| bytes(hash.0))),
+        (
+            "signature",
+            opt(catalog.signature, |signature| bytes(signature.0)),
+        ),
+        ("meta_data", text("")),
     ]))
 }
 

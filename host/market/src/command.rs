@@ -6,8 +6,8 @@ use crate::ids::{
     Address, ChannelId, EscrowedKey, KeyId, MarketId, Nanos, PurchaseId, SealedKey, Seq, SessionId, Signature,
 };
 use crate::record::{
-    Account, Binding, Channel, ChannelKind, Decision, Identity, Offer, Pair, PairKey, PriceSource, Purchase,
-    Reconciliation, ShownState, Suspension, Totals,
+    Account, Ask, Binding, Channel, ChannelKind, Decision, Doubt, Identity, Offer, Pair, PairKey,
+    PriceSource, Purchase, Reconciliation, ShownState, Suspension, Totals,
 };
 use crate::registry::{Consent, ConsentRequest, Registration};
 use crate::state::{DroppedWrites, PolicySlot, StateWrite};
@@ -190,16 +190,18 @@ pub struct DeliverRequest {
     pub state_writes: Vec<StateWrite>,
 }
 
-/// A step of recovery, to be recorded before the seller is asked.
+/// A further question, to be recorded before the seller is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoverRequest {
     /// The reserved purchase.
     pub id: PurchaseId,
     /// When.
     pub at: Nanos,
-    /// The paying channel's position, one after the last that was asked for.
-    pub seq: Seq,
-    /// Our signature over that position and the purchase's paying balance.
+    /// Why it is asked.
+    pub doubt: Doubt,
+    /// The state that is asked for.
+    pub ask: Ask,
+    /// Our signature over that state.
     pub s2: Signature,
 }
 
@@ -212,7 +214,7 @@ pub struct PostRequest {
     pub at: Nanos,
     /// The seller's signature over the paying channel's new state.
     pub s3: Signature,
-    /// The question it answers: 0 is the first, else that step of recovery.
+    /// The question it answers: 0 is the first, else that step of recovery, from 1.
     pub recovered: u32,
     /// Whom it recovers to.
     pub signer: Address,

@@ -22,7 +22,7 @@ mod state;
 mod view;
 
 pub use amount::{Amount, ParseAmountError};
-pub use apply::{apply, check_on_sale, find_receipt, find_replay};
+pub use apply::{apply, check_on_sale, find_receipt, find_replay, nettings};
 pub use command::{
     Change, Changes, CloseRequest, Command, DeliverRequest, FundRequest, Genesis, OpenRequest, Outcome,
     PlaceRequest, PostRequest, ReconcileRequest, RecoverRequest, ReserveRequest, RevokeRequest, VoidReason,
@@ -40,9 +40,9 @@ pub use invariants::{
 };
 pub use memory::MemoryLedger;
 pub use record::{
-    Account, Binding, Channel, ChannelKind, ChannelState, Closing, Decision, DecisionHeader, Identity, Offer,
-    Pair, PairKey, Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState, Reconciliation,
-    Recovery, ShownState, Suspension, Totals,
+    Account, Ask, Binding, Channel, ChannelKind, ChannelState, Closing, Decision, DecisionHeader, Doubt,
+    Identity, Offer, Pair, PairKey, Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState,
+    Reconciliation, Recovery, ShownState, Suspension, Totals,
 };
 pub use refusal::Refusal;
 pub use state::{DroppedWrites, PolicySlot, StateEdit, StateFault, StateWrite};

@@ -93,8 +93,13 @@ pub struct Channel {
     pub pending: Option<PurchaseId>,
     /// Set while a seller's unclear answer keeps a paying channel from selling.
     pub suspended: Option<Suspension>,
-    /// Unclear answers since the last posted purchase: what the market maker may have to bear.
+    /// Unclear answers since the last posted purchase that left nothing open: what the market maker may have to bear.
     pub unresolved: u32,
+    /// The last voided purchase whose seller may have adopted a state it was shown. Cleared by the next posted one,
+    /// which tells where the seller stands.
+    pub abandoned: Option<PurchaseId>,
+    /// What a seller was paid for purchases that were void for their buyers: netted from what it is owed next.
+    pub prepaid: Amount,
     /// The one final state of a channel that is no longer open.
     pub closing: Option<Box<Closing>>,
     /// Set while nobody knows whether the channel stands where this record says: since its ledger was restored from a
@@ -125,6 +130,12 @@ impl Channel {
     /// What was left after the last posted purchase: the balance both sides signed, with [`Channel::seq`].
     pub fn posted_remaining(&self) -> Amount {
         self.remaining.saturating_add(self.inflight)
+    }
+
+    /// How a seller's credit is paid: what goes over the channel now, and what was paid before.
+    pub fn net(&self, credit: Amount) -> (Amount, Amount) {
+        let prepaid = self.prepaid.min(credit);
+        (credit.checked_sub(prepaid).unwrap_or_default(), prepaid)
     }
 
     /// Who gets what is left: the member that deposited it, or the market maker, whose money a paying channel locks.
@@ -347,8 +358,7 @@ pub enum PurchaseState {
         s4: Signature,
         /// The data key, sealed to the buyer.
         sealed_key: SealedKey,
-        /// How many steps of recovery the paying channel moved by, beside the purchase's own: the last of them is
-        /// what `s3` answers. 0 if it answers the first question.
+        /// The question that `s3` answers: 0 is the first, else that one of [`Purchase::recoveries`], from 1.
         recovered: u32,
     },
     /// Undone: nobody paid.
@@ -371,14 +381,60 @@ pub enum PriceSource {
     Seller,
 }
 
-/// A step of recovery: the seller's answer was unclear, and it is asked once more, one position further on, for nothing
-/// more. If it had advanced it can only agree; its signature then covers the purchase as well.
+/// A state of a paying channel that its seller is asked to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ask {
+    /// The position.
+    pub seq: Seq,
+    /// What the seller gets beyond the state it is asked to leave.
+    pub amount: Amount,
+    /// What is left in the channel then.
+    pub balance: Amount,
+}
+
+impl Ask {
+    /// The state after this one at which nothing more is paid: whoever advanced to this one agrees to it, and its
+    /// signature covers both. None beyond the last position there is.
+    pub fn confirmed(&self) -> Option<Self> {
+        Some(Self {
+            seq: self.seq.next()?,
+            amount: Amount::ZERO,
+            balance: self.balance,
+        })
+    }
+
+    /// The state after this one at which no more than `balance` is left: what was paid for this one counts towards it.
+    /// None beyond the last position there is.
+    pub fn netted(&self, balance: Amount) -> Option<Self> {
+        let balance = self.balance.min(balance);
+        Some(Self {
+            seq: self.seq.next()?,
+            amount: self.balance.checked_sub(balance)?,
+            balance,
+        })
+    }
+}
+
+/// Why the seller of a purchase is asked another question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Doubt {
+    /// Its answer was unclear: it may have advanced to the state it was asked for, and is asked to confirm it.
+    Unclear,
+    /// It says that it stands elsewhere: it may have adopted a state of the purchase that [`Channel::abandoned`] names,
+    /// and is asked to go on from there. What it was paid then counts.
+    Elsewhere,
+}
+
+/// A further question to the seller of a purchase. Whatever it answers, it gets no more than this purchase or the
+/// abandoned one, whichever is larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
     /// When it was recorded, before it left.
     pub at: Nanos,
-    /// The position it takes the paying channel to. What is left there is the purchase's [`Purchase::paying_balance`].
-    pub seq: Seq,
+    /// Why.
+    pub doubt: Doubt,
+    /// The state that is asked for.
+    pub ask: Ask,
     /// Our signature over that state.
     pub s2: Signature,
 }
@@ -414,11 +470,13 @@ pub struct Purchase {
     pub callee: SessionId,
     /// The paying channel.
     pub paying_channel: ChannelId,
-    /// Position of the paying channel that the seller was asked for first; once posted, one further on for each step
-    /// of recovery that was answered: [`Purchase::position`].
+    /// Position of the paying channel that the seller was asked for first. Where the purchase took it tells
+    /// [`Purchase::answered`].
     pub paying_seq: Seq,
-    /// Balance of the paying channel once posted.
+    /// Balance of the paying channel that the seller was asked for first.
     pub paying_balance: Amount,
+    /// The part of its credit that the seller had been paid before: [`Channel::prepaid`].
+    pub prepaid: Amount,
     /// The buyer's signature over the payment channel's new state.
     pub s1: Signature,
     /// Our signature over the paying channel's new state.
@@ -430,10 +488,12 @@ pub struct Purchase {
 }
 
 impl Purchase {
-    /// Steps of recovery that one purchase may take.
+    /// Unclear answers after which a seller is asked to confirm.
     pub const RECOVERIES: usize = 2;
+    /// Further questions of one purchase, of all kinds.
+    pub const QUESTIONS: usize = 8;
 
-    /// Steps of recovery that the paying channel moved by; none before it is posted.
+    /// The question that the seller answered: 0 is the first. So it is before the purchase is posted.
     pub fn recovered(&self) -> u32 {
         match self.state {
             PurchaseState::Posted { recovered, .. } => recovered,
@@ -441,14 +501,51 @@ impl Purchase {
         }
     }
 
-    /// The paying channel's position after so many steps of recovery; none beyond the last position there is.
-    pub fn position(&self, recovered: u32) -> Option<Seq> {
-        self.paying_seq.0.checked_add(recovered).map(Seq)
+    /// The state that question asked for, 0 being the first; none that is not on record.
+    pub fn ask(&self, question: u32) -> Option<Ask> {
+        match question.checked_sub(1) {
+            None => Some(Ask {
+                seq: self.paying_seq,
+                amount: self.payable()?,
+                balance: self.paying_balance,
+            }),
+            Some(at) => self
+                .recoveries
+                .get(usize::try_from(at).ok()?)
+                .map(|step| step.ask),
+        }
     }
 
-    /// What the seller receives.
+    /// Every state its seller was asked for, in order.
+    pub fn asks(&self) -> impl DoubleEndedIterator<Item = Ask> + '_ {
+        let steps = self.recoveries.iter().map(|step| step.ask);
+        self.ask(0).into_iter().chain(steps)
+    }
+
+    /// Where the purchase takes the paying channel: the state that was answered.
+    pub fn answered(&self) -> Option<Ask> {
+        self.ask(self.recovered())
+    }
+
+    /// What the seller receives for it.
     pub fn credit(&self) -> Option<Amount> {
         self.price.checked_sub(self.fee)
+    }
+
+    /// What of that it is still to be paid.
+    pub fn payable(&self) -> Option<Amount> {
+        self.credit()?.checked_sub(self.prepaid)
+    }
+
+    /// What was left in the paying channel before it.
+    pub fn paying_base(&self) -> Option<Amount> {
+        self.paying_balance.checked_add(self.payable()?)
+    }
+
+    /// What it keeps in flight on the paying channel: the most that any state its seller was shown would pay.
+    pub fn held(&self) -> Option<Amount> {
+        let lowest = self.asks().map(|ask| ask.balance).min()?;
+        self.paying_base()?.checked_sub(lowest)
     }
 }
 

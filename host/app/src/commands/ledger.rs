@@ -39,6 +39,12 @@ pub(crate) fn verify(config: &Config) -> anyhow::Result<ExitCode> {
         sums.debits,
         sums.credits
     );
+    if !sums.prepaid.is_zero() {
+        say!(
+            "prepaid   {} tokens of what sellers earned, for purchases that their buyers were not charged for",
+            sums.prepaid
+        );
+    }
     if checked.suspended_channels > 0 {
         say!(
             "suspended {} paying channels wait for their sellers, or for `bourse ledger release`",

@@ -260,10 +260,14 @@ fn assemble(
     let due = price.quote.price;
     let fee = market.settlement.fee(due);
     let credit = due.checked_sub(fee).unwrap_or(Amount::ZERO);
+    let (payable, _) = paying.net(credit);
     let remaining = paying.posted_remaining();
-    let paying_balance = remaining
-        .checked_sub(credit)
-        .ok_or_else(|| of_refusal(&Refusal::InsufficientPayingBalance { credit, remaining }))?;
+    let paying_balance = remaining.checked_sub(payable).ok_or_else(|| {
+        of_refusal(&Refusal::InsufficientPayingBalance {
+            credit: payable,
+            remaining,
+        })
+    })?;
     let paying_seq = paying
         .seq
         .next()

@@ -1,10 +1,14 @@
 //! The exchange with a seller: which questions it is asked, in which order, until one answer carries its signature.
 //!
 //! The first question is the purchase. After an unclear answer of a session that proved itself before, the seller is
-//! asked for the next position, for nothing more: one that did advance can only agree, and its signature covers both.
-//! The step is on record before it leaves. From then on no word of the seller's clears anything up, only a signature:
-//! "another seq" to a step of recovery says that it stands elsewhere, so all questions on record go round. Exactly one
-//! of them suits a seller wherever it stands, and none of them gives it more than the purchase.
+//! asked to confirm it: one position on, for nothing more. One that did advance can only agree, and its signature covers
+//! both. A seller that stands at another seq may have adopted a state of an earlier purchase, which was void for its
+//! buyer: it is asked to go on from there, and what it was paid then counts. So the market maker never pays more than the
+//! larger of the two, whatever the seller says, and what it paid too early is netted later.
+//!
+//! Each question is on record before it leaves. From an unclear answer on no word of the seller's clears anything up,
+//! only a signature: "another seq" says that it stands elsewhere, so all questions on record go round. Exactly one of
+//! them suits a seller wherever it stands.
 //!
 //! A seller that works on two questions at a time may answer a later one first and move on after all. Then its channel
 //! stands one position off at the same balance, and it is found out at its next sale; no money is.
@@ -15,7 +19,9 @@ use super::sell::{self, Question};
 use super::turns::Turn;
 use crate::market::Market;
 use crate::providers::sell_uri;
-use bourse_market::{Amount, Command, Outcome, Purchase, RecoverRequest, SealedKey, Signature, VoidReason};
+use bourse_market::{
+    Ask, Command, Doubt, Outcome, Purchase, RecoverRequest, SealedKey, Signature, View, VoidReason, nettings,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -51,6 +57,15 @@ struct Exchange<'a> {
     misses: usize,
     /// One of them carried a signature that is not the delegate's.
     forged: bool,
+    abandoned: Abandoned,
+}
+
+/// The purchase before this one whose seller may have adopted a state it was shown.
+enum Abandoned {
+    /// Not looked for yet: only a seller that stands elsewhere gives reason to.
+    Unknown,
+    None,
+    Known(Box<Purchase>),
 }
 
 /// Asks until an answer is clean, or nothing more can be hoped for by `deadline`. Whoever forged a signature loses its
@@ -71,6 +86,7 @@ pub(super) async fn exchange(
         other_seq: None,
         misses: 0,
         forged: false,
+        abandoned: Abandoned::Unknown,
     };
     let end = exchange.run(turn, deadline).await;
     if exchange.forged {
@@ -129,24 +145,14 @@ impl Exchange<'_> {
         }
     }
 
-    fn question(&self) -> Question {
-        let purchase = &self.purchase;
-        match self
-            .at
-            .checked_sub(1)
-            .and_then(|step| purchase.recoveries.get(step))
-        {
-            Some(step) => Question {
-                seq: step.seq,
-                amount: Amount::ZERO,
-                s2: step.s2,
-            },
-            None => Question {
-                seq: purchase.paying_seq,
-                amount: purchase.credit().unwrap_or_default(),
-                s2: purchase.s2,
-            },
-        }
+    /// The question at [`Exchange::at`]; none only if the purchase's own numbers do not add up.
+    fn question(&self) -> Option<Question> {
+        let s2 = match self.at.checked_sub(1) {
+            Some(step) => self.purchase.recoveries.get(step)?.s2,
+            None => self.purchase.s2,
+        };
+        let ask = self.purchase.ask(u32::try_from(self.at).ok()?)?;
+        Some(Question { ask, s2 })
     }
 
     /// Asks one question.
@@ -155,14 +161,14 @@ impl Exchange<'_> {
     ///
     /// Why the purchase is void, if no further question can help.
     async fn ask(&mut self, timeout: Duration) -> Result<Step, VoidReason> {
-        let question = self.question();
+        let question = self.question().ok_or_else(|| self.given_up())?;
         let (sellers, maker) = (&*self.market.sellers, self.market.network.marketmaker);
         let provider_id = &self.plan.provider_id;
         let answer = sell::ask(sellers, maker, &self.purchase, question, provider_id, timeout).await;
         let reason = match answer {
             sell::Answer::Sold(s3, sealed_key) => {
                 crate::crash::point("sell-answered");
-                match verify(self.market, &self.purchase, self.plan, question.seq, s3).await {
+                match verify(self.market, &self.purchase, self.plan, question.ask, s3).await {
                     Verdict::Good(s4) => {
                         return Ok(Step::Sold(Box::new(Sale {
                             s3,
@@ -181,29 +187,71 @@ impl Exchange<'_> {
             sell::Answer::NotReached => return Ok(Step::Rest),
             sell::Answer::OtherSeq(reason) => {
                 self.other_seq = Some(reason);
-                if self.unclear.is_some() {
-                    self.at = (self.at + 1) % (self.purchase.recoveries.len() + 1);
-                }
+                self.elsewhere().await;
                 return Ok(Step::Rest);
             }
             sell::Answer::Not(reason) if reason.ambiguous => reason,
             // It proves that this question moved nothing, and nothing of one before.
             sell::Answer::Not(reason) => return Err(self.unclear.take().unwrap_or(reason)),
         };
-        self.missed(reason).await
+        self.missed(reason, question.ask).await
     }
 
-    /// An unclear answer: whoever advanced for it agrees to the next question.
-    async fn missed(&mut self, reason: VoidReason) -> Result<Step, VoidReason> {
+    /// The seller stands at another seq than the question takes it from. It may have adopted a state of the purchase
+    /// before, which is tried state by state; then all questions on record go round, for one that has not finished its
+    /// start says so too.
+    async fn elsewhere(&mut self) {
+        if let Some(ask) = self.netting() {
+            if self.record(Doubt::Elsewhere, ask).await.is_some() {
+                self.at = self.purchase.recoveries.len();
+                return;
+            }
+            // The ledger says no, and would again.
+            self.abandoned = Abandoned::None;
+        }
+        self.at = (self.at + 1) % (self.purchase.recoveries.len() + 1);
+    }
+
+    /// The next state to try, if a purchase before this one was abandoned.
+    fn netting(&mut self) -> Option<Ask> {
+        if let Abandoned::Unknown = self.abandoned {
+            self.abandoned = self.find_abandoned().map_or(Abandoned::None, Abandoned::Known);
+        }
+        let Abandoned::Known(abandoned) = &self.abandoned else {
+            return None;
+        };
+        nettings(&self.purchase, abandoned).find(|netting| self.purchase.asks().all(|ask| ask != *netting))
+    }
+
+    /// The purchase of the same paying channel whose states its seller may have adopted. None also if it cannot be read:
+    /// then the seller stays where it is.
+    fn find_abandoned(&self) -> Option<Box<Purchase>> {
+        let channel = self.purchase.paying_channel;
+        let found = self.market.read(|ledger| {
+            let abandoned = ledger.channel(&channel)?.and_then(|paying| paying.abandoned);
+            abandoned.map_or(Ok(None), |id| ledger.purchase(&id))
+        });
+        found.ok().flatten().map(Box::new)
+    }
+
+    /// An unclear answer: whoever advanced for it agrees to the same state one position on.
+    async fn missed(&mut self, reason: VoidReason, asked: Ask) -> Result<Step, VoidReason> {
         let first = self.unclear.get_or_insert(reason).clone();
         self.misses += 1;
         if !self.plan.answered || self.misses > Purchase::RECOVERIES || !self.is_there() {
             return Err(first);
         }
-        if self.at == self.purchase.recoveries.len() {
-            self.record().await.ok_or(first)?;
-        }
-        self.at += 1;
+        let Some(next) = asked.confirmed() else {
+            return Err(first);
+        };
+        let known = self.purchase.asks().position(|ask| ask == next);
+        self.at = match known {
+            Some(known) => known,
+            None => {
+                self.record(Doubt::Unclear, next).await.ok_or(first)?;
+                self.purchase.recoveries.len()
+            }
+        };
         Ok(Step::Next)
     }
 
@@ -216,13 +264,12 @@ impl Exchange<'_> {
         registration.is_some_and(|registration| registration.session == self.purchase.callee.0)
     }
 
-    /// Signs the next step of recovery and puts it on record; none if the ledger does not take it.
-    async fn record(&mut self) -> Option<()> {
+    /// Signs a further question and puts it on record; none if the ledger does not take it.
+    async fn record(&mut self, doubt: Doubt, ask: Ask) -> Option<()> {
         let purchase = &self.purchase;
-        let seq = purchase.position(u32::try_from(purchase.recoveries.len() + 1).ok()?)?;
         let digest = self
             .market
-            .state_digest(purchase.paying_channel, seq, purchase.paying_balance);
+            .state_digest(purchase.paying_channel, ask.seq, ask.balance);
         let signer = Arc::clone(&self.market.signer);
         let s2 = self
             .market
@@ -233,13 +280,15 @@ impl Exchange<'_> {
         let request = RecoverRequest {
             id: purchase.id,
             at: self.market.now(),
-            seq,
+            doubt,
+            ask,
             s2,
         };
         match self.market.submit(Command::Recover(request)).await {
             Ok(Outcome::Recovering(purchase)) => {
                 self.purchase = Arc::new(*purchase);
-                tracing::info!(purchase = %self.purchase.id, %seq, "a seller's answer was unclear; it is asked again");
+                let Ask { seq, amount, balance } = ask;
+                tracing::info!(purchase = %self.purchase.id, ?doubt, %seq, %amount, %balance, "a seller is asked again");
                 Some(())
             }
             Ok(_) => None,

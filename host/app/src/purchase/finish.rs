@@ -9,8 +9,8 @@ use crate::market::Market;
 use crate::policies::state_dropped;
 use crate::wire::{bytes, fault, of_submit, uri};
 use bourse_market::{
-    Channel, Command, Identity, Outcome, PostRequest, PriceSource, Purchase, PurchaseId, PurchaseState,
-    Refusal, Sale, Seq, Signature, View, VoidReason, VoidRequest,
+    Ask, Channel, Command, Identity, Outcome, PostRequest, PriceSource, Purchase, PurchaseId, PurchaseState,
+    Refusal, Sale, Signature, View, VoidReason, VoidRequest,
 };
 use bourse_store::SubmitError;
 use bourse_wamp::WampError;
@@ -54,6 +54,10 @@ pub(super) async fn settle(
         Ok(Some((payment, paying, posted))) => {
             crate::crash::point("post-committed");
             posted_news(market, &posted, &payment, &paying);
+            if !paying.prepaid.is_zero() && paying.prepaid != plan.paying.prepaid {
+                tracing::warn!(purchase = %posted.id, channel = %paying.id, prepaid = %paying.prepaid,
+                    "a seller was paid for a purchase that its buyer was not charged for; it is netted from its next sales");
+            }
             Ok(posted)
         }
         Ok(None) => Err(fault(uri::RUNTIME, "the purchase could not be completed")),
@@ -71,15 +75,15 @@ pub(super) enum Verdict {
     Forged(VoidReason),
 }
 
-/// Whether s3 is the seller's delegate's, over this position of the paying channel.
+/// Whether s3 is the seller's delegate's, over the state of the paying channel that it was asked for.
 pub(super) async fn verify(
     market: &Market,
     purchase: &Purchase,
     plan: &Plan,
-    paying_seq: Seq,
+    ask: Ask,
     s3: Signature,
 ) -> Verdict {
-    let theirs = market.state_digest(purchase.paying_channel, paying_seq, purchase.paying_balance);
+    let theirs = market.state_digest(purchase.paying_channel, ask.seq, ask.balance);
     let ours = market.state_digest(
         purchase.identity.channel,
         purchase.payment_seq,

@@ -2,7 +2,7 @@
 
 use crate::providers::sell_uri;
 use crate::wire::{bytes, fault, fields, int, uri, words};
-use bourse_market::{Address, Amount, Purchase, SealedKey, Seq, SessionId, Signature, VoidReason};
+use bourse_market::{Address, Ask, Purchase, SealedKey, SessionId, Signature, VoidReason};
 use bourse_wamp::{CallError, CallOptions, CallResult, Dict, Session, Value, WampError};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
@@ -67,9 +67,7 @@ pub(super) enum Answer {
 /// A state of the paying channel that the seller is asked to sign.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question {
-    pub(super) seq: Seq,
-    /// What the seller gets beyond the state before: nothing, in a step of recovery.
-    pub(super) amount: Amount,
+    pub(super) ask: Ask,
     /// Our signature over it.
     pub(super) s2: Signature,
 }
@@ -88,9 +86,9 @@ pub(super) async fn ask(
         bytes(purchase.identity.buyer_pubkey.0),
         bytes(purchase.identity.key.0),
         bytes(purchase.paying_channel.0),
-        int(question.seq.0),
-        bytes(question.amount.to_be_bytes()),
-        bytes(purchase.paying_balance.to_be_bytes()),
+        int(question.ask.seq.0),
+        bytes(question.ask.amount.to_be_bytes()),
+        bytes(question.ask.balance.to_be_bytes()),
         bytes(question.s2.0),
     ];
     match sellers

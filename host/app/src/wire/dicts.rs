@@ -188,13 +188,18 @@ pub(crate) fn catalog_dict(catalog: &Catalog) -> Value {
     ]))
 }
 
-/// The balance of a channel: always the last posted pair, never one half of a pending purchase.
+/// The balance of a channel: always the last posted pair, never one half of a pending purchase. Of a seller that was
+/// paid for a purchase that came to nothing, also how much of that is left to net.
 pub(crate) fn balance_dict(channel: &Channel) -> Value {
-    Value::Map(dict([
+    let mut balance = dict([
         ("remaining", amount(channel.posted_remaining())),
         ("inflight", amount(Amount::ZERO)),
         ("seq", int(channel.seq.0)),
-    ]))
+    ]);
+    if !channel.prepaid.is_zero() {
+        balance.insert("prepaid".to_owned(), amount(channel.prepaid));
+    }
+    Value::Map(balance)
 }
 
 /// The receipt of a posted purchase: the values of this purchase, whatever happened since. None if it is not posted.

@@ -36,6 +36,7 @@ pub(super) fn close<V: View>(view: &V, request: &CloseRequest) -> Decided<V> {
 
     // Whatever its seller was left with: by its own signature it stands where the ledger does.
     channel.suspended = None;
+    channel.abandoned = None;
     channel.closing = Some(Box::new(Closing {
         at: request.at,
         close_at: request.close_at,

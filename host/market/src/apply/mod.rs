@@ -22,6 +22,7 @@ mod state;
 
 pub use offers::check_on_sale;
 pub use order::{find_receipt, find_replay};
+pub use recover::nettings;
 
 use crate::{Changes, Command, Fault, Genesis, Outcome, Refusal, View};
 

@@ -117,6 +117,8 @@ fn fresh(request: &OpenRequest, bound: bool) -> Channel {
         pending: None,
         suspended: None,
         unresolved: 0,
+        abandoned: None,
+        prepaid: Amount::ZERO,
         closing: None,
         quarantined: None,
     }

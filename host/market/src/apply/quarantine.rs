@@ -98,6 +98,8 @@ fn go_to(channel: &mut Channel, shown: &ShownState, accept_loss: bool) -> Result
     }
     channel.seq = got_seq;
     channel.remaining = got_balance;
+    // Whatever its seller may have adopted before followed from the state that was posted then.
+    channel.abandoned = None;
     channel.spent = channel.spent.checked_add(gap).ok_or(Refusal::Overflow)?;
     Ok(())
 }

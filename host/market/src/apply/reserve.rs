@@ -28,11 +28,11 @@ pub(super) fn reserve<V: View>(view: &V, request: &ReserveRequest) -> Decided<V>
     }
 
     let mut paying = paying_channel(view, &offer, request)?;
-    let credit = check_paying(&paying, request)?;
+    let (payable, prepaid) = check_paying(&paying, request)?;
 
     order.check_fresh(view)?;
     hold(&mut payment, request.price, request)?;
-    hold(&mut paying, credit, request)?;
+    hold(&mut paying, payable, request)?;
     let purchase = Box::new(Purchase {
         id: request.id,
         identity: *identity,
@@ -50,6 +50,7 @@ pub(super) fn reserve<V: View>(view: &V, request: &ReserveRequest) -> Decided<V>
         paying_channel: paying.id,
         paying_seq: request.paying_seq,
         paying_balance: request.paying_balance,
+        prepaid,
         s1: request.s1,
         s2: request.s2,
         state: PurchaseState::Sent,
@@ -95,8 +96,9 @@ fn paying_channel<V: View>(
     Ok(paying)
 }
 
-/// What `s2` says must be what the channel comes to. Yields the seller's credit.
-fn check_paying(paying: &Channel, request: &ReserveRequest) -> Result<Amount, Refusal> {
+/// What `s2` says must be what the channel comes to. Yields what the seller is still to be paid, and what it was paid
+/// before.
+fn check_paying(paying: &Channel, request: &ReserveRequest) -> Result<(Amount, Amount), Refusal> {
     let channel = paying.id;
     if paying.pending.is_some() {
         return Err(Refusal::PayingMoved { channel });
@@ -106,14 +108,18 @@ fn check_paying(paying: &Channel, request: &ReserveRequest) -> Result<Amount, Re
     let credit = price
         .checked_sub(fee)
         .ok_or(Refusal::FeeAbovePrice { fee, price })?;
+    let (payable, prepaid) = paying.net(credit);
     let remaining = paying.posted_remaining();
     let balance = remaining
-        .checked_sub(credit)
-        .ok_or(Refusal::InsufficientPayingBalance { credit, remaining })?;
+        .checked_sub(payable)
+        .ok_or(Refusal::InsufficientPayingBalance {
+            credit: payable,
+            remaining,
+        })?;
     if request.paying_seq != seq || request.paying_balance != balance {
         return Err(Refusal::PayingMoved { channel });
     }
-    Ok(credit)
+    Ok((payable, prepaid))
 }
 
 /// Moves an amount from what is left to what is in flight.

@@ -3,14 +3,13 @@
 use super::{Decided, state};
 use crate::plant::{self, Bug};
 use crate::{
-    Amount, Change, Channel, ChannelId, Decision, Fault, Offer, Outcome, PostRequest, PriceSource, Purchase,
-    PurchaseId, PurchaseState, Refusal, Suspension, View, VoidRequest,
+    Amount, Ask, Change, Channel, ChannelId, Decision, Doubt, Fault, Offer, Outcome, PostRequest,
+    PriceSource, Purchase, PurchaseId, PurchaseState, Recovery, Refusal, Suspension, View, VoidRequest,
 };
 
 /// The seller's answer is clean: both channels move to what was signed, and the receipt is kept with them.
 pub(super) fn post<V: View>(view: &V, request: &PostRequest) -> Decided<V> {
     let mut purchase = sent(view, &request.id)?;
-    let credit = purchase.credit().ok_or(Refusal::Overflow)?;
     let mut payment = pending_on(view, &purchase.identity.channel, &purchase)?;
     let mut paying = pending_on(view, &purchase.paying_channel, &purchase)?;
     if request.signer != paying.delegate {
@@ -21,22 +20,14 @@ pub(super) fn post<V: View>(view: &V, request: &PostRequest) -> Decided<V> {
         .into());
     }
     check_decision(purchase.id, purchase.source, request.decision.as_ref())?;
-    let asked = purchase.recoveries.len();
-    let position = usize::try_from(request.recovered)
-        .ok()
-        .filter(|recovered| *recovered <= asked)
-        .and_then(|_| purchase.position(request.recovered))
-        .ok_or(Refusal::NoRecovery {
-            purchase: purchase.id,
-            why: "the seller answers a step that is not on record",
-        })?;
+    let answered = purchase.ask(request.recovered).ok_or(Refusal::NoRecovery {
+        purchase: purchase.id,
+        why: "the seller answers a step that is not on record",
+    })?;
 
     spend(&mut payment, purchase.price)?;
     payment.seq = purchase.payment_seq;
-    spend(&mut paying, credit)?;
-    paying.seq = position;
-    // The seller signed on the posted base: whatever state of ours it was left with before, it did not adopt it.
-    paying.unresolved = 0;
+    pay(&mut paying, &purchase, answered)?;
     purchase.state = PurchaseState::Posted {
         at: request.at,
         s3: request.s3,
@@ -72,15 +63,15 @@ pub(super) fn post<V: View>(view: &V, request: &PostRequest) -> Decided<V> {
 /// stops selling until it comes back.
 pub(super) fn void<V: View>(view: &V, request: &VoidRequest) -> Decided<V> {
     let mut purchase = sent(view, &request.id)?;
-    let credit = purchase.credit().ok_or(Refusal::Overflow)?;
+    let held = purchase.held().ok_or(Refusal::Overflow)?;
     let mut payment = pending_on(view, &purchase.identity.channel, &purchase)?;
     let mut paying = pending_on(view, &purchase.paying_channel, &purchase)?;
     give_back(&mut payment, purchase.price)?;
     if plant::on(Bug::W20) {
-        payment.remaining = payment.remaining.saturating_add(credit);
+        payment.remaining = payment.remaining.saturating_add(held);
         paying.pending = None;
     } else {
-        give_back(&mut paying, credit)?;
+        give_back(&mut paying, held)?;
     }
     purchase.state = PurchaseState::Voided {
         at: request.at,
@@ -90,8 +81,9 @@ pub(super) fn void<V: View>(view: &V, request: &VoidRequest) -> Decided<V> {
     let mut offer = offer_of(view, &purchase)?;
     let mut changes = Vec::with_capacity(5);
     let (mut channel_suspended, mut pair_suspended) = (None, None);
-    // Whoever was asked again had given an unclear answer, whatever it said last.
-    if request.reason.ambiguous || !purchase.recoveries.is_empty() {
+    // Whoever was asked to confirm had given an unclear answer, whatever it said last.
+    let unclear = |step: &Recovery| step.doubt == Doubt::Unclear;
+    if request.reason.ambiguous || purchase.recoveries.iter().any(unclear) {
         let suspension = Suspension {
             at: request.at,
             purchase: purchase.id,
@@ -101,6 +93,10 @@ pub(super) fn void<V: View>(view: &V, request: &VoidRequest) -> Decided<V> {
             Some(key) => Some((view.pair(&key).map_err(Fault::View)?.unwrap_or_default(), key)),
             None => None,
         };
+        // Only its delegate can go on from a state that it adopted: whoever was asked in its place gains nothing by it.
+        if known.as_ref().is_none_or(|(pair, _)| pair.is_proven()) {
+            paying.abandoned = Some(purchase.id);
+        }
         match known {
             // Anybody can place an offer in a seller's name and answer badly, or take the place of a seller that is
             // away: that must not freeze the seller, nor count against it. Only where an unclear answer counts already
@@ -207,6 +203,33 @@ fn prove_pair<V: View>(view: &V, purchase: &Purchase) -> Result<Option<Change>, 
     let mut pair = view.pair(&key).map_err(Fault::View)?.unwrap_or_default();
     let news = pair.prove(purchase.callee) | pair.suspended.take().is_some();
     Ok(news.then_some(Change::Pair(key, pair)))
+}
+
+/// The paying channel goes to the state that its seller signed. What that pays beyond this purchase was paid for an
+/// abandoned one, and counts towards what the seller is owed next.
+fn pay(paying: &mut Channel, purchase: &Purchase, answered: Ask) -> Result<(), Refusal> {
+    let paid = paying
+        .posted_remaining()
+        .checked_sub(answered.balance)
+        .ok_or(Refusal::Overflow)?;
+    let beyond = purchase
+        .payable()
+        .and_then(|payable| paid.checked_sub(payable))
+        .ok_or(Refusal::Overflow)?;
+    paying.prepaid = paying
+        .prepaid
+        .checked_sub(purchase.prepaid)
+        .and_then(|left| left.checked_add(beyond))
+        .ok_or(Refusal::Overflow)?;
+    paying.remaining = answered.balance;
+    paying.inflight = Amount::ZERO;
+    paying.spent = paying.spent.checked_add(paid).ok_or(Refusal::Overflow)?;
+    paying.pending = None;
+    paying.seq = answered.seq;
+    // Its signature tells where the seller stands. What it was paid for nothing stays open until it is netted.
+    paying.abandoned = None;
+    paying.unresolved = u32::from(!paying.prepaid.is_zero());
+    Ok(())
 }
 
 /// In flight becomes spent.

@@ -28,6 +28,8 @@ pub struct Sums {
     pub credits: Amount,
     /// What is owed for sales of escrowed keys.
     pub owed: Amount,
+    /// What of that sellers were paid for no purchase yet.
+    pub prepaid: Amount,
     /// The market's parts of all posted purchases.
     pub fees: Amount,
 }
@@ -47,6 +49,7 @@ pub struct Auditor {
     channels: Spent,
     debits: Spent,
     credits: Spent,
+    prepaid: Spent,
     fees: Spent,
     /// What reconciled payment channels spent without a purchase on record.
     lost_debits: Spent,
@@ -111,7 +114,10 @@ impl Auditor {
         }
         match channel.kind {
             ChannelKind::Payment => self.debits.add(channel.spent),
-            ChannelKind::Paying => self.credits.add(channel.spent),
+            ChannelKind::Paying => {
+                self.credits.add(channel.spent);
+                self.prepaid.add(channel.prepaid);
+            }
         }
         // A settled channel has paid out to accounts.
         if channel.state != ChannelState::Closed {
@@ -161,9 +167,6 @@ impl Auditor {
         if let Err(violation) = check_purchase(purchase) {
             self.found.push(violation);
         }
-        // A fee above the price is reported already.
-        let credit = purchase.credit().unwrap_or_default();
-        let recovered = purchase.recovered();
         let payment = Step {
             purchase: purchase.id,
             party: purchase.buyer,
@@ -171,16 +174,10 @@ impl Auditor {
             balance: purchase.payment_balance,
             cost: purchase.price,
             moves: 1,
+            beyond: Amount::ZERO,
+            netted: Amount::ZERO,
         };
-        let paying = Step {
-            purchase: purchase.id,
-            party: purchase.seller,
-            // One beyond the last is a number that no channel reaches.
-            seq: purchase.position(recovered).unwrap_or(Seq(0)),
-            balance: purchase.paying_balance,
-            cost: credit,
-            moves: recovered.saturating_add(1),
-        };
+        let paying = paying_step(purchase);
         if matches!(purchase.state, PurchaseState::Posted { .. }) {
             self.fees.add(purchase.fee);
             self.posted.push(purchase.id);
@@ -216,6 +213,8 @@ impl Auditor {
             balance: sale.payment_balance,
             cost: sale.price,
             moves: 1,
+            beyond: Amount::ZERO,
+            netted: Amount::ZERO,
         };
         self.post(sale.identity.channel, Side::Payment, &step);
     }
@@ -277,6 +276,7 @@ impl Auditor {
             debits: self.debits.saturated(),
             credits: self.credits.saturated(),
             owed: self.escrow.owed(),
+            prepaid: self.prepaid.saturated(),
             fees: self.fees.saturated(),
         }
     }
@@ -337,16 +337,17 @@ impl Auditor {
         let (earned, paid) = (self.escrow.earned, self.escrow.paid);
         if let (Some(debits), Some(credits), Some(fees)) = (self.debits.0, self.credits.0, self.fees.0)
             && let (Some(lost_debits), Some(lost_credits)) = (self.lost_debits.0, self.lost_credits.0)
-            && let (Some(earned), Some(paid)) = (earned.0, paid.0)
+            && let (Some(earned), Some(paid), Some(prepaid)) = (earned.0, paid.0, self.prepaid.0)
             && [fees, earned, lost_debits]
                 .into_iter()
                 .try_fold(credits, Amount::checked_add)
-                != [lost_credits, paid]
+                != [lost_credits, paid, prepaid]
                     .into_iter()
                     .try_fold(debits, Amount::checked_add)
         {
             found.push(Violation::Debits {
                 debits,
+                prepaid,
                 credits: credits.saturating_add(earned.checked_sub(paid).unwrap_or_default()),
                 fees,
             });
@@ -421,6 +422,35 @@ impl Auditor {
         {
             self.needed.insert(decision, purchase);
         }
+    }
+}
+
+/// What a purchase does to its paying channel, or has reserved there. What its fields do not add up to is reported by
+/// [`check_purchase`], and counts as nothing here.
+fn paying_step(purchase: &Purchase) -> Step {
+    let base = purchase.paying_base().unwrap_or_default();
+    let (seq, balance) = match purchase.state {
+        // Reserved is what the lowest state would pay, where the first question was asked.
+        PurchaseState::Sent | PurchaseState::Voided { .. } => {
+            let held = purchase.held().unwrap_or_default();
+            (purchase.paying_seq, base.checked_sub(held).unwrap_or_default())
+        }
+        PurchaseState::Posted { .. } => purchase
+            .answered()
+            // No channel is at seq 0.
+            .map_or((Seq(0), Amount::ZERO), |ask| (ask.seq, ask.balance)),
+    };
+    let cost = base.checked_sub(balance).unwrap_or_default();
+    let payable = purchase.payable().unwrap_or_default();
+    Step {
+        purchase: purchase.id,
+        party: purchase.seller,
+        seq,
+        balance,
+        cost,
+        moves: seq.0.wrapping_sub(purchase.paying_seq.0).wrapping_add(1),
+        beyond: cost.checked_sub(payable).unwrap_or_default(),
+        netted: purchase.prepaid,
     }
 }
 

@@ -15,10 +15,14 @@ pub(super) struct Step {
     pub(super) seq: Seq,
     /// What is left there.
     pub(super) balance: Amount,
-    /// The price on the payment channel, the credit on the paying one.
+    /// What it takes from the channel: the price, or what the seller was paid.
     pub(super) cost: Amount,
-    /// Positions it moves the channel by: one, and one for each step of recovery that was answered.
+    /// Positions it moves the channel by.
     pub(super) moves: u32,
+    /// What of the cost was for no purchase yet.
+    pub(super) beyond: Amount,
+    /// What of the purchase had been paid before.
+    pub(super) netted: Amount,
 }
 
 /// Where something took a channel, by how many positions, and what it cost.
@@ -38,6 +42,8 @@ pub(super) struct Line {
     /// Positions that posted purchases moved it by.
     moved: u64,
     spent: Spent,
+    beyond: Spent,
+    netted: Spent,
     trail: Trail,
     seqs: SeqSet,
     sent: Vec<Sent>,
@@ -84,6 +90,8 @@ impl Line {
         self.voided(step);
         self.moved = self.moved.saturating_add(step.moves.into());
         self.spent.add(step.cost);
+        self.beyond.add(step.beyond);
+        self.netted.add(step.netted);
         self.trail.step(step);
         self.seqs.insert(step.seq)
     }
@@ -164,6 +172,18 @@ impl Line {
                 channel: id,
                 spent: channel.spent,
                 posted,
+            });
+        }
+        let left = self
+            .beyond
+            .0
+            .zip(self.netted.0)
+            .and_then(|(beyond, netted)| beyond.checked_sub(netted));
+        if left != Some(channel.prepaid) {
+            found(Violation::PrepaidMismatch {
+                channel: id,
+                prepaid: channel.prepaid,
+                left: left.unwrap_or(Amount::MAX),
             });
         }
         if !self.trail.leads_through(channel, paid) {

@@ -14,7 +14,9 @@ mod violation;
 pub use auditor::{Auditor, Sums};
 pub use violation::{Side, Violation};
 
-use crate::{Amount, Channel, ChannelKind, ChannelState, EscrowSale, Identity, Purchase, Seq, Totals};
+use crate::{
+    Amount, Channel, ChannelKind, ChannelState, Doubt, EscrowSale, Identity, Purchase, Recovery, Seq, Totals,
+};
 
 /// What one channel record shows by itself.
 ///
@@ -75,11 +77,20 @@ pub fn check_channel(channel: &Channel) -> Result<(), Violation> {
             what: "it is settled and yet in quarantine",
         });
     }
-    let paying_only = channel.suspended.is_some() || channel.unresolved > 0;
+    let paying_only = channel.suspended.is_some()
+        || channel.unresolved > 0
+        || channel.abandoned.is_some()
+        || !channel.prepaid.is_zero();
     if channel.kind == ChannelKind::Payment && paying_only {
         return Err(Violation::ChannelShape {
             channel: id,
-            what: "a payment channel is never suspended",
+            what: "a payment channel is never suspended, and owes nothing",
+        });
+    }
+    if channel.prepaid > channel.spent {
+        return Err(Violation::ChannelShape {
+            channel: id,
+            what: "more was prepaid on it than was spent",
         });
     }
     Ok(())
@@ -119,11 +130,13 @@ pub fn check_purchase(purchase: &Purchase) -> Result<(), Violation> {
         what
     } else if purchase.paying_seq <= Seq::FIRST {
         BELOW_FIRST
-    } else if purchase.recoveries.len() > Purchase::RECOVERIES {
+    } else if purchase.held().is_none() {
+        "its seller was paid more before than it is owed, or is asked to take less"
+    } else if is_asked_too_often(purchase) {
         "its seller was asked again more often than may be"
-    } else if !are_consecutive(purchase) {
-        "its steps of recovery do not follow from its paying seq one by one"
-    } else if purchase.recovered() as usize > purchase.recoveries.len() {
+    } else if !do_follow(purchase) {
+        "its further questions do not follow from the ones before"
+    } else if purchase.answered().is_none() {
         "it was posted by a step of recovery that is not on record"
     } else {
         return Ok(());
@@ -184,11 +197,24 @@ impl Bought<'_> {
     }
 }
 
-fn are_consecutive(purchase: &Purchase) -> bool {
-    let mut seq = Some(purchase.paying_seq);
-    purchase.recoveries.iter().all(|step| {
-        seq = seq.and_then(Seq::next);
-        seq == Some(step.seq)
+fn is_asked_too_often(purchase: &Purchase) -> bool {
+    let unclear = |step: &&Recovery| step.doubt == Doubt::Unclear;
+    purchase.recoveries.len() > Purchase::QUESTIONS
+        || purchase.recoveries.iter().filter(unclear).count() > Purchase::RECOVERIES
+}
+
+/// Each question confirms one before it, or goes on from a state of an abandoned purchase, which are all ahead of the
+/// posted one. None leaves more than the first.
+fn do_follow(purchase: &Purchase) -> bool {
+    purchase.recoveries.iter().enumerate().all(|(at, step)| {
+        let follows = match step.doubt {
+            Doubt::Unclear => purchase
+                .asks()
+                .take(at + 1)
+                .any(|ask| ask.confirmed() == Some(step.ask)),
+            Doubt::Elsewhere => step.ask.seq > purchase.paying_seq,
+        };
+        follows && step.ask.balance <= purchase.paying_balance
     })
 }
 

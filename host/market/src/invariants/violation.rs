@@ -66,7 +66,7 @@ pub enum Violation {
         /// Its delegate.
         delegate: Address,
     },
-    /// The seq of a channel is not 1 + its posted purchases and the steps of recovery that were answered.
+    /// The seq of a channel is not 1 + its posted purchases and the further questions they were answered by.
     #[error(
         "channel {channel} stands at seq {seq}, posted purchases and their recoveries moved it by {moved}"
     )]
@@ -87,6 +87,16 @@ pub enum Violation {
         spent: Amount,
         /// As its purchases say; 2^256 − 1 if they exceed that.
         posted: Amount,
+    },
+    /// What a channel prepaid is not what its posted purchases left of it.
+    #[error("channel {channel} has prepaid {prepaid}, its posted purchases leave {left}")]
+    PrepaidMismatch {
+        /// The channel.
+        channel: ChannelId,
+        /// As the channel says.
+        prepaid: Amount,
+        /// As its purchases say; 2^256 − 1 if they say nothing sensible.
+        left: Amount,
     },
     /// The signed balances of a channel's posted purchases do not lead from its deposit to its posted balance.
     #[error("channel {channel}: the balances of its posted purchases do not form one line")]
@@ -260,12 +270,16 @@ pub enum Violation {
         key: KeyId,
     },
     /// Buyers' debits are not sellers' credits and fees.
-    #[error("buyers paid {debits}, sellers received {credits} and the market {fees}")]
+    #[error(
+        "buyers paid {debits}, sellers received {credits}, {prepaid} of it for nothing yet, and the market {fees}"
+    )]
     Debits {
         /// Spent by all payment channels.
         debits: Amount,
         /// Spent by all paying channels, and what is owed for escrowed keys beside.
         credits: Amount,
+        /// What of that was prepaid, and is to be netted.
+        prepaid: Amount,
         /// Fees of all posted purchases.
         fees: Amount,
     },

@@ -16,6 +16,7 @@ mod channels;
 mod closing;
 mod escrow;
 mod escrow_properties;
+mod netting;
 mod offers;
 mod properties;
 mod purchase_refusals;

@@ -86,6 +86,12 @@ enum Action {
     Again {
         nth: u8,
     },
+    Adopted {
+        buyer: u8,
+        key: u8,
+        prices: (u8, u8),
+        state: u8,
+    },
     Recover {
         nth: u8,
         ahead: u8,
@@ -147,11 +153,13 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (any::<u8>(), 0..12u8).prop_map(|(key, session)| Action::Revoke { key, session }),
         24 => reserve.prop_map(|(buyer, key, price, twist)| Action::Reserve { buyer, key, price, twist }),
         6 => any::<u8>().prop_map(|nth| Action::Again { nth }),
-        20 => (any::<u8>(), prop_oneof![8 => Just(1), 1 => 0..4u8])
+        20 => (any::<u8>(), prop_oneof![8 => Just(1), 6 => 4..7u8, 1 => 0..4u8])
             .prop_map(|(nth, ahead)| Action::Recover { nth, ahead }),
         16 => (any::<u8>(), any::<u8>(), prop::option::weighted(0.1, any::<u8>()), prop::bool::weighted(0.9))
             .prop_map(|(nth, recovered, signer, decided)| Action::Post { nth, recovered, signer, decided }),
         6 => (any::<u8>(), any::<bool>()).prop_map(|(nth, ambiguous)| Action::Void { nth, ambiguous }),
+        6 => (any::<u8>(), any::<u8>(), (0..40u8, 0..40u8), 0..2u8)
+            .prop_map(|(buyer, key, prices, state)| Action::Adopted { buyer, key, prices, state }),
         4 => (any::<u8>(), any::<bool>())
             .prop_map(|(seller, by_operator)| Action::Release { seller, by_operator }),
         4 => any::<u8>().prop_map(|key| Action::ReleasePair { key }),
@@ -375,7 +383,7 @@ impl Market {
             callee: SessionId(key_number.into()),
             paying_channel: to.id,
             paying_seq: to.seq.next().unwrap(),
-            paying_balance: less(to.posted_remaining(), price),
+            paying_balance: less(to.posted_remaining(), to.net(price).0),
             s2: signature(2),
             lenient_seq: false,
         };
@@ -407,7 +415,7 @@ impl Market {
             Twist::PayingChannel(who) => request.paying_channel = paying(who),
             Twist::Fee(fee) => {
                 request.fee = tokens(fee.into());
-                request.paying_balance = less(to.posted_remaining(), less(price, request.fee));
+                request.paying_balance = less(to.posted_remaining(), to.net(less(price, request.fee)).0);
             }
             Twist::Lenient => (request.lenient_seq, identity.seq) = (true, from.seq),
             Twist::Late => request.at = Nanos(u64::MAX),
@@ -469,14 +477,20 @@ impl Market {
                 self.reserve(request);
             }
             Action::Again { nth } => self.replay(nth),
-            Action::Recover { nth, ahead } => self.recover(nth, ahead),
+            Action::Recover { nth, ahead } => self.recover(self.nth(nth), ahead),
             Action::Post {
                 nth,
                 recovered,
                 signer,
                 decided,
-            } => self.post(nth, recovered, signer, decided),
-            Action::Void { nth, ambiguous } => self.void(nth, ambiguous),
+            } => self.post(self.nth(nth), recovered, signer, decided),
+            Action::Void { nth, ambiguous } => self.void(self.nth(nth), ambiguous),
+            Action::Adopted {
+                buyer,
+                key,
+                prices,
+                state,
+            } => self.adopted(buyer, key, prices, state),
             Action::Release { seller, by_operator } => {
                 let _ = self.submit(Command::ReleaseChannel {
                     channel: paying(seller),
@@ -583,8 +597,7 @@ impl Market {
         assert_eq!(before, self.ledger);
     }
 
-    fn post(&mut self, nth: u8, recovered: u8, signer: Option<u8>, decided: bool) {
-        let id = self.nth(nth);
+    fn post(&mut self, id: PurchaseId, recovered: u8, signer: Option<u8>, decided: bool) {
         let known = self.ledger.purchase(&id).unwrap();
         // Mostly a question that was asked.
         let steps = known
@@ -595,6 +608,9 @@ impl Market {
             nth => u32::from(nth) % (steps + 1),
         };
         let rightful = known.as_ref().map_or(MM, |purchase| purchase.seller);
+        let before = known
+            .as_ref()
+            .map(|purchase| self.channel(purchase.paying_channel));
         let decision = match known.as_ref().map(|purchase| purchase.source) {
             Some(PriceSource::Policy(id)) if decided => Some(Decision {
                 id,
@@ -654,12 +670,12 @@ impl Market {
                 assert_eq!(seq.next(), Some(purchase.payment_seq));
                 let (seq, _) = self.signed(paying.id);
                 assert_eq!(seq.next(), Some(purchase.paying_seq));
-                let position = purchase.position(recovered).unwrap();
-                assert_eq!(paying.seq, position);
-                assert!(recovered as usize <= purchase.recoveries.len());
+                let answered = purchase.ask(recovered).unwrap();
+                assert_eq!((paying.seq, paying.remaining), (answered.seq, answered.balance));
+                self.check_paid(&before.unwrap(), &paying, &purchase);
                 self.signed
                     .insert(payment.id, (purchase.payment_seq, purchase.payment_balance));
-                self.signed.insert(paying.id, (position, purchase.paying_balance));
+                self.signed.insert(paying.id, (answered.seq, answered.balance));
                 let request = self.requests[&id].clone();
                 self.posted.push((*purchase, request));
             }
@@ -668,23 +684,60 @@ impl Market {
         }
     }
 
-    fn recover(&mut self, nth: u8, ahead: u8) {
-        let id = self.nth(nth);
+    /// Never more than the larger of this purchase and the abandoned one; and what it gets too early is remembered.
+    fn check_paid(&self, before: &Channel, after: &Channel, purchase: &Purchase) {
+        let paid = after.spent.checked_sub(before.spent).unwrap();
+        let credit = purchase.credit().unwrap();
+        let abandoned = before.abandoned.and_then(|id| self.ledger.purchase(&id).unwrap());
+        let most = abandoned.map_or(Amount::ZERO, |abandoned| abandoned.held().unwrap());
+        assert!(paid <= most.max(purchase.payable().unwrap()));
+        assert_eq!(
+            before.prepaid.checked_add(paid).unwrap(),
+            after.prepaid.checked_add(credit).unwrap()
+        );
+        assert_eq!(after.unresolved > 0, !after.prepaid.is_zero());
+    }
+
+    fn recover(&mut self, id: PurchaseId, ahead: u8) {
         let Some(known) = self.ledger.purchase(&id).unwrap() else {
             return;
         };
-        let steps = u32::try_from(known.recoveries.len()).unwrap();
+        let abandoned = self.channel(known.paying_channel).abandoned;
+        let abandoned = abandoned.and_then(|id| self.ledger.purchase(&id).unwrap());
+        let last = known.asks().last().unwrap();
+        let confirmed = last.confirmed().unwrap();
+        let netted = |nth| {
+            abandoned
+                .iter()
+                .flat_map(|abandoned| nettings(&known, abandoned))
+                .nth(nth)
+        };
+        let (doubt, ask) = match ahead {
+            0 => (Doubt::Unclear, last),
+            1 => (Doubt::Unclear, confirmed),
+            2 => (Doubt::Unclear, confirmed.confirmed().unwrap()),
+            3 => (Doubt::Elsewhere, confirmed),
+            nth => (Doubt::Elsewhere, netted(usize::from(nth) - 4).unwrap_or(last)),
+        };
         let outcome = self.submit(Command::Recover(RecoverRequest {
             id,
             at: Nanos(self.clock),
-            seq: known.position(steps + u32::from(ahead)).unwrap(),
+            doubt,
+            ask,
             s2: signature(2),
         }));
         if let Ok(Outcome::Recovering(purchase)) = outcome {
-            assert_eq!((known.state, ahead), (PurchaseState::Sent, 1));
-            assert!(purchase.recoveries.len() <= Purchase::RECOVERIES);
+            assert_eq!(known.state, PurchaseState::Sent);
+            assert!(![0, 2].contains(&ahead), "{ahead}");
             let pair = self.ledger.pair(&self.pair_of(&purchase)).unwrap().unwrap();
-            assert!(pair.sessions.contains(&purchase.callee));
+            assert!(pair.is_proven());
+            match doubt {
+                Doubt::Unclear => assert!(pair.sessions.contains(&purchase.callee)),
+                Doubt::Elsewhere => assert_eq!(abandoned.unwrap().paying_seq, purchase.paying_seq),
+            }
+            // Whichever state it signs, it is in flight.
+            let paying = self.channel(purchase.paying_channel);
+            assert!(purchase.asks().all(|ask| paying.remaining <= ask.balance));
         }
     }
 
@@ -696,13 +749,31 @@ impl Market {
             .pair()
     }
 
-    fn void(&mut self, nth: u8, ambiguous: bool) {
-        let id = self.nth(nth);
-        let again = self
-            .ledger
-            .purchase(&id)
-            .unwrap()
-            .is_some_and(|purchase| !purchase.recoveries.is_empty());
+    /// A purchase falls silent, and its seller comes back with the state it adopted.
+    fn adopted(&mut self, buyer: u8, key: u8, (before, after): (u8, u8), state: u8) {
+        let request = self.reserve_request(buyer, key, before, Twist::None);
+        let (id, channel) = (request.id, request.paying_channel);
+        self.reserve(request);
+        self.recover(id, 1);
+        self.void(id, true);
+        self.submit(Command::ReleasePair(self.offer(key % KEYS).pair()))
+            .unwrap();
+        let _ = self.submit(Command::ReleaseChannel {
+            channel,
+            by_operator: true,
+        });
+        let request = self.reserve_request(buyer, key, after, Twist::None);
+        let id = request.id;
+        self.reserve(request);
+        self.recover(id, 4 + state);
+        self.post(id, 1, None, true);
+    }
+
+    fn void(&mut self, id: PurchaseId, ambiguous: bool) {
+        let again = self.ledger.purchase(&id).unwrap().is_some_and(|purchase| {
+            let mut steps = purchase.recoveries.iter();
+            steps.any(|step| step.doubt == Doubt::Unclear)
+        });
         let reason = VoidReason {
             error: String::new(),
             text: "unclear".to_owned(),
@@ -836,8 +907,8 @@ impl Market {
                 "a receipt changed"
             );
             assert!(seen.insert((purchase.identity.channel, purchase.payment_seq)));
-            for recovered in 0..=purchase.recovered() {
-                assert!(seen.insert((purchase.paying_channel, purchase.position(recovered).unwrap())));
+            for seq in purchase.paying_seq.0..=purchase.answered().unwrap().seq.0 {
+                assert!(seen.insert((purchase.paying_channel, Seq(seq))));
             }
         }
         let is_posted = |purchase: &&Purchase| matches!(purchase.state, PurchaseState::Posted { .. });
@@ -867,7 +938,7 @@ fn the_random_lives_are_not_idle() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
-    let (mut posted, mut recovered, mut voided, mut suspended, mut closed) = (0, 0, 0, 0, 0);
+    let (mut posted, mut recovered, mut netted, mut voided, mut suspended, mut closed) = (0, 0, 0, 0, 0, 0);
     for _ in 0..20 {
         let actions = prop::collection::vec(action(), 80..100)
             .new_tree(&mut runner)
@@ -878,6 +949,8 @@ fn the_random_lives_are_not_idle() {
         posted += market.posted.len();
         let is_recovered = |(purchase, _): &&(Purchase, ReserveRequest)| purchase.recovered() > 0;
         recovered += market.posted.iter().filter(is_recovered).count();
+        let is_netted = |(purchase, _): &&(Purchase, ReserveRequest)| !purchase.prepaid.is_zero();
+        netted += market.posted.iter().filter(is_netted).count();
         closed += market.closed.len();
         let is_voided = |purchase: &&Purchase| matches!(purchase.state, PurchaseState::Voided { .. });
         voided += market.ledger.purchases().filter(is_voided).count();
@@ -888,7 +961,7 @@ fn the_random_lives_are_not_idle() {
             .count();
     }
     assert!(
-        posted > 60 && recovered > 5 && voided > 20 && suspended > 0 && closed > 20,
-        "{posted} posted, {recovered} of them recovered, {voided} voided, {suspended} suspended, {closed} closed"
+        posted > 60 && recovered > 5 && netted > 0 && voided > 20 && suspended > 0 && closed > 20,
+        "{posted} posted, {recovered} of them recovered, {netted} netted, {voided} voided, {suspended} suspended, {closed} closed"
     );
 }

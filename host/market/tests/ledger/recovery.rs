@@ -12,6 +12,14 @@ fn sent() -> (World, PurchaseId) {
     (world, id)
 }
 
+fn ask(seq: u32, amount: u64, balance: u64) -> Ask {
+    Ask {
+        seq: Seq(seq),
+        amount: tokens(amount),
+        balance: tokens(balance),
+    }
+}
+
 fn answer(world: &World, id: PurchaseId, recovered: u32) -> Command {
     Command::Post(Box::new(PostRequest {
         recovered,
@@ -34,7 +42,8 @@ fn a_step_of_recovery_is_on_record_and_moves_nothing() {
         purchase.recoveries,
         [Recovery {
             at: world.now,
-            seq: Seq(4),
+            doubt: Doubt::Unclear,
+            ask: ask(4, 0, 30),
             s2: signature(0x20)
         }]
     );
@@ -102,18 +111,35 @@ fn a_seller_is_asked_again_twice_at_most() {
 }
 
 #[test]
-fn a_step_is_at_the_next_position_or_refused() {
+fn a_step_confirms_what_was_asked_or_is_refused() {
     let (mut world, id) = sent();
-    for (steps, wrong) in [(0, [0, 2, 3, 5]), (1, [3, 4, 6, 7])] {
+    let next = "the step is not at the next position";
+    let again = "it was asked that already";
+    let wrong = |seq| (ask(seq, 0, 30), next);
+    for (steps, wrong) in [
+        (
+            0,
+            vec![wrong(0), wrong(2), wrong(3), wrong(5), (ask(3, 10, 30), again)],
+        ),
+        (1, vec![wrong(3), wrong(6), wrong(7), (ask(4, 0, 30), again)]),
+        (
+            1,
+            vec![
+                (ask(5, 1, 30), next),
+                (ask(5, 0, 29), next),
+                (ask(5, 0, 31), next),
+            ],
+        ),
+    ] {
         while world.purchase(id).recoveries.len() < steps {
             world.recover(id);
         }
-        for seq in wrong.map(Seq) {
+        for (ask, why) in wrong {
             let request = RecoverRequest {
-                seq,
+                ask,
                 ..world.recover_request(id)
             };
-            not_asked_again(&mut world, request, "the step is not at the next position");
+            not_asked_again(&mut world, request, why);
         }
     }
 }
@@ -232,10 +258,13 @@ fn the_audit_finds_a_recovery_that_is_not_as_recorded() {
         ("a step is missing", |purchase| purchase.recoveries.truncate(1)),
         ("a step too many", |purchase| {
             let last = purchase.recoveries[1];
-            purchase.recoveries.push(Recovery { seq: Seq(6), ..last });
+            purchase.recoveries.push(Recovery {
+                ask: ask(6, 0, 30),
+                ..last
+            });
         }),
         ("a step at another position", |purchase| {
-            purchase.recoveries[0].seq = Seq(5)
+            purchase.recoveries[0].ask.seq = Seq(5)
         }),
         ("posted by an earlier step", |purchase| set(purchase, 1)),
         ("posted by no step", |purchase| set(purchase, 0)),

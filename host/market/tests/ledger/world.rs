@@ -237,7 +237,9 @@ impl World {
 
     pub(crate) fn request_at(&mut self, price: Amount) -> ReserveRequest {
         let (payment, paying) = (self.channel(PAYMENT), self.channel(PAYING));
-        let left = |channel: &Channel| channel.posted_remaining().checked_sub(price).unwrap_or_default();
+        let less =
+            |channel: &Channel, amount| channel.posted_remaining().checked_sub(amount).unwrap_or_default();
+        let left_to_pay = less(&paying, paying.net(price).0);
         ReserveRequest {
             id: self.fresh_id(),
             at: self.now,
@@ -247,7 +249,7 @@ impl World {
                 key: KEY,
                 buyer_pubkey: BuyerPubkey([0xbb; 32]),
                 amount: price,
-                balance: left(&payment),
+                balance: less(&payment, price),
             },
             buyer: BUYER,
             signer: BUYER,
@@ -258,7 +260,7 @@ impl World {
             callee: PLACER.session,
             paying_channel: PAYING,
             paying_seq: paying.seq.next().unwrap_or(paying.seq),
-            paying_balance: left(&paying),
+            paying_balance: left_to_pay,
             s2: signature(2),
             lenient_seq: false,
         }
@@ -293,16 +295,30 @@ impl World {
         }
     }
 
-    /// The next step of recovery of a sent purchase.
+    /// The next step of recovery of a sent purchase: to confirm what it was asked last.
     pub(crate) fn recover_request(&self, id: PurchaseId) -> RecoverRequest {
-        let purchase = self.purchase(id);
-        let asked = u32::try_from(purchase.recoveries.len()).unwrap();
+        let ask = self.purchase(id).asks().last().and_then(|ask| ask.confirmed());
         RecoverRequest {
             id,
             at: self.now,
-            seq: purchase.position(asked + 1).unwrap(),
+            doubt: Doubt::Unclear,
+            ask: ask.unwrap(),
             s2: signature(0x20),
         }
+    }
+
+    /// The states of the abandoned purchase that a sent one could go on from, in the order they are tried.
+    pub(crate) fn netting_requests(&self, id: PurchaseId) -> Vec<RecoverRequest> {
+        let purchase = self.purchase(id);
+        let abandoned = self.channel(purchase.paying_channel).abandoned;
+        let abandoned = self.purchase(abandoned.unwrap());
+        nettings(&purchase, &abandoned)
+            .map(|ask| RecoverRequest {
+                doubt: Doubt::Elsewhere,
+                ask,
+                ..self.recover_request(id)
+            })
+            .collect()
     }
 
     pub(crate) fn recover(&mut self, id: PurchaseId) -> Purchase {

@@ -7,8 +7,8 @@ use super::rewrite;
 use crate::error::StoreError;
 use crate::tables::Tables;
 use bourse_market::{
-    Address, Amount, ApiId, CatalogId, ChannelId, ChannelKind, ChannelState, Closing, Identity, KeyId,
-    MarketId, Nanos, OfferId, Placer, Price, PriceSource, PricingTerms, PurchaseId, Recovery, SealedKey, Seq,
+    Address, Amount, ApiId, Ask, CatalogId, ChannelId, ChannelKind, ChannelState, Closing, Doubt, Identity,
+    KeyId, MarketId, Nanos, OfferId, Placer, Price, PriceSource, PricingTerms, PurchaseId, SealedKey, Seq,
     SessionId, Signature, Suspension, VoidReason,
 };
 use heed::RwTxn;
@@ -71,6 +71,9 @@ impl Channel {
             pending: self.pending,
             suspended: self.suspended,
             unresolved: self.unresolved,
+            // Where one was abandoned, nobody wrote down which: its seller goes on from the posted pair, as before.
+            abandoned: None,
+            prepaid: Amount::ZERO,
             closing: self.closing,
             quarantined: None,
         }
@@ -167,6 +170,29 @@ impl PurchaseState {
 }
 
 #[derive(Deserialize)]
+struct Recovery {
+    at: Nanos,
+    seq: Seq,
+    s2: Signature,
+}
+
+impl Recovery {
+    /// All steps there were asked the seller to confirm, with as much left as its purchase leaves.
+    fn into_next(self, balance: Amount) -> bourse_market::Recovery {
+        bourse_market::Recovery {
+            at: self.at,
+            doubt: Doubt::Unclear,
+            ask: Ask {
+                seq: self.seq,
+                amount: Amount::ZERO,
+                balance,
+            },
+            s2: self.s2,
+        }
+    }
+}
+
+#[derive(Deserialize)]
 struct Purchase {
     id: PurchaseId,
     identity: Identity,
@@ -192,6 +218,12 @@ struct Purchase {
 
 impl Purchase {
     fn into_next(self) -> bourse_market::Purchase {
+        let left = self.paying_balance;
+        let recoveries = self
+            .recoveries
+            .into_iter()
+            .map(|step| step.into_next(left))
+            .collect();
         bourse_market::Purchase {
             id: self.id,
             identity: self.identity,
@@ -209,10 +241,11 @@ impl Purchase {
             paying_channel: self.paying_channel,
             paying_seq: self.paying_seq,
             paying_balance: self.paying_balance,
+            prepaid: Amount::ZERO,
             s1: self.s1,
             s2: self.s2,
             state: self.state.into_next(),
-            recoveries: self.recoveries,
+            recoveries,
         }
     }
 }

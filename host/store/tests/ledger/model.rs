@@ -74,11 +74,12 @@ fn command(model: &MemoryLedger, step: &Step, number: u64) -> Option<Command> {
         Step::Recover(which) => {
             let sent = |purchase: &&Purchase| matches!(purchase.state, PurchaseState::Sent);
             let purchase = model.purchases().filter(sent).nth(which)?;
-            let steps = u32::try_from(purchase.recoveries.len()).unwrap();
+            let confirmed = purchase.asks().last().and_then(|ask| ask.confirmed());
             Command::Recover(RecoverRequest {
                 id: purchase.id,
                 at: Nanos(number),
-                seq: purchase.position(steps + 1).unwrap(),
+                doubt: Doubt::Unclear,
+                ask: confirmed.unwrap(),
                 s2: Signature([7; 65]),
             })
         }

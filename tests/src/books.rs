@@ -25,7 +25,12 @@ pub async fn assert_balanced(world: &World, buyers: &[&Buyer], sellers: &[&Selle
             .checked_add(seller.deposit.checked_sub(balance).unwrap())
             .unwrap();
     }
-    assert_eq!(debits, credits, "what the buyers paid is what the sellers got");
+    let prepaid = report.sums.prepaid;
+    assert_eq!(
+        debits.checked_add(prepaid),
+        Some(credits),
+        "what the buyers paid is what the sellers got, but for what they got too early"
+    );
     assert_eq!(
         (report.sums.debits, report.sums.credits),
         (debits, credits),

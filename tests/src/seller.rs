@@ -196,6 +196,15 @@ impl Seller {
         self.register(world).await;
     }
 
+    /// Comes back on a new session with the books it had, as one that keeps them over a lost connection.
+    pub async fn resume(&mut self, world: &World) {
+        let books = self.books();
+        self.session.leave().await;
+        self.session = world.session().await;
+        self.begin(world).await;
+        self.inner.lock().pair = Some(books);
+    }
+
     /// From now on, whenever it is asked to sell.
     pub fn behave(&self, behaviour: Behaviour) {
         self.inner.lock().behaviour = behaviour;

@@ -69,9 +69,10 @@ fn main() -> ExitCode {
     });
     let (total, failed) = (total.into_inner(), failed.into_inner());
     println!(
-        "{} operations, {} sales, {} crashes, {} purchases found under way; {:.1} s",
+        "{} operations, {} sales, {} of them paid before, {} crashes, {} purchases found under way; {:.1} s",
         total.operations,
         total.sales,
+        total.netted,
         total.crashes,
         total.recovered,
         started.elapsed().as_secs_f64()
@@ -92,6 +93,7 @@ fn play(what: Run, total: &Mutex<Summary>, failed: &Mutex<Vec<u64>>) {
             let mut total = total.lock();
             total.operations += summary.operations;
             total.sales += summary.sales;
+            total.netted += summary.netted;
             total.crashes += summary.crashes;
             total.recovered += summary.recovered;
             return;

@@ -38,11 +38,27 @@ pub struct Reference {
     told: HashMap<Identity, Amount>,
     /// What is posted on each payment channel, from seq 2 on.
     posted: BTreeMap<ChannelId, Vec<Purchase>>,
-    /// Where each paying channel stands by what was posted on it.
-    earned: BTreeMap<ChannelId, (Seq, Amount)>,
+    /// Each paying channel by what was posted on it and shown to its seller.
+    earned: BTreeMap<ChannelId, Earned>,
     pub violations: Vec<String>,
     /// Purchases posted.
     pub sales: u64,
+    /// Of those, the ones that were paid before, wholly or in part.
+    pub netted: u64,
+}
+
+/// A paying channel.
+#[derive(Debug)]
+struct Earned {
+    seq: Seq,
+    balance: Amount,
+    /// What its seller is owed for the purchases that were posted.
+    credits: Amount,
+    paid: Amount,
+    /// States that its seller was shown since the last posted one: it may stand at any of them.
+    open: Vec<(Seq, Amount)>,
+    /// The dearest purchase among them.
+    dearest: Amount,
 }
 
 impl Reference {
@@ -81,22 +97,31 @@ impl Reference {
         }
     }
 
-    /// A seller is asked to sign a state of its channel: never further than one purchase from what is posted.
+    /// A seller is asked to sign a state of its channel. It follows from what is posted, or from a state that the seller
+    /// was shown since and may have adopted; and all of them together never pay more than the dearest purchase.
     pub fn shown(&mut self, seller: usize, sell: &Sell) {
         self.shown.insert((sell.channel, sell.seq, sell.balance));
-        let Some(&(seq, balance)) = self.earned.get(&sell.channel) else {
+        let Some(earned) = self.earned.get_mut(&sell.channel) else {
             self.violations.push(format!(
                 "seller {seller} was asked about a channel that is not its own: {sell:?}"
             ));
             return;
         };
-        let ahead = sell.seq.0.saturating_sub(seq.0);
-        if !(1..=3).contains(&ahead) || sell.balance > balance {
+        let from = |(seq, balance): (Seq, Amount)| {
+            seq.next() == Some(sell.seq) && balance.checked_sub(sell.amount) == Some(sell.balance)
+        };
+        let posted = (earned.seq, earned.balance);
+        if from(posted) {
+            earned.dearest = earned.dearest.max(sell.amount);
+        }
+        let follows = from(posted) || earned.open.iter().copied().any(from);
+        let paid = earned.balance.checked_sub(sell.balance);
+        if !follows || paid.is_none_or(|paid| paid > earned.dearest) {
             self.violations.push(format!(
-                "at seq {} with {balance} left, seller {seller} was shown {sell:?}",
-                seq.0
+                "seller {seller} was shown {sell:?}, and its channel is {earned:?}"
             ));
         }
+        earned.open.push((sell.seq, sell.balance));
     }
 
     /// One of the last keys, sold out and ended ones among them.
@@ -192,11 +217,8 @@ impl Reference {
         if purchase.price > identity.amount || purchase.buyer != buyer.signer.address() {
             wrong.push("it is not what its buyer signed");
         }
-        // One further on for each step of recovery that the seller answered.
-        let paying_seq = purchase
-            .position(purchase.recovered())
-            .unwrap_or(purchase.paying_seq);
-        let state = (purchase.paying_channel, paying_seq, purchase.paying_balance);
+        let answered = purchase.answered().unwrap();
+        let state = (purchase.paying_channel, answered.seq, answered.balance);
         if !self.shown.contains(&state) {
             wrong.push("its seller was never shown that state");
         }
@@ -238,31 +260,52 @@ impl Reference {
             ));
         }
         self.sales += 1;
-        let earned = self
-            .earned
-            .entry(purchase.paying_channel)
-            .or_insert((Seq::FIRST, Amount::ZERO));
-        earned.0 = earned.0.max(paying_seq);
-        earned.1 = earned.1.checked_sub(purchase.price).unwrap_or_default();
+        self.netted += u64::from(!purchase.prepaid.is_zero() || answered.amount < purchase.price);
+        let Some(earned) = self.earned.get_mut(&purchase.paying_channel) else {
+            self.violations
+                .push(format!("{purchase:?} pays over a channel that was never opened"));
+            return;
+        };
+        let base = purchase.paying_base().unwrap_or_default();
+        earned.credits = earned.credits.saturating_add(purchase.price);
+        earned.paid = earned
+            .paid
+            .saturating_add(base.checked_sub(answered.balance).unwrap_or_default());
+        if answered.seq > earned.seq {
+            (earned.seq, earned.balance) = (answered.seq, answered.balance);
+            earned.open.retain(|(seq, _)| *seq > answered.seq);
+            earned.dearest = Amount::ZERO;
+        }
         self.posted.entry(identity.channel).or_default().push(purchase);
     }
 
     /// A paying channel was opened.
     pub fn opened(&mut self, seller: &Seller) {
-        self.earned.insert(seller.channel, (Seq::FIRST, seller.deposit));
+        let earned = Earned {
+            seq: Seq::FIRST,
+            balance: seller.deposit,
+            credits: Amount::ZERO,
+            paid: Amount::ZERO,
+            open: Vec::new(),
+            dearest: Amount::ZERO,
+        };
+        self.earned.insert(seller.channel, earned);
     }
 
     fn check_earned(&mut self, seller: &Seller, channel: &Channel) {
-        let Some(&(seq, balance)) = self.earned.get(&seller.channel) else {
+        let Some(earned) = self.earned.get(&seller.channel) else {
             return;
         };
-        if channel.posted_remaining() != balance || channel.seq != seq {
+        let adds_up = (channel.seq, channel.posted_remaining()) == (earned.seq, earned.balance)
+            && seller.deposit.checked_sub(earned.balance) == Some(earned.paid)
+            && earned.paid.checked_sub(earned.credits) == Some(channel.prepaid);
+        if !adds_up {
             self.violations.push(format!(
-                "seller {} stands at seq {} with {} left; its sales come to seq {} with {balance} left",
+                "seller {} stands at seq {} with {} left and {} prepaid; its sales come to {earned:?}",
                 seller.number,
                 channel.seq.0,
                 channel.posted_remaining(),
-                seq.0
+                channel.prepaid
             ));
         }
     }

@@ -39,6 +39,8 @@ pub struct Summary {
     pub crashes: u64,
     /// Purchases that a start found under way.
     pub recovered: u64,
+    /// Purchases whose sellers had been paid for them, or for a part of them, before.
+    pub netted: u64,
 }
 
 /// What was violated, and how it came to that.
@@ -156,6 +158,7 @@ fn play(run: Run) -> Result<Summary, Failure> {
     }
     let reference = town.reference.lock();
     summary.sales = reference.sales;
+    summary.netted = reference.netted;
     match reference.violations.is_empty() {
         true => Ok(summary),
         false => Err(Failure {
@@ -336,7 +339,8 @@ async fn join(town: &Arc<Town>, stage: &Arc<Stage>) {
     for seller in &town.sellers {
         seller.books.lock().starting = false;
         let session = u64::from_be_bytes(town.chance.bytes()) >> 11;
-        seller.start(town, stage, session).await;
+        let again = town.chance.permille(500);
+        seller.start(town, stage, session, again).await;
     }
 }
 
@@ -359,7 +363,8 @@ fn begin(town: &Arc<Town>, stage: &Arc<Stage>, under_way: &mut JoinSet<()>) {
             12..=14 => seller.revoke(&town, &stage).await,
             15..=19 => {
                 let session = u64::from_be_bytes(town.chance.bytes()) >> 11;
-                seller.start(&town, &stage, session).await;
+                let again = town.chance.permille(500);
+                seller.start(&town, &stage, session, again).await;
             }
             20 => {
                 if town.process.weather().crash > 0 {
@@ -391,7 +396,7 @@ async fn settle(town: &Arc<Town>, stage: &Arc<Stage>, under_way: &mut JoinSet<()
     stage.drained().await;
     for seller in &town.sellers {
         let session = u64::from_be_bytes(town.chance.bytes()) >> 11;
-        seller.start(town, stage, session).await;
+        seller.start(town, stage, session, false).await;
     }
     for buyer in &town.buyers {
         while buyer.settle(town, stage).await {}
@@ -399,7 +404,7 @@ async fn settle(town: &Arc<Town>, stage: &Arc<Stage>, under_way: &mut JoinSet<()
     stage.drained().await;
     for seller in &town.sellers {
         let session = u64::from_be_bytes(town.chance.bytes()) >> 11;
-        seller.start(town, stage, session).await;
+        seller.start(town, stage, session, false).await;
     }
     check(town, stage);
     let mut reference = town.reference.lock();

@@ -41,17 +41,18 @@ fn w_24_sales_that_are_not_put_in_order_are_found() {
 }
 
 #[test]
-fn seeds_pass_and_see_sales_crashes_and_purchases_under_way() {
-    let (mut sales, mut crashes, mut recovered) = (0, 0, 0);
+fn seeds_pass_and_see_sales_crashes_purchases_under_way_and_netted_ones() {
+    let (mut sales, mut crashes, mut recovered, mut netted) = (0, 0, 0, 0);
     for seed in 1..=20 {
         let summary =
             play(seed, None).unwrap_or_else(|failure| panic!("seed {seed}: {:#?}", failure.violations));
         sales += summary.sales;
         crashes += summary.crashes;
         recovered += summary.recovered;
+        netted += summary.netted;
     }
     assert!(
-        sales > 200 && crashes > 20 && recovered > 5,
-        "{sales} {crashes} {recovered}"
+        sales > 200 && crashes > 20 && recovered > 5 && netted > 5,
+        "{sales} {crashes} {recovered} {netted}"
     );
 }

@@ -129,26 +129,34 @@ impl Seller {
         ]))
     }
 
-    /// Leaves, as a process that ended does.
-    pub fn leave(&self, stage: &Stage) {
+    /// Leaves, as a process that ended does, and yields the pair it believed in.
+    pub fn leave(&self, stage: &Stage) -> Option<(Seq, Amount)> {
         let mut books = self.books.lock();
         stage.left(books.session);
-        (books.session, books.registered, books.pair) = (0, false, None);
+        (books.session, books.registered) = (0, false);
+        books.pair.take()
     }
 
-    /// Starts: asks for its channel, registers, offers, and only then takes the posted pair for its own.
-    pub async fn start(&self, town: &Town, stage: &Stage, session: u64) {
+    /// Starts: asks for its channel, registers, offers, and only then takes the posted pair for its own. Or, if it lives
+    /// on and merely connects anew, it keeps the pair it has.
+    pub async fn start(&self, town: &Town, stage: &Stage, session: u64, again: bool) {
         if std::mem::replace(&mut self.books.lock().starting, true) {
             return;
         }
-        self.leave(stage);
+        let kept = self.leave(stage).filter(|_| again);
         self.books.lock().session = session;
         stage.joined(session);
-        self.begin(town, stage, session).await;
+        self.begin(town, stage, session, kept).await;
         self.books.lock().starting = false;
     }
 
-    async fn begin(&self, town: &Town, stage: &Stage, session: u64) -> Option<()> {
+    async fn begin(
+        &self,
+        town: &Town,
+        stage: &Stage,
+        session: u64,
+        kept: Option<(Seq, Amount)>,
+    ) -> Option<()> {
         let adr = vec![Value::from(self.signer.address().0)];
         let active = spell::call(session, "get_active_paying_channel", adr, Dict::new());
         let active = town.ask_surely(stage, active).await?.ok()?;
@@ -158,6 +166,14 @@ impl Seller {
         self.books.lock().registered = true;
         stage.registered(session, &self.sell_uri());
         self.offer(town, stage).await;
+        if let Some(kept) = kept {
+            town.note(|| format!("seller {} goes on from {kept:?}", self.number));
+            let mut books = self.books.lock();
+            if books.session == session {
+                books.pair = Some(kept);
+            }
+            return Some(());
+        }
         let oid = vec![Value::from(self.channel.0)];
         let pair = spell::call(session, "get_paying_channel_balance", oid, Dict::new());
         let pair = town.ask_surely(stage, pair).await?.ok()?;

@@ -100,7 +100,8 @@ fn recover(store: &Store, number: u64) -> Command {
     Command::Recover(RecoverRequest {
         id: sent.id,
         at: Nanos(1900),
-        seq: sent.position(1 + sent.recoveries.len() as u32).unwrap(),
+        doubt: Doubt::Unclear,
+        ask: sent.asks().last().and_then(|ask| ask.confirmed()).unwrap(),
         s2: Signature([6; 65]),
     })
 }

@@ -148,9 +148,13 @@ fn check_sellers(market: &Market, ledger: &Reader<'_>, report: &Report, audit: &
             )),
         }
     }
-    let (debits, credits) = (report.sums.debits, report.sums.credits);
-    if debits != credits {
-        let unequal = format!("buyers paid {debits} tokens, sellers got {credits}");
+    let sums = &report.sums;
+    let owed = sums.debits.saturating_add(sums.prepaid);
+    if owed != sums.credits {
+        let unequal = format!(
+            "buyers paid {} tokens, sellers got {}, {} of it too early",
+            sums.debits, sums.credits, sums.prepaid
+        );
         audit.findings.push(unequal);
     }
 }

@@ -270,9 +270,7 @@ pub enum Violation {
         key: KeyId,
     },
     /// Buyers' debits are not sellers' credits and fees.
-    #[error(
-        "buyers paid {debits}, sellers received {credits}, {prepaid} of it for nothing yet, and the market {fees}"
-    )]
+    #[error("buyers paid {debits}, sellers received {credits} ({prepaid} too early) and the market {fees}")]
     Debits {
         /// Spent by all payment channels.
         debits: Amount,

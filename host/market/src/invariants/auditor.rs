@@ -347,8 +347,10 @@ impl Auditor {
         {
             found.push(Violation::Debits {
                 debits,
-                prepaid,
-                credits: credits.saturating_add(earned.checked_sub(paid).unwrap_or_default()),
+                credits: credits
+                    .saturating_add(earned.checked_sub(paid).unwrap_or_default())
+                    .checked_sub(prepaid)
+                    .unwrap_or_default(),
                 fees,
             });
         }

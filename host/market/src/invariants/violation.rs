@@ -270,14 +270,12 @@ pub enum Violation {
         key: KeyId,
     },
     /// Buyers' debits are not sellers' credits and fees.
-    #[error("buyers paid {debits}, sellers received {credits} ({prepaid} too early) and the market {fees}")]
+    #[error("buyers paid {debits}, sellers received {credits} for it and the market {fees}")]
     Debits {
         /// Spent by all payment channels.
         debits: Amount,
-        /// Spent by all paying channels, and what is owed for escrowed keys beside.
+        /// Spent by all paying channels but for what was prepaid, and what is owed for escrowed keys beside.
         credits: Amount,
-        /// What of that was prepaid, and is to be netted.
-        prepaid: Amount,
         /// Fees of all posted purchases.
         fees: Amount,
     },

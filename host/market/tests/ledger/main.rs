@@ -11,6 +11,7 @@
 )]
 
 mod accounts;
+mod actions;
 mod audit;
 mod channels;
 mod closing;

@@ -248,7 +248,7 @@ fn a_way_out_of_quarantine_that_did_not_happen_is_found() {
             format!("channel {id} stands at seq 2, posted purchases and their recoveries moved it by 3"),
             format!("channel {id} has spent 10, its posted purchases add up to 20"),
             format!("channel {id}: the balances of its posted purchases do not form one line"),
-            "buyers paid 10, sellers received 10 (0 too early) and the market 0".to_owned(),
+            "buyers paid 10, sellers received 10 for it and the market 0".to_owned(),
         ]
     );
     assert_eq!(

@@ -39,6 +39,17 @@ pub(crate) fn open_read_only(folder: &Path, map_size: usize) -> heed::Result<Led
     unsafe { options.open(folder) }
 }
 
+/// Opens the environment in one file that nobody else knows of yet, with room for a few more pages.
+pub(crate) fn open_file(file: &Path, map_size: usize) -> heed::Result<LedgerEnv> {
+    let mut options = options();
+    options.map_size(map_size);
+    // SAFETY: no locks and no folder of its own: the caller made this file under a name that no ledger has, and gives it
+    // another only after the environment is closed. Nothing else may open it meanwhile, in this process or any other.
+    unsafe { options.flags(EnvFlags::NO_SUB_DIR | EnvFlags::NO_LOCK) };
+    // SAFETY: as in `open`, with the caller's word for the folder's lock.
+    unsafe { options.open(file) }
+}
+
 fn options() -> EnvOpenOptions<WithoutTls> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.max_readers(MAX_READERS).max_dbs(tables::COUNT);

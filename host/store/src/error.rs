@@ -1,5 +1,6 @@
 //! What can go wrong between the ledger and its disk.
 
+use crate::verify::Report;
 use bourse_market::Refusal;
 use std::path::PathBuf;
 
@@ -180,6 +181,38 @@ pub enum OpenError {
         known: u32,
         /// What failed.
         source: StoreError,
+    },
+    /// The folder is a backup.
+    #[error(
+        "{} is a backup, and what was signed since it was taken is not in it: make a data folder of it with `bourse ledger \
+         restore`",
+        path.display()
+    )]
+    Backup {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Nothing is restored over a ledger.
+    #[error(
+        "there is a ledger in {} already: restore into another folder, or move this one away",
+        path.display()
+    )]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A backup breaks the rules of the ledger, and is not restored.
+    #[error(
+        "the backup {} is damaged, {} violations, the first: {}",
+        path.display(),
+        report.violations.len(),
+        report.violations.first().map(ToString::to_string).unwrap_or_default()
+    )]
+    Unsound {
+        /// The folder.
+        path: PathBuf,
+        /// What was found.
+        report: Box<Report>,
     },
     /// The options open read-only where a writer was asked for.
     #[error("a ledger to be opened read-only is opened by `open_read_only`")]

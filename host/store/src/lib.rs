@@ -33,6 +33,7 @@ mod tables;
 mod verify;
 mod writer;
 
+pub use backup::Restored;
 pub use disk::{Disk, SystemDisk};
 pub use error::{OpenError, StoreError, SubmitError};
 pub use log::{DecisionLog, LogOptions, LogRead, LogStats, read_log, read_log_between};

@@ -5,7 +5,7 @@ use crate::env::LedgerEnv;
 use crate::error::{OpenError, StoreError};
 use crate::migrate::OLDEST;
 use crate::tables::{self, Table};
-use bourse_market::{Address, MarketId};
+use bourse_market::{Address, MarketId, Nanos};
 use heed::RwTxn;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ pub const SCHEMA: u32 = 4;
 const TABLE: &str = "meta";
 const STAMP: &[u8] = b"stamp";
 const SCHEMA_KEY: &[u8] = b"schema";
+/// In a backup: when it was taken.
+const BACKUP: &[u8] = b"backup";
 
 /// Identity of a data folder, written when it is made and compared at every opening.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +85,11 @@ impl From<StoreError> for Failure {
 pub(crate) fn check_or_write(env: &LedgerEnv, path: &Path, given: &Stamp) -> Result<u32, OpenError> {
     let mut schema = SCHEMA;
     tables::with_meta::<Failure>(env, |meta, txn| {
+        if meta.get(txn, BACKUP)?.is_some() {
+            return Err(Failure::Open(OpenError::Backup {
+                path: path.to_owned(),
+            }));
+        }
         if let Some(bytes) = meta.get(txn, SCHEMA_KEY)? {
             schema = codec::decode(TABLE, bytes)?;
             check_schema(schema, path).map_err(Failure::Open)?;
@@ -107,6 +114,26 @@ pub(crate) fn check_or_write(env: &LedgerEnv, path: &Path, given: &Stamp) -> Res
 /// Notes the schema, in the transaction that makes it so.
 pub(crate) fn put_schema(meta: &Table, txn: &mut RwTxn<'_>, schema: u32) -> Result<(), StoreError> {
     meta.put(txn, SCHEMA_KEY, &codec::encode(TABLE, &schema)?)
+}
+
+/// Marks a copy of a ledger as a backup, taken at `at`: it is not to be traded from as if nothing had happened since.
+pub(crate) fn mark_backup(env: &LedgerEnv, at: Nanos) -> Result<(), StoreError> {
+    tables::with_meta(env, |meta, txn| {
+        Ok::<_, StoreError>(meta.put(txn, BACKUP, &codec::encode(TABLE, &at)?)?)
+    })
+}
+
+/// Takes the mark away.
+pub(crate) fn unmark_backup(env: &LedgerEnv) -> Result<(), StoreError> {
+    tables::with_meta(env, |meta, txn| {
+        meta.delete(txn, BACKUP)?;
+        Ok::<_, StoreError>(())
+    })
+}
+
+/// When a backup was taken; none of what is no backup.
+pub(crate) fn backup_of(env: &LedgerEnv, path: &Path) -> Result<Option<Nanos>, OpenError> {
+    meta(env, path, BACKUP)
 }
 
 /// The stamp of an open environment, none if it was never stamped. Also of one whose schema is still to be converted.

@@ -28,7 +28,7 @@ pub const DEFAULT_MAP_SIZE: usize = 64 << 30;
 const MIN_MAP_SIZE: usize = 1 << 20;
 
 /// Map sizes are rounded up to this: a multiple of every page size in use.
-const MAP_STEP: usize = 1 << 16;
+pub(crate) const MAP_STEP: usize = 1 << 16;
 
 /// How to open a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -288,7 +288,6 @@ impl Store {
         &self.inner.env
     }
 
-    #[cfg(test)]
     pub(crate) fn tables(&self) -> &Tables {
         &self.inner.tables
     }
@@ -357,7 +356,8 @@ fn start(writer: Writer, path: &Path) -> Result<(SyncSender<Message>, JoinHandle
     Ok((sender, thread))
 }
 
-fn open_existing(path: &Path, map_size: usize) -> Result<Option<LedgerEnv>, OpenError> {
+/// The environment in `path`, opened for reading; none if there is none.
+pub(crate) fn open_existing(path: &Path, map_size: usize) -> Result<Option<LedgerEnv>, OpenError> {
     if !path.join(folder::DATA).exists() {
         return Ok(None);
     }

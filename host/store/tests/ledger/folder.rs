@@ -133,24 +133,6 @@ fn there_is_nothing_to_read_where_no_ledger_is() {
 }
 
 #[test]
-fn a_backup_taken_while_the_market_runs_opens_as_the_same_ledger() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(&dir.path().join("live"));
-    populate(&store, 3, 10);
-    let target = dir.path().join("backup");
-    store.backup(&target).unwrap();
-    do_all(&store, [place(9, 1)]);
-    let error = store.backup(&target).unwrap_err();
-    assert!(error.to_string().contains("a ledger is there already"), "{error}");
-
-    let copy = open(&target);
-    assert_sound(&copy);
-    let reader = copy.read().unwrap();
-    assert!(reader.offer_by_key(&key(2)).unwrap().is_some());
-    assert_eq!(reader.offer_by_key(&key(9)).unwrap(), None);
-}
-
-#[test]
 fn the_folder_is_free_again_when_the_last_clone_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

@@ -9,6 +9,7 @@
     reason = "tests stop at the first surprise"
 )]
 
+mod backup;
 mod crash;
 mod escrow;
 mod fixture;

@@ -121,11 +121,11 @@ fn a_folder_with_everything() {
     .unwrap();
     trade_everything(&store);
     assert_sound(&store);
-    store.backup(target.as_ref()).unwrap();
+    store.backup(target.as_ref(), Nanos(5000)).unwrap();
 }
 
 /// A copy of the ledger of schema 3 that `trade_everything` left.
-fn schema_3() -> (tempfile::TempDir, PathBuf) {
+pub fn schema_3() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("data");
     std::fs::create_dir(&path).unwrap();

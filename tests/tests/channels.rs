@@ -157,6 +157,7 @@ async fn a_new_channel_is_open_with_its_whole_amount_and_its_delegate_is_told() 
             ("state", Value::from(1u64)),
             ("close_balance", Value::from([0; 32])),
             ("suspended", Value::Null),
+            ("quarantined", Value::Null),
         ] {
             assert_eq!(map_of(&channel)[key], value, "{name}: {key}");
         }

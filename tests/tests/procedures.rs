@@ -24,7 +24,7 @@ const OFFER: &str = "timestamp:int offer:b16 seller:b20 seller_session_id:int? s
 const CHANNEL: &str = "market_oid:b16 member_oid:b16? channel_oid:b16 timestamp:int open_at:b32? seq:int \
     channel_type:int marketmaker:b20 actor:b20 delegate:b20 recipient:b20 amount:b32 timeout:int state:int \
     closing_at:b32? closed_at:b32? close_mm_sig:b65? close_del_sig:b65? close_channel_seq:int close_balance:b32 \
-    close_is_final:bool closed_tx:b32? suspended:str?";
+    close_is_final:bool closed_tx:b32? suspended:str? quarantined:int?";
 const BALANCE: &str = "remaining:b32 inflight:b32 seq:int";
 const RECEIPT: &str = "key_id:b16 delegate:b20 buyer_pubkey:b32 sealed_key:b80 offer_id:b16 free_rated:bool \
     amount:b32 amount_paid:b32 channel_seq:int payment_channel:b16 remaining:b32 inflight:b32 signature:b65";

@@ -43,9 +43,9 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look at the ledger.
+    /// Check, copy, restore and look at the ledger.
     #[command(subcommand)]
-    Ledger(LedgerCommand),
+    Ledger(commands::LedgerCommand),
     /// Keys, test tokens and channels for a market in local mode.
     #[command(subcommand)]
     Dev(commands::DevCommand),
@@ -81,26 +81,6 @@ pub(crate) struct ServeArgs {
 enum ConfigCommand {
     /// Check the configuration and print it with every default filled in.
     Check,
-}
-
-#[derive(Debug, Subcommand)]
-enum LedgerCommand {
-    /// Check every invariant of the ledger. May run beside the host. Exit code 1 on any violation.
-    Verify,
-    /// Let a suspended paying channel sell again, from its last posted state. The host must be stopped.
-    ///
-    /// A seller whose answer was unclear releases its channel by starting afresh, once. After a second unclear answer
-    /// without a sale between, it is yours to decide: the seller may hold a signed state that it was never paid for, and
-    /// what you risk is the price of that one purchase.
-    Release {
-        /// The channel: 0x and 32 hex digits, as the buyer's error and the host's log name it.
-        #[arg(long, value_name = "CHANNEL")]
-        channel: bourse_market::ChannelId,
-    },
-    /// Convert a ledger that an earlier version wrote, as `serve` does at its start. The host must be stopped.
-    ///
-    /// All of it is converted, or nothing; there is no way back, so make a backup with the earlier version first.
-    Upgrade,
 }
 
 impl Common {
@@ -153,9 +133,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             block_on(commands::serve(&config, &args))
         }
         Command::Config(ConfigCommand::Check) => commands::check_config(&config),
-        Command::Ledger(LedgerCommand::Verify) => commands::verify_ledger(&config),
-        Command::Ledger(LedgerCommand::Upgrade) => commands::upgrade_ledger(&config),
-        Command::Ledger(LedgerCommand::Release { channel }) => commands::release_channel(&config, channel),
+        Command::Ledger(command) => commands::ledger(&config, &command),
         Command::Dev(command) => block_on(commands::dev(&config, command)),
         Command::Policy(command) => block_on(commands::policy(&config, command)),
         Command::Decisions(command) => commands::decisions(&config, &command),

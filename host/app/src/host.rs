@@ -147,7 +147,10 @@ impl Host {
         let stop = CancellationToken::new();
         let control = control::serve(
             &control::path(&config.store.path),
-            Manager::new(policies),
+            control::Desk {
+                policies: Manager::new(policies),
+                market: Arc::clone(&market),
+            },
             config.policies.component_max,
             stop.clone(),
         )?;

@@ -5,7 +5,7 @@ use bourse_chain::{Signer, create_key, load_key};
 use std::path::Path;
 
 /// Name of the key in the data folder.
-const FILE: &str = "marketmaker.key";
+pub(crate) const FILE: &str = "marketmaker.key";
 
 /// The key of a data folder: loaded, or made if the folder has no ledger yet.
 ///
@@ -26,6 +26,19 @@ pub(crate) fn load_or_create(folder: &Path, has_ledger: bool) -> anyhow::Result<
             path.display()
         ),
     }
+}
+
+/// The key of a data folder, if there is one.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub(crate) fn load(folder: &Path) -> anyhow::Result<Option<Signer>> {
+    let path = folder.join(FILE);
+    let there = path
+        .try_exists()
+        .with_context(|| format!("cannot look for the key {}", path.display()))?;
+    there.then(|| Ok(load_key(&path)?)).transpose()
 }
 
 #[cfg(test)]

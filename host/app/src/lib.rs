@@ -23,6 +23,7 @@ mod policies;
 mod procedures;
 mod providers;
 mod purchase;
+mod quarantine;
 mod quotes;
 mod seller_price;
 pub mod simulation;

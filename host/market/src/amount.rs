@@ -127,14 +127,26 @@ impl fmt::Debug for Amount {
     }
 }
 
+/// Base units in decimal digits where people read it, 32 bytes anywhere else.
 impl Serialize for Amount {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.collect_str(&self.0);
+        }
         crate::ids::fixed::serialize(&self.to_be_bytes(), serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            let expected =
+                || serde::de::Error::custom(format!("`{text}` is no number of base units below 2^256"));
+            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let units = digits.then(|| U256::from_str_radix(&text, 10).ok()).flatten();
+            return units.map(Self).ok_or_else(expected);
+        }
         crate::ids::fixed::deserialize(deserializer).map(Self::from_be_bytes)
     }
 }

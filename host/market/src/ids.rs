@@ -79,14 +79,22 @@ macro_rules! bytes_type {
             }
         }
 
+        /// `0x` and hex digits where people read it, raw bytes anywhere else.
         impl Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    return serializer.collect_str(self);
+                }
                 crate::ids::fixed::serialize(&self.0, serializer)
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    let text = String::deserialize(deserializer)?;
+                    return text.parse().map_err(serde::de::Error::custom);
+                }
                 crate::ids::fixed::deserialize(deserializer).map(Self)
             }
         }

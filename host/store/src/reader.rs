@@ -188,6 +188,26 @@ impl<'s> Reader<'s> {
             .collect()
     }
 
+    /// A channel of a delegate that is in quarantine.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn quarantined_channel(
+        &self,
+        kind: ChannelKind,
+        delegate: &Address,
+    ) -> Result<Option<ChannelId>, StoreError> {
+        let index = &self.tables.quarantined_channels;
+        for id in self.ids(index, delegate.as_bytes())? {
+            let channel: Channel = self.records().named(index, &self.tables.channels, &id)?;
+            if channel.kind == kind {
+                return Ok(Some(channel.id));
+            }
+        }
+        Ok(None)
+    }
+
     /// How a channel came out of quarantine, each time, oldest first.
     ///
     /// # Errors

@@ -45,6 +45,12 @@ impl Table {
         Ok(self.db.len(txn)?)
     }
 
+    /// Bytes of the pages the table holds.
+    pub(crate) fn bytes(&self, txn: &RoTxn<'_, AnyTls>) -> Result<u64, StoreError> {
+        let page = u64::from(self.db.stat(txn)?.page_size);
+        Ok(self.pages(txn)?.saturating_mul(page))
+    }
+
     /// Pages the table holds.
     pub(crate) fn pages(&self, txn: &RoTxn<'_, AnyTls>) -> Result<u64, StoreError> {
         let stat = self.db.stat(txn)?;
@@ -87,17 +93,32 @@ fn entry<'t>(entry: heed::Result<(&'t [u8], &'t [u8])>) -> Entry<'t> {
 }
 
 macro_rules! tables {
-    ($($(#[$doc:meta])* $id:ident = $name:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $id:ident = $name:literal,)*) => {
         /// Which table.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         #[expect(non_camel_case_types, reason = "each is spelled like the field of `Tables` it names")]
-        pub(crate) enum Id { $($(#[$doc])* $id,)* }
+        pub(crate) enum Id { $($(#[doc = $doc])* $id,)* }
 
         const NAMES: [&str; [$(Id::$id),*].len()] = [$($name),*];
 
         /// Every table of a ledger.
         #[derive(Clone, Copy)]
-        pub(crate) struct Tables { $($(#[$doc])* pub(crate) $id: Table,)* }
+        pub(crate) struct Tables { $($(#[doc = $doc])* pub(crate) $id: Table,)* }
+
+        impl Id {
+            /// Every table, in the order of this file.
+            pub(crate) const ALL: [Self; NAMES.len()] = [$(Self::$id),*];
+
+            /// Its name.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$id => $name,)* }
+            }
+
+            /// What the table holds, in words.
+            pub(crate) fn about(self) -> &'static str {
+                match self { $(Self::$id => concat!($($doc),*).trim_ascii(),)* }
+            }
+        }
 
         impl Tables {
             fn named(databases: Databases<'static>) -> Self {
@@ -163,11 +184,11 @@ tables! {
     escrow_payments = "escrow_payments",
     /// Kind ‖ delegate ‖ time of opening ‖ channel id.
     channels_by_delegate = "channels_by_delegate",
-    /// The same, of live channels only.
+    /// Kind ‖ delegate ‖ time of opening ‖ channel id, of live channels only.
     live_channels = "live_channels",
     /// Kind ‖ actor (paying channels: recipient) ‖ time of opening ‖ channel id.
     channels_by_actor = "channels_by_actor",
-    /// The same, of live channels only.
+    /// Kind ‖ actor (paying channels: recipient) ‖ time of opening ‖ channel id, of live channels only.
     live_by_actor = "live_by_actor",
     /// Delegate ‖ channel id of each suspended channel.
     suspended_channels = "suspended_channels",

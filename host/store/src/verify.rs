@@ -22,7 +22,7 @@ const MAX_VIOLATIONS: usize = 1000;
 const STRIDE: u64 = 4096;
 
 /// The indexes, each of which must hold what its records say and nothing else.
-const INDEXES: [Id; 21] = [
+pub(crate) const INDEXES: [Id; 21] = [
     Id::offer_by_key,
     Id::offers_by_api,
     Id::offers_by_seller,

@@ -19,7 +19,7 @@ mod serve;
 pub(crate) use config::check as check_config;
 pub(crate) use decisions::{DecisionsCommand, decisions};
 pub(crate) use dev::{DevCommand, dev};
-pub(crate) use ledger::{release as release_channel, upgrade as upgrade_ledger, verify as verify_ledger};
+pub(crate) use ledger::{LedgerCommand, run as ledger};
 pub(crate) use policy::{PolicyCommand, run as policy};
 pub(crate) use serve::serve;
 

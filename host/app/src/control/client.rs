@@ -1,8 +1,7 @@
 //! The commands' end of the socket.
 
-use super::{Answer, Envelope, path};
+use super::{Answer, Envelope, Request, path};
 use crate::commands::Unreachable;
-use crate::policies::Request;
 use anyhow::{Context, bail};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -30,7 +29,7 @@ pub(crate) fn call(data: &Path, request: Request, with: Attachment<'_>) -> anyho
         instead: "name the data folder of a running one with --data",
     })?;
     let envelope = Envelope {
-        policy: request,
+        request,
         component: with.component.len(),
         signature: with.signature.map(<[u8]>::len),
     };

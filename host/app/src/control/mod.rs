@@ -7,9 +7,9 @@ mod client;
 mod server;
 
 pub(crate) use client::{Attachment, call};
-pub(crate) use server::serve;
+pub(crate) use server::{Desk, serve};
 
-use crate::policies::Request as PolicyRequest;
+use crate::{policies, quarantine};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -23,12 +23,22 @@ pub(crate) fn path(data: &Path) -> PathBuf {
     data.join("control.sock")
 }
 
-/// One command.
+/// A command, by the room of the house it is for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// About policies.
+    Policy(policies::Request),
+    /// About channels in quarantine.
+    Ledger(quarantine::Request),
+}
+
+/// One command, and what follows it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Envelope {
-    /// Of which room of the house.
-    policy: PolicyRequest,
+    /// The command.
+    request: Request,
     /// Bytes of the component that follows.
     #[serde(default)]
     component: usize,

@@ -1,7 +1,9 @@
 //! The host's end of the socket.
 
-use super::{Answer, Envelope, MAX_LINE, MAX_SIGNATURE};
+use super::{Answer, Envelope, MAX_LINE, MAX_SIGNATURE, Request};
+use crate::market::Market;
 use crate::policies::Manager;
+use crate::quarantine;
 use anyhow::{Context, ensure};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,36 @@ const AT_ONCE: usize = 4;
 /// How long a command may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Who carries commands out.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    /// Those about policies.
+    pub(crate) policies: Manager,
+    /// Those about the ledger.
+    pub(crate) market: Arc<Market>,
+}
+
+impl Desk {
+    fn carry_out(
+        &self,
+        request: Request,
+        component: &[u8],
+        signature: Option<&[u8]>,
+    ) -> Result<serde_json::Value, String> {
+        let spelled = |value: serde_json::Result<serde_json::Value>| value.map_err(|error| error.to_string());
+        match request {
+            Request::Policy(request) => {
+                let reply = self.policies.carry_out(request, component, signature)?;
+                spelled(serde_json::to_value(reply))
+            }
+            Request::Ledger(request) => {
+                let reply = quarantine::carry_out(&self.market, request)?;
+                spelled(serde_json::to_value(reply))
+            }
+        }
+    }
+}
+
 /// Removes the socket when the host stops; one that is left over is replaced at the next start.
 struct Unlink(PathBuf);
 
@@ -30,7 +62,7 @@ impl Drop for Unlink {
 /// Answers commands until `stop`; the task ends once the socket is gone. Only one process holds the data folder, so a socket that is there is a dead one's.
 pub(crate) fn serve(
     path: &Path,
-    manager: Manager,
+    desk: Desk,
     max_component: usize,
     stop: CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
@@ -65,10 +97,10 @@ pub(crate) fn serve(
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
                 return;
             };
-            let manager = manager.clone();
+            let desk = desk.clone();
             tokio::spawn(async move {
                 let _slot = slot;
-                if let Err(error) = answer(stream, manager, max_component).await {
+                if let Err(error) = answer(stream, desk, max_component).await {
                     tracing::warn!("a command on the control socket: {error:#}");
                 }
             });
@@ -76,18 +108,18 @@ pub(crate) fn serve(
     }))
 }
 
-async fn answer(stream: UnixStream, manager: Manager, max_component: usize) -> anyhow::Result<()> {
+async fn answer(stream: UnixStream, desk: Desk, max_component: usize) -> anyhow::Result<()> {
     let mut stream = BufReader::new(stream);
     let read = tokio::time::timeout(PATIENCE, read(&mut stream, max_component)).await;
     let answer = match read.context("it did not arrive in time").and_then(|read| read) {
         Ok((envelope, component, signature)) => {
             let carried_out = tokio::task::spawn_blocking(move || {
-                manager.carry_out(envelope.policy, &component, signature.as_deref())
+                desk.carry_out(envelope.request, &component, signature.as_deref())
             })
             .await
             .context("it could not be carried out")?;
             match carried_out {
-                Ok(reply) => Answer::Ok(serde_json::to_value(reply)?),
+                Ok(reply) => Answer::Ok(reply),
                 Err(error) => Answer::Error(error),
             }
         }

@@ -2,8 +2,8 @@
 
 use super::{Reply, get_channel, while_wanted};
 use crate::market::Market;
-use crate::wire::{Arguments, balance_dict, reply};
-use bourse_market::{ChannelId, ChannelKind};
+use crate::wire::{Arguments, balance_dict, of_refusal, reply};
+use bourse_market::{ChannelId, ChannelKind, Refusal};
 use bourse_wamp::Invocation;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,22 +16,23 @@ pub(super) async fn get_payment_channel_balance(market: Arc<Market>, mut invocat
     let id = argument(&mut invocation)?;
     get_channel::find(&market, id, ChannelKind::Payment)?;
     while_wanted(invocation.cancelled, soon(market.pending.settled(&id))).await?;
-    Ok(reply(balance_dict(&get_channel::find(
-        &market,
-        id,
-        ChannelKind::Payment,
-    )?)))
+    posted_pair(&market, id, ChannelKind::Payment)
 }
 
 pub(super) async fn get_paying_channel_balance(market: Arc<Market>, mut invocation: Invocation) -> Reply {
     let id = argument(&mut invocation)?;
     get_channel::find(&market, id, ChannelKind::Paying)?;
     while_wanted(invocation.cancelled, soon(market.turns.passed(&id))).await?;
-    Ok(reply(balance_dict(&get_channel::find(
-        &market,
-        id,
-        ChannelKind::Paying,
-    )?)))
+    posted_pair(&market, id, ChannelKind::Paying)
+}
+
+/// The pair, unless nobody knows it: whoever asks would go on from there.
+fn posted_pair(market: &Market, id: ChannelId, kind: ChannelKind) -> Reply {
+    let channel = get_channel::find(market, id, kind)?;
+    match channel.quarantined {
+        Some(_) => Err(of_refusal(&Refusal::ChannelQuarantined { channel: id })),
+        None => Ok(reply(balance_dict(&channel))),
+    }
 }
 
 /// Waits for the end of what is under way, a little. Over or not, what is read then is posted.

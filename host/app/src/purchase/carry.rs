@@ -179,10 +179,17 @@ async fn plan(market: &Market, offer: Offer) -> Result<Plan, WampError> {
     let bound = match registration.bound {
         Some(channel) => channel,
         None => {
-            let active = market.read(|ledger| ledger.active_channel(ChannelKind::Paying, &offer.seller))?;
-            market
-                .providers
-                .bind(&provider_id, offer.seller, active.ok_or_else(unpayable)?.id)
+            let kind = ChannelKind::Paying;
+            let active = match market.read(|ledger| ledger.active_channel(kind, &offer.seller))? {
+                Some(active) => active,
+                None => {
+                    let shut = market.read(|ledger| ledger.quarantined_channel(kind, &offer.seller))?;
+                    return Err(shut.map_or_else(unpayable, |channel| {
+                        of_refusal(&Refusal::ChannelQuarantined { channel })
+                    }));
+                }
+            };
+            market.providers.bind(&provider_id, offer.seller, active.id)
         }
     };
     let key = offer.pair();

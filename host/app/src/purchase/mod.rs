@@ -118,12 +118,20 @@ impl Market {
         Ok(())
     }
 
-    /// The posted purchase with this very identity, if there is one.
+    /// The posted purchase with this very identity, if there is one. A channel in quarantine makes no other.
     fn replayed(&self, identity: &Identity) -> Result<Option<Purchase>, WampError> {
-        self.read(|ledger| match ledger.channel(&identity.channel)? {
-            Some(payment) => find_replay(ledger, &payment, identity),
-            None => Ok(None),
-        })
+        let channel = identity.channel;
+        let (found, shut) = self.read(|ledger| match ledger.channel(&channel)? {
+            Some(payment) => Ok((
+                find_replay(ledger, &payment, identity)?,
+                payment.quarantined.is_some(),
+            )),
+            None => Ok((None, false)),
+        })?;
+        if found.is_none() && shut {
+            return Err(of_refusal(&Refusal::ChannelQuarantined { channel }));
+        }
+        Ok(found)
     }
 
     /// What both sides sign for a state of a channel off the chain.

@@ -128,6 +128,7 @@ pub(crate) fn channel_dict(channel: &Channel) -> Value {
             "suspended",
             opt(channel.suspended.as_ref(), |suspension| text(&suspension.why)),
         ),
+        ("quarantined", opt(channel.quarantined, nanos)),
     ]))
 }
 

@@ -2,7 +2,7 @@
 
 use super::project;
 use crate::config::Config;
-use crate::control::{Attachment, call};
+use crate::control::{self, Attachment, call};
 use crate::output::{self, Sheet};
 use crate::policies::Request;
 use anyhow::Context;
@@ -76,13 +76,21 @@ pub(super) fn deploy(config: &Config, file: Option<&Path>, shadow: bool) -> anyh
         component: &component,
         signature: signature.as_deref(),
     };
-    changed(call(&config.store.path, Request::Deploy { name, shadow }, with)?)
+    changed(call(
+        &config.store.path,
+        control::Request::Policy(Request::Deploy { name, shadow }),
+        with,
+    )?)
 }
 
 /// Takes a policy out of force.
 pub(super) fn disable(config: &Config, name: String) -> anyhow::Result<ExitCode> {
     let request = Request::Disable { name: name.clone() };
-    call(&config.store.path, request, Attachment::default())?;
+    call(
+        &config.store.path,
+        control::Request::Policy(request),
+        Attachment::default(),
+    )?;
     say!(
         "`{name}` is disabled: what its rules cover is refused, until `bourse policy enable {name}` or a deploy"
     );
@@ -91,7 +99,11 @@ pub(super) fn disable(config: &Config, name: String) -> anyhow::Result<ExitCode>
 
 /// What has no component to bring along.
 pub(super) fn switch(config: &Config, request: Request) -> anyhow::Result<ExitCode> {
-    changed(call(&config.store.path, request, Attachment::default())?)
+    changed(call(
+        &config.store.path,
+        control::Request::Policy(request),
+        Attachment::default(),
+    )?)
 }
 
 fn changed(mut answer: serde_json::Value) -> anyhow::Result<ExitCode> {

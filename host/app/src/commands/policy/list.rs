@@ -1,7 +1,7 @@
 //! `bourse policy list`: the policies of a running market, and how they do.
 
 use crate::config::Config;
-use crate::control::{Attachment, call};
+use crate::control::{self, Attachment, call};
 use crate::output::{self, Row};
 use crate::policies::Request;
 use anyhow::Context;
@@ -68,7 +68,11 @@ impl Row for Listed {
 
 /// Shows them all.
 pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
-    let mut answer = call(&config.store.path, Request::List, Attachment::default())?;
+    let mut answer = call(
+        &config.store.path,
+        control::Request::Policy(Request::List),
+        Attachment::default(),
+    )?;
     let policies = answer
         .get_mut("policies")
         .map(serde_json::Value::take)

@@ -1,67 +1,13 @@
-//! `bourse ledger …`
+//! `bourse ledger release` and `upgrade`: what is done to a ledger that no host has open.
 
-use super::bar::Bar;
 use crate::config::Config;
 use anyhow::Context;
 use bourse_market::{ChannelId, Command, View};
 use bourse_store::{Options, SCHEMA, Store};
 use std::process::ExitCode;
 
-/// `bourse ledger verify`: reads every record and checks every invariant.
-pub(crate) fn verify(config: &Config) -> anyhow::Result<ExitCode> {
-    let store = Store::open_read_only(&config.store.path, config.store.map_size)?;
-    let mut bar = Bar::new("verifying");
-    let report = store
-        .read()
-        .and_then(|ledger| ledger.verify(&mut |done, all| bar.show(done, all)))?;
-    drop(bar);
-    for violation in &report.violations {
-        say!("VIOLATION {violation}");
-    }
-    let (checked, sums) = (report.checked, report.sums);
-    say!(
-        "checked   {} accounts, {} channels, {} offers, {} purchases ({} posted, {} pending), {} decisions, {} index \
-         entries",
-        checked.accounts,
-        checked.channels,
-        checked.offers,
-        checked.purchases,
-        checked.posted,
-        checked.sent,
-        checked.decisions,
-        report.entries
-    );
-    say!("endowed   {} tokens", sums.endowed);
-    say!("accounts  {} tokens", sums.accounts);
-    say!(
-        "channels  {} tokens, of which buyers spent {} and sellers earned {}",
-        sums.channels,
-        sums.debits,
-        sums.credits
-    );
-    if !sums.prepaid.is_zero() {
-        say!(
-            "prepaid   {} tokens of what sellers earned, for purchases that their buyers were not charged for",
-            sums.prepaid
-        );
-    }
-    if checked.suspended_channels > 0 {
-        say!(
-            "suspended {} paying channels wait for their sellers, or for `bourse ledger release`",
-            checked.suspended_channels
-        );
-    }
-    if report.is_sound() {
-        say!("every invariant holds");
-        Ok(ExitCode::SUCCESS)
-    } else {
-        say!("{} violations", report.violations.len());
-        Ok(ExitCode::FAILURE)
-    }
-}
-
 /// `bourse ledger release`: the operator's decision about a channel that its seller may not release any more.
-pub(crate) fn release(config: &Config, channel: ChannelId) -> anyhow::Result<ExitCode> {
+pub(super) fn release(config: &Config, channel: ChannelId) -> anyhow::Result<ExitCode> {
     let folder = &config.store.path;
     let store = open_for_writing(config)?;
     let record = store.read().and_then(|ledger| ledger.channel(&channel))?;
@@ -85,7 +31,7 @@ pub(crate) fn release(config: &Config, channel: ChannelId) -> anyhow::Result<Exi
 }
 
 /// `bourse ledger upgrade`: converts a ledger that an earlier version wrote, as opening it for writing does.
-pub(crate) fn upgrade(config: &Config) -> anyhow::Result<ExitCode> {
+pub(super) fn upgrade(config: &Config) -> anyhow::Result<ExitCode> {
     let store = open_for_writing(config)?;
     let counts = store.read().and_then(|ledger| ledger.counts())?;
     store.shutdown();

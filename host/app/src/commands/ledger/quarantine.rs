@@ -1,0 +1,136 @@
+//! `bourse ledger quarantine`, `reconcile` and `accept-loss`: what follows a restored backup.
+
+use crate::config::Config;
+use crate::control::{self, Attachment};
+use crate::output::{self, Row};
+use crate::quarantine::{Reply, Request};
+use anyhow::{Context, bail};
+use bourse_market::{Address, Amount, ChannelId, ChannelKind, Seq, Signature};
+use bourse_store::Store;
+use clap::Args;
+use serde::Serialize;
+use std::process::ExitCode;
+
+/// Channels that are read at a time.
+const PAGE: usize = 1024;
+
+/// `bourse ledger reconcile`
+#[derive(Debug, Args)]
+pub(crate) struct ReconcileArgs {
+    /// The channel: 0x and 32 hex digits.
+    #[arg(value_name = "CHANNEL")]
+    channel: ChannelId,
+    /// The latest position that its delegate signed.
+    #[arg(long, value_name = "N")]
+    seq: u32,
+    /// What is left in the channel there, in tokens.
+    #[arg(long, value_name = "TOKENS", value_parser = Amount::parse_tokens)]
+    balance: Amount,
+    /// The delegate's signature over that state, as it signs every purchase: 0x and 130 hex digits.
+    #[arg(long, value_name = "HEX")]
+    signature: Signature,
+    /// Go on from there although the sales in between are not on record.
+    #[arg(long)]
+    accept_loss: bool,
+}
+
+/// `bourse ledger accept-loss`
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct AcceptArgs {
+    /// The channel: 0x and 32 hex digits.
+    #[arg(value_name = "CHANNEL")]
+    channel: Option<ChannelId>,
+    /// Every channel that is in quarantine.
+    #[arg(long)]
+    all: bool,
+}
+
+/// A channel in quarantine.
+#[derive(Debug, Serialize)]
+struct Shut {
+    channel: ChannelId,
+    kind: &'static str,
+    delegate: Address,
+    seq: Seq,
+    /// Base units.
+    remaining: Amount,
+    since_ns: u64,
+}
+
+impl Row for Shut {
+    const HEADS: &'static [&'static str] = &["channel", "kind", "delegate", "seq", "left"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.channel.to_string(),
+            self.kind.to_owned(),
+            self.delegate.to_string(),
+            self.seq.to_string(),
+            self.remaining.to_string(),
+        ]
+    }
+}
+
+/// Lists the channels that are in quarantine, by delegate.
+pub(super) fn list(config: &Config) -> anyhow::Result<ExitCode> {
+    let store = Store::open_read_only(&config.store.path, config.store.map_size)?;
+    let ledger = store.read()?;
+    let mut rows = Vec::new();
+    let mut last = None;
+    loop {
+        let page = ledger.quarantined_channels(last.as_ref(), PAGE)?;
+        let Some(end) = page.last().cloned() else { break };
+        rows.extend(page.into_iter().map(|channel| Shut {
+            channel: channel.id,
+            kind: match channel.kind {
+                ChannelKind::Payment => "payment",
+                ChannelKind::Paying => "paying",
+            },
+            delegate: channel.delegate,
+            seq: channel.seq,
+            remaining: channel.posted_remaining(),
+            since_ns: channel.quarantined.unwrap_or_default().0,
+        }));
+        last = Some(end);
+    }
+    output::rows(&rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Has the running market let a channel out.
+pub(super) fn reconcile(config: &Config, args: &ReconcileArgs) -> anyhow::Result<ExitCode> {
+    ask(
+        config,
+        Request::Reconcile {
+            channel: args.channel,
+            seq: Seq(args.seq),
+            balance: args.balance,
+            signature: args.signature,
+            accept_loss: args.accept_loss,
+        },
+    )
+}
+
+/// Has the running market let one channel out, or all.
+pub(super) fn accept_loss(config: &Config, args: &AcceptArgs) -> anyhow::Result<ExitCode> {
+    let request = match (args.channel, args.all) {
+        (Some(channel), false) => Request::AcceptLoss { channel },
+        (None, true) => Request::AcceptAll,
+        _ => bail!("name one channel, or --all"),
+    };
+    ask(config, request)
+}
+
+fn ask(config: &Config, request: Request) -> anyhow::Result<ExitCode> {
+    let answer = control::call(
+        &config.store.path,
+        control::Request::Ledger(request),
+        Attachment::default(),
+    )?;
+    let reply: Reply = serde_json::from_value(answer).context("the market's answer makes no sense")?;
+    for line in &reply.lines {
+        say!("{line}");
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,73 @@
+//! `bourse ledger verify`: every record against every rule.
+
+use crate::commands::bar::Bar;
+use crate::config::Config;
+use bourse_store::{Report, Store};
+use std::process::ExitCode;
+
+/// Reads every record and checks every invariant.
+pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
+    let store = Store::open_read_only(&config.store.path, config.store.map_size)?;
+    let mut bar = Bar::new("verifying");
+    let report = store
+        .read()
+        .and_then(|ledger| ledger.verify(&mut |done, all| bar.show(done, all)))?;
+    drop(bar);
+    tell(&report);
+    Ok(if report.is_sound() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Prints what was found.
+pub(super) fn tell(report: &Report) {
+    for violation in &report.violations {
+        say!("VIOLATION {violation}");
+    }
+    let (checked, sums) = (report.checked, report.sums);
+    say!(
+        "checked   {} accounts, {} channels, {} offers, {} purchases ({} posted, {} pending), {} decisions, {} index \
+         entries",
+        checked.accounts,
+        checked.channels,
+        checked.offers,
+        checked.purchases,
+        checked.posted,
+        checked.sent,
+        checked.decisions,
+        report.entries
+    );
+    say!("endowed   {} tokens", sums.endowed);
+    say!("accounts  {} tokens", sums.accounts);
+    say!(
+        "channels  {} tokens, of which buyers spent {} and sellers earned {}",
+        sums.channels,
+        sums.debits,
+        sums.credits
+    );
+    if !sums.prepaid.is_zero() {
+        say!(
+            "prepaid   {} tokens of what sellers earned, for purchases that their buyers were not charged for",
+            sums.prepaid
+        );
+    }
+    if checked.suspended_channels > 0 {
+        say!(
+            "suspended {} paying channels wait for their sellers, or for `bourse ledger release`",
+            checked.suspended_channels
+        );
+    }
+    if checked.quarantined_channels > 0 {
+        say!(
+            "shut      {} channels are in quarantine since the ledger was restored: see `bourse ledger quarantine`",
+            checked.quarantined_channels
+        );
+    }
+    if report.is_sound() {
+        say!("every invariant holds");
+    } else {
+        say!("{} violations", report.violations.len());
+    }
+}

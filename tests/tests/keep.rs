@@ -1,0 +1,387 @@
+//! Keeping a ledger: copied while it is used, lost, restored, and let go on a channel at a time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop"
+)]
+
+use bourse_chain::{ChannelClose, Signer};
+use bourse_market::{Amount, ChannelId, KeyId, Seq, Signature};
+use bourse_tests::{Buyer, Seller, World, bytes_of, call, close, error_text, map_of, refused, run, tokens};
+use bourse_wamp::Value;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+const NOT_READY: &str = "bourse.error.not_ready";
+const CHECK_FAILED: Option<i32> = Some(1);
+const UNREACHABLE: Option<i32> = Some(3);
+
+/// What a command said, and how it ended.
+fn words(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stdout);
+    format!("{said}{}", String::from_utf8_lossy(&output.stderr))
+}
+
+#[track_caller]
+fn done(data: &Path, args: &[&str]) -> String {
+    let output = run(data, args);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", words(&output));
+    words(&output)
+}
+
+#[track_caller]
+fn failed(data: &Path, args: &[&str], code: Option<i32>) -> String {
+    let output = run(data, args);
+    assert_eq!(output.status.code(), code, "{args:?}: {}", words(&output));
+    words(&output)
+}
+
+/// A market that sold once, was backed up, sold once more, and is gone.
+struct Lost {
+    world: World,
+    buyer: Buyer,
+    seller: Seller,
+    key: KeyId,
+    backup: PathBuf,
+}
+
+impl Lost {
+    async fn after_two_sales() -> Self {
+        let mut world = World::apart().await;
+        let seller = Seller::new(&world, tokens(50)).await;
+        let mut buyer = Buyer::new(&world, tokens(100)).await;
+        let key = seller.offer(Some(tokens(10))).await;
+        buyer.buy(key).await.unwrap();
+        let backup = world.folder().join("backup");
+        let said = done(world.data(), &["ledger", "backup", backup.to_str().unwrap()]);
+        assert!(said.contains("every invariant holds"), "{said}");
+        buyer.buy(key).await.unwrap();
+        world.kill();
+        Self {
+            world,
+            buyer,
+            seller,
+            key,
+            backup,
+        }
+    }
+
+    /// The disk is gone but for what was kept elsewhere: the backup, and the key.
+    fn restore(&mut self) -> String {
+        let data = self.world.data().to_owned();
+        let gone = self.world.folder().join("gone");
+        std::fs::rename(&data, &gone).unwrap();
+        std::fs::create_dir(&data).unwrap();
+        std::fs::copy(gone.join("marketmaker.key"), data.join("marketmaker.key")).unwrap();
+        let said = done(&data, &["ledger", "restore", self.backup.to_str().unwrap()]);
+        self.world.run_apart();
+        said
+    }
+
+    /// `bourse ledger reconcile` with a state that `signer` signs.
+    fn reconcile(&self, channel: ChannelId, pair: (Seq, Amount), signer: &Signer, more: &[&str]) -> Output {
+        let state = ChannelClose::off_chain(self.world.market(), channel, pair.0, pair.1);
+        self.show(
+            channel,
+            pair,
+            signer.sign(&state.digest(&self.world.domain())),
+            more,
+        )
+    }
+
+    fn show(&self, channel: ChannelId, pair: (Seq, Amount), signature: Signature, more: &[&str]) -> Output {
+        let (channel, seq) = (channel.to_string(), pair.0.to_string());
+        let (balance, signature) = (pair.1.to_string(), signature.to_string());
+        let mut args = vec![
+            "ledger",
+            "reconcile",
+            &channel,
+            "--seq",
+            &seq,
+            "--balance",
+            &balance,
+            "--signature",
+            &signature,
+        ];
+        args.extend(more);
+        run(self.world.data(), &args)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_ledger_keeps_every_channel_shut_until_its_latest_signed_state_is_reconciled() {
+    let mut lost = Lost::after_two_sales().await;
+    let said = lost.restore();
+    assert!(said.contains("2 channels are in quarantine"), "{said}");
+    lost.buyer.reconnect(&lost.world).await;
+    let (buyer, seller) = (&lost.buyer, &lost.seller);
+
+    // Neither buying, nor closing, nor taking the old pair for one's own.
+    let order = buyer.order(lost.key, tokens(10));
+    let getter = "xbr.marketmaker.get_payment_channel_balance";
+    let pair = call(&buyer.session, getter, vec![Value::from(buyer.channel.0)]).await;
+    let state = (Seq(2), tokens(90));
+    let closed = close(&lost.world, &buyer.session, buyer.channel, state, &buyer.signer).await;
+    for refusal in [
+        buyer.send(&order).await.map(|receipt| receipt.value),
+        pair,
+        closed,
+    ] {
+        let error = refused(refusal, NOT_READY);
+        assert!(error_text(&error).contains("is in quarantine"), "{error:?}");
+    }
+    let ask = vec![Value::from(buyer.signer.address().0)];
+    let active = call(&buyer.session, "xbr.marketmaker.get_active_payment_channel", ask).await;
+    assert_eq!(active.unwrap(), Value::Null);
+    let listed = done(lost.world.data(), &["ledger", "quarantine"]);
+    assert!(listed.contains(&buyer.channel.to_string()), "{listed}");
+
+    // A thief shows an older state, a richer one, one that another signed, one of another channel.
+    let stranger = Signer::generate();
+    for (channel, pair, signer, why) in [
+        (
+            buyer.channel,
+            (Seq(1), tokens(100)),
+            &buyer.signer,
+            "is not its latest state",
+        ),
+        (
+            buyer.channel,
+            (Seq(2), tokens(100)),
+            &buyer.signer,
+            "is not its latest state",
+        ),
+        (
+            buyer.channel,
+            (Seq(9), tokens(91)),
+            &buyer.signer,
+            "is not its latest state",
+        ),
+        (buyer.channel, (Seq(2), tokens(90)), &stranger, "signed by"),
+        (seller.channel, (Seq(2), tokens(40)), &buyer.signer, "signed by"),
+    ] {
+        for more in [&[][..], &["--accept-loss"]] {
+            let output = lost.reconcile(channel, pair, signer, more);
+            assert_eq!(output.status.code(), CHECK_FAILED, "{}", words(&output));
+            assert!(words(&output).contains(why), "{}", words(&output));
+        }
+    }
+    let replayed = buyer.sign_for(seller.channel, Seq(2), tokens(90));
+    let output = lost.show(buyer.channel, (Seq(2), tokens(90)), replayed, &[]);
+    assert_eq!(output.status.code(), CHECK_FAILED, "{}", words(&output));
+
+    // The buyer's latest state shows that a sale is missing; so does the seller's.
+    for (channel, pair, signer) in [
+        (buyer.channel, (buyer.seq, buyer.balance), &buyer.signer),
+        (seller.channel, seller.books(), &seller.signer),
+    ] {
+        let output = lost.reconcile(channel, pair, signer, &[]);
+        assert_eq!(output.status.code(), CHECK_FAILED, "{}", words(&output));
+        assert!(
+            words(&output).contains("lacks what was sold in between"),
+            "{}",
+            words(&output)
+        );
+        let output = lost.reconcile(channel, pair, signer, &["--accept-loss"]);
+        assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+        assert!(
+            words(&output).contains("lost: the records of 1 positions"),
+            "{}",
+            words(&output)
+        );
+        let again = lost.reconcile(channel, pair, signer, &["--accept-loss"]);
+        assert!(
+            words(&again).contains("is not in quarantine"),
+            "{}",
+            words(&again)
+        );
+    }
+
+    // Both go on from there.
+    let Lost {
+        world,
+        mut buyer,
+        mut seller,
+        key,
+        ..
+    } = lost;
+    seller.reconnect(&world).await;
+    assert_eq!(buyer.posted().await, (buyer.seq, buyer.balance));
+    buyer.buy(key).await.unwrap();
+    assert_eq!((buyer.seq, seller.books().0), (Seq(4), Seq(4)));
+    let said = done(world.data(), &["ledger", "verify"]);
+    assert!(said.contains("every invariant holds"), "{said}");
+    let pair = (buyer.seq, buyer.balance);
+    let closed = close(&world, &buyer.session, buyer.channel, pair, &buyer.signer)
+        .await
+        .unwrap();
+    assert_eq!(map_of(&closed)["state"], Value::from(3u8));
+    done(world.data(), &["ledger", "verify"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledgers_own_state_releases_a_channel_and_a_loss_that_is_accepted_releases_all() {
+    let mut lost = Lost::after_two_sales().await;
+    lost.restore();
+    lost.buyer.reconnect(&lost.world).await;
+    let data = lost.world.data();
+    // A buyer that hides what it spent since: nobody else can tell, and the market maker bears it.
+    let output = lost.reconcile(lost.buyer.channel, (Seq(2), tokens(90)), &lost.buyer.signer, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    assert!(words(&output).contains("nothing is lost"), "{}", words(&output));
+
+    let said = failed(data, &["ledger", "accept-loss"], Some(2));
+    assert!(said.contains("--all"), "{said}");
+    let said = done(data, &["ledger", "accept-loss", "--all"]);
+    assert!(said.contains("1 channels go on"), "{said}");
+    assert_eq!(
+        done(data, &["--output", "json", "ledger", "quarantine"]).trim(),
+        "[]"
+    );
+    let said = done(data, &["ledger", "accept-loss", "--all"]);
+    assert!(said.contains("0 channels go on"), "{said}");
+
+    // Its word is on record for ever.
+    let said = done(data, &["ledger", "export", "--table", "reconciliations"]);
+    let lines: Vec<serde_json::Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2);
+    let by_operator = lines
+        .iter()
+        .find(|line| line["record"]["shown"].is_null())
+        .unwrap();
+    assert_eq!(by_operator["record"]["channel"], lost.seller.channel.to_string());
+
+    // A seller that takes the ledger's word starts over from there.
+    let Lost {
+        world,
+        buyer,
+        mut seller,
+        key,
+        ..
+    } = lost;
+    seller.reconnect(&world).await;
+    let order = buyer.order_at(key, tokens(10), Seq(3), tokens(80));
+    buyer.send(&order).await.unwrap();
+    done(world.data(), &["ledger", "verify"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_never_served_nor_restored_over_a_ledger_or_under_another_key() {
+    let mut lost = Lost::after_two_sales().await;
+    let (data, backup) = (lost.world.data().to_owned(), lost.backup.clone());
+    let at = backup.to_str().unwrap().to_owned();
+    // Over the ledger that is there.
+    let said = failed(&data, &["ledger", "restore", &at], CHECK_FAILED);
+    assert!(said.contains("there is a ledger in"), "{said}");
+    // The folder of the backup itself, with the key beside it.
+    std::fs::copy(data.join("marketmaker.key"), backup.join("marketmaker.key")).unwrap();
+    let said = failed(&backup, &["serve", "--listen-http", "127.0.0.1:0"], CHECK_FAILED);
+    assert!(said.contains("is a backup"), "{said}");
+    // Under the key of another market maker.
+    let other = World::start().await;
+    let wrong = lost.world.folder().join("wrong");
+    std::fs::create_dir(&wrong).unwrap();
+    std::fs::copy(
+        other.data().join("marketmaker.key"),
+        wrong.join("marketmaker.key"),
+    )
+    .unwrap();
+    let said = failed(&wrong, &["ledger", "restore", &at], CHECK_FAILED);
+    assert!(said.contains("belongs to market maker"), "{said}");
+    // Without a key it is restored, and says which one is missing; without a host nothing is reconciled.
+    let keyless = lost.world.folder().join("keyless");
+    let said = done(&keyless, &["ledger", "restore", &at]);
+    let expected = format!("put the key of market maker {}", lost.world.marketmaker());
+    assert!(said.contains(&expected), "{said}");
+    let channel = lost.buyer.channel.to_string();
+    let said = failed(&keyless, &["ledger", "accept-loss", &channel], UNREACHABLE);
+    assert!(said.contains("no market answers"), "{said}");
+    // What was there before is as it was.
+    lost.world.run_apart();
+    done(&data, &["ledger", "verify"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_is_exported_beside_the_running_market_and_its_layout_told() {
+    let world = World::apart().await;
+    let seller = Seller::new(&world, tokens(50)).await;
+    let mut buyer = Buyer::new(&world, tokens(100)).await;
+    let key = seller.offer(Some(tokens(10))).await;
+    let receipt = buyer.buy(key).await.unwrap();
+    let said = done(world.data(), &["ledger", "export"]);
+    let lines: Vec<serde_json::Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |table: &str| {
+        let rows = lines.iter().filter(|line| line["table"] == table);
+        rows.map(|line| line["record"].clone()).collect::<Vec<_>>()
+    };
+    for (table, records) in [
+        ("genesis", 1),
+        ("totals", 1),
+        ("channels", 2),
+        ("offers", 1),
+        ("bindings", 2),
+    ] {
+        assert_eq!(of(table).len(), records, "{table}");
+    }
+    let [purchase] = of("purchases").try_into().unwrap();
+    assert_eq!(purchase["price"], "10000000000000000000");
+    assert_eq!(purchase["identity"]["key"], key.to_string());
+    assert_eq!(purchase["s1"], buyer.sign(Seq(2), tokens(90)).to_string());
+    assert_eq!(purchase["state"]["Posted"]["s4"], receipt.signature.to_string());
+    assert_eq!(
+        purchase["state"]["Posted"]["sealed_key"],
+        format!("0x{}", hex::encode(bytes_of(&receipt.value, "sealed_key")))
+    );
+    // Accounts and channels hold what the ledger was endowed with.
+    let units = |value: &serde_json::Value| value.as_str().unwrap().parse::<u128>().unwrap();
+    let totals = &of("totals")[0];
+    let held: u128 = of("accounts")
+        .iter()
+        .map(|account| units(&account["balance"]))
+        .sum();
+    let locked: u128 = of("channels")
+        .iter()
+        .map(|channel| units(&channel["amount"]))
+        .sum();
+    assert_eq!(held + locked, units(&totals["float"]) + units(&totals["granted"]));
+
+    let file = world.folder().join("accounts.jsonl");
+    let args = [
+        "ledger",
+        "export",
+        "--table",
+        "accounts",
+        "--out",
+        file.to_str().unwrap(),
+    ];
+    done(world.data(), &args);
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(written.lines().count(), of("accounts").len());
+    let said = failed(
+        world.data(),
+        &["ledger", "export", "--table", "secrets"],
+        CHECK_FAILED,
+    );
+    assert!(said.contains("there is no table `secrets` to export"), "{said}");
+
+    let said = done(world.data(), &["--output", "json", "ledger", "schema"]);
+    let schema: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(schema["number"], 4);
+    let tables = schema["tables"].as_array().unwrap();
+    let channels = tables.iter().find(|table| table["name"] == "channels").unwrap();
+    assert_eq!(
+        (&channels["entries"], &channels["record"]),
+        (&2.into(), &"Channel".into())
+    );
+    let said = done(world.data(), &["--output", "table", "ledger", "schema"]);
+    assert!(said.contains("quarantined: u64?"), "{said}");
+}

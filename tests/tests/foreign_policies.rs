@@ -123,6 +123,7 @@ fn offer(price: Price) -> Offer {
         signature: Signature([7; 65]),
         signature_verified: false,
         claimed: true,
+        unlisted: false,
         price,
         pricing: PricingTerms::default(),
         copies: Some(9),

@@ -7,7 +7,7 @@
 )]
 
 use bourse_app::config::{Hook, Rule};
-use bourse_market::ApiId;
+use bourse_market::{ApiId, View};
 use bourse_tests::{Buyer, Seller, World, call, call_named, error_text, refused, tokens};
 use bourse_wamp::{CallOptions, Dict, Session, Value, WampError};
 use std::time::Duration;
@@ -289,4 +289,27 @@ async fn consent_to_all_offers_of_an_api_is_asked_once_and_its_refusal_reaches_t
         error.kwargs.contains_key("revision") && error.kwargs.contains_key("code"),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn an_offer_that_is_sold_out_leaves_the_lists_and_its_receipt_is_replayed_all_the_same() {
+    let mut world = World::with(|config| config.offers.sweep_after_ms = 100).await;
+    let seller = Seller::new(&world, tokens(100)).await;
+    let mut buyer = Buyer::new(&world, tokens(100)).await;
+    let one_copy = Dict::from([("copies".to_owned(), Value::Int(1u64.into()))]);
+    let sold = seller.try_offer(Some(tokens(1)), one_copy).await.unwrap();
+    let kept = seller.offer(Some(tokens(1))).await;
+    let order = buyer.order(sold, tokens(1));
+    let receipt = buyer.pay(&order).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    assert_eq!(buyer.send(&order).await.unwrap(), receipt);
+    assert_eq!(found(&seller.session, &[]).await, [kept.0.to_vec()]);
+    world.assert_sound();
+    let listed = world
+        .after_the_end(|ledger| {
+            [sold, kept].map(|key| ledger.offer_by_key(&key).unwrap().unwrap().is_listed())
+        })
+        .await;
+    assert_eq!(listed, [false, true]);
 }

@@ -259,6 +259,7 @@ impl OfferFile {
             signature: Signature([0; 65]),
             signature_verified: false,
             claimed: false,
+            unlisted: false,
             price: self.price.map_or(Price::Dynamic, |price| Price::Fixed(price.0)),
             pricing: PricingTerms::default(),
             copies: self.copies,

@@ -62,6 +62,7 @@ pub(crate) fn offer(offer: &bourse::Offer) -> Offer {
         signature: Signature([0; 65]),
         signature_verified: false,
         claimed: false,
+        unlisted: false,
         price: offer
             .price
             .map_or(Price::Dynamic, |price| Price::Fixed(amount(price))),

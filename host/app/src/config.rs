@@ -123,11 +123,23 @@ pub struct Market {
 }
 
 /// `[offers]`
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Offers {
     /// Whether `delegate_signature` must be a valid EIP712KeyOffer.
     pub signature: SignatureRule,
+    /// Milliseconds after which an offer that ended leaves the lists that queries look into, and between two looks for
+    /// such offers. Less keeps queries faster where very many offers end; more forgives a clock that was ahead.
+    pub sweep_after_ms: u64,
+}
+
+impl Default for Offers {
+    fn default() -> Self {
+        Self {
+            signature: SignatureRule::default(),
+            sweep_after_ms: 10 * 60 * 1000,
+        }
+    }
 }
 
 /// What becomes of `delegate_signature`.

@@ -8,7 +8,7 @@ use crate::policies::{self, Manager, Policies, SHIPPED};
 use crate::purchase::{self, RoutedSellers};
 use crate::wire::{bytes, int, uri};
 use crate::workers::Workers;
-use crate::{control, crash, http, keyfile, procedures, tickets};
+use crate::{control, crash, http, keyfile, procedures, sweep, tickets};
 use anyhow::Context;
 use bourse_chain::{LocalSettlement, Network, Settlement, Signer};
 use bourse_market::{Address, Demand, MarketId, Nanos, View};
@@ -48,9 +48,10 @@ pub struct Host {
     market: Arc<Market>,
     router: Router,
     session: Session,
-    /// Ends the HTTP listener and the control socket.
+    /// Ends the HTTP listener, the control socket and the sweeper.
     stop: CancellationToken,
     control: JoinHandle<()>,
+    sweeper: JoinHandle<()>,
     addresses: Addresses,
     log: Option<DecisionLog>,
     recovered: usize,
@@ -154,6 +155,11 @@ impl Host {
             config.policies.component_max,
             stop.clone(),
         )?;
+        let sweeper = sweep::start(
+            &market,
+            Duration::from_millis(config.offers.sweep_after_ms),
+            stop.clone(),
+        );
         let host = Self {
             addresses: listen(config, &router, &market, stop.clone()).await?,
             market,
@@ -161,6 +167,7 @@ impl Host {
             session,
             stop,
             control,
+            sweeper,
             log,
             recovered,
         };
@@ -247,6 +254,8 @@ impl Host {
         self.stop.cancel();
         // Its socket must be gone before another host may listen there.
         let _ = self.control.await;
+        // And nobody may hold the ledger.
+        let _ = self.sweeper.await;
         self.market.policies.close();
         self.session.leave().await;
         self.router.shutdown().await;

@@ -27,6 +27,7 @@ mod quarantine;
 mod quotes;
 mod seller_price;
 pub mod simulation;
+mod sweep;
 mod tickets;
 mod wire;
 mod workers;

@@ -116,6 +116,22 @@ pub struct RevokeRequest {
     pub at: Nanos,
 }
 
+/// Taking offers that ended off the lists that queries look into, a bounded number at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SweepRequest {
+    /// Those whose end came before this.
+    pub ended_before: Nanos,
+}
+
+impl SweepRequest {
+    /// Offers that one sweep looks at.
+    pub const MAX_OFFERS: usize = 64;
+    /// Entries of lists that one sweep takes away, but for those of its last offer.
+    pub const MAX_ENTRIES: usize = 128;
+    /// Entries of lists that an offer has beside its labels, at most.
+    pub const USUAL_ENTRIES: usize = 6;
+}
+
 /// A purchase to reserve: every check, then both channels, in one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReserveRequest {
@@ -283,6 +299,8 @@ pub enum Command {
     Place(Box<PlaceRequest>),
     /// Take an offer back.
     Revoke(RevokeRequest),
+    /// Take offers that ended off the lists.
+    Sweep(SweepRequest),
     /// Reserve a purchase.
     Reserve(Box<ReserveRequest>),
     /// Sell an escrowed key.
@@ -393,6 +411,13 @@ pub enum Outcome {
     Placed(Box<Offer>),
     /// The offer, revoked.
     Revoked(Box<Offer>),
+    /// Offers that ended are off the lists.
+    Swept {
+        /// How many.
+        offers: usize,
+        /// Whether there may be more to do at once.
+        more: bool,
+    },
     /// The purchase is reserved: ask the seller.
     Reserved(Box<Purchase>),
     /// The step is on record: ask the seller again.

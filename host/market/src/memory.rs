@@ -7,11 +7,11 @@ use crate::view::{Fault, View};
 use crate::{
     Account, Address, ApiId, Binding, CatalogId, Change, Changes, Channel, ChannelId, Command, ConsentId,
     Debt, Decision, DecisionId, EscrowPayment, EscrowSale, EscrowedKey, KeyId, MarketId, Nanos, Offer,
-    Outcome, Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState, Reconciliation, Refusal, Seq,
-    Totals, apply,
+    OfferId, Outcome, Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState, Reconciliation,
+    Refusal, Seq, Totals, apply,
 };
 use core::convert::Infallible;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Records in ordered maps. Two ledgers are equal when every record and index is.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -287,6 +287,23 @@ impl View for MemoryLedger {
 
     fn offer_by_key(&self, key: &KeyId) -> Result<Option<Offer>, Infallible> {
         Ok(self.offers.get(key).cloned())
+    }
+
+    fn ended_offers(&self, until: Nanos, most: usize) -> Result<Vec<Offer>, Infallible> {
+        let ended = |offer: &&Offer| offer.leaves_lists_at().is_some_and(|at| at < until);
+        let mut ended: Vec<&Offer> = self.offers.values().filter(ended).collect();
+        ended.sort_by_key(|offer| (offer.leaves_lists_at(), offer.id));
+        Ok(ended.into_iter().take(most).cloned().collect())
+    }
+
+    fn reserved_offers(&self) -> Result<BTreeSet<OfferId>, Infallible> {
+        let sent = |purchase: &&Purchase| matches!(purchase.state, PurchaseState::Sent);
+        Ok(self
+            .purchases
+            .values()
+            .filter(sent)
+            .map(|purchase| purchase.offer)
+            .collect())
     }
 
     fn purchase(&self, id: &PurchaseId) -> Result<Option<Purchase>, Infallible> {

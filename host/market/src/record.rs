@@ -287,6 +287,8 @@ pub struct Offer {
     pub signature_verified: bool,
     /// The placing session answered under [`Offer::provider_id`] then. No proof, for anybody may while nobody does.
     pub claimed: bool,
+    /// It ended by itself or is sold out, and was taken off the lists that queries look into.
+    pub unlisted: bool,
     /// Fixed or dynamic.
     pub price: Price,
     /// The seller's wishes for a dynamic price.
@@ -300,6 +302,21 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// Whether queries may find it: neither taken back nor taken off the lists.
+    pub fn is_listed(&self) -> bool {
+        self.revoked.is_none() && !self.unlisted
+    }
+
+    /// When it may be taken off the lists: at its end, or at any time once no copy is left. None if it is off already, or
+    /// never ends.
+    pub fn leaves_lists_at(&self) -> Option<Nanos> {
+        match self.remaining {
+            _ if !self.is_listed() => None,
+            Some(0) => Some(Nanos(0)),
+            _ => self.expires,
+        }
+    }
+
     /// The pair that answers for it: its seller under its provider id, the empty one where it names none.
     pub fn pair(&self) -> PairKey {
         PairKey {

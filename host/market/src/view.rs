@@ -3,13 +3,14 @@
 use crate::command::Genesis;
 use crate::escrow::{Debt, EscrowPayment, EscrowSale};
 use crate::ids::{
-    Address, ApiId, CatalogId, ChannelId, ConsentId, DecisionId, EscrowedKey, KeyId, MarketId, PurchaseId,
-    Seq,
+    Address, ApiId, CatalogId, ChannelId, ConsentId, DecisionId, EscrowedKey, KeyId, MarketId, Nanos,
+    OfferId, PurchaseId, Seq,
 };
 use crate::record::{Account, Binding, Channel, Offer, Pair, PairKey, Purchase, Totals};
 use crate::refusal::Refusal;
 use crate::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member};
 use crate::state::PolicySlot;
+use std::collections::BTreeSet;
 
 /// Point reads of records. Within a batch it already shows what earlier commands wrote.
 pub trait View {
@@ -28,6 +29,10 @@ pub trait View {
     fn binding(&self, delegate: &Address) -> Result<Option<Binding>, Self::Error>;
     /// The offer of a key.
     fn offer_by_key(&self, key: &KeyId) -> Result<Option<Offer>, Self::Error>;
+    /// At most `most` offers that may leave the lists before `until` ([`Offer::leaves_lists_at`]), the first of them first.
+    fn ended_offers(&self, until: Nanos, most: usize) -> Result<Vec<Offer>, Self::Error>;
+    /// The offers of all purchases that are reserved and not yet resolved.
+    fn reserved_offers(&self) -> Result<BTreeSet<OfferId>, Self::Error>;
     /// A purchase, whatever became of it.
     fn purchase(&self, id: &PurchaseId) -> Result<Option<Purchase>, Self::Error>;
     /// The sent or posted purchase that takes a payment channel to `seq`.

@@ -280,6 +280,7 @@ mod tests {
             signature: Signature([0; 65]),
             signature_verified: false,
             claimed: false,
+            unlisted: false,
             price: Price::Fixed(Amount::from_limbs([1, 2, 3, 4])),
             pricing: PricingTerms::default(),
             copies: Some(10),

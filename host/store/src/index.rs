@@ -28,16 +28,19 @@ fn entry(table: Id, key: Vec<u8>, value: &[u8]) -> Entry {
 /// Beginnings of a URI that are indexed: those of more components narrow little further, and each is an entry.
 const STEMS: usize = 4;
 
-/// The entries of an offer. A revoked one is found by its key alone; one that ended by itself, or is sold out, stays in
-/// the indexes, for nothing happens in the moment it ends.
+/// The entries of an offer. One that is not listed is found by its key alone. One that ended by itself, or is sold out,
+/// stays in the lists until it is swept, for nothing happens in the moment it ends.
 pub(crate) fn of_offer(offer: &Offer) -> Vec<Entry> {
     let mut entries = vec![entry(
         Id::offer_by_key,
         offer.key.as_bytes().to_vec(),
         offer.id.as_bytes(),
     )];
-    if offer.revoked.is_some() {
+    if !offer.is_listed() {
         return entries;
+    }
+    if let Some(at) = offer.leaves_lists_at() {
+        entries.push(entry(Id::offers_ending, keys::ending(at, &offer.id), &[]));
     }
     let place = Place::from(offer).to_bytes();
     let api = &offer.api;

@@ -2,7 +2,7 @@
 
 use bourse_market::registry::{ActorKey, ConsentKey};
 use bourse_market::{
-    Address, ApiId, ChannelId, ChannelKind, DecisionId, Nanos, PairKey, PolicySlot, PurchaseId, Seq,
+    Address, ApiId, ChannelId, ChannelKind, DecisionId, Nanos, OfferId, PairKey, PolicySlot, PurchaseId, Seq,
 };
 use sha2::{Digest, Sha256};
 
@@ -49,6 +49,11 @@ pub(crate) fn channel_of(kind: ChannelKind, address: &Address, opened: Nanos, id
         &opened.0.to_be_bytes(),
         id.as_bytes(),
     ])
+}
+
+/// `end ‖ offer`.
+pub(crate) fn ending(at: Nanos, id: &OfferId) -> Vec<u8> {
+    join(&[&at.0.to_be_bytes(), id.as_bytes()])
 }
 
 /// `delegate ‖ channel`.

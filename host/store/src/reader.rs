@@ -13,6 +13,7 @@ use bourse_market::{
     Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState, Reconciliation, Sale, Seq, Totals, View,
 };
 use heed::{RoTxn, WithoutTls};
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
 
@@ -488,6 +489,14 @@ impl View for Reader<'_> {
 
     fn offer_by_key(&self, key: &KeyId) -> Result<Option<Offer>, StoreError> {
         self.records().offer_by_key(key)
+    }
+
+    fn ended_offers(&self, until: Nanos, most: usize) -> Result<Vec<Offer>, StoreError> {
+        self.records().ended_offers(until, most)
+    }
+
+    fn reserved_offers(&self) -> Result<BTreeSet<OfferId>, StoreError> {
+        self.records().reserved_offers()
     }
 
     fn purchase(&self, id: &PurchaseId) -> Result<Option<Purchase>, StoreError> {

@@ -2,6 +2,7 @@
 
 use crate::codec;
 use crate::error::StoreError;
+use crate::index;
 use crate::keys;
 use crate::tables::{Table, Tables};
 use bourse_market::registry::{
@@ -9,11 +10,12 @@ use bourse_market::registry::{
 };
 use bourse_market::{
     Account, Address, ApiId, Binding, CatalogId, Channel, ChannelId, ConsentId, Debt, Decision, DecisionId,
-    EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Offer, OfferId, Pair, PairKey,
+    EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Nanos, Offer, OfferId, Pair, PairKey,
     PolicySlot, Purchase, PurchaseId, Seq, Totals, View,
 };
 use heed::{AnyTls, RoTxn};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 
 /// The key of a table's only record.
 pub(crate) const ONLY: &[u8] = b"1";
@@ -102,6 +104,31 @@ impl View for Records<'_> {
         let id = index.get(self.txn, key.as_bytes())?;
         id.map(|id| self.named(index, &self.tables.offers, id))
             .transpose()
+    }
+
+    fn ended_offers(&self, until: Nanos, most: usize) -> Result<Vec<Offer>, StoreError> {
+        let index = &self.tables.offers_ending;
+        let mut offers = Vec::new();
+        for entry in index.iter(self.txn)?.take(most) {
+            let (key, _) = entry?;
+            if index::time_of(key).is_none_or(|at| at >= until) {
+                break;
+            }
+            let id = index::trailing_id(key).unwrap_or_default();
+            offers.push(self.named(index, &self.tables.offers, &id)?);
+        }
+        Ok(offers)
+    }
+
+    fn reserved_offers(&self) -> Result<BTreeSet<OfferId>, StoreError> {
+        let index = &self.tables.sent;
+        index
+            .iter(self.txn)?
+            .map(|entry| {
+                let purchase: Purchase = self.named(index, &self.tables.purchases, entry?.0)?;
+                Ok(purchase.offer)
+            })
+            .collect()
     }
 
     fn purchase(&self, id: &PurchaseId) -> Result<Option<Purchase>, StoreError> {

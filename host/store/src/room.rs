@@ -5,7 +5,7 @@ use crate::env::LedgerEnv;
 use crate::error::{StoreError, SubmitError};
 use crate::tables::Tables;
 use bourse_market::registry::{Attributes, Registration};
-use bourse_market::{Command, StateWrite};
+use bourse_market::{Command, StateWrite, SweepRequest};
 use heed::{AnyTls, RoTxn};
 
 /// Bytes of the map that one command may take when it is committed alone and no page can be used again: at most some
@@ -22,6 +22,13 @@ const USUAL_LABELS: u64 = 4;
 /// Bytes of the map that a consent may take beyond what others do: with the block of its last change all its tags move in
 /// their index, those it had and those it gets.
 const CONSENT_ROOM: u64 = 2 * Attributes::MAX_TAGS as u64 * LABEL_ROOM;
+
+/// Bytes of the map that a sweep may take: each entry that it takes away is one of a label, or costs no more.
+const SWEEP_ROOM: u64 =
+    (SweepRequest::MAX_ENTRIES + SweepRequest::USUAL_ENTRIES + MAX_LABELS) as u64 * LABEL_ROOM;
+
+/// Labels of one offer, at most.
+const MAX_LABELS: usize = 32;
 
 /// Pages that one write of a policy's state may take at most: a leaf, and what it splits into. Writes to one page share
 /// it, so that all of them never take more than twice the pages there are.
@@ -58,6 +65,8 @@ fn is_new_business(command: &Command) -> bool {
         // Without it the purchase ends as promised, only voided.
         | Command::Recover(_)
         | Command::Register(_)
+        // It frees room in the end, and needs some first.
+        | Command::Sweep(_)
         | Command::Consent(_) => true,
         Command::Revoke(_)
         | Command::Close(_)
@@ -79,6 +88,7 @@ fn cost(command: &Command, promise: u64) -> u64 {
             let labels = request.offer.categories.len() as u64;
             COMMAND_ROOM.saturating_add(labels.saturating_sub(USUAL_LABELS).saturating_mul(LABEL_ROOM))
         }
+        Command::Sweep(_) => COMMAND_ROOM.saturating_add(SWEEP_ROOM),
         Command::Consent(_) => COMMAND_ROOM.saturating_add(CONSENT_ROOM),
         Command::Register(registration) => match &**registration {
             Registration::Consent(_) => COMMAND_ROOM.saturating_add(CONSENT_ROOM),

@@ -156,7 +156,7 @@ tables! {
     offers = "offers",
     /// Key id -> offer id.
     offer_by_key = "offer_by_key",
-    /// API ‖ time of placing ‖ offer id, of offers that are not revoked; so are the next three.
+    /// API ‖ time of placing ‖ offer id, of offers that are listed; so are the next three.
     offers_by_api = "offers_by_api",
     /// API ‖ seller's delegate ‖ time of placing ‖ offer id.
     offers_by_seller = "offers_by_seller",
@@ -164,6 +164,8 @@ tables! {
     offers_by_uri = "offers_by_uri",
     /// API ‖ label ‖ its value ‖ time of placing ‖ offer id.
     offers_by_category = "offers_by_category",
+    /// Time at which it may leave those four, 0 if it is sold out ‖ offer id.
+    offers_ending = "offers_ending",
     /// Purchase id -> purchase.
     purchases = "purchases",
     /// Payment channel ‖ payment seq -> purchase id, sent and posted ones only.

@@ -22,12 +22,13 @@ const MAX_VIOLATIONS: usize = 1000;
 const STRIDE: u64 = 4096;
 
 /// The indexes, each of which must hold what its records say and nothing else.
-pub(crate) const INDEXES: [Id; 21] = [
+pub(crate) const INDEXES: [Id; 22] = [
     Id::offer_by_key,
     Id::offers_by_api,
     Id::offers_by_seller,
     Id::offers_by_uri,
     Id::offers_by_category,
+    Id::offers_ending,
     Id::purchase_at,
     Id::escrow_sale_at,
     Id::sent,
@@ -472,9 +473,11 @@ impl<'r, 'p> Check<'r, 'p> {
         };
         let entries = match id {
             Id::offer_by_key => offer(index::trailing_id(value)),
-            Id::offers_by_api | Id::offers_by_seller | Id::offers_by_uri | Id::offers_by_category => {
-                offer(index::trailing_id(key))
-            }
+            Id::offers_by_api
+            | Id::offers_by_seller
+            | Id::offers_by_uri
+            | Id::offers_by_category
+            | Id::offers_ending => offer(index::trailing_id(key)),
             Id::purchase_at => purchase(index::trailing_id(value)),
             Id::posted_by_time if value == index::ESCROWED => delivered(index::trailing_id(key)),
             Id::sent | Id::posted_by_time => purchase(index::trailing_id(key)),

@@ -59,6 +59,7 @@ pub(crate) fn offer(number: u8) -> Offer {
         signature: Signature([7; 65]),
         signature_verified: false,
         claimed: true,
+        unlisted: false,
         price: Price::Fixed(Amount::from_units(80)),
         pricing: PricingTerms::default(),
         copies: Some(9),

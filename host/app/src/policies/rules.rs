@@ -299,6 +299,7 @@ fn specimen() -> Offer {
         signature: Signature([0; 65]),
         signature_verified: false,
         claimed: false,
+        unlisted: false,
         price: Price::Dynamic,
         pricing: PricingTerms::default(),
         copies: None,

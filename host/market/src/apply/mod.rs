@@ -19,6 +19,7 @@ mod release;
 mod reserve;
 mod resolve;
 mod state;
+mod sweep;
 
 pub use offers::check_on_sale;
 pub use order::{find_receipt, find_replay};
@@ -42,6 +43,7 @@ pub fn apply<V: View>(view: &V, command: &Command) -> Result<(Changes, Outcome),
         Command::Close(request) => close::close(view, request),
         Command::Place(request) => offers::place(view, request),
         Command::Revoke(request) => offers::revoke(view, request),
+        Command::Sweep(request) => sweep::sweep(view, request),
         Command::Reserve(request) => reserve::reserve(view, request),
         Command::Deliver(request) => escrow::deliver(view, request),
         Command::Recover(request) => recover::recover(view, request),

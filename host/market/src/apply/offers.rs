@@ -18,6 +18,7 @@ pub(super) fn place<V: View>(view: &V, request: &PlaceRequest) -> Decided<V> {
     let offer = Offer {
         remaining: request.offer.copies,
         revoked: None,
+        unlisted: false,
         ..request.offer.clone()
     };
     let mut changes = vec![Change::Offer(Box::new(offer.clone()))];

@@ -14,6 +14,7 @@ fn left_offer(world: &World) -> Offer {
         price: Price::Fixed(tokens(3)),
         signature_verified: true,
         claimed: false,
+        unlisted: false,
         provider_id: None,
         ..world.offer()
     }

@@ -26,5 +26,6 @@ mod quarantine;
 mod recovery;
 mod registry;
 mod state;
+mod sweep;
 mod unclear_answers;
 mod world;

@@ -132,6 +132,7 @@ impl Market {
             signature: signature(0),
             signature_verified: false,
             claimed: true,
+            unlisted: false,
             price,
             pricing: PricingTerms::default(),
             copies: (number == 3).then_some(3),

@@ -179,6 +179,7 @@ impl World {
             signature: signature(8),
             signature_verified: false,
             claimed: true,
+            unlisted: false,
             price: Price::Fixed(tokens(10)),
             pricing: PricingTerms::default(),
             copies: None,

@@ -54,6 +54,7 @@ pub(crate) fn offer() -> Offer {
         signature: Signature([7; 65]),
         signature_verified: false,
         claimed: true,
+        unlisted: false,
         price: Price::Fixed(Amount::from_units(8)),
         pricing: PricingTerms::default(),
         copies: Some(9),

@@ -3,9 +3,11 @@
 //! What they are made of and has not changed since is not copied. Whoever changes such a part freezes it here first: the
 //! ledger of schema 3 under `tests/fixtures` cannot be read otherwise.
 
-use super::rewrite;
+use super::{CHUNK, rewrite};
+use crate::codec;
 use crate::error::StoreError;
-use crate::tables::Tables;
+use crate::index;
+use crate::tables::{Id, Tables};
 use bourse_market::{
     Address, Amount, ApiId, Ask, CatalogId, ChannelId, ChannelKind, ChannelState, Closing, Doubt, Identity,
     KeyId, MarketId, Nanos, OfferId, Placer, Price, PriceSource, PricingTerms, PurchaseId, SealedKey, Seq,
@@ -15,12 +17,33 @@ use heed::RwTxn;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// From schema 3 to schema 4. Index entries are the same in both.
+/// From schema 3 to schema 4. Index entries are the same in both, but for those of the ends of offers, which are new.
 pub(super) fn convert(tables: &Tables, txn: &mut RwTxn<'_>) -> Result<u64, StoreError> {
     let channels = rewrite(&tables.channels, txn, |old: Channel| old.into_next())?;
     let offers = rewrite(&tables.offers, txn, |old: Offer| old.into_next())?;
+    list_ends(tables, txn)?;
     let purchases = rewrite(&tables.purchases, txn, |old: Purchase| old.into_next())?;
     Ok(channels.saturating_add(offers).saturating_add(purchases))
+}
+
+/// Adds the entries of the ends of offers, which are in the form of schema 4 by now.
+fn list_ends(tables: &Tables, txn: &mut RwTxn<'_>) -> Result<(), StoreError> {
+    let mut from = vec![0];
+    loop {
+        let (mut entries, mut last) = (Vec::new(), None);
+        for record in tables.offers.from(&*txn, &from)?.take(CHUNK) {
+            let (key, bytes) = record?;
+            let offer: bourse_market::Offer = codec::decode(tables.offers.name, bytes)?;
+            entries.extend(index::of_offer(&offer));
+            last = Some(key.to_vec());
+        }
+        let Some(last) = last else { return Ok(()) };
+        // The least key behind the last.
+        from = [last.as_slice(), &[0]].concat();
+        for entry in entries.iter().filter(|entry| entry.table == Id::offers_ending) {
+            tables.offers_ending.put(txn, &entry.key, &entry.value)?;
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -122,6 +145,7 @@ impl Offer {
             signature: self.signature,
             signature_verified: self.signature_verified,
             claimed: self.claimed,
+            unlisted: false,
             price: self.price,
             pricing: self.pricing,
             copies: self.copies,

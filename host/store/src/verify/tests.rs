@@ -275,6 +275,7 @@ fn offer() -> (Offer, Vec<index::Entry>) {
         signature: Signature([0; 65]),
         signature_verified: false,
         claimed: false,
+        unlisted: false,
         price: Price::Dynamic,
         pricing: PricingTerms::default(),
         copies: None,
@@ -339,6 +340,54 @@ fn a_damaged_index_of_offers_by_uri_is_found() {
     // Its length, then `io.`.
     let prefix = ["01".repeat(16), "03696f2e".to_owned()].concat();
     check_index_of_offers(Id::offers_by_uri, &prefix);
+}
+
+#[test]
+fn an_offer_that_is_not_listed_is_missed_nowhere_and_one_that_is_everywhere() {
+    let (mut offer, entries) = offer();
+    offer.unlisted = true;
+    let unlisted = Box::new(offer.clone());
+    check(|tables, txn| write(tables, txn, &Change::Offer(unlisted)), &[]);
+    offer.unlisted = false;
+    offer.expires = Some(Nanos(9));
+    let ending = keys::ending(Nanos(9), &offer.id);
+    let record = format!("of offers {}", offer.id);
+    let lacks = format!("offers_ending lacks {} {record}", hex(&ending));
+    check(
+        |tables, txn| {
+            write(tables, txn, &Change::Offer(Box::new(offer.clone())));
+            tables.offers_ending.delete(txn, &ending).unwrap();
+        },
+        &[&lacks],
+    );
+    // Marked, and its entries still there.
+    let strays: Vec<String> = entries
+        .iter()
+        .filter(|entry| entry.table != Id::offer_by_key)
+        .map(|entry| {
+            format!(
+                "{:?} holds {}, which no record explains",
+                entry.table,
+                hex(&entry.key)
+            )
+        })
+        .collect();
+    let mut strays: Vec<&str> = strays.iter().map(String::as_str).collect();
+    strays.sort_unstable();
+    offer.expires = None;
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let mut txn = store.env().write_txn().unwrap();
+    write(store.tables(), &mut txn, &Change::Offer(Box::new(offer.clone())));
+    offer.unlisted = true;
+    let bytes = codec::encode("offers", &offer).unwrap();
+    let offers = store.tables().offers;
+    offers.put(&mut txn, offer.id.as_bytes(), &bytes).unwrap();
+    txn.commit().unwrap();
+    let report = store.read().unwrap().verify(&mut |_, _| {}).unwrap();
+    let mut found: Vec<_> = report.violations.iter().map(ToString::to_string).collect();
+    found.sort();
+    assert_eq!(found, strays);
 }
 
 #[test]

@@ -141,6 +141,7 @@ pub fn place(number: u64, seller: u64) -> Command {
             signature: Signature([0; 65]),
             signature_verified: false,
             claimed: true,
+            unlisted: false,
             price: Price::Fixed(Amount::from_tokens(1)),
             pricing: PricingTerms::default(),
             copies: None,

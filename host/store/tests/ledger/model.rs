@@ -21,6 +21,7 @@ enum Step {
     Release(u64, bool),
     ReleasePair(u64),
     Close(bool, u64),
+    Sweep(u64),
     Reopen,
 }
 
@@ -38,6 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (party.clone(), any::<bool>()).prop_map(|(who, operator)| Step::Release(who, operator)),
         1 => party.prop_map(Step::ReleasePair),
         1 => (any::<bool>(), 0..PARTIES).prop_map(|(kind, who)| Step::Close(kind, who)),
+        2 => (0..1100u64).prop_map(Step::Sweep),
         1 => Just(Step::Reopen),
     ]
 }
@@ -56,7 +58,10 @@ fn command(model: &MemoryLedger, step: &Step, number: u64) -> Option<Command> {
         Step::Fund(who, tokens) => fund(actor(ChannelKind::Payment, who), tokens),
         Step::Open(true, who, tokens) => open_channel(ChannelKind::Payment, who, tokens, number),
         Step::Open(false, who, tokens) => open_channel(ChannelKind::Paying, who, tokens, number),
-        Step::Place(key, seller) => place(key, seller),
+        Step::Place(key, seller) => ending(place(key, seller), key),
+        Step::Sweep(until) => Command::Sweep(SweepRequest {
+            ended_before: Nanos(until),
+        }),
         Step::Revoke(number) => Command::Revoke(RevokeRequest {
             key: key(number),
             caller: Placer {
@@ -100,6 +105,17 @@ fn command(model: &MemoryLedger, step: &Step, number: u64) -> Option<Command> {
         }
         Step::Reopen => return None,
     })
+}
+
+/// Some offers end by themselves, and some have few copies.
+fn ending(command: Command, key: u64) -> Command {
+    let Command::Place(mut request) = command else {
+        panic!("not a placing")
+    };
+    let offer = &mut request.offer;
+    offer.expires = key.is_multiple_of(2).then_some(Nanos(1030));
+    offer.copies = key.is_multiple_of(3).then_some(1);
+    Command::Place(request)
 }
 
 fn pair_key(seller: u64) -> PairKey {

@@ -148,6 +148,56 @@ fn pages_of_any_query_put_together_are_what_a_look_at_every_offer_finds() {
     assert!(found > 2000, "the queries found only {found} offers");
 }
 
+/// Sweeps until there is nothing left to take off; how many offers were.
+fn sweep_all(store: &Store, ended_before: u64) -> usize {
+    let mut all = 0;
+    loop {
+        let request = SweepRequest {
+            ended_before: Nanos(ended_before),
+        };
+        let Outcome::Swept { offers, more } = store.submit_blocking(Command::Sweep(request)).unwrap() else {
+            panic!("another's outcome")
+        };
+        all += offers;
+        if !more {
+            return all;
+        }
+    }
+}
+
+#[test]
+fn what_is_swept_away_is_what_no_query_would_find_and_every_index_knows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let mut dice = Dice(7);
+    do_all(&store, std::iter::once(genesis()));
+    do_at_once(&store, (0..600).map(|number| dice.offer(number)));
+    do_at_once(&store, (0..600).step_by(7).map(revoke));
+    // The clock of a sweep is behind that of every query.
+    let queries: Vec<_> = (0..200)
+        .map(|_| {
+            let (mut query, limit) = dice.query();
+            query.now = query.now.max(Nanos(250));
+            (query, limit)
+        })
+        .collect();
+    let find = || -> Vec<Vec<Offer>> {
+        let one = |(query, limit): &(OfferQuery, usize)| pages(&store, query, *limit);
+        queries.iter().map(one).collect()
+    };
+    let before = find();
+    let swept = sweep_all(&store, 250);
+    assert!((30..200).contains(&swept), "{swept} offers were swept");
+    assert_eq!(sweep_all(&store, 250), 0);
+    assert_sound(&store);
+    assert_eq!(find(), before);
+    let reader = store.read().unwrap();
+    let unlisted = (0..600)
+        .filter(|number| reader.offer_by_key(&key(*number)).unwrap().unwrap().unlisted)
+        .count();
+    assert_eq!(unlisted, swept);
+}
+
 /// All offers as [`place`] makes them.
 fn everything() -> OfferQuery {
     OfferQuery {
@@ -206,4 +256,10 @@ fn a_page_over_thousands_of_expired_offers_ends_early_and_says_where_to_go_on() 
     assert_eq!(first.next, Some(expected));
     let all = pages(&store, &everything(), 10);
     assert_eq!(all.iter().map(|offer| offer.key).collect::<Vec<_>>(), [key(5000)]);
+
+    assert_eq!(sweep_all(&store, 11), 5000);
+    assert_sound(&store);
+    let first = page(&store, &everything(), None, 10);
+    assert_eq!(first.next, None, "nothing is in the way any more");
+    assert_eq!(first.found, all);
 }

@@ -199,6 +199,7 @@ fn offer() -> Offer {
         signature: Signature([1; 65]),
         signature_verified: false,
         claimed: true,
+        unlisted: false,
         price: Price::Dynamic,
         pricing: PricingTerms::default(),
         copies: None,

@@ -48,6 +48,7 @@ fn offer(which: u8) -> Offer {
         signature: Signature([0; 65]),
         signature_verified: false,
         claimed: false,
+        unlisted: false,
         price: Price::Dynamic,
         pricing: PricingTerms::default(),
         copies: None,

@@ -90,6 +90,7 @@ pub(super) fn offer(
         signature,
         signature_verified: false,
         claimed: false,
+        unlisted: false,
         price,
         pricing,
         copies,

@@ -1,6 +1,7 @@
 //! What the host takes from outside its own state: time and fresh identifiers. Injected, so that tests can own both.
 
 use bourse_market::Nanos;
+use rand::RngCore;
 
 /// The clock and the source of identifiers.
 pub trait Environment: Send + Sync + 'static {
@@ -9,6 +10,9 @@ pub trait Environment: Send + Sync + 'static {
 
     /// 16 bytes that were never handed out before.
     fn fresh_id(&self) -> [u8; 16];
+
+    /// Fills `bytes` with what nobody else can guess: nonces, and keys that are used once.
+    fn random(&self, bytes: &mut [u8]);
 }
 
 /// The system's clock and random UUIDs.
@@ -25,5 +29,9 @@ impl Environment for System {
 
     fn fresh_id(&self) -> [u8; 16] {
         uuid::Uuid::new_v4().into_bytes()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        rand::rng().fill_bytes(bytes);
     }
 }

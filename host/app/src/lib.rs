@@ -29,6 +29,7 @@ mod seller_price;
 pub mod simulation;
 mod sweep;
 mod tickets;
+mod vault;
 mod wire;
 mod workers;
 

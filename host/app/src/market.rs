@@ -7,6 +7,7 @@ use crate::providers::{Providers, provider_of_quote, provider_of_sell};
 use crate::purchase::{Pending, Sellers, Turns};
 use crate::quotes::Quotes;
 use crate::seller_price::SellerPrices;
+use crate::vault::Vault;
 use crate::wire::{of_store, of_submit};
 use crate::workers::Workers;
 use bourse_chain::{Network, Settlement, Signer};
@@ -72,6 +73,8 @@ pub(crate) struct Market {
     pub(crate) terms: Terms,
     pub(crate) store: Store,
     pub(crate) signer: Arc<Signer>,
+    /// Opens what sellers left here.
+    pub(crate) vault: Vault,
     pub(crate) settlement: Arc<dyn Settlement>,
     pub(crate) network: Network,
     pub(crate) environment: Arc<dyn Environment>,
@@ -110,6 +113,7 @@ impl Market {
         Self {
             terms: parts.terms,
             store: parts.store,
+            vault: Vault::new(network.market, &parts.signer),
             signer: parts.signer,
             network,
             settlement: parts.settlement,

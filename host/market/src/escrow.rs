@@ -5,6 +5,7 @@
 //! state of one of its paying channels settles.
 
 use crate::Amount;
+use crate::demand::Sale;
 use crate::ids::{
     Address, ApiId, BuyerPubkey, ChannelId, KeyId, Nanos, OfferId, PurchaseId, SealedKey, Seq, Signature,
 };
@@ -50,6 +51,18 @@ impl EscrowSale {
     /// What the seller is owed for it.
     pub fn credit(&self) -> Option<Amount> {
         self.price.checked_sub(self.fee)
+    }
+
+    /// What others may know of it.
+    pub fn sold(&self) -> Sale {
+        Sale {
+            at: self.at,
+            key: self.identity.key,
+            api: self.api,
+            seller: self.seller,
+            buyer: self.buyer,
+            price: self.price,
+        }
     }
 
     /// What its buyer is told.
@@ -122,6 +135,21 @@ pub struct Receipt {
 }
 
 impl Purchase {
+    /// What others may know of it, once it is posted.
+    pub fn sold(&self) -> Option<Sale> {
+        let PurchaseState::Posted { at, .. } = self.state else {
+            return None;
+        };
+        Some(Sale {
+            at,
+            key: self.identity.key,
+            api: self.api,
+            seller: self.seller,
+            buyer: self.buyer,
+            price: self.price,
+        })
+    }
+
     /// What its buyer is told, once it is posted.
     pub fn receipt(&self) -> Option<Receipt> {
         let PurchaseState::Posted { s4, sealed_key, .. } = self.state else {

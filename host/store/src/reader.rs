@@ -10,7 +10,7 @@ use bourse_market::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey
 use bourse_market::{
     Account, Address, ApiId, Binding, CatalogId, Channel, ChannelId, ChannelKind, ConsentId, Debt, Decision,
     DecisionId, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Nanos, Offer, OfferId,
-    Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState, Reconciliation, Sale, Seq, Totals, View,
+    Pair, PairKey, PolicySlot, Purchase, PurchaseId, Reconciliation, Sale, Seq, Totals, View,
 };
 use heed::{RoTxn, WithoutTls};
 use std::collections::BTreeSet;
@@ -270,13 +270,11 @@ impl<'s> Reader<'s> {
             let (key, value) = entry?;
             let id = trailing(index, key)?;
             let sale = if value == index::ESCROWED {
-                Some(of_escrow_sale(&self.records().named(
-                    index,
-                    &tables.escrow_sales,
-                    &id,
-                )?))
+                let sale: EscrowSale = self.records().named(index, &tables.escrow_sales, &id)?;
+                Some(sale.sold())
             } else {
-                of_purchase(&self.records().named(index, &tables.purchases, &id)?)
+                let purchase: Purchase = self.records().named(index, &tables.purchases, &id)?;
+                purchase.sold()
             };
             if let Some(sale) = sale {
                 visit(PurchaseId(id), &sale);
@@ -292,8 +290,8 @@ impl<'s> Reader<'s> {
     /// As [`Reader::offer`].
     pub fn sale(&self, id: &PurchaseId) -> Result<Option<Sale>, StoreError> {
         match self.records().purchase(id)? {
-            Some(purchase) => Ok(of_purchase(&purchase)),
-            None => Ok(self.records().escrow_sale(id)?.as_ref().map(of_escrow_sale)),
+            Some(purchase) => Ok(purchase.sold()),
+            None => Ok(self.records().escrow_sale(id)?.map(|sale| sale.sold())),
         }
     }
 
@@ -428,31 +426,6 @@ fn slot(policy: &str, key: &str) -> PolicySlot {
     PolicySlot {
         policy: policy.to_owned(),
         key: key.to_owned(),
-    }
-}
-
-fn of_purchase(purchase: &Purchase) -> Option<Sale> {
-    let PurchaseState::Posted { at, .. } = purchase.state else {
-        return None;
-    };
-    Some(Sale {
-        at,
-        key: purchase.identity.key,
-        api: purchase.api,
-        seller: purchase.seller,
-        buyer: purchase.buyer,
-        price: purchase.price,
-    })
-}
-
-fn of_escrow_sale(sale: &EscrowSale) -> Sale {
-    Sale {
-        at: sale.at,
-        key: sale.identity.key,
-        api: sale.api,
-        seller: sale.seller,
-        buyer: sale.buyer,
-        price: sale.price,
     }
 }
 

@@ -29,6 +29,10 @@ impl Chance {
         bytes
     }
 
+    pub fn fill(&self, bytes: &mut [u8]) {
+        self.0.lock().fill(bytes);
+    }
+
     /// One of `all`, none if there is none.
     pub fn one_of<'a, T>(&self, all: &'a [T]) -> Option<&'a T> {
         let last = u64::try_from(all.len()).unwrap().checked_sub(1)?;

@@ -194,4 +194,8 @@ impl Environment for Clock {
     fn fresh_id(&self) -> [u8; 16] {
         self.chance.bytes()
     }
+
+    fn random(&self, bytes: &mut [u8]) {
+        self.chance.fill(bytes);
+    }
 }

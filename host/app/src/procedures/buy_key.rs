@@ -3,9 +3,9 @@
 use super::{Reply, caller, while_wanted};
 use crate::market::Market;
 use crate::purchase::BuyRequest;
-use crate::wire::{Arguments, fault, receipt_dict, reply, uri};
+use crate::wire::{Arguments, receipt_dict, reply};
 use bourse_market::plant::{self, Bug};
-use bourse_market::{Identity, Purchase, View};
+use bourse_market::{Identity, Receipt, View};
 use bourse_wamp::{Invocation, WampError};
 use std::sync::Arc;
 
@@ -40,23 +40,20 @@ pub(super) async fn buy_key(market: Arc<Market>, mut invocation: Invocation) -> 
         s1,
         session,
     });
-    let purchase = while_wanted(invocation.cancelled, purchase).await?;
+    let receipt = while_wanted(invocation.cancelled, purchase).await?;
     crate::crash::point("receipt-unsent");
-    let receipt = match plant::on(Bug::W22) {
-        true => receipt_dict(&of_the_moment(&market, &purchase)?),
-        false => receipt_dict(&purchase),
-    };
-    receipt
-        .map(reply)
-        .ok_or_else(|| fault(uri::RUNTIME, "the purchase was not completed"))
+    Ok(reply(match plant::on(Bug::W22) {
+        true => receipt_dict(&of_the_moment(&market, &receipt)?),
+        false => receipt_dict(&receipt),
+    }))
 }
 
-/// The purchase with the balance that its channel has now: what [`Bug::W22`] was.
-fn of_the_moment(market: &Market, purchase: &Purchase) -> Result<Purchase, WampError> {
-    let channel = market.read(|ledger| ledger.channel(&purchase.identity.channel))?;
-    let mut purchase = purchase.clone();
+/// The receipt with the balance that its channel has now: what [`Bug::W22`] was.
+fn of_the_moment(market: &Market, receipt: &Receipt) -> Result<Receipt, WampError> {
+    let channel = market.read(|ledger| ledger.channel(&receipt.channel))?;
+    let mut receipt = receipt.clone();
     if let Some(channel) = channel {
-        (purchase.payment_seq, purchase.payment_balance) = (channel.seq, channel.posted_remaining());
+        (receipt.seq, receipt.balance) = (channel.seq, channel.posted_remaining());
     }
-    Ok(purchase)
+    Ok(receipt)
 }

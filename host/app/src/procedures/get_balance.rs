@@ -3,8 +3,8 @@
 use super::{Reply, get_channel, while_wanted};
 use crate::market::Market;
 use crate::wire::{Arguments, balance_dict, of_refusal, reply};
-use bourse_market::{ChannelId, ChannelKind, Refusal};
-use bourse_wamp::Invocation;
+use bourse_market::{Amount, Channel, ChannelId, ChannelKind, ChannelState, Refusal, View};
+use bourse_wamp::{Invocation, WampError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,16 +31,25 @@ fn posted_pair(market: &Market, id: ChannelId, kind: ChannelKind) -> Reply {
     let channel = get_channel::find(market, id, kind)?;
     match channel.quarantined {
         Some(_) => Err(of_refusal(&Refusal::ChannelQuarantined { channel: id })),
-        None => Ok(reply(balance_dict(&channel))),
+        None => Ok(reply(balance_dict(&channel, owed(market, &channel)?))),
     }
 }
 
+/// What the delegate of a paying channel is owed for escrowed keys, if this channel is one that may settle it.
+fn owed(market: &Market, channel: &Channel) -> Result<Amount, WampError> {
+    if channel.kind != ChannelKind::Paying || !channel.bound || channel.state != ChannelState::Open {
+        return Ok(Amount::ZERO);
+    }
+    let debt = market.read(|ledger| ledger.debt(&channel.delegate))?;
+    Ok(debt.map_or(Amount::ZERO, |debt| debt.owed))
+}
+
 /// Waits for the end of what is under way, a little. Over or not, what is read then is posted.
-async fn soon(over: impl Future<Output = ()>) -> Result<(), bourse_wamp::WampError> {
+async fn soon(over: impl Future<Output = ()>) -> Result<(), WampError> {
     let _ = tokio::time::timeout(WAIT, over).await;
     Ok(())
 }
 
-fn argument(invocation: &mut Invocation) -> Result<ChannelId, bourse_wamp::WampError> {
+fn argument(invocation: &mut Invocation) -> Result<ChannelId, WampError> {
     Arguments::of(invocation, &["channel_oid"])?.required("channel_oid")
 }

@@ -8,10 +8,11 @@ use crate::events::topic;
 use crate::market::Market;
 use crate::policies::Inquiry;
 use crate::seller_price;
+use crate::vault::PlainKey;
 use crate::wire::{Arguments, fault, invalid, offer_dict, reply, unexpected, uri};
 use bourse_chain::KeyOffer;
 use bourse_market::{
-    Amount, ChannelKind, Command, Nanos, Offer, OfferId, Outcome, PlaceRequest, Price, View,
+    Amount, ChannelKind, Command, EscrowedKey, Nanos, Offer, OfferId, Outcome, PlaceRequest, Price, View,
 };
 use bourse_policy::Action;
 use bourse_wamp::{Invocation, WampError};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation) -> Reply {
     let placer = placer(&invocation)?;
     let arguments = Arguments::of(&mut invocation, parse::ARGUMENTS)?;
-    let mut offer = parse::offer(
+    let (mut offer, privkey) = parse::offer(
         arguments,
         OfferId(market.environment.fresh_id()),
         placer,
@@ -30,16 +31,24 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
         .read(|ledger| ledger.api(&offer.api))?
         .map(|api| api.catalog);
     if market.policies.check_price(&offer)? {
+        if privkey.is_some() {
+            return Err(invalid(
+                "price",
+                "a key that is left here is sold without its seller, and no policy of this market prices it: name a price",
+            ));
+        }
         seller_price::check(&market, &offer).map_err(|why| invalid("price", why))?;
     }
-    if market.terms.require_offer_signature {
+    // Whose name a key is sold in is who earns by it: that is never taken on trust.
+    if market.terms.require_offer_signature || privkey.is_some() {
         verify_signature(&market, &offer).await?;
         offer.signature_verified = true;
     } else {
         offer.claimed = claims(&market, &offer)?;
     }
     let offer = admitted(&market, offer).await?;
-    let command = Command::Place(Box::new(PlaceRequest { offer, escrow: None }));
+    let escrow = locked(&market, &offer, privkey)?;
+    let command = Command::Place(Box::new(PlaceRequest { offer, escrow }));
     let offer = match market.submit(command).await? {
         Outcome::Placed(offer) => offer,
         other => return Err(unexpected(&other)),
@@ -51,6 +60,19 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
         .announcer
         .announce(topic::OFFER_PLACED, vec![offer.clone()]);
     Ok(reply(offer))
+}
+
+/// The key as the ledger keeps it. The plain one is gone afterwards.
+fn locked(
+    market: &Market,
+    offer: &Offer,
+    privkey: Option<PlainKey>,
+) -> Result<Option<EscrowedKey>, WampError> {
+    let lock = |key: PlainKey| market.vault.lock(&offer.key, &key, &*market.environment);
+    privkey
+        .map(lock)
+        .transpose()
+        .map_err(|error| fault(uri::RUNTIME, error.to_string()))
 }
 
 /// Asks the policies that may keep an offer out.
@@ -135,7 +157,7 @@ async fn verify_signature(market: &Market, offer: &Offer) -> Result<(), WampErro
         Ok(signer) => Err(fault(
             uri::INVALID_SIGNATURE,
             format!(
-                "this market requires an EIP712KeyOffer signed by {delegate}, this one is signed by {signer}"
+                "this offer requires an EIP712KeyOffer signed by {delegate}, this one is signed by {signer}"
             ),
         )),
         Err(error) => Err(fault(uri::INVALID_SIGNATURE, error.to_string())),

@@ -1,6 +1,7 @@
 //! Carrying a purchase out: price, turn, RESERVE, the seller, and on to its end.
 
 use super::BuyRequest;
+use super::deliver::{deliver, escrowed};
 use super::exchange::exchange;
 use super::finish::{settle, void};
 use super::pending::Answer;
@@ -12,7 +13,7 @@ use crate::quotes::Quote;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
 use bourse_market::{
     Amount, Channel, ChannelKind, ChannelState, Command, Fault, KeyId, Offer, Outcome, Purchase, PurchaseId,
-    Refusal, ReserveRequest, SessionId, Signature, StateWrite, View,
+    Refusal, ReserveRequest, SessionId, Signature, StateWrite, View, check_on_sale,
 };
 use bourse_policy::Action;
 use bourse_wamp::WampError;
@@ -84,6 +85,11 @@ pub(super) async fn carry(market: &Arc<Market>, request: BuyRequest, end: Instan
     let key = request.identity.key;
     let offer = offer(market, &key)?;
     let price = price(market, &request, &offer, deadlines.turn).await?;
+    // What is over is over, whether its seller is there or not.
+    check_on_sale(&offer, market.now()).map_err(|refusal| of_refusal(&refusal))?;
+    if let Some(escrowed) = escrowed(market, &offer)? {
+        return deliver(market, &request, &offer, escrowed, price, deadlines.turn).await;
+    }
     let plan = plan(market, offer).await?;
     rehearse(market, &request, &plan, &price)?;
 
@@ -318,24 +324,45 @@ async fn reserve(
     market: &Arc<Market>,
     request: &BuyRequest,
     plan: &Plan,
-    mut price: Price,
+    price: Price,
     until: Instant,
 ) -> Result<(Arc<Purchase>, Price), WampError> {
-    let (session, key) = (request.session, plan.offer.key);
-    let take = |price: &Price| market.quotes.take(session, &key, &price.quote, market.now());
-    if price.promised && !take(&price) {
-        // It ran out while waiting.
-        price = self::price(market, request, &plan.offer, until).await?;
-        price.promised = price.promised && take(&price);
-    }
+    let price = hold(market, request, &plan.offer, price, until).await?;
     match try_reserve(market, request, plan, &price).await {
         Ok(purchase) => Ok((purchase, price)),
         Err(error) => {
-            if price.promised {
-                market.quotes.put_back(session, key, price.quote);
-            }
+            put_back(market, request, price);
             Err(error)
         }
+    }
+}
+
+/// Uses the session's quote up, or prices afresh if it ran out while waiting.
+pub(super) async fn hold(
+    market: &Arc<Market>,
+    request: &BuyRequest,
+    offer: &Offer,
+    mut price: Price,
+    until: Instant,
+) -> Result<Price, WampError> {
+    let take = |price: &Price| {
+        market
+            .quotes
+            .take(request.session, &offer.key, &price.quote, market.now())
+    };
+    if price.promised && !take(&price) {
+        price = self::price(market, request, offer, until).await?;
+        price.promised = price.promised && take(&price);
+    }
+    Ok(price)
+}
+
+/// Gives the quote of a purchase back that was refused untouched.
+pub(super) fn put_back(market: &Market, request: &BuyRequest, price: Price) {
+    if price.promised {
+        market
+            .quotes
+            .put_back(request.session, request.identity.key, price.quote);
     }
 }
 

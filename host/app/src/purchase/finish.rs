@@ -9,8 +9,8 @@ use crate::market::Market;
 use crate::policies::state_dropped;
 use crate::wire::{bytes, fault, of_submit, uri};
 use bourse_market::{
-    Ask, Channel, Command, Identity, Outcome, PostRequest, PriceSource, Purchase, PurchaseId, PurchaseState,
-    Refusal, Sale, Signature, View, VoidReason, VoidRequest,
+    Ask, Channel, Command, Outcome, PostRequest, PriceSource, Purchase, PurchaseId, PurchaseState, Refusal,
+    Sale, Signature, View, VoidReason, VoidRequest,
 };
 use bourse_store::SubmitError;
 use bourse_wamp::WampError;
@@ -47,22 +47,33 @@ pub(super) async fn settle(
         state_writes: [&price.cleared.state_writes[..], &price.quote.state_writes[..]].concat(),
     };
     if let Some(posted) = crate::crash::early_reply(market, &post) {
-        return Ok(posted);
+        return receipt(&posted);
     }
     crate::crash::point("post-unwritten");
     match resolve(market, purchase.id, Command::Post(Box::new(post))).await {
         Ok(Some((payment, paying, posted))) => {
             crate::crash::point("post-committed");
-            posted_news(market, &posted, &payment, &paying);
+            if let Some(sale) = posted.sold() {
+                let channels = [
+                    (&payment, topic::PAYMENT_CHANNEL_EMPTY),
+                    (&paying, topic::PAYING_CHANNEL_EMPTY),
+                ];
+                announce(market, &sale, channels);
+            }
             if !paying.prepaid.is_zero() && paying.prepaid != plan.paying.prepaid {
                 tracing::warn!(purchase = %posted.id, channel = %paying.id, prepaid = %paying.prepaid,
                     "a seller was paid for a purchase that its buyer was not charged for; it is netted from its next sales");
             }
-            Ok(posted)
+            receipt(&posted)
         }
         Ok(None) => Err(fault(uri::RUNTIME, "the purchase could not be completed")),
         Err(error) => Err(error),
     }
+}
+
+fn receipt(purchase: &Purchase) -> Answer {
+    let unposted = || fault(uri::RUNTIME, "the purchase was not completed");
+    purchase.receipt().map(Arc::new).ok_or_else(unposted)
 }
 
 /// What a seller's signature is worth.
@@ -193,21 +204,15 @@ fn posted_before(market: &Market, id: PurchaseId) -> Result<Option<Posted>, Wamp
     })
 }
 
-/// What a posted purchase changes outside the ledger.
-fn posted_news(market: &Market, purchase: &Purchase, payment: &Channel, paying: &Channel) {
-    let Identity { key, .. } = purchase.identity;
-    market.demand.lock().record_sale(&Sale {
-        at: market.now(),
-        key,
-        api: purchase.api,
-        seller: purchase.seller,
-        buyer: purchase.buyer,
-        price: purchase.price,
-    });
-    for (channel, topic) in [
-        (payment, topic::PAYMENT_CHANNEL_EMPTY),
-        (paying, topic::PAYING_CHANNEL_EMPTY),
-    ] {
+/// What a sale changes outside the ledger: what policies may know of demand, and news of each channel that it emptied,
+/// under its topic.
+pub(super) fn announce<const N: usize>(
+    market: &Market,
+    sale: &Sale,
+    channels: [(&Channel, &'static str); N],
+) {
+    market.demand.lock().record_sale(sale);
+    for (channel, topic) in channels {
         if channel.posted_remaining().is_zero() {
             market.announcer.announce(topic, vec![bytes(channel.id.0)]);
         }

@@ -4,9 +4,11 @@
 //! whether a purchase may happen. That is decided by `bourse_market::apply`, inside the one write that reserves it;
 //! the same function is asked once before, on a snapshot, so that what cannot succeed waits for nothing.
 //!
-//! From RESERVE on a purchase runs in a task of its own and ends in POST or VOID, whatever becomes of its buyer.
+//! From RESERVE on a purchase runs in a task of its own and ends in POST or VOID, whatever becomes of its buyer. The sale of
+//! an escrowed key is one write.
 
 mod carry;
+mod deliver;
 mod exchange;
 mod finish;
 mod pending;
@@ -24,8 +26,8 @@ use crate::market::{Market, Status};
 use crate::wire::{fault, invalid, of_refusal, uri};
 use bourse_chain::{ChannelClose, OFF_CHAIN_CLOSE_AT};
 use bourse_market::{
-    Address, Amount, BuyerPubkey, ChannelId, ChannelKind, Identity, Purchase, Refusal, Seq, Signature, View,
-    find_replay,
+    Address, Amount, BuyerPubkey, ChannelId, ChannelKind, Identity, Receipt, Refusal, Seq, Signature, View,
+    find_receipt,
 };
 use bourse_wamp::WampError;
 use pending::Entry;
@@ -47,7 +49,7 @@ pub(crate) struct BuyRequest {
 
 impl Market {
     /// Buys a key, or finds the receipt of the same purchase.
-    pub(crate) async fn buy(self: &Arc<Self>, request: BuyRequest) -> Result<Arc<Purchase>, WampError> {
+    pub(crate) async fn buy(self: &Arc<Self>, request: BuyRequest) -> Result<Arc<Receipt>, WampError> {
         let deadline = Instant::now() + self.terms.sell_deadline;
         if self.status() != Status::Running {
             return Err(fault(uri::NOT_READY, "the market is not trading now"));
@@ -55,8 +57,8 @@ impl Market {
         tokio::time::timeout_at(deadline, self.verify(&request))
             .await
             .map_err(|_| fault(uri::OVERLOADED, "too many requests wait; nothing was charged"))??;
-        if let Some(purchase) = self.replayed(&request.identity)? {
-            return Ok(Arc::new(purchase));
+        if let Some(receipt) = self.replayed(&request.identity)? {
+            return Ok(Arc::new(receipt));
         }
         let waiting = match self.pending.enter(request.identity) {
             Entry::Taken => {
@@ -118,12 +120,12 @@ impl Market {
         Ok(())
     }
 
-    /// The posted purchase with this very identity, if there is one. A channel in quarantine makes no other.
-    fn replayed(&self, identity: &Identity) -> Result<Option<Purchase>, WampError> {
+    /// The receipt of the posted purchase with this very identity, if there is one. A channel in quarantine makes no other.
+    fn replayed(&self, identity: &Identity) -> Result<Option<Receipt>, WampError> {
         let channel = identity.channel;
         let (found, shut) = self.read(|ledger| match ledger.channel(&channel)? {
             Some(payment) => Ok((
-                find_replay(ledger, &payment, identity)?,
+                find_receipt(ledger, &payment, identity)?,
                 payment.quarantined.is_some(),
             )),
             None => Ok((None, false)),

@@ -1,7 +1,7 @@
 //! Purchases under way, one for each payment channel: whoever asks for the same again waits for the same answer.
 
 use crate::wire::{fault, uri};
-use bourse_market::{ChannelId, Identity, Purchase};
+use bourse_market::{ChannelId, Identity, Receipt};
 use bourse_wamp::WampError;
 use futures_util::FutureExt;
 use futures_util::future::Shared;
@@ -18,7 +18,7 @@ const WAITERS: usize = 64;
 const FOR_BUYERS: usize = 16;
 
 /// What a purchase came to.
-pub(crate) type Answer = Result<Arc<Purchase>, WampError>;
+pub(crate) type Answer = Result<Arc<Receipt>, WampError>;
 
 struct Under {
     identity: Identity,

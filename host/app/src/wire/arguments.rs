@@ -55,20 +55,6 @@ impl FromValue for Amount {
     }
 }
 
-/// 32 raw bytes that are no number. Nothing looks into them yet.
-pub(crate) struct Bytes32;
-
-impl FromValue for Bytes32 {
-    const EXPECTED: &'static str = "32 bytes";
-
-    fn from_value(value: Value) -> Option<Self> {
-        match value {
-            Value::Bytes(bytes) => (bytes.len() == 32).then_some(Self),
-            _ => None,
-        }
-    }
-}
-
 /// A seller's delegate, as 20 bytes or as `0x` and 40 hex digits.
 pub(crate) struct SellerId(pub(crate) Address);
 

@@ -1,7 +1,7 @@
 //! Records as the dictionaries that clients read. Amounts always go out as 32 bytes, also when zero.
 
 use bourse_market::registry::{Attributes, Catalog, Consent};
-use bourse_market::{Amount, Channel, ChannelState, Nanos, Offer, Price, Purchase, PurchaseState};
+use bourse_market::{Amount, Channel, ChannelState, Nanos, Offer, Price, Receipt};
 use bourse_wamp::{CallResult, Dict, Value};
 
 /// Raw bytes as a value.
@@ -190,8 +190,9 @@ pub(crate) fn catalog_dict(catalog: &Catalog) -> Value {
 }
 
 /// The balance of a channel: always the last posted pair, never one half of a pending purchase. Of a seller that was
-/// paid for a purchase that came to nothing, also how much of that is left to net.
-pub(crate) fn balance_dict(channel: &Channel) -> Value {
+/// paid for a purchase that came to nothing, also how much of that is left to net; `owed` is what its delegate is owed
+/// beside, where that is anything.
+pub(crate) fn balance_dict(channel: &Channel, owed: Amount) -> Value {
     let mut balance = dict([
         ("remaining", amount(channel.posted_remaining())),
         ("inflight", amount(Amount::ZERO)),
@@ -200,27 +201,27 @@ pub(crate) fn balance_dict(channel: &Channel) -> Value {
     if !channel.prepaid.is_zero() {
         balance.insert("prepaid".to_owned(), amount(channel.prepaid));
     }
+    if !owed.is_zero() {
+        balance.insert("owed".to_owned(), amount(owed));
+    }
     Value::Map(balance)
 }
 
-/// The receipt of a posted purchase: the values of this purchase, whatever happened since. None if it is not posted.
-pub(crate) fn receipt_dict(purchase: &Purchase) -> Option<Value> {
-    let PurchaseState::Posted { s4, sealed_key, .. } = &purchase.state else {
-        return None;
-    };
-    Some(Value::Map(dict([
-        ("key_id", bytes(purchase.identity.key.0)),
-        ("delegate", bytes(purchase.buyer.0)),
-        ("buyer_pubkey", bytes(purchase.identity.buyer_pubkey.0)),
-        ("sealed_key", bytes(sealed_key.0)),
-        ("offer_id", bytes(purchase.offer.0)),
-        ("free_rated", Value::Bool(purchase.price.is_zero())),
-        ("amount", amount(purchase.identity.amount)),
-        ("amount_paid", amount(purchase.price)),
-        ("channel_seq", int(purchase.payment_seq.0)),
-        ("payment_channel", bytes(purchase.identity.channel.0)),
-        ("remaining", amount(purchase.payment_balance)),
+/// The receipt of a posted purchase.
+pub(crate) fn receipt_dict(receipt: &Receipt) -> Value {
+    Value::Map(dict([
+        ("key_id", bytes(receipt.key.0)),
+        ("delegate", bytes(receipt.buyer.0)),
+        ("buyer_pubkey", bytes(receipt.buyer_pubkey.0)),
+        ("sealed_key", bytes(receipt.sealed_key.0)),
+        ("offer_id", bytes(receipt.offer.0)),
+        ("free_rated", Value::Bool(receipt.price.is_zero())),
+        ("amount", amount(receipt.amount)),
+        ("amount_paid", amount(receipt.price)),
+        ("channel_seq", int(receipt.seq.0)),
+        ("payment_channel", bytes(receipt.channel.0)),
+        ("remaining", amount(receipt.balance)),
         ("inflight", amount(Amount::ZERO)),
-        ("signature", bytes(s4.0)),
-    ])))
+        ("signature", bytes(receipt.s4.0)),
+    ]))
 }

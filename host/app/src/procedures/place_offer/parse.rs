@@ -1,7 +1,8 @@
 //! What `place_offer` is given, made into an offer.
 
 use crate::policies::PARAMS_BYTES;
-use crate::wire::{Arguments, Bytes32, FromValue, describe, invalid};
+use crate::vault::PlainKey;
+use crate::wire::{Arguments, FromValue, describe, invalid};
 use bourse_market::{
     Address, Amount, ApiId, KeyId, Nanos, Offer, OfferId, Placer, Price, PricingTerms, Signature,
 };
@@ -36,25 +37,21 @@ const MAX_URI: usize = 1024;
 /// Bytes of a provider id; unmodified sellers use 130.
 const MAX_PROVIDER_ID: usize = 256;
 
-/// The offer as it was asked for; its signature and its placer's claim to the provider id are not looked at.
+/// The offer as it was asked for, with the key itself if its seller leaves that here; its signature and its placer's claim
+/// to the provider id are not looked at.
 pub(super) fn offer(
     mut arguments: Arguments,
     id: OfferId,
     placer: Placer,
     now: Nanos,
-) -> Result<Offer, WampError> {
+) -> Result<(Offer, Option<PlainKey>), WampError> {
     let key: KeyId = arguments.required("key_id")?;
     let api: ApiId = arguments.required("api_id")?;
     let uri = parse_uri(arguments.required("uri")?)?;
     let valid_from = Some(arguments.required::<Nanos>("valid_from")?).filter(|from| from.0 != 0);
     let seller: Address = arguments.required("delegate_adr")?;
     let signature: Signature = arguments.required("delegate_signature")?;
-    if arguments.optional::<Bytes32>("privkey")?.is_some() {
-        return Err(invalid(
-            "privkey",
-            "this market keeps no keys yet: leave it out and answer `sell` yourself",
-        ));
-    }
+    let privkey = arguments.optional::<PlainKey>("privkey")?;
     let price = arguments
         .optional::<Amount>("price")?
         .map_or(Price::Dynamic, Price::Fixed);
@@ -74,7 +71,7 @@ pub(super) fn offer(
         .transpose()?;
     let pricing = parse_pricing(arguments.or("pricing", Dict::new())?)?;
 
-    Ok(Offer {
+    let offer = Offer {
         id,
         key,
         api,
@@ -96,7 +93,8 @@ pub(super) fn offer(
         copies,
         remaining: copies,
         categories,
-    })
+    };
+    Ok((offer, privkey))
 }
 
 /// An exact URI or a prefix: components of `a-z`, `0-9` and `_`, the last of which may be empty.

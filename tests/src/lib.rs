@@ -19,6 +19,7 @@ mod closing;
 mod code;
 mod decisions;
 mod ear;
+mod escrow;
 pub mod process;
 mod seller;
 mod watch;
@@ -32,6 +33,7 @@ pub use calls::{
 pub use closing::{Closer, close, close_args, close_message};
 pub use decisions::decisions;
 pub use ear::Ear;
+pub use escrow::{Absent, Left, place};
 pub use process::{Process, run};
 pub use seller::{Behaviour, Sell, Seller};
 pub use watch::{figures, policy_status, until};

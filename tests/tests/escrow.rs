@@ -9,16 +9,14 @@
 )]
 
 use bourse_app::Host;
-use bourse_chain::{KeyOffer, Signer};
-use bourse_delegates::{DataKey, ReceiveKey};
-use bourse_market::{
-    Amount, ApiId, BuyerPubkey, ChannelId, ChannelKind, KeyId, Nanos, SealedKey, Seq, Signature, View,
-};
+use bourse_chain::Signer;
+use bourse_delegates::ReceiveKey;
+use bourse_market::{Amount, BuyerPubkey, ChannelId, KeyId, Nanos, Seq, Signature, View};
 use bourse_tests::{
-    Behaviour, Buyer, Ear, Order, Receipt, Seller, World, amount_of, bytes_of, call, call_named, close,
-    error_amount, error_text, int_of, map_of, now, open, refused, run, send, tokens,
+    Absent, Behaviour, Buyer, Ear, Order, Receipt, Seller, World, amount_of, bytes_of, call, close,
+    error_amount, error_text, int_of, map_of, now, place, refused, run, send, tokens,
 };
-use bourse_wamp::{CallError, CallOptions, Dict, Session, Value, WampError};
+use bourse_wamp::{CallError, CallOptions, Dict, Session, Value};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -29,105 +27,6 @@ const DUPLICATE_KEY: &str = "bourse.error.duplicate_key";
 const SOLD_OUT: &str = "bourse.error.sold_out";
 const OFFER_EXPIRED: &str = "xbr.error.offer_expired";
 const WRONG_BALANCE: &str = "bourse.error.wrong_balance";
-const API: ApiId = ApiId([7; 16]);
-
-/// A delegate that leaves keys, and is on no session of its own.
-struct Absent {
-    actor: Signer,
-    signer: Signer,
-}
-
-/// What is left: the key, its id and its offer as the delegate signs it.
-#[derive(Clone)]
-struct Left {
-    secret: [u8; 32],
-    offer: KeyOffer,
-    signature: Signature,
-}
-
-impl Absent {
-    fn new() -> Self {
-        Self {
-            actor: Signer::generate(),
-            signer: Signer::generate(),
-        }
-    }
-
-    /// A fresh key at a price, signed; none is for a policy to find.
-    fn sign(&self, world: &World, price: Option<Amount>) -> Left {
-        let offer = KeyOffer {
-            market: world.market(),
-            key: KeyId(rand::random()),
-            api: API,
-            uri: "com.example.".to_owned(),
-            price: price.unwrap_or(Amount::ZERO),
-            dynamic: price.is_none(),
-            valid_from: Nanos(0),
-            expires: Nanos(0),
-            delegate: self.signer.address(),
-        };
-        Left {
-            secret: rand::random(),
-            signature: self.signer.sign(&offer.digest(&world.domain())),
-            offer,
-        }
-    }
-
-    /// Leaves a fresh key, over a session that ends then.
-    async fn leave(&self, world: &World, price: Amount) -> Left {
-        let left = self.sign(world, Some(price));
-        let session = world.session().await;
-        place(&session, left.args()).await.unwrap();
-        session.leave().await;
-        left
-    }
-
-    async fn open(&self, world: &World, session: &Session, deposit: Amount) -> ChannelId {
-        let delegate = self.signer.address();
-        open(
-            world,
-            session,
-            ChannelKind::Paying,
-            &self.actor,
-            delegate,
-            deposit,
-        )
-        .await
-    }
-}
-
-impl Left {
-    fn args(&self) -> Dict {
-        let mut args = Dict::from([
-            ("key_id".to_owned(), Value::from(self.offer.key.0)),
-            ("api_id".to_owned(), Value::from(API.0)),
-            ("uri".to_owned(), Value::Str(self.offer.uri.clone())),
-            ("valid_from".to_owned(), Value::Int(0u64.into())),
-            ("delegate_adr".to_owned(), Value::from(self.offer.delegate.0)),
-            ("delegate_signature".to_owned(), Value::from(self.signature.0)),
-            ("privkey".to_owned(), Value::from(self.secret)),
-        ]);
-        if !self.offer.dynamic {
-            args.insert("price".to_owned(), Value::from(self.offer.price.to_be_bytes()));
-        }
-        args
-    }
-
-    fn key(&self) -> KeyId {
-        self.offer.key
-    }
-
-    /// Whether a receipt holds this very key.
-    fn opens(&self, receipt: &Receipt, buyer: &ReceiveKey) -> bool {
-        let sealed = SealedKey::try_from(receipt.sealed_key.as_slice()).unwrap();
-        buyer.unseal(&sealed).unwrap() == DataKey::from_bytes(self.secret)
-    }
-}
-
-async fn place(session: &Session, args: Dict) -> Result<Value, WampError> {
-    call_named(session, "xbr.marketmaker.place_offer", Vec::new(), args).await
-}
-
 /// A buyer with a key pair of its own.
 async fn buyer(world: &World, deposit: u64) -> (Buyer, ReceiveKey) {
     let mut buyer = Buyer::new(world, tokens(deposit)).await;
@@ -151,12 +50,12 @@ async fn w_52_a_key_is_sold_while_its_seller_is_away_and_opens_for_its_buyer() {
     let (mut buyer, receive) = buyer(&world, 10).await;
     assert_eq!(buyer.quote(left.key()).await.unwrap(), tokens(3));
     let first = buyer.buy(left.key()).await.unwrap();
-    assert!(left.opens(&first, &receive));
+    assert!(left.opens(&first.sealed_key, &receive));
     // And after a restart, without any quote.
     world.restart().await;
     buyer.reconnect(&world).await;
     let second = buyer.buy_at(left.key(), tokens(3)).await.unwrap();
-    assert!(left.opens(&second, &receive));
+    assert!(left.opens(&second.sealed_key, &receive));
     assert_ne!(first.sealed_key, second.sealed_key, "each is sealed afresh");
     assert_eq!(buyer.posted().await, (Seq(3), tokens(4)));
     let sums = world.verify().sums;
@@ -190,7 +89,10 @@ async fn every_vector_of_a_sealed_key_opens_what_the_market_sealed() {
         let mut buyer = Buyer::new(&world, tokens(1)).await;
         buyer.pubkey = BuyerPubkey(bytes("buyer_pubkey"));
         let receipt = buyer.buy(left.key()).await.unwrap();
-        assert!(left.opens(&receipt, &ReceiveKey::from_bytes(bytes("buyer_privkey"))));
+        assert!(left.opens(
+            &receipt.sealed_key,
+            &ReceiveKey::from_bytes(bytes("buyer_privkey"))
+        ));
     }
 }
 
@@ -239,7 +141,10 @@ async fn an_escrowed_sale_waits_for_no_seller_and_moves_nothing_of_a_live_ones()
     let slow = tokio::spawn(async move { one.buy_at(live, tokens(1)).await });
     sleep(Duration::from_millis(200)).await;
     let quick = timeout(Duration::from_secs(2), two.buy(left.key())).await;
-    assert!(left.opens(&quick.expect("it waited for the seller").unwrap(), &receive));
+    assert!(left.opens(
+        &quick.expect("it waited for the seller").unwrap().sealed_key,
+        &receive
+    ));
     slow.await.unwrap().unwrap();
     // The seller's own books are still the market's.
     assert_eq!(seller.posted().await, seller.books());
@@ -264,7 +169,7 @@ async fn many_buyers_at_once_get_a_copy_or_nothing() {
         tasks.spawn(async move {
             let bought = buyer.buy_at(left.key(), tokens(2)).await;
             match &bought {
-                Ok(receipt) => assert!(left.opens(receipt, &receive)),
+                Ok(receipt) => assert!(left.opens(&receipt.sealed_key, &receive)),
                 Err(error) => assert_eq!(error.uri, SOLD_OUT),
             }
             assert_eq!(buyer.posted().await, (buyer.seq, buyer.balance));
@@ -363,7 +268,7 @@ async fn a_signature_that_was_seen_places_nothing_more() {
     place(&session, args).await.unwrap();
     refused(place(&thief, live.args()).await, DUPLICATE_KEY);
     let (mut buyer, receive) = buyer(&world, 10).await;
-    assert!(left.opens(&buyer.buy(left.key()).await.unwrap(), &receive));
+    assert!(left.opens(&buyer.buy(left.key()).await.unwrap().sealed_key, &receive));
     // It was placed without a key: its seller is to sell it, and is not there.
     refused(
         buyer.buy_at(live.key(), tokens(1)).await,
@@ -424,7 +329,7 @@ async fn a_policy_may_price_a_key_and_its_decision_is_kept_with_the_sale() {
     place(&world.session().await, left.args()).await.unwrap();
     let (mut buyer, receive) = buyer(&world, 1_000).await;
     let receipt = buyer.buy(left.key()).await.unwrap();
-    assert!(left.opens(&receipt, &receive) && !receipt.paid.is_zero());
+    assert!(left.opens(&receipt.sealed_key, &receive) && !receipt.paid.is_zero());
     let (channel, paid) = (buyer.channel, receipt.paid);
     world
         .after_the_end(|ledger| {
@@ -640,7 +545,7 @@ async fn a_market_killed_while_it_sells_escrowed_keys_owes_what_its_buyers_paid(
     for trader in &traders {
         paid += trader.receipts.len() as u64;
         for (order, receipt) in trader.receipts.iter().take(20) {
-            assert!(left.opens(receipt, &trader.receive));
+            assert!(left.opens(&receipt.sealed_key, &trader.receive));
             assert_eq!(trader.buyer.send(order).await.unwrap(), *receipt);
         }
         assert_eq!(

@@ -193,3 +193,27 @@ async fn the_real_pair_refuses_a_stranger_as_market_maker() {
         assert!(String::from_utf8_lossy(&output.stderr).contains("the market maker is 0x"));
     }
 }
+
+/// W-52: a Python seller leaves its keys and is gone when the original buyer comes for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn w_52_the_real_buyer_decrypts_with_keys_that_were_left_with_the_market() {
+    for serializer in ["cbor", "json", "msgpack"] {
+        let world = World::start().await;
+        let arguments = format!("--keys 3 --price 35 --serializer {serializer}");
+        let Some(output) = script("escrow.py", &world.url(), &arguments).await else {
+            return;
+        };
+        let said = String::from_utf8_lossy(&output.stdout);
+        let faults = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}{faults}");
+        let summary: Value = serde_json::from_str(said.trim()).unwrap();
+        assert_eq!(summary["decrypted"], 3, "{summary:#}");
+        let all = (3 * 35 * TOKEN).to_string();
+        assert_eq!(
+            (&summary["spent"], &summary["owed"]),
+            (&Value::from(all.as_str()), &Value::from(all.as_str()))
+        );
+        assert_eq!(summary["seq"], 4);
+        world.assert_sound();
+    }
+}

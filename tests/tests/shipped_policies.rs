@@ -10,7 +10,7 @@
 
 use bourse_app::config::{Grant, Hook, Rule};
 use bourse_market::Amount;
-use bourse_tests::{Buyer, Seller, World, assert_balanced, error_text, refused, tokens};
+use bourse_tests::{Absent, Buyer, Seller, World, assert_balanced, error_text, place, refused, tokens};
 use bourse_wamp::{Dict, Value, WampError};
 
 const REFUSED: &str = "bourse.error.refused";
@@ -143,4 +143,35 @@ async fn a_seller_hears_what_its_offer_lacks_and_one_without_consents_sells_noth
     let outside = refused(buyer.quote(fenced).await, REFUSED);
     assert_eq!(code(&outside), "buyer_country_unknown");
     assert_balanced(&world, &[&buyer], &[&seller]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consent_counts_keys_in_escrow_as_it_counts_any_other() {
+    let mut world = market(vec![
+        Rule::default_pricing(),
+        rule(Hook::Consent, "quota", &[Grant::State], "keys = 2"),
+    ])
+    .await;
+    let seller = Seller::new(&world, tokens(50)).await;
+    let live = seller.offer(Some(tokens(1))).await;
+    let absent = Absent::new();
+    let mut left = Vec::new();
+    for _ in 0..3 {
+        let key = absent.sign(&world, Some(tokens(2)));
+        place(&world.session().await, key.args()).await.unwrap();
+        left.push(key.key());
+    }
+    let mut buyer = Buyer::new(&world, tokens(50)).await;
+    buyer.buy_at(left[0], tokens(2)).await.unwrap();
+    buyer.buy_at(live, tokens(1)).await.unwrap();
+    let used_up = refused(buyer.buy_at(left[1], tokens(2)).await, REFUSED);
+    assert_eq!(code(&used_up), "quota_used_up");
+    // What was sold before counts after a restart.
+    world.restart().await;
+    buyer.reconnect(&world).await;
+    refused(buyer.buy_at(left[2], tokens(2)).await, REFUSED);
+    assert_eq!(buyer.posted().await, (buyer.seq, buyer.balance));
+    let sums = world.verify().sums;
+    assert_eq!((sums.debits, sums.owed), (tokens(3), tokens(2)));
+    world.assert_sound();
 }

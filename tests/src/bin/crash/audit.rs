@@ -1,7 +1,7 @@
 //! What the ledger of a dead host must hold, by what everybody was told.
 
 use crate::market::Market;
-use bourse_market::{Amount, Channel, ChannelId, Identity, PurchaseState, Seq, View, find_replay};
+use bourse_market::{Amount, Channel, ChannelId, Identity, Seq, View, find_receipt};
 use bourse_store::{Reader, Report, Store};
 use bourse_tests::{Order, Receipt};
 
@@ -114,7 +114,7 @@ fn check_receipts(market: &Market, ledger: &Reader<'_>, report: &Report, audit: 
     }
 }
 
-fn find(ledger: &Reader<'_>, channel: &Channel, order: &Order) -> Option<bourse_market::Purchase> {
+fn find(ledger: &Reader<'_>, channel: &Channel, order: &Order) -> Option<bourse_market::Receipt> {
     let identity = Identity {
         channel: order.channel,
         seq: order.seq,
@@ -123,14 +123,13 @@ fn find(ledger: &Reader<'_>, channel: &Channel, order: &Order) -> Option<bourse_
         amount: order.amount,
         balance: order.balance,
     };
-    find_replay(ledger, channel, &identity).unwrap()
+    find_receipt(ledger, channel, &identity).unwrap()
 }
 
-fn is_of(purchase: &bourse_market::Purchase, receipt: &Receipt) -> bool {
-    matches!(&purchase.state, PurchaseState::Posted { s4, sealed_key, .. }
-        if *s4 == receipt.signature && sealed_key.0[..] == receipt.sealed_key[..])
-        && (purchase.payment_seq, purchase.payment_balance) == (receipt.seq, receipt.remaining)
-        && purchase.price == receipt.paid
+fn is_of(found: &bourse_market::Receipt, receipt: &Receipt) -> bool {
+    found.s4 == receipt.signature
+        && found.sealed_key.0[..] == receipt.sealed_key[..]
+        && (found.seq, found.balance, found.price) == (receipt.seq, receipt.remaining, receipt.paid)
 }
 
 /// A seller stands where the ledger does, or has adopted a purchase that was cut off: that one is the market maker's
@@ -149,11 +148,11 @@ fn check_sellers(market: &Market, ledger: &Reader<'_>, report: &Report, audit: &
         }
     }
     let sums = &report.sums;
-    let owed = sums.debits.saturating_add(sums.prepaid);
-    if owed != sums.credits {
+    let paid = sums.debits.saturating_add(sums.prepaid);
+    if paid != sums.credits.saturating_add(sums.owed) {
         let unequal = format!(
-            "buyers paid {} tokens, sellers got {}, {} of it too early",
-            sums.debits, sums.credits, sums.prepaid
+            "buyers paid {} tokens, sellers got {}, {} of it too early, and are owed {}",
+            sums.debits, sums.credits, sums.prepaid, sums.owed
         );
         audit.findings.push(unequal);
     }

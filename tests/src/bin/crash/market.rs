@@ -6,7 +6,7 @@ use crate::death::{kill, relapse, selling};
 use crate::load::{self, Opening, Trader};
 use crate::plan::{Dice, Kill, Plan, Relapse};
 use bourse_market::{Amount, KeyId};
-use bourse_tests::{Buyer, Seller, World, tokens};
+use bourse_tests::{Absent, Buyer, Seller, World, tokens};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -85,6 +85,12 @@ impl Market {
                 .await
                 .unwrap();
             trader.keep(order, receipt);
+        }
+        // Nobody is ever there to sell these.
+        let absent = Absent::new();
+        for price in 1..4 {
+            let price = tokens(price);
+            goods.push((absent.leave(&world, price).await.key(), price));
         }
         Self {
             world,

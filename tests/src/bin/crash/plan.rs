@@ -56,11 +56,13 @@ pub(crate) enum Relapse {
 }
 
 /// The places of a host under load.
-const PLACES: [&str; 10] = [
+const PLACES: [&str; 12] = [
     "reserve-committed",
     "sell-answered",
     "post-unwritten",
     "post-committed",
+    "delivery-unwritten",
+    "delivery-committed",
     "receipt-unsent",
     "void-committed",
     "before-commit",

@@ -53,6 +53,14 @@ pub(super) fn tell(report: &Report) {
             sums.prepaid
         );
     }
+    if checked.escrow_sales > 0 || checked.escrowed_keys > 0 {
+        say!(
+            "escrow    {} keys, {} sales, for which {} tokens are owed to their sellers",
+            checked.escrowed_keys,
+            checked.escrow_sales,
+            sums.owed
+        );
+    }
     if checked.suspended_channels > 0 {
         say!(
             "suspended {} paying channels wait for their sellers, or for `bourse ledger release`",

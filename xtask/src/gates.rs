@@ -35,6 +35,7 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
 pub(crate) fn ci() -> Result<()> {
     checks()?;
     step("simulator", || sim::run(&["--seeds", sim::SEEDS]))?;
+    step("faults, one by one", || sim::run(&sim::EACH))?;
     step("crashes", || crash::run(crash::SHORT, 0, None))?;
     step("tests", || {
         nextest(Some(python::environment()?.into_os_string()), Vec::new(), false)
@@ -49,6 +50,7 @@ pub(crate) fn ci() -> Result<()> {
 pub(crate) fn long() -> Result<()> {
     checks()?;
     step("simulator, long", || sim::run(&["--seeds", sim::SEEDS_LONG]))?;
+    step("faults, one by one, long", || sim::run(&sim::EACH_LONG))?;
     step("crashes, long", || crash::run(crash::LONG, 0, None))?;
     step("crashes, planted", crash::finds_the_planted_bug)?;
     step("tests, long", || {

@@ -8,6 +8,11 @@ pub(crate) const SEEDS: &str = "500";
 /// Seeds of the gate of a release.
 pub(crate) const SEEDS_LONG: &str = "10000";
 
+/// One thing that goes wrong in each run, at every opportunity: of the gate of every change, where a kind has that many.
+pub(crate) const EACH: [&str; 7] = ["--each", "--seeds", "2", "--operations", "60", "--most", "40"];
+/// At all of them.
+pub(crate) const EACH_LONG: [&str; 5] = ["--each", "--seeds", "8", "--operations", "200"];
+
 /// Plays seeds.
 ///
 /// # Errors

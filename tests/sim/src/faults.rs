@@ -60,10 +60,57 @@ impl Weather {
     }
 }
 
+/// A kind of thing that can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The disk refuses a commit.
+    Commit,
+    /// The process dies, and the commit under way with it.
+    DiesBeforeCommit,
+    /// The process dies once the commit under way is durable, and nobody hears of it.
+    DiesAfterCommit,
+    /// The process dies before a seller is asked.
+    DiesBeforeSell,
+    /// The process dies before a seller's answer arrives.
+    DiesAfterSell,
+    /// A question to a seller goes wrong, in one of the ways of [`crate::party::Network`].
+    Sell(u64),
+    /// A reply to a buyer is lost.
+    Reply,
+    /// An offer is priced by a policy that fails each time.
+    Policy,
+}
+
+impl Fault {
+    /// Every kind there is.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [
+            Self::Commit,
+            Self::DiesBeforeCommit,
+            Self::DiesAfterCommit,
+            Self::DiesBeforeSell,
+            Self::DiesAfterSell,
+            Self::Reply,
+            Self::Policy,
+        ]
+        .into_iter()
+        .chain((0..crate::party::MISFORTUNES).map(Self::Sell))
+    }
+}
+
+/// One thing that goes wrong once, on a day when nothing else does.
+#[derive(Debug, Clone, Copy)]
+pub struct Trouble {
+    pub fault: Fault,
+    /// At which opportunity, from 1.
+    pub nth: u64,
+}
+
 /// The process the market runs in: alive, or dead with nothing it does counting any more.
 pub struct Process {
     chance: Arc<Chance>,
     weather: Mutex<Weather>,
+    trouble: Mutex<Option<Trouble>>,
     dead: AtomicBool,
     /// Told when it dies.
     pub died: Notify,
@@ -74,6 +121,7 @@ impl Process {
         Self {
             chance,
             weather: Mutex::new(weather),
+            trouble: Mutex::new(None),
             dead: AtomicBool::new(false),
             died: Notify::new(),
         }
@@ -88,9 +136,29 @@ impl Process {
         *self.weather.lock() = weather;
     }
 
-    /// From here on nothing goes wrong.
-    pub fn calm(&self) {
+    /// From here on this goes wrong, at its nth opportunity.
+    pub fn expect(&self, trouble: Trouble) {
+        *self.trouble.lock() = Some(trouble);
+    }
+
+    /// An opportunity for this to go wrong. True if it does.
+    pub fn strikes(&self, fault: Fault) -> bool {
+        let mut trouble = self.trouble.lock();
+        let Some(waiting) = trouble.as_mut().filter(|trouble| trouble.fault == fault) else {
+            return false;
+        };
+        waiting.nth = waiting.nth.saturating_sub(1);
+        let now = waiting.nth == 0;
+        if now {
+            *trouble = None;
+        }
+        now
+    }
+
+    /// From here on nothing goes wrong. False if what was expected had no opportunity.
+    pub fn calm(&self) -> bool {
         *self.weather.lock() = Weather::CALM;
+        self.trouble.lock().take().is_none()
     }
 
     pub fn is_dead(&self) -> bool {
@@ -102,10 +170,10 @@ impl Process {
         self.died.notify_one();
     }
 
-    /// A step at which the process may die. True if it is dead now.
-    pub fn step(&self) -> bool {
+    /// A step at which the process may die, of this fault or of the weather. True if it is dead now.
+    pub fn step(&self, fault: Fault) -> bool {
         let part = self.weather().crash;
-        if !self.is_dead() && self.chance.permille(part) {
+        if !self.is_dead() && (self.strikes(fault) || self.chance.permille(part)) {
             self.kill();
         }
         self.is_dead()
@@ -144,7 +212,16 @@ impl Disk for FaultyDisk {
                 false => Ok(()),
             };
         }
-        match self.process.chance.permille(self.process.weather().commit) {
+        if self.process.strikes(Fault::DiesBeforeCommit) {
+            self.process.kill();
+            return Err(gone());
+        }
+        if self.process.strikes(Fault::DiesAfterCommit) {
+            self.process.kill();
+            return Ok(());
+        }
+        let refused = self.process.chance.permille(self.process.weather().commit);
+        match self.process.strikes(Fault::Commit) || refused {
             true => Err(io::Error::other("the disk failed on purpose")),
             false => Ok(()),
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a simulator stops at its first surprise")]
 
 use bourse_market::plant::Bug;
+use bourse_sim::faults::{Fault, Trouble};
 use bourse_sim::{Run, Summary, run};
 use clap::Parser;
 use parking_lot::Mutex;
@@ -25,6 +26,16 @@ struct Arguments {
     /// Switches a known bug on: W-20, W-22 or W-24. Then every run that finds it is a failure, and one must
     #[arg(long, value_parser = bug)]
     plant: Option<Bug>,
+    /// Lets one thing go wrong, and nothing else: a kind of fault, and at which opportunity, as in `Commit:7`
+    #[arg(long, value_parser = trouble)]
+    trouble: Option<Trouble>,
+    /// Lets one thing go wrong in each run, at every opportunity there is: for each kind of fault, as many runs of each
+    /// seed as it has opportunities
+    #[arg(long)]
+    each: bool,
+    /// With `--each`: opportunities of each kind that are tried, all if not given
+    #[arg(long, requires = "each")]
+    most: Option<u64>,
 }
 
 fn bug(text: &str) -> Result<Bug, String> {
@@ -36,6 +47,21 @@ fn bug(text: &str) -> Result<Bug, String> {
     }
 }
 
+fn trouble(text: &str) -> Result<Trouble, String> {
+    let (kind, nth) = text
+        .rsplit_once(':')
+        .ok_or_else(|| format!("`{text}` is not FAULT:NTH"))?;
+    let fault = Fault::all().find(|fault| format!("{fault:?}") == kind);
+    let fault = fault.ok_or_else(|| {
+        let known: Vec<String> = Fault::all().map(|fault| format!("{fault:?}")).collect();
+        format!("`{kind}` is none of {}", known.join(", "))
+    })?;
+    match nth.parse() {
+        Ok(nth) if nth > 0 => Ok(Trouble { fault, nth }),
+        _ => Err(format!("`{nth}` is not a number from 1")),
+    }
+}
+
 /// Failing seeds that are told in full; of more only the numbers.
 const TOLD: usize = 3;
 /// Lines of a failing run's trace that are shown.
@@ -43,6 +69,9 @@ const TRACE: usize = 60;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.each {
+        return each(&arguments);
+    }
     let started = Instant::now();
     let next = AtomicU64::new(arguments.from);
     let end = arguments.from.saturating_add(arguments.seeds);
@@ -61,6 +90,7 @@ fn main() -> ExitCode {
                         seed,
                         operations: arguments.operations,
                         plant: arguments.plant,
+                        trouble: arguments.trouble,
                     };
                     play(run, &total, &failed);
                 }
@@ -69,10 +99,11 @@ fn main() -> ExitCode {
     });
     let (total, failed) = (total.into_inner(), failed.into_inner());
     println!(
-        "{} operations, {} sales, {} of them paid before, {} crashes, {} purchases found under way; {:.1} s",
+        "{} operations, {} sales, {} of them paid before, {} channels closed, {} crashes, {} purchases found under way; {:.1} s",
         total.operations,
         total.sales,
         total.netted,
+        total.closed,
         total.crashes,
         total.recovered,
         started.elapsed().as_secs_f64()
@@ -85,15 +116,74 @@ fn main() -> ExitCode {
     }
 }
 
+/// Everything that can go wrong once, one after the other.
+fn each(arguments: &Arguments) -> ExitCode {
+    let started = Instant::now();
+    let faults = Mutex::new(Fault::all());
+    let failed = Mutex::new(Vec::new());
+    let runs = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(fault) = { faults.lock().next() } {
+                    let tried = exhaust(arguments, fault, &failed);
+                    runs.fetch_add(tried, Ordering::Relaxed);
+                    println!("{fault:?}: {tried} opportunities");
+                }
+            });
+        }
+    });
+    let failures = u64::try_from(failed.into_inner().len()).unwrap();
+    println!("{:.1} s", started.elapsed().as_secs_f64());
+    println!("{} passed, {failures} failed", runs.into_inner() - failures);
+    match failures {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// One kind of fault at each opportunity of each seed. Yields how many there were.
+fn exhaust(arguments: &Arguments, fault: Fault, failed: &Mutex<Vec<u64>>) -> u64 {
+    let mut tried = 0;
+    for seed in arguments.from..arguments.from.saturating_add(arguments.seeds) {
+        for nth in 1..=arguments.most.unwrap_or(u64::MAX) {
+            let what = Run {
+                seed,
+                operations: arguments.operations,
+                plant: arguments.plant,
+                trouble: Some(Trouble { fault, nth }),
+            };
+            let total = Mutex::new(Summary::default());
+            let before = failed.lock().len();
+            play(what, &total, failed);
+            let failed_now = failed.lock().len() > before;
+            // Whatever did not strike had no opportunity left.
+            if !total.into_inner().struck && !failed_now {
+                break;
+            }
+            tried += 1;
+        }
+    }
+    tried
+}
+
 fn play(what: Run, total: &Mutex<Summary>, failed: &Mutex<Vec<u64>>) {
     let outcome = std::panic::catch_unwind(|| run(what));
-    let Run { seed, operations, .. } = what;
+    let Run {
+        seed,
+        operations,
+        trouble,
+        ..
+    } = what;
     let mut failed = match outcome {
         Ok(Ok(summary)) => {
             let mut total = total.lock();
             total.operations += summary.operations;
             total.sales += summary.sales;
             total.netted += summary.netted;
+            total.closed += summary.closed;
+            total.struck |= summary.struck;
             total.crashes += summary.crashes;
             total.recovered += summary.recovered;
             return;
@@ -114,6 +204,11 @@ fn play(what: Run, total: &Mutex<Summary>, failed: &Mutex<Vec<u64>>) {
         // The panic has told its story.
         Err(_) => failed.lock(),
     };
-    println!("seed {seed} FAILED; again: cargo xtask sim --from {seed} --seeds 1 --operations {operations}");
+    let trouble = trouble.map_or_else(String::new, |Trouble { fault, nth }| {
+        format!(" --trouble '{fault:?}:{nth}'")
+    });
+    println!(
+        "seed {seed} FAILED; again: cargo xtask sim --from {seed} --seeds 1 --operations {operations}{trouble}"
+    );
     failed.push(seed);
 }

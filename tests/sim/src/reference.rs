@@ -8,7 +8,9 @@ use crate::chance::Chance;
 use crate::party::seller::Sell;
 use crate::party::{Buyer, Seller};
 use bourse_app::simulation::Stage;
-use bourse_market::{Amount, Channel, ChannelId, Identity, KeyId, Nanos, Purchase, PurchaseState, Seq, View};
+use bourse_market::{
+    Amount, Channel, ChannelId, ChannelState, Identity, KeyId, Nanos, Purchase, PurchaseState, Seq, View,
+};
 use bourse_store::Reader;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -40,6 +42,8 @@ pub struct Reference {
     posted: BTreeMap<ChannelId, Vec<Purchase>>,
     /// Each paying channel by what was posted on it and shown to its seller.
     earned: BTreeMap<ChannelId, Earned>,
+    /// Channels that were told to be closed, and where.
+    closed: BTreeMap<ChannelId, (Seq, Amount)>,
     pub violations: Vec<String>,
     /// Purchases posted.
     pub sales: u64,
@@ -98,8 +102,16 @@ impl Reference {
     }
 
     /// A seller is asked to sign a state of its channel. It follows from what is posted, or from a state that the seller
-    /// was shown since and may have adopted; and all of them together never pay more than the dearest purchase.
-    pub fn shown(&mut self, seller: usize, sell: &Sell) {
+    /// was shown since and may have adopted; and all of them together never pay more than the dearest purchase. What a
+    /// crash kept from being shown is on record all the same, and counts.
+    pub fn shown(&mut self, stage: &Stage, seller: usize, sell: &Sell) {
+        let abandoned = stage.read(|ledger| {
+            let abandoned = ledger
+                .channel(&sell.channel)?
+                .and_then(|channel| channel.abandoned);
+            abandoned.map_or(Ok(None), |id| ledger.purchase(&id))
+        });
+        let abandoned = abandoned.unwrap();
         self.shown.insert((sell.channel, sell.seq, sell.balance));
         let Some(earned) = self.earned.get_mut(&sell.channel) else {
             self.violations.push(format!(
@@ -107,6 +119,11 @@ impl Reference {
             ));
             return;
         };
+        if self.closed.contains_key(&sell.channel) {
+            self.violations.push(format!(
+                "seller {seller} was asked over a closed channel: {sell:?}"
+            ));
+        }
         let from = |(seq, balance): (Seq, Amount)| {
             seq.next() == Some(sell.seq) && balance.checked_sub(sell.amount) == Some(sell.balance)
         };
@@ -114,7 +131,12 @@ impl Reference {
         if from(posted) {
             earned.dearest = earned.dearest.max(sell.amount);
         }
-        let follows = from(posted) || earned.open.iter().copied().any(from);
+        let given_up = abandoned.as_ref().and_then(Purchase::payable);
+        earned.dearest = earned.dearest.max(given_up.unwrap_or_default());
+        let mut recorded = abandoned.iter().flat_map(Purchase::asks);
+        let follows = from(posted)
+            || earned.open.iter().copied().any(from)
+            || recorded.any(|ask| from((ask.seq, ask.balance)));
         let paid = earned.balance.checked_sub(sell.balance);
         if !follows || paid.is_none_or(|paid| paid > earned.dearest) {
             self.violations.push(format!(
@@ -122,6 +144,16 @@ impl Reference {
             ));
         }
         earned.open.push((sell.seq, sell.balance));
+    }
+
+    /// Its delegate was told that this channel is closed.
+    pub fn closed(&mut self, channel: ChannelId, seq: Seq, balance: Amount) {
+        self.closed.insert(channel, (seq, balance));
+    }
+
+    /// How many were.
+    pub fn closings(&self) -> u64 {
+        u64::try_from(self.closed.len()).unwrap()
     }
 
     /// One of the last keys, sold out and ended ones among them.
@@ -156,6 +188,14 @@ impl Reference {
             for seller in sellers {
                 if let Some(channel) = ledger.channel(&seller.channel)? {
                     self.check_earned(seller, &channel);
+                }
+            }
+            for (id, told) in &self.closed {
+                let channel = ledger.channel(id)?.unwrap();
+                let stands = (channel.seq, channel.posted_remaining());
+                if channel.state != ChannelState::Closed || stands != *told {
+                    self.violations
+                        .push(format!("channel {id} was closed at {told:?}, and is {channel:?}"));
                 }
             }
             Ok(())

@@ -1,11 +1,12 @@
 //! One run: a town, a market that lives and dies in it, and a number of things that happen.
 
 use crate::chance::Chance;
-use crate::faults::{Clock, FaultyDisk, Process, Weather};
+use crate::faults::{Clock, FaultyDisk, Process, Trouble, Weather};
+use crate::party::seller::UNPRICED;
 use crate::party::{Buyer, Names, Network, Seller, Town, key_of, open_args};
 use crate::reference::Reference;
 use crate::spell;
-use bourse_app::config::Config;
+use bourse_app::config::{Config, Rule, RuleLimits};
 use bourse_app::simulation::{Library, Outside, Sellers, Stage};
 use bourse_chain::{LocalSettlement, Settlement};
 use bourse_market::plant::{self, Bug};
@@ -29,6 +30,8 @@ pub struct Run {
     pub operations: u64,
     /// A known bug, switched on to see whether it is found.
     pub plant: Option<Bug>,
+    /// One thing that goes wrong, in the place of the seed's own weather.
+    pub trouble: Option<Trouble>,
 }
 
 /// What came of a run in which nothing was violated.
@@ -41,6 +44,10 @@ pub struct Summary {
     pub recovered: u64,
     /// Purchases whose sellers had been paid for them, or for a part of them, before.
     pub netted: u64,
+    /// Channels that were closed.
+    pub closed: u64,
+    /// What was to go wrong did.
+    pub struck: bool,
 }
 
 /// What was violated, and how it came to that.
@@ -84,6 +91,17 @@ fn config_in(folder: &Path) -> Config {
     config.store.path = folder.to_owned();
     config.store.map_size = 256 << 20;
     config.market.id = Some(MARKET.to_owned());
+    config.policies.rule = vec![
+        Rule {
+            uri: Some(UNPRICED.to_owned()),
+            limits: RuleLimits {
+                fuel: Some(1),
+                ..RuleLimits::default()
+            },
+            ..Rule::default_pricing()
+        },
+        Rule::default_pricing(),
+    ];
     config
 }
 
@@ -106,7 +124,10 @@ fn play(run: Run) -> Result<Summary, Failure> {
     let maker = key_of(&chance);
     write_key(folder.path(), &maker.to_bytes()[..]);
 
-    let weather = Weather::drawn(&chance);
+    let weather = match run.trouble {
+        Some(_) => Weather::CALM,
+        None => Weather::drawn(&chance),
+    };
     let process = Arc::new(Process::new(Arc::clone(&chance), Weather::CALM));
     let clock = Arc::new(Clock::new(Arc::clone(&chance)));
     let market: MarketId = MARKET.parse().unwrap();
@@ -159,6 +180,7 @@ fn play(run: Run) -> Result<Summary, Failure> {
     let reference = town.reference.lock();
     summary.sales = reference.sales;
     summary.netted = reference.netted;
+    summary.closed = reference.closings();
     match reference.violations.is_empty() {
         true => Ok(summary),
         false => Err(Failure {
@@ -242,6 +264,9 @@ async fn live(
     if let Some(weather) = first {
         open_channels(town, &stage).await;
         town.process.set(weather);
+        if let Some(trouble) = run.trouble {
+            town.process.expect(trouble);
+        }
     }
     join(town, &stage).await;
     let mut under_way = JoinSet::new();
@@ -270,7 +295,7 @@ async fn live(
     tokio::select! {
         biased;
         () = town.process.died.notified() => return crashed(&mut under_way).await,
-        () = settle(town, &stage, &mut under_way) => {}
+        struck = settle(town, &stage, &mut under_way) => summary.struck = struck,
     }
     Ended::Done
 }
@@ -348,6 +373,8 @@ async fn join(town: &Arc<Town>, stage: &Arc<Stage>) {
 fn begin(town: &Arc<Town>, stage: &Arc<Stage>, under_way: &mut JoinSet<()>) {
     let (town, stage) = (Arc::clone(town), Arc::clone(stage));
     let what = town.chance.within(0..=99);
+    // Most of a run is trade: whoever closed its channel only watches from then on.
+    let closes = town.chance.permille(4);
     let buyer = index(
         town.chance
             .within(0..=u64::try_from(town.buyers.len() - 1).unwrap()),
@@ -359,6 +386,8 @@ fn begin(town: &Arc<Town>, stage: &Arc<Stage>, under_way: &mut JoinSet<()>) {
     under_way.spawn(async move {
         let (buyer, seller) = (&town.buyers[buyer], &town.sellers[seller]);
         match what {
+            0..=11 if closes => seller.close(&town, &stage).await,
+            21.. if closes => buyer.close(&town, &stage).await,
             0..=11 => seller.offer(&town, &stage).await,
             12..=14 => seller.revoke(&town, &stage).await,
             15..=19 => {
@@ -388,11 +417,12 @@ fn begin(town: &Arc<Town>, stage: &Arc<Stage>, under_way: &mut JoinSet<()>) {
 }
 
 /// The last word on everything: nothing goes wrong any more, everybody asks once more, and the books are closed.
-async fn settle(town: &Arc<Town>, stage: &Arc<Stage>, under_way: &mut JoinSet<()>) {
+/// Says whether what was to go wrong did.
+async fn settle(town: &Arc<Town>, stage: &Arc<Stage>, under_way: &mut JoinSet<()>) -> bool {
     while let Some(ended) = under_way.join_next().await {
         ended.unwrap();
     }
-    town.process.calm();
+    let struck = town.process.calm();
     stage.drained().await;
     for seller in &town.sellers {
         let session = u64::from_be_bytes(town.chance.bytes()) >> 11;
@@ -410,4 +440,5 @@ async fn settle(town: &Arc<Town>, stage: &Arc<Stage>, under_way: &mut JoinSet<()
     let mut reference = town.reference.lock();
     reference.audit(stage);
     reference.close(stage, &town.buyers, &town.sellers);
+    struck
 }

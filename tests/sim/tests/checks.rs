@@ -1,6 +1,7 @@
 //! Whether the simulator can be believed: it repeats itself, it finds what is planted, and it finds nothing else.
 
 use bourse_market::plant::Bug;
+use bourse_sim::faults::{Fault, Trouble};
 use bourse_sim::{Run, run};
 
 fn play(seed: u64, plant: Option<Bug>) -> Result<bourse_sim::Summary, bourse_sim::Failure> {
@@ -8,6 +9,7 @@ fn play(seed: u64, plant: Option<Bug>) -> Result<bourse_sim::Summary, bourse_sim
         seed,
         operations: 200,
         plant,
+        trouble: None,
     })
 }
 
@@ -42,7 +44,7 @@ fn w_24_sales_that_are_not_put_in_order_are_found() {
 
 #[test]
 fn seeds_pass_and_see_sales_crashes_purchases_under_way_and_netted_ones() {
-    let (mut sales, mut crashes, mut recovered, mut netted) = (0, 0, 0, 0);
+    let (mut sales, mut crashes, mut recovered, mut netted, mut closed) = (0, 0, 0, 0, 0);
     for seed in 1..=20 {
         let summary =
             play(seed, None).unwrap_or_else(|failure| panic!("seed {seed}: {:#?}", failure.violations));
@@ -50,9 +52,28 @@ fn seeds_pass_and_see_sales_crashes_purchases_under_way_and_netted_ones() {
         crashes += summary.crashes;
         recovered += summary.recovered;
         netted += summary.netted;
+        closed += summary.closed;
     }
     assert!(
-        sales > 200 && crashes > 20 && recovered > 5 && netted > 5,
-        "{sales} {crashes} {recovered} {netted}"
+        sales > 200 && crashes > 20 && recovered > 5 && netted > 5 && closed > 5,
+        "{sales} {crashes} {recovered} {netted} {closed}"
     );
+}
+
+#[test]
+fn each_kind_of_fault_has_its_opportunities_and_does_no_harm_at_the_first() {
+    for fault in Fault::all() {
+        let mut struck = 0;
+        for seed in 1..=3 {
+            let what = Run {
+                seed,
+                operations: 100,
+                plant: None,
+                trouble: Some(Trouble { fault, nth: 1 }),
+            };
+            let summary = run(what).unwrap_or_else(|failure| panic!("{fault:?}: {:#?}", failure.violations));
+            struck += u64::from(summary.struck);
+        }
+        assert!(struck > 0, "{fault:?} never struck");
+    }
 }

@@ -258,6 +258,15 @@ impl Buyer {
         !outstanding.is_empty()
     }
 
+    /// Closes its channel, with what is left or, if it can get it, with everything it ever had.
+    pub async fn close(&self, town: &Town, stage: &Stage) {
+        let (seq, balance) = self.posted();
+        let refund = town.chance.permille(300).then_some(self.deposit);
+        let pair = (seq, refund.unwrap_or(balance));
+        let session = self.books.lock().session;
+        town.close(stage, session, self.channel, &self.signer, pair).await;
+    }
+
     /// Asks for an old receipt.
     pub async fn replay(&self, town: &Town, stage: &Stage) {
         let bought = self.books.lock().bought.clone();

@@ -8,17 +8,17 @@ pub mod network;
 pub mod seller;
 
 pub use buyer::{Buyer, Order};
-pub use network::Network;
+pub use network::{MISFORTUNES, Network};
 pub use seller::Seller;
 
 use crate::chance::Chance;
-use crate::faults::{Clock, Process};
+use crate::faults::{Clock, Fault, Process};
 use crate::reference::Reference;
 use crate::spell;
 use bourse_app::simulation::Stage;
-use bourse_chain::{ChannelOpen, Domain, Signer};
-use bourse_market::{Address, Amount, ChannelId, ChannelKind, MarketId};
-use bourse_wamp::{Invocation, Value, WampError};
+use bourse_chain::{ChannelClose, ChannelOpen, Domain, Signer};
+use bourse_market::{Address, Amount, ChannelId, ChannelKind, MarketId, Seq};
+use bourse_wamp::{Dict, Invocation, Value, WampError};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl Town {
         self.way().await;
         let reply = stage.call(invocation).await;
         self.way().await;
-        let lost = self.chance.permille(self.process.weather().reply);
+        let lost = self.process.strikes(Fault::Reply) || self.chance.permille(self.process.weather().reply);
         match lost || self.process.is_dead() {
             true => Err(Lost),
             false => Ok(reply.map(|result| result.args.into_iter().next().unwrap_or_default())),
@@ -87,6 +87,43 @@ impl Town {
         let reply = stage.call(invocation).await;
         (!self.process.is_dead())
             .then(|| reply.map(|result| result.args.into_iter().next().unwrap_or_default()))
+    }
+
+    /// A delegate closes its channel where it believes it stands; or tries to, where it would rather have it stand.
+    pub async fn close(
+        &self,
+        stage: &Stage,
+        session: u64,
+        channel: ChannelId,
+        delegate: &Signer,
+        (seq, balance): (Seq, Amount),
+    ) {
+        let state = ChannelClose {
+            close_at: Amount::from_units(1),
+            market: self.names.market,
+            channel,
+            seq,
+            balance,
+            is_final: true,
+        };
+        let signature = delegate.sign(&state.digest(&self.names.domain));
+        let args = vec![
+            Value::from(channel.0),
+            Value::from(self.names.domain.chain_id),
+            spell::int(1),
+            Value::from(self.names.domain.verifying_contract.0),
+            spell::amount(balance),
+            spell::int(seq.0.into()),
+            Value::Bool(true),
+            Value::from(signature.0),
+        ];
+        let closed = self
+            .ask(stage, spell::call(session, "close_channel", args, Dict::new()))
+            .await;
+        self.note(|| format!("channel {channel} at seq {} with {balance}: {closed:?}", seq.0));
+        if let Ok(Ok(_)) = closed {
+            self.reference.lock().closed(channel, seq, balance);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::seller::Sell;
 use super::{Seller, Town, key_of};
+use crate::faults::Fault;
 use bourse_app::simulation::{Sellers, Stage};
 use bourse_app::uri;
 use bourse_market::SessionId;
@@ -10,6 +11,9 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+/// Ways in which a question to a seller goes wrong.
+pub const MISFORTUNES: u64 = 11;
 
 /// Reaches the sellers of a town.
 pub struct Network {
@@ -47,15 +51,25 @@ impl Network {
         }
     }
 
+    /// What goes wrong with a question on its way; mostly nothing.
+    fn misfortune(&self) -> Option<u64> {
+        let town = &self.town;
+        let planned = (0..MISFORTUNES).find(|kind| town.process.strikes(Fault::Sell(*kind)));
+        planned.or_else(|| {
+            let wrong = town.chance.permille(town.process.weather().sell);
+            wrong.then(|| town.chance.within(0..=MISFORTUNES - 1))
+        })
+    }
+
     /// One question on its way, on a bad day.
     async fn go_wrong(
         &self,
         seller: &Seller,
         sell: &Sell,
         timeout: Duration,
+        kind: u64,
     ) -> Result<CallResult, CallError> {
         let town = &self.town;
-        let kind = town.chance.within(0..=10);
         town.note(|| format!("seller {} seq {}: misfortune {kind}", seller.number, sell.seq.0));
         let late = Err(CallError::Timeout);
         match kind {
@@ -126,7 +140,7 @@ impl Network {
         timeout: Duration,
     ) -> Result<CallResult, CallError> {
         let town = &self.town;
-        if town.process.step() {
+        if town.process.step(Fault::DiesBeforeSell) {
             return std::future::pending().await;
         }
         let Some(seller) = self.seller(callee, &procedure) else {
@@ -136,19 +150,18 @@ impl Network {
         if let Some(stage) = self.stage.lock().upgrade() {
             let mut reference = town.reference.lock();
             reference.look(&stage, &town.buyers, &town.sellers);
-            reference.shown(seller.number, &sell);
+            reference.shown(&stage, seller.number, &sell);
         }
         town.way().await;
-        let wrong = town.chance.permille(town.process.weather().sell);
-        let said = match wrong {
-            true => self.go_wrong(seller, &sell, timeout).await,
-            false => {
+        let said = match self.misfortune() {
+            Some(kind) => self.go_wrong(seller, &sell, timeout, kind).await,
+            None => {
                 let sold = seller.sell(&town.names, &sell);
                 town.way().await;
                 sold.map_err(CallError::Wamp).and_then(answer)
             }
         };
-        if town.process.step() {
+        if town.process.step(Fault::DiesAfterSell) {
             return std::future::pending().await;
         }
         said

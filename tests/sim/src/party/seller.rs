@@ -2,6 +2,7 @@
 
 use super::{Names, Town, key_of};
 use crate::chance::Chance;
+use crate::faults::Fault;
 use crate::spell;
 use bourse_app::simulation::Stage;
 use bourse_app::uri;
@@ -10,6 +11,9 @@ use bourse_market::{Amount, BuyerPubkey, ChannelId, KeyId, Nanos, Seq, Signature
 use bourse_wamp::{Dict, Value, WampError};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
+
+/// Offers under this URI are priced by a policy that runs out of fuel.
+pub const UNPRICED: &str = "com.example.unpriced.";
 
 /// What a seller knows.
 #[derive(Debug, Default)]
@@ -211,10 +215,14 @@ impl Seller {
         let expires = town.chance.permille(200).then(|| {
             bourse_app::Environment::now(&*town.clock).0 + town.chance.within(301..=400) * 1_000_000_000
         });
+        let uri = match town.process.strikes(Fault::Policy) {
+            true => UNPRICED,
+            false => "com.example.",
+        };
         let mut kwargs = Dict::from([
             ("key_id".to_owned(), Value::from(key.0)),
             ("api_id".to_owned(), Value::from([7u8; 16])),
-            ("uri".to_owned(), Value::Str("com.example.".to_owned())),
+            ("uri".to_owned(), Value::Str(uri.to_owned())),
             ("valid_from".to_owned(), spell::int(0)),
             ("delegate_adr".to_owned(), Value::from(self.signer.address().0)),
             ("delegate_signature".to_owned(), Value::Bytes(vec![1; 65])),
@@ -237,6 +245,18 @@ impl Seller {
                 answer.map(|answer| answer.map(|_| ()))
             )
         });
+    }
+
+    /// Closes its channel where it stands, or with nothing left in it.
+    pub async fn close(&self, town: &Town, stage: &Stage) {
+        let (pair, session) = {
+            let books = self.books.lock();
+            (books.pair, books.session)
+        };
+        let Some((seq, balance)) = pair else { return };
+        let all = town.chance.permille(300).then_some(Amount::ZERO);
+        let pair = (seq, all.unwrap_or(balance));
+        town.close(stage, session, self.channel, &self.signer, pair).await;
     }
 
     /// Takes an offer back.

@@ -99,11 +99,13 @@ fn main() -> ExitCode {
     });
     let (total, failed) = (total.into_inner(), failed.into_inner());
     println!(
-        "{} operations, {} sales, {} of them paid before, {} channels closed, {} crashes, {} purchases found under way; {:.1} s",
+        "{} operations, {} sales, {} of them paid before and {} of keys in escrow, {} channels closed and {} debts settled, {} crashes, {} purchases found under way; {:.1} s",
         total.operations,
         total.sales,
         total.netted,
+        total.escrowed,
         total.closed,
+        total.settled,
         total.crashes,
         total.recovered,
         started.elapsed().as_secs_f64()
@@ -182,6 +184,8 @@ fn play(what: Run, total: &Mutex<Summary>, failed: &Mutex<Vec<u64>>) {
             total.operations += summary.operations;
             total.sales += summary.sales;
             total.netted += summary.netted;
+            total.escrowed += summary.escrowed;
+            total.settled += summary.settled;
             total.closed += summary.closed;
             total.struck |= summary.struck;
             total.crashes += summary.crashes;

@@ -8,10 +8,12 @@ use crate::chance::Chance;
 use crate::party::seller::Sell;
 use crate::party::{Buyer, Seller};
 use bourse_app::simulation::Stage;
+use bourse_delegates::{DataKey, ReceiveKey};
 use bourse_market::{
-    Amount, Channel, ChannelId, ChannelState, Identity, KeyId, Nanos, Purchase, PurchaseState, Seq, View,
+    Amount, BuyerPubkey, Channel, ChannelId, ChannelState, EscrowSale, Identity, KeyId, Nanos, Purchase,
+    PurchaseState, SealedKey, Seq, View,
 };
-use bourse_store::Reader;
+use bourse_store::{Reader, StoreError};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What a seller offered.
@@ -26,6 +28,50 @@ struct Terms {
     sold: u64,
     /// The last price somebody paid, for guesses.
     last: Amount,
+    /// The key itself, if it was left with the market.
+    left: Option<[u8; 32]>,
+}
+
+/// A posted purchase, by who sold.
+#[derive(Debug, Clone, PartialEq)]
+enum Sold {
+    BySeller(Box<Purchase>),
+    InEscrow(Box<EscrowSale>),
+}
+
+impl Sold {
+    /// What was posted at `seq` of a payment channel.
+    fn at(ledger: &Reader<'_>, channel: &ChannelId, seq: Seq) -> Result<Option<Self>, StoreError> {
+        let purchase = ledger.purchase_at(channel, seq)?;
+        let sale = ledger.escrow_sale_at(channel, seq)?;
+        Ok(match (purchase, sale) {
+            (Some(purchase), None) => Some(Self::BySeller(Box::new(purchase))),
+            (None, Some(sale)) => Some(Self::InEscrow(Box::new(sale))),
+            // Both at once are as bad as none.
+            _ => None,
+        })
+    }
+
+    fn identity(&self) -> &Identity {
+        match self {
+            Self::BySeller(purchase) => &purchase.identity,
+            Self::InEscrow(sale) => &sale.identity,
+        }
+    }
+
+    fn price(&self) -> Amount {
+        match self {
+            Self::BySeller(purchase) => purchase.price,
+            Self::InEscrow(sale) => sale.price,
+        }
+    }
+
+    fn seq(&self) -> Seq {
+        match self {
+            Self::BySeller(purchase) => purchase.payment_seq,
+            Self::InEscrow(sale) => sale.payment_seq,
+        }
+    }
 }
 
 /// The books of a run.
@@ -39,9 +85,15 @@ pub struct Reference {
     /// What each buyer was told it paid.
     told: HashMap<Identity, Amount>,
     /// What is posted on each payment channel, from seq 2 on.
-    posted: BTreeMap<ChannelId, Vec<Purchase>>,
+    posted: BTreeMap<ChannelId, Vec<Sold>>,
     /// Each paying channel by what was posted on it and shown to its seller.
     earned: BTreeMap<ChannelId, Earned>,
+    /// What each seller earned by keys that it left.
+    owed: BTreeMap<usize, Amount>,
+    /// The secrets behind the buyers' public keys.
+    secrets: HashMap<BuyerPubkey, [u8; 32]>,
+    /// Final states that sellers signed.
+    would_close: HashSet<(ChannelId, Seq, Amount)>,
     /// Channels that were told to be closed, and where.
     closed: BTreeMap<ChannelId, (Seq, Amount)>,
     pub violations: Vec<String>,
@@ -49,6 +101,10 @@ pub struct Reference {
     pub sales: u64,
     /// Of those, the ones that were paid before, wholly or in part.
     pub netted: u64,
+    /// Of those, the ones of keys that were left with the market.
+    pub escrowed: u64,
+    /// Channels that paid for such keys in the end.
+    pub settled: HashSet<ChannelId>,
 }
 
 /// A paying channel.
@@ -70,6 +126,29 @@ impl Reference {
         self.signed.insert(identity);
     }
 
+    /// A buyer can open what is sealed to this key.
+    pub fn receives(&mut self, pubkey: BuyerPubkey, secret: [u8; 32]) {
+        self.secrets.insert(pubkey, secret);
+    }
+
+    /// Whether this is the key of that purchase, sealed to its buyer.
+    pub fn is_right_key(&self, identity: &Identity, sealed: &[u8; 80]) -> bool {
+        let left = self.offers.get(&identity.key).and_then(|terms| terms.left);
+        match (left, self.secrets.get(&identity.buyer_pubkey)) {
+            (None, _) => *sealed == crate::party::seller::seal(identity.key, identity.buyer_pubkey),
+            (Some(left), Some(secret)) => {
+                let opened = ReceiveKey::from_bytes(*secret).unseal(&SealedKey(*sealed));
+                opened == Ok(DataKey::from_bytes(left))
+            }
+            (Some(_), None) => false,
+        }
+    }
+
+    /// A seller signed this as the last state of its channel.
+    pub fn would_close(&mut self, channel: ChannelId, seq: Seq, balance: Amount) {
+        self.would_close.insert((channel, seq, balance));
+    }
+
     pub fn told(&mut self, identity: &Identity, paid: Amount) {
         self.told.insert(*identity, paid);
     }
@@ -81,6 +160,7 @@ impl Reference {
         price: Option<Amount>,
         copies: Option<u64>,
         expires: Option<Nanos>,
+        left: Option<[u8; 32]>,
     ) {
         let terms = Terms {
             seller,
@@ -90,6 +170,7 @@ impl Reference {
             revoked: None,
             sold: 0,
             last: Amount::from_tokens(10),
+            left,
         };
         self.offers.insert(key, terms);
         self.keys.push(key);
@@ -113,6 +194,15 @@ impl Reference {
         });
         let abandoned = abandoned.unwrap();
         self.shown.insert((sell.channel, sell.seq, sell.balance));
+        if self
+            .offers
+            .get(&sell.key)
+            .is_some_and(|terms| terms.left.is_some())
+        {
+            self.violations.push(format!(
+                "seller {seller} was asked for a key that it left: {sell:?}"
+            ));
+        }
         let Some(earned) = self.earned.get_mut(&sell.channel) else {
             self.violations.push(format!(
                 "seller {seller} was asked about a channel that is not its own: {sell:?}"
@@ -151,6 +241,11 @@ impl Reference {
         self.closed.insert(channel, (seq, balance));
     }
 
+    /// Whether it was.
+    pub fn is_closed(&self, channel: &ChannelId) -> bool {
+        self.closed.contains_key(channel)
+    }
+
     /// How many were.
     pub fn closings(&self) -> u64 {
         u64::try_from(self.closed.len()).unwrap()
@@ -172,10 +267,13 @@ impl Reference {
     /// Whether the market posted this very purchase.
     pub fn is_posted(&self, stage: &Stage, identity: &Identity) -> bool {
         stage
-            .read(|ledger| ledger.purchase_at(&identity.channel, identity.seq))
+            .read(|ledger| Sold::at(ledger, &identity.channel, identity.seq))
             .unwrap()
-            .is_some_and(|found| {
-                found.identity == *identity && matches!(found.state, PurchaseState::Posted { .. })
+            .is_some_and(|found| match found {
+                Sold::BySeller(found) => {
+                    found.identity == *identity && matches!(found.state, PurchaseState::Posted { .. })
+                }
+                Sold::InEscrow(found) => found.identity == *identity,
             })
     }
 
@@ -187,7 +285,8 @@ impl Reference {
             }
             for seller in sellers {
                 if let Some(channel) = ledger.channel(&seller.channel)? {
-                    self.check_earned(seller, &channel);
+                    let settled = self.check_owed(ledger, seller, &channel)?;
+                    self.check_earned(seller, &channel, settled);
                 }
             }
             for (id, told) in &self.closed {
@@ -204,12 +303,7 @@ impl Reference {
     }
 
     /// Follows one payment channel to where it stands.
-    fn follow(
-        &mut self,
-        ledger: &Reader<'_>,
-        buyer: &Buyer,
-        sellers: &[Seller],
-    ) -> Result<(), bourse_store::StoreError> {
+    fn follow(&mut self, ledger: &Reader<'_>, buyer: &Buyer, sellers: &[Seller]) -> Result<(), StoreError> {
         let Some(channel) = ledger.channel(&buyer.channel)? else {
             return Ok(());
         };
@@ -225,8 +319,9 @@ impl Reference {
         }
         for step in known..stands {
             let seq = Seq(u32::try_from(step).unwrap() + 2);
-            match ledger.purchase_at(&buyer.channel, seq)? {
-                Some(purchase) => self.admit(buyer, sellers, purchase),
+            match Sold::at(ledger, &buyer.channel, seq)? {
+                Some(Sold::BySeller(purchase)) => self.admit(buyer, sellers, *purchase),
+                Some(Sold::InEscrow(sale)) => self.admit_escrowed(buyer, sellers, *sale),
                 None => self.violations.push(format!(
                     "buyer {}: nothing is posted at seq {}",
                     buyer.number, seq.0
@@ -235,7 +330,7 @@ impl Reference {
         }
         let spent = self.posted[&buyer.channel]
             .iter()
-            .fold(Amount::ZERO, |sum, purchase| sum.saturating_add(purchase.price));
+            .fold(Amount::ZERO, |sum, sold| sum.saturating_add(sold.price()));
         if buyer.deposit.checked_sub(spent) != Some(channel.posted_remaining()) {
             self.violations.push(format!(
                 "buyer {}: of {} it spent {spent}, and {} is left",
@@ -267,27 +362,15 @@ impl Reference {
                 .push(format!("{identity:?} moved its channel and is not posted"));
             return;
         };
-        if sealed_key.0 != crate::party::seller::seal(identity.key, identity.buyer_pubkey) {
+        if !self.is_right_key(&identity, &sealed_key.0) {
             wrong.push("its key is not the one that was bought");
         }
-        match self.offers.get_mut(&identity.key) {
-            None => wrong.push("nobody offered its key"),
-            Some(terms) => {
-                terms.sold += 1;
-                terms.last = purchase.price;
-                if terms.price.is_some_and(|price| price != purchase.price) {
-                    wrong.push("its price is not the seller's");
-                }
-                if terms.copies.is_some_and(|copies| terms.sold > copies) {
-                    wrong.push("more copies were sold than there were");
-                }
-                let over = |end: Option<Nanos>| end.is_some_and(|end| end <= purchase.at);
-                if over(terms.expires) || over(terms.revoked) {
-                    wrong.push("it was reserved after the offer ended");
-                }
-                if sellers[terms.seller].channel != purchase.paying_channel {
-                    wrong.push("it pays another seller");
-                }
+        if let Some(terms) = self.check_terms(&identity.key, purchase.price, purchase.at, &mut wrong) {
+            if sellers[terms.seller].channel != purchase.paying_channel {
+                wrong.push("it pays another seller");
+            }
+            if terms.left.is_some() {
+                wrong.push("its seller had left the key");
             }
         }
         if at < purchase.at {
@@ -316,7 +399,102 @@ impl Reference {
             earned.open.retain(|(seq, _)| *seq > answered.seq);
             earned.dearest = Amount::ZERO;
         }
-        self.posted.entry(identity.channel).or_default().push(purchase);
+        let sold = Sold::BySeller(Box::new(purchase));
+        self.posted.entry(identity.channel).or_default().push(sold);
+    }
+
+    /// What must hold of a sale of any key; one more copy is gone.
+    fn check_terms(
+        &mut self,
+        key: &KeyId,
+        price: Amount,
+        at: Nanos,
+        wrong: &mut Vec<&'static str>,
+    ) -> Option<&Terms> {
+        let Some(terms) = self.offers.get_mut(key) else {
+            wrong.push("nobody offered its key");
+            return None;
+        };
+        terms.sold += 1;
+        terms.last = price;
+        if terms.price.is_some_and(|asked| asked != price) {
+            wrong.push("its price is not the seller's");
+        }
+        if terms.copies.is_some_and(|copies| terms.sold > copies) {
+            wrong.push("more copies were sold than there were");
+        }
+        let over = |end: Option<Nanos>| end.is_some_and(|end| end <= at);
+        if over(terms.expires) || over(terms.revoked) {
+            wrong.push("it was reserved after the offer ended");
+        }
+        Some(terms)
+    }
+
+    /// One sale more of a key that was left with the market: as above, and its seller is owed for it.
+    fn admit_escrowed(&mut self, buyer: &Buyer, sellers: &[Seller], sale: EscrowSale) {
+        let identity = sale.identity;
+        let mut wrong = Vec::new();
+        if !self.signed.contains(&identity) {
+            wrong.push("its buyer never signed it");
+        }
+        if sale.price > identity.amount || sale.buyer != buyer.signer.address() {
+            wrong.push("it is not what its buyer signed");
+        }
+        if !self.is_right_key(&identity, &sale.sealed_key.0) {
+            wrong.push("its key is not the one that was bought");
+        }
+        let terms = self.check_terms(&identity.key, sale.price, sale.at, &mut wrong);
+        if let Some((seller, left)) = terms.map(|terms| (terms.seller, terms.left)) {
+            if sellers[seller].signer.address() != sale.seller {
+                wrong.push("it is owed to another seller");
+            }
+            if left.is_none() {
+                wrong.push("its seller had not left the key");
+            }
+            let owed = self.owed.entry(seller).or_default();
+            *owed = owed.saturating_add(sale.price);
+        }
+        for what in wrong {
+            self.violations.push(format!(
+                "sale at seq {} of buyer {}: {what}: {sale:?}",
+                identity.seq.0, buyer.number
+            ));
+        }
+        self.sales += 1;
+        self.escrowed += 1;
+        let sold = Sold::InEscrow(Box::new(sale));
+        self.posted.entry(identity.channel).or_default().push(sold);
+    }
+
+    /// What a seller is owed and was paid for keys that it left is what they earned; and it was paid by a final state that
+    /// it signed. Yields what it was paid.
+    fn check_owed(
+        &mut self,
+        ledger: &Reader<'_>,
+        seller: &Seller,
+        channel: &Channel,
+    ) -> Result<Amount, StoreError> {
+        let debt = ledger.debt(&seller.signer.address())?.unwrap_or_default();
+        let paid = ledger.escrow_payment(&channel.id)?;
+        let paid = paid.map_or(Amount::ZERO, |payment| payment.amount);
+        let earned = self.owed.get(&seller.number).copied().unwrap_or_default();
+        if debt.owed.checked_add(paid) != Some(earned) || debt.settled != paid {
+            self.violations.push(format!(
+                "seller {} earned {earned} by keys that it left and was paid {paid}, its debt is {debt:?}",
+                seller.number
+            ));
+        }
+        if !paid.is_zero() {
+            self.settled.insert(channel.id);
+            let last = (channel.id, channel.seq, channel.posted_remaining());
+            if channel.state != ChannelState::Closed || !self.would_close.contains(&last) {
+                self.violations.push(format!(
+                    "seller {} never signed to be paid {paid} over {channel:?}",
+                    seller.number
+                ));
+            }
+        }
+        Ok(paid)
     }
 
     /// A paying channel was opened.
@@ -332,11 +510,13 @@ impl Reference {
         self.earned.insert(seller.channel, earned);
     }
 
-    fn check_earned(&mut self, seller: &Seller, channel: &Channel) {
+    /// `settled` is what the channel paid beyond its sales.
+    fn check_earned(&mut self, seller: &Seller, channel: &Channel, settled: Amount) {
         let Some(earned) = self.earned.get(&seller.channel) else {
             return;
         };
-        let adds_up = (channel.seq, channel.posted_remaining()) == (earned.seq, earned.balance)
+        let balance = channel.posted_remaining().saturating_add(settled);
+        let adds_up = (channel.seq, balance) == (earned.seq, earned.balance)
             && seller.deposit.checked_sub(earned.balance) == Some(earned.paid)
             && earned.paid.checked_sub(earned.credits) == Some(channel.prepaid);
         if !adds_up {
@@ -353,12 +533,12 @@ impl Reference {
     /// Everything once more: all that was ever posted is there, word for word, and all that was told is posted.
     pub fn audit(&mut self, stage: &Stage) {
         let read = stage.read(|ledger| {
-            for (channel, purchases) in &self.posted {
-                for purchase in purchases {
-                    let now = ledger.purchase_at(channel, purchase.payment_seq)?;
-                    if now.as_ref() != Some(purchase) {
+            for (channel, sales) in &self.posted {
+                for sold in sales {
+                    let now = Sold::at(ledger, channel, sold.seq())?;
+                    if now.as_ref() != Some(sold) {
                         self.violations
-                            .push(format!("{purchase:?} was posted, and is {now:?} now"));
+                            .push(format!("{sold:?} was posted, and is {now:?} now"));
                     }
                 }
             }
@@ -369,7 +549,7 @@ impl Reference {
             .posted
             .values()
             .flatten()
-            .map(|purchase| (&purchase.identity, purchase.price))
+            .map(|sold| (sold.identity(), sold.price()))
             .collect();
         for (identity, paid) in &self.told {
             if by_identity.get(identity) != Some(paid) {

@@ -44,6 +44,10 @@ pub struct Summary {
     pub recovered: u64,
     /// Purchases whose sellers had been paid for them, or for a part of them, before.
     pub netted: u64,
+    /// Sales of keys that were left with the market.
+    pub escrowed: u64,
+    /// Channels that paid for such keys when they were closed.
+    pub settled: u64,
     /// Channels that were closed.
     pub closed: u64,
     /// What was to go wrong did.
@@ -180,6 +184,8 @@ fn play(run: Run) -> Result<Summary, Failure> {
     let reference = town.reference.lock();
     summary.sales = reference.sales;
     summary.netted = reference.netted;
+    summary.escrowed = reference.escrowed;
+    summary.settled = u64::try_from(reference.settled.len()).unwrap();
     summary.closed = reference.closings();
     match reference.violations.is_empty() {
         true => Ok(summary),
@@ -435,6 +441,10 @@ async fn settle(town: &Arc<Town>, stage: &Arc<Stage>, under_way: &mut JoinSet<()
     for seller in &town.sellers {
         let session = u64::from_be_bytes(town.chance.bytes()) >> 11;
         seller.start(town, stage, session, false).await;
+        if town.chance.permille(300) {
+            seller.retire(town, stage).await;
+            seller.start(town, stage, session, false).await;
+        }
     }
     check(town, stage);
     let mut reference = town.reference.lock();

@@ -43,8 +43,9 @@ fn w_24_sales_that_are_not_put_in_order_are_found() {
 }
 
 #[test]
-fn seeds_pass_and_see_sales_crashes_purchases_under_way_and_netted_ones() {
+fn seeds_pass_and_see_sales_crashes_purchases_under_way_netted_ones_and_keys_in_escrow() {
     let (mut sales, mut crashes, mut recovered, mut netted, mut closed) = (0, 0, 0, 0, 0);
+    let (mut escrowed, mut settled) = (0, 0);
     for seed in 1..=20 {
         let summary =
             play(seed, None).unwrap_or_else(|failure| panic!("seed {seed}: {:#?}", failure.violations));
@@ -53,11 +54,14 @@ fn seeds_pass_and_see_sales_crashes_purchases_under_way_and_netted_ones() {
         recovered += summary.recovered;
         netted += summary.netted;
         closed += summary.closed;
+        escrowed += summary.escrowed;
+        settled += summary.settled;
     }
     assert!(
         sales > 200 && crashes > 20 && recovered > 5 && netted > 5 && closed > 5,
         "{sales} {crashes} {recovered} {netted} {closed}"
     );
+    assert!(escrowed > 50 && settled > 2, "{escrowed} {settled}");
 }
 
 #[test]

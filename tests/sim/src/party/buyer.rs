@@ -6,7 +6,8 @@ use crate::spell;
 use bourse_app::simulation::Stage;
 use bourse_app::uri;
 use bourse_chain::{ChannelClose, Signer, recover};
-use bourse_market::{Amount, BuyerPubkey, ChannelId, Identity, KeyId, Seq, Signature};
+use bourse_delegates::ReceiveKey;
+use bourse_market::{Amount, ChannelId, Identity, KeyId, Seq, Signature};
 use bourse_wamp::{Dict, Value, WampError};
 use parking_lot::Mutex;
 
@@ -66,13 +67,14 @@ impl Buyer {
 
     /// Signs a state of its channel, for a key.
     fn order(&self, town: &Town, key: KeyId, seq: Seq, amount: Amount, balance: Amount) -> Order {
-        let mut pubkey: [u8; 32] = town.chance.bytes();
-        pubkey[0] |= 2;
+        let secret = town.chance.bytes();
+        let pubkey = ReceiveKey::from_bytes(secret).public();
+        town.reference.lock().receives(pubkey, secret);
         let identity = Identity {
             channel: self.channel,
             seq,
             key,
-            buyer_pubkey: BuyerPubkey(pubkey),
+            buyer_pubkey: pubkey,
             amount,
             balance,
         };
@@ -136,7 +138,7 @@ impl Buyer {
             && (seq, remaining) == (identity.seq, identity.balance)
             && paid <= identity.amount
             && signer == Some(town.names.marketmaker)
-            && sealed == super::seller::seal(identity.key, identity.buyer_pubkey);
+            && town.reference.lock().is_right_key(&identity, &sealed);
         if !sound {
             let number = self.number;
             town.violated(format!(

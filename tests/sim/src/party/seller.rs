@@ -6,8 +6,8 @@ use crate::faults::Fault;
 use crate::spell;
 use bourse_app::simulation::Stage;
 use bourse_app::uri;
-use bourse_chain::{ChannelClose, Signer, recover};
-use bourse_market::{Amount, BuyerPubkey, ChannelId, KeyId, Nanos, Seq, Signature};
+use bourse_chain::{ChannelClose, KeyOffer, Signer, recover};
+use bourse_market::{Amount, ApiId, BuyerPubkey, ChannelId, KeyId, Nanos, Seq, Signature};
 use bourse_wamp::{Dict, Value, WampError};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -215,6 +215,8 @@ impl Seller {
         let expires = town.chance.permille(200).then(|| {
             bourse_app::Environment::now(&*town.clock).0 + town.chance.within(301..=400) * 1_000_000_000
         });
+        // Some keys it leaves with the market, and is not asked for them.
+        let left: Option<[u8; 32]> = town.chance.permille(250).then(|| town.chance.bytes());
         let uri = match town.process.strikes(Fault::Policy) {
             true => UNPRICED,
             false => "com.example.",
@@ -225,37 +227,104 @@ impl Seller {
             ("uri".to_owned(), Value::Str(uri.to_owned())),
             ("valid_from".to_owned(), spell::int(0)),
             ("delegate_adr".to_owned(), Value::from(self.signer.address().0)),
-            ("delegate_signature".to_owned(), Value::Bytes(vec![1; 65])),
             ("provider_id".to_owned(), Value::Str(self.provider_id.clone())),
         ]);
+        let signature = match left {
+            Some(_) => self.sign_offer(&town.names, key, uri, price, expires),
+            None => Signature([1; 65]),
+        };
+        kwargs.insert("delegate_signature".to_owned(), Value::from(signature.0));
+        kwargs.extend(left.map(|secret| ("privkey".to_owned(), Value::from(secret))));
         kwargs.extend(price.map(|price| ("price".to_owned(), spell::amount(price))));
         kwargs.extend(copies.map(|copies| ("copies".to_owned(), spell::int(copies))));
         kwargs.extend(expires.map(|expires| ("expires".to_owned(), spell::int(expires))));
         // Known before it is placed, so that a sale of it is never a surprise.
         town.reference
             .lock()
-            .offered(key, self.number, price, copies, expires.map(Nanos));
+            .offered(key, self.number, price, copies, expires.map(Nanos), left);
         let answer = town
             .ask_surely(stage, spell::call(session, "place_offer", Vec::new(), kwargs))
             .await;
         town.note(|| {
             format!(
-                "seller {} offers {key}: {:?}",
+                "seller {} {} {key}: {:?}",
                 self.number,
+                if left.is_some() { "leaves" } else { "offers" },
                 answer.map(|answer| answer.map(|_| ()))
             )
         });
     }
 
-    /// Closes its channel where it stands, or with nothing left in it.
+    fn sign_offer(
+        &self,
+        names: &Names,
+        key: KeyId,
+        uri: &str,
+        price: Option<Amount>,
+        expires: Option<u64>,
+    ) -> Signature {
+        let offer = KeyOffer {
+            market: names.market,
+            key,
+            api: ApiId([7; 16]),
+            uri: uri.to_owned(),
+            price: price.unwrap_or(Amount::ZERO),
+            dynamic: price.is_none(),
+            valid_from: Nanos(0),
+            expires: Nanos(expires.unwrap_or(0)),
+            delegate: self.signer.address(),
+        };
+        self.signer.sign(&offer.digest(&names.domain))
+    }
+
+    /// What is left in its channel once it was paid for the keys that it left, as far as the channel has that.
+    async fn settled(&self, town: &Town, stage: &Stage, session: u64) -> Option<Amount> {
+        let oid = vec![Value::from(self.channel.0)];
+        let ask = spell::call(session, "get_paying_channel_balance", oid, Dict::new());
+        let told = town.ask(stage, ask).await.ok()?.ok()?;
+        let remaining = spell::amount_of(&told, "remaining");
+        let owes = matches!(&told, Value::Map(map) if map.contains_key("owed"));
+        let owed = match owes {
+            true => spell::amount_of(&told, "owed"),
+            false => Amount::ZERO,
+        };
+        remaining.checked_sub(owed.min(remaining))
+    }
+
+    /// Retires on a day when nothing goes wrong: it is paid for the keys that it left, and closes.
+    pub async fn retire(&self, town: &Town, stage: &Stage) {
+        let (pair, session) = {
+            let books = self.books.lock();
+            (books.pair, books.session)
+        };
+        let (Some((seq, posted)), Some(balance)) = (pair, self.settled(town, stage, session).await) else {
+            return;
+        };
+        town.reference.lock().would_close(self.channel, seq, balance);
+        let pair = (seq, balance);
+        town.close(stage, session, self.channel, &self.signer, pair).await;
+        if !town.reference.lock().is_closed(&self.channel) {
+            town.violated(format!(
+                "seller {} at seq {} with {posted} left could not close with {balance}",
+                self.number, seq.0
+            ));
+        }
+    }
+
+    /// Closes its channel where it stands, with all that it is owed paid, or with nothing left in it.
     pub async fn close(&self, town: &Town, stage: &Stage) {
         let (pair, session) = {
             let books = self.books.lock();
             (books.pair, books.session)
         };
         let Some((seq, balance)) = pair else { return };
-        let all = town.chance.permille(300).then_some(Amount::ZERO);
-        let pair = (seq, all.unwrap_or(balance));
+        let balance = match town.chance.within(0..=9) {
+            0..=2 => Amount::ZERO,
+            3..=7 => self.settled(town, stage, session).await.unwrap_or(balance),
+            _ => balance,
+        };
+        let pair = (seq, balance);
+        town.reference.lock().would_close(self.channel, seq, balance);
         town.close(stage, session, self.channel, &self.signer, pair).await;
     }
 

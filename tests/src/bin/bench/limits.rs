@@ -1,8 +1,8 @@
 //! What the machine allows, without a market: sockets, signatures, commits, the sandbox.
 
 use crate::IN_FLIGHT;
-use crate::process::{cpu_of, start};
-use crate::report::{Figures, RUN, RUNS, Report, repeat};
+use crate::process::{cpu_of, cpu_of_self, start};
+use crate::report::{Figures, RUN, RUNS, Ratio, Report, repeat};
 use bourse_chain::{Signer, recover};
 use bourse_market::{Address, Amount, Command, FundRequest, Genesis, MarketId, Nanos};
 use bourse_store::{Options, Stamp, Store};
@@ -13,6 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// The argument that makes this program the other side of `limit.echo`.
 pub(crate) const ECHO_SERVER: &str = "--echo-server";
+/// Commands under way at a time where commits are shared.
+const GROUP: usize = 64;
 /// Bytes of a small call, and of its result.
 const CALL: usize = 49;
 const RESULT: usize = 150;
@@ -53,8 +55,11 @@ pub(crate) fn measure(report: &mut Report) {
         report.line("limit.signatures", &runs, None);
     }
     if commits {
-        let runs: Vec<Figures> = (0..RUNS).map(|_| commit()).collect();
+        let runs: Vec<Figures> = (0..RUNS).map(|_| commit(1)).collect();
         report.line("limit.commit", &runs, None);
+        let runs: Vec<Figures> = (0..RUNS).map(|_| commit(GROUP)).collect();
+        let name = format!("limit.commit.{GROUP}");
+        report.line(&name, &runs, Some(("limit.commit", Ratio::Throughput)));
     }
 }
 
@@ -71,8 +76,8 @@ fn signatures() -> Figures {
     })
 }
 
-/// One durable commit of one small record, with nobody to share it with.
-fn commit() -> Figures {
+/// Durable commits of one small record each, `n` waiting at a time: the writer puts those that wait into one.
+fn commit(n: usize) -> Figures {
     let folder = tempfile::tempdir().unwrap();
     let (market, marketmaker) = (MarketId([1; 16]), Address([1; 20]));
     let stamp = Stamp {
@@ -97,11 +102,39 @@ fn commit() -> Figures {
         amount: Amount::from_units(1),
         at: Nanos(0),
     };
-    let figures = repeat(|| {
-        store.submit_blocking(Command::Fund(fund.clone())).unwrap();
-    });
+    let figures = if n == 1 {
+        repeat(|| {
+            store.submit_blocking(Command::Fund(fund.clone())).unwrap();
+        })
+    } else {
+        runtime().block_on(together(&store, &fund, n))
+    };
     store.shutdown();
     figures
+}
+
+/// As many tasks, each with one command under way.
+async fn together(store: &Store, fund: &FundRequest, n: usize) -> Figures {
+    let (before, started) = (cpu_of_self(), Instant::now());
+    let tasks: Vec<_> = (0..n)
+        .map(|_| {
+            let (store, fund) = (store.clone(), fund.clone());
+            tokio::spawn(async move {
+                let mut samples = Vec::new();
+                while started.elapsed() < RUN {
+                    let begun = Instant::now();
+                    store.submit(Command::Fund(fund.clone())).await.unwrap();
+                    samples.push(begun.elapsed());
+                }
+                samples
+            })
+        })
+        .collect();
+    let mut samples = Vec::new();
+    for task in tasks {
+        samples.extend(task.await.unwrap());
+    }
+    Figures::of(samples, started.elapsed(), cpu_of_self() - before)
 }
 
 /// Round trips of frames as long as a small call and its result, over TCP, with `n` connections.

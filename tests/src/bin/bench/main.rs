@@ -6,6 +6,9 @@
 //! CPU, but for the policy lines, which divide p50 by p50, and `place_offer` and those on several threads, which divide
 //! time per operation.
 //!
+//! `host.start` (milliseconds until a host answers) and `host.memory` (mebibytes outside of the ledger's map) have
+//! `name, value, unit` instead.
+//!
 //! Usage: `bench [FILTER]`; a line is measured if its name contains the filter, and so is the limit it needs.
 
 #![allow(
@@ -16,6 +19,7 @@
     reason = "a measurement that cannot be made must stop"
 )]
 
+mod large;
 mod limits;
 mod market;
 mod policy;
@@ -42,4 +46,5 @@ fn main() {
     limits::measure(&mut report);
     policy::measure(&mut report);
     wamp::measure(&mut report);
+    large::measure(&mut report);
 }

@@ -8,6 +8,7 @@ use bourse_delegates::{
 };
 use bourse_market::{Amount, ApiId, ChannelId, ChannelKind, KeyId, Seq};
 use bourse_wamp::{CallOptions, CallResult, Dict, Session, Value};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,15 +19,24 @@ const DEPOSIT_TOKENS: u64 = 1_000_000;
 pub(crate) struct Host {
     process: Running,
     url: String,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Host {
     /// Starts `bourse serve` on a fresh folder.
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let host = Self::start_in(&folder.path().join("data"));
+        Self {
+            _folder: Some(folder),
+            ..host
+        }
+    }
+
+    /// Starts it on a folder of somebody else's.
+    pub(crate) fn start_in(data: &Path) -> Self {
         let mut command = Command::new(host_binary());
-        command.arg("serve").arg("--data").arg(folder.path().join("data"));
+        command.arg("serve").arg("--data").arg(data);
         for listener in ["--listen-ws", "--listen-rs", "--listen-http"] {
             command.args([listener, "127.0.0.1:0"]);
         }
@@ -38,7 +48,7 @@ impl Host {
         Self {
             process,
             url,
-            _folder: folder,
+            _folder: None,
         }
     }
 

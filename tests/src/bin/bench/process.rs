@@ -22,6 +22,16 @@ pub(crate) fn cpu_of(pid: u32) -> Duration {
     Duration::from_millis(ticks * 1000 / TICKS)
 }
 
+/// Bytes of memory that a process holds and no file backs.
+pub(crate) fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line
+        .and_then(|line| line.split_whitespace().next())
+        .expect("a size");
+    kib.parse::<u64>().expect("a number") * 1024
+}
+
 /// The same for this process.
 pub(crate) fn cpu_of_self() -> Duration {
     cpu_of(std::process::id())

@@ -101,6 +101,13 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Prints a figure that is no duration of an operation.
+    pub(crate) fn value(&self, name: &str, value: f64, unit: &str) {
+        println!("{{\"name\": \"{name}\", \"value\": {value:.1}, \"unit\": \"{unit}\"}}");
+    }
+}
+
 /// Repeats `operation` on this thread for one run, and measures the processor time of this process.
 pub(crate) fn repeat(mut operation: impl FnMut()) -> Figures {
     let own = crate::process::cpu_of_self();

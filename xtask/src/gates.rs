@@ -53,6 +53,12 @@ pub(crate) fn long() -> Result<()> {
     step("faults, one by one, long", || sim::run(&sim::EACH_LONG))?;
     step("crashes, long", || crash::run(crash::LONG, 0, None))?;
     step("crashes, planted", crash::finds_the_planted_bug)?;
+    step("signers recovered in C", || {
+        cargo(
+            &["nextest", "run", "-p", "bourse-chain", "--features", "c-recovery"],
+            &[],
+        )
+    })?;
     step("tests, long", || {
         nextest(Some(python::environment()?.into_os_string()), Vec::new(), true)
     })?;

@@ -16,9 +16,12 @@ pub(crate) fn address_of_hash(hash: &[u8; 32]) -> Address {
 
 /// The address of a public key: the hash of its 64 uncompressed bytes, without the leading 04.
 pub(crate) fn address_of_key(key: &VerifyingKey) -> Address {
-    let point = key.to_sec1_point(false);
-    let coordinates = point.as_bytes().get(1..).unwrap_or_default();
-    address_of_hash(&keccak256(coordinates))
+    address_of_point(key.to_sec1_point(false).as_bytes())
+}
+
+/// The address of an uncompressed point of 65 bytes.
+pub(crate) fn address_of_point(point: &[u8]) -> Address {
+    address_of_hash(&keccak256(point.get(1..).unwrap_or_default()))
 }
 
 /// An address as people exchange it: `0x` and 40 hex digits whose case is a checksum (EIP-55).

@@ -1,8 +1,6 @@
 //! Who signed: recovery of an address from a signature, and what is refused before it is tried.
 
-use crate::address::address_of_key;
 use bourse_market::{Address, Signature};
-use k256::ecdsa::{RecoveryId, Signature as EcdsaSignature, VerifyingKey};
 
 /// The order of secp256k1's group, big-endian. Both r and s lie below it.
 const ORDER: [u8; 32] = [
@@ -49,7 +47,7 @@ pub enum SignatureError {
 
 /// The address whose key signed `digest`.
 ///
-/// k256 does not check the recovered key against the signature again, which is what makes it fast; hence the rules
+/// Neither library checks the recovered key against the signature again, which is what makes it fast; hence the rules
 /// for s and v are ours to hold. A signature by another key, or over another digest, is no error: it recovers to an
 /// address nobody expects.
 ///
@@ -70,11 +68,44 @@ pub fn recover(digest: &[u8; 32], signature: &Signature) -> Result<Address, Sign
     if s > HALF_ORDER.as_slice() {
         return Err(SignatureError::HighS);
     }
-    let signature = EcdsaSignature::from_slice(rs).map_err(|_| SignatureError::NoKey)?;
-    let key = VerifyingKey::recover_from_prehash(digest, &signature, RecoveryId::new(y_is_odd, false))
-        .map_err(|_| SignatureError::NoKey)?;
-    Ok(address_of_key(&key))
+    by::recover(digest, rs, y_is_odd).ok_or(SignatureError::NoKey)
 }
+
+/// With k256: Rust all the way.
+#[cfg(any(not(feature = "c-recovery"), test))]
+mod with_k256 {
+    use crate::address::address_of_key;
+    use bourse_market::Address;
+    use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
+
+    pub(super) fn recover(digest: &[u8; 32], rs: &[u8], y_is_odd: bool) -> Option<Address> {
+        let signature = Signature::from_slice(rs).ok()?;
+        let id = RecoveryId::new(y_is_odd, false);
+        let key = VerifyingKey::recover_from_prehash(digest, &signature, id).ok()?;
+        Some(address_of_key(&key))
+    }
+}
+
+/// With libsecp256k1, in C: half the time.
+#[cfg(feature = "c-recovery")]
+mod with_c {
+    use crate::address::address_of_point;
+    use bourse_market::Address;
+    use secp256k1::Message;
+    use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+
+    pub(super) fn recover(digest: &[u8; 32], rs: &[u8], y_is_odd: bool) -> Option<Address> {
+        let id = RecoveryId::try_from(i32::from(y_is_odd)).ok()?;
+        let signature = RecoverableSignature::from_compact(rs, id).ok()?;
+        let key = signature.recover(Message::from_digest(*digest)).ok()?;
+        Some(address_of_point(&key.serialize_uncompressed()))
+    }
+}
+
+#[cfg(feature = "c-recovery")]
+use with_c as by;
+#[cfg(not(feature = "c-recovery"))]
+use with_k256 as by;
 
 /// Big-endian byte strings of one length compare like the numbers they are.
 fn check_scalar(part: &'static str, bytes: &[u8]) -> Result<(), SignatureError> {
@@ -91,7 +122,9 @@ fn check_scalar(part: &'static str, bytes: &[u8]) -> Result<(), SignatureError> 
 mod tests {
     use super::*;
     use crate::Signer;
+    use crate::address::address_of_key;
     use alloy_primitives::U256;
+    use k256::ecdsa::{RecoveryId, Signature as EcdsaSignature, VerifyingKey};
 
     const DIGEST: [u8; 32] = [7; 32];
 
@@ -161,6 +194,25 @@ mod tests {
         let mut five = [0; 32];
         five[31] = 5;
         assert_eq!(recover(&DIGEST, &with(0, five)), Err(SignatureError::NoKey));
+    }
+
+    #[cfg(feature = "c-recovery")]
+    #[test]
+    fn whoever_recovers_comes_to_the_same_answer() {
+        for number in 0..500_u64 {
+            let random: [u8; 32] = crate::keccak256(&number.to_be_bytes());
+            let mut raw = Signer::from_bytes(&random).unwrap().sign(&random).0;
+            if number % 2 == 1 {
+                // Most of these recover to somebody, some to nobody.
+                raw[..32].copy_from_slice(&crate::keccak256(&random));
+            }
+            let [rs @ .., v] = &raw;
+            let (c, rust) = (
+                with_c::recover(&random, rs, *v == 28),
+                with_k256::recover(&random, rs, *v == 28),
+            );
+            assert_eq!(c, rust, "{number}");
+        }
     }
 
     #[test]

@@ -10,10 +10,15 @@
 
 use bourse_chain::{ChannelClose, Signer};
 use bourse_market::{Amount, ChannelId, KeyId, Seq, Signature};
-use bourse_tests::{Buyer, Seller, World, bytes_of, call, close, error_text, map_of, refused, run, tokens};
+use bourse_tests::{
+    Behaviour, Buyer, Seller, World, bytes_of, call, close, error_text, map_of, refused, run, tokens,
+};
 use bourse_wamp::Value;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::sleep;
 
 const NOT_READY: &str = "bourse.error.not_ready";
 const CHECK_FAILED: Option<i32> = Some(1);
@@ -384,4 +389,106 @@ async fn every_record_is_exported_beside_the_running_market_and_its_layout_told(
     );
     let said = done(world.data(), &["--output", "table", "ledger", "schema"]);
     assert!(said.contains("quarantined: u64?"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_market_whose_ledger_is_damaged_does_not_start_on_it() {
+    let mut world = World::apart().await;
+    let seller = Seller::new(&world, tokens(50)).await;
+    let mut buyer = Buyer::new(&world, tokens(100)).await;
+    let key = seller.offer(Some(tokens(10))).await;
+    buyer.buy(key).await.unwrap();
+    world.kill();
+    // One unit more is left in the buyer's channel than it deposited and did not spend.
+    let file = world.data().join("data.mdb");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let left = tokens(90).to_be_bytes();
+    let places: Vec<usize> = bytes
+        .windows(left.len())
+        .enumerate()
+        .filter_map(|(at, window)| (window == left).then_some(at))
+        .collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at + left.len() - 1] ^= 1;
+    }
+    std::fs::write(&file, bytes).unwrap();
+    let args = [
+        "serve",
+        "--listen-ws",
+        "127.0.0.1:0",
+        "--listen-rs",
+        "127.0.0.1:0",
+        "--listen-http",
+        "127.0.0.1:0",
+    ];
+    let said = failed(world.data(), &args, CHECK_FAILED);
+    assert!(said.contains("the ledger is damaged"), "{said}");
+    assert!(said.contains("remaining + inflight + spent"), "{said}");
+    failed(world.data(), &["ledger", "verify"], CHECK_FAILED);
+}
+
+/// The status line of an HTTP answer.
+async fn get(address: std::net::SocketAddr, path: &str) -> String {
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: bourse\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_market_that_stops_is_no_longer_ready_takes_nothing_new_and_ends_what_is_under_way() {
+    let mut world = World::start().await;
+    let seller = Seller::new(&world, tokens(50)).await;
+    let mut buyer = Buyer::new(&world, tokens(100)).await;
+    let other = Buyer::new(&world, tokens(100)).await;
+    let key = seller.offer(Some(tokens(10))).await;
+    buyer.buy(key).await.unwrap();
+    let http = world.host().addresses().http;
+    assert_eq!(get(http, "/readyz").await, "HTTP/1.1 200 OK");
+    seller.behave(Behaviour::Slow(Duration::from_millis(700)));
+    let under_way = tokio::spawn(async move {
+        let order = buyer.order(key, tokens(10));
+        buyer.pay(&order).await
+    });
+    sleep(Duration::from_millis(200)).await;
+    let meanwhile = async {
+        sleep(Duration::from_millis(200)).await;
+        assert_eq!(get(http, "/readyz").await, "HTTP/1.1 503 Service Unavailable");
+        let order = other.order(key, tokens(10));
+        refused(other.send(&order).await, NOT_READY);
+    };
+    tokio::join!(world.stop(), meanwhile);
+    under_way.await.unwrap().unwrap();
+    let said = done(world.data(), &["ledger", "verify"]);
+    assert!(said.contains("(2 posted, 0 pending)"), "{said}");
+}
+
+#[test]
+fn a_ledger_of_an_earlier_version_is_upgraded_once_and_read_from_then_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/store/tests/fixtures/schema-3/data.mdb");
+    std::fs::copy(fixture, folder.path().join("data.mdb")).unwrap();
+    let data = folder.path();
+    let said = failed(data, &["ledger", "verify"], CHECK_FAILED);
+    assert!(
+        said.contains("let `bourse ledger upgrade` or `bourse serve` open it once"),
+        "{said}"
+    );
+    let said = done(data, &["ledger", "upgrade"]);
+    assert!(
+        said.contains("has schema 4: 10 channels, 7 offers, 10 purchases"),
+        "{said}"
+    );
+    assert!(
+        said.contains("the ledger is converted to this version's schema"),
+        "{said}"
+    );
+    let said = done(data, &["ledger", "upgrade"]);
+    assert!(!said.contains("is converted"), "{said}");
+    let said = done(data, &["ledger", "verify"]);
+    assert!(said.contains("every invariant holds"), "{said}");
 }

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +40,8 @@ pub struct Addresses {
 pub const WS_PATH: &str = "/ws";
 /// Calls the market works on at a time; most of them wait for a seller.
 const MAX_INVOCATIONS: usize = 8_192;
+/// How long a start looks at its ledger: of the second that it may take to be ready, less than half.
+const START_CHECK: Duration = Duration::from_millis(400);
 /// How long a stop waits for purchases under way, beyond their own deadline.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -136,16 +138,23 @@ impl Host {
             }),
             announcer: Announcer::start(session.clone()),
         }));
+        let stop = CancellationToken::new();
+        // A start that fails leaves no listener behind.
+        let unless_started = stop.clone().drop_guard();
+        // Says from now on that the market is there, and not ready.
+        let http = listen_http(config, &market, stop.clone()).await?;
         let desk = Arc::clone(&market);
-        let recovered = tokio::task::spawn_blocking(move || purchase::recover(&desk)).await??;
+        let recovered = tokio::task::spawn_blocking(move || {
+            look_at(&desk.store)?;
+            purchase::recover(&desk)
+        })
+        .await??;
         // Nobody else is connected yet, so nothing is missed before this.
         router.observe(Arc::new(Observer(Arc::downgrade(&market))));
         procedures::register_all(&market, &session)
             .await
             .context("the market cannot register its procedures")?;
         market.set_status(Status::Running);
-
-        let stop = CancellationToken::new();
         let control = control::serve(
             &control::path(&config.store.path),
             control::Desk {
@@ -160,8 +169,9 @@ impl Host {
             Duration::from_millis(config.offers.sweep_after_ms),
             stop.clone(),
         );
+        let (ws, rs) = listen(config, &router).await?;
         let host = Self {
-            addresses: listen(config, &router, &market, stop.clone()).await?,
+            addresses: Addresses { ws, rs, http },
             market,
             router,
             session,
@@ -171,6 +181,7 @@ impl Host {
             log,
             recovered,
         };
+        unless_started.disarm();
         host.announce_status(Status::Running);
         Ok(host)
     }
@@ -316,34 +327,63 @@ async fn join_own_router(config: &Config) -> anyhow::Result<(Router, Session)> {
     Ok((router, session))
 }
 
-/// Opens every listener; from here on the market is reached.
-async fn listen(
-    config: &Config,
-    router: &Router,
-    market: &Arc<Market>,
-    stop: CancellationToken,
-) -> anyhow::Result<Addresses> {
-    let taken = |what: &'static str, flag: &'static str, address: SocketAddr| {
-        move || {
-            format!(
-                "cannot listen for {what} on {address}: stop what is there, or choose another address with {flag}"
-            )
-        }
-    };
-    let (ws, rs, http) = (config.wamp.listen_ws, config.wamp.listen_rs, config.http.listen);
-    Ok(Addresses {
-        ws: router
+/// Opens the listeners of clients; from here on the market is reached.
+async fn listen(config: &Config, router: &Router) -> anyhow::Result<(SocketAddr, SocketAddr)> {
+    let (ws, rs) = (config.wamp.listen_ws, config.wamp.listen_rs);
+    Ok((
+        router
             .listen_ws(ws, WS_PATH)
             .await
-            .with_context(taken("WebSocket", "--listen-ws", ws))?,
-        rs: router
+            .with_context(|| taken("WebSocket", "--listen-ws", ws))?,
+        router
             .listen_rs(rs)
             .await
-            .with_context(taken("RawSocket", "--listen-rs", rs))?,
-        http: http::serve(Arc::clone(market), http, stop)
-            .await
-            .with_context(taken("HTTP", "--listen-http", http))?,
-    })
+            .with_context(|| taken("RawSocket", "--listen-rs", rs))?,
+    ))
+}
+
+/// Opens the listener of whoever watches over the market.
+async fn listen_http(
+    config: &Config,
+    market: &Arc<Market>,
+    stop: CancellationToken,
+) -> anyhow::Result<SocketAddr> {
+    let http = config.http.listen;
+    http::serve(Arc::clone(market), http, stop)
+        .await
+        .with_context(|| taken("HTTP", "--listen-http", http))
+}
+
+fn taken(what: &str, flag: &str, address: SocketAddr) -> String {
+    format!(
+        "cannot listen for {what} on {address}: stop what is there, or choose another address with {flag}"
+    )
+}
+
+/// Looks at what a former process may have left by halves, and at the newest sales, for a moment. A market that finds its
+/// ledger damaged does not trade on it.
+fn look_at(store: &Store) -> anyhow::Result<()> {
+    let until = Instant::now() + START_CHECK;
+    let seen = store
+        .read()
+        .and_then(|ledger| ledger.glance(&mut || Instant::now() >= until))
+        .context("cannot read the ledger")?;
+    if let Some(first) = seen.violations.first() {
+        anyhow::bail!(
+            "the ledger is damaged, {} violations, the first: {first}. See all with `bourse ledger verify`; restore a \
+             backup with `bourse ledger restore`",
+            seen.violations.len()
+        );
+    }
+    tracing::info!(
+        pending = seen.pending,
+        suspended = seen.suspended,
+        sales = seen.sales,
+        back_to_ns = seen.back_to.map(|at| at.0),
+        whole = seen.whole,
+        "looked at what a stop could have left by halves; `bourse ledger verify` looks at everything"
+    );
+    Ok(())
 }
 
 /// The ledger, its key and its settlement; all made at the first start, all checked at every other.

@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Serves `/healthz` and `/metrics` until `stop`; returns the address it listens on.
+/// Serves `/healthz`, `/readyz` and `/metrics` until `stop`; returns the address it listens on. The first two say the same:
+/// 200 while the market trades, 503 before its ledger is recovered and from the moment that it stops.
 pub(crate) async fn serve(
     market: Arc<Market>,
     listen: SocketAddr,
@@ -33,7 +34,8 @@ pub(crate) async fn serve(
         ([(CONTENT_TYPE, PROMETHEUS)], figures.render())
     };
     let app = Router::new()
-        .route("/healthz", get(health))
+        .route("/healthz", get(health.clone()))
+        .route("/readyz", get(health))
         .route("/metrics", get(metrics));
     tokio::spawn(async move {
         let served = axum::serve(listener, app)

@@ -36,7 +36,8 @@ pub use ids::{
     SessionId, Signature, TransactionHash,
 };
 pub use invariants::{
-    Auditor, Side, Sums, Violation, check_channel, check_escrow_sale, check_purchase, check_totals,
+    Auditor, Side, Sums, Violation, check_channel, check_escrow_sale, check_in_place, check_purchase,
+    check_sale_in_place, check_totals,
 };
 pub use memory::MemoryLedger;
 pub use record::{

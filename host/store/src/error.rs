@@ -109,7 +109,7 @@ pub enum OpenError {
     },
     /// LMDB's locks do not work over a network.
     #[error(
-        "the data folder {} lies on a network file system ({kind}): the ledger needs a local disk",
+        "the data folder {} lies on {kind}, which is no disk of this machine: the ledger needs a local one",
         path.display()
     )]
     NetworkFileSystem {

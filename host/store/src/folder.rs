@@ -84,25 +84,14 @@ pub(crate) fn sync(path: &Path) -> io::Result<()> {
 /// LMDB's locks and its shared map work on one machine only.
 #[cfg(target_os = "linux")]
 pub(crate) fn refuse_network(path: &Path) -> Result<(), OpenError> {
-    // Magic numbers of linux/magic.h and the file systems' own headers.
-    const NETWORK: [(u32, &str); 7] = [
-        (0x6969, "NFS"),
-        (0x517B, "SMB"),
-        (0xFF53_4D42, "CIFS"),
-        (0xFE53_4D42, "SMB2"),
-        (0x00C3_6400, "Ceph"),
-        (0x5346_414F, "AFS"),
-        (0x0BD0_0BD0, "Lustre"),
-    ];
     let found = rustix::fs::statfs(path).map_err(|error| OpenError::Folder {
         what: "cannot inspect",
         path: path.to_owned(),
         source: error.into(),
     })?;
     // The width and sign of this field differ between architectures; the numbers have 32 bits.
-    let magic = found.f_type as u32;
-    match NETWORK.iter().find(|(number, _)| *number == magic) {
-        Some((_, kind)) => Err(OpenError::NetworkFileSystem {
+    match network(found.f_type as u32) {
+        Some(kind) => Err(OpenError::NetworkFileSystem {
             path: path.to_owned(),
             kind,
         }),
@@ -110,8 +99,59 @@ pub(crate) fn refuse_network(path: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// The name of a file system that lies on another machine, or may: behind FUSE anything can be, and what shares folders
+/// with a virtual machine maps no file for both. Not 9P: sandboxes that one machine runs have their own disks behind it.
+#[cfg(target_os = "linux")]
+fn network(magic: u32) -> Option<&'static str> {
+    // Magic numbers of linux/magic.h and the file systems' own headers.
+    const NETWORK: [(u32, &str); 13] = [
+        (0x6969, "NFS"),
+        (0x517B, "SMB"),
+        (0xFF53_4D42, "CIFS"),
+        (0xFE53_4D42, "SMB2"),
+        (0x00C3_6400, "Ceph"),
+        (0x5346_414F, "AFS"),
+        (0x6B41_4653, "AFS"),
+        (0x0BD0_0BD0, "Lustre"),
+        (0x7375_7245, "Coda"),
+        (0x564C, "NCP"),
+        (0x6573_5546, "FUSE"),
+        (0x786F_4256, "VirtualBox shared folder"),
+        (0xBACB_ACBC, "VMware shared folder"),
+    ];
+    let found = NETWORK.iter().find(|(number, _)| *number == magic);
+    found.map(|(_, kind)| *kind)
+}
+
 /// Not known how to tell here.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn refuse_network(_path: &Path) -> Result<(), OpenError> {
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_systems_of_other_machines_are_known_and_those_of_this_one_are_not_refused() {
+        for (magic, kind) in [(0x6969, "NFS"), (0xFE53_4D42, "SMB2"), (0x6573_5546, "FUSE")] {
+            assert_eq!(network(magic), Some(kind));
+        }
+        // ext4, xfs, btrfs, zfs, tmpfs, overlay, f2fs.
+        for magic in [
+            0xEF53,
+            0x5846_5342,
+            0x9123_683E,
+            0x2FC1_2FC1,
+            0x0102_1994,
+            0x794C_7630,
+            0xF2F5_2010,
+        ] {
+            assert_eq!(network(magic), None, "{magic:#x}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        refuse_network(folder.path()).unwrap();
+        assert!(refuse_network(&folder.path().join("missing")).is_err());
+    }
 }

@@ -46,4 +46,4 @@ pub use reader::{Counts, Reader};
 pub use stamp::{SCHEMA, Stamp};
 pub use stats::{BATCH_BOUNDS, Stats};
 pub use store::{DEFAULT_MAP_SIZE, Options, Store};
-pub use verify::{Report, Violation};
+pub use verify::{Glance, Report, Violation};

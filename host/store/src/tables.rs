@@ -65,6 +65,14 @@ impl Table {
         Ok(self.db.iter(txn)?.map(entry))
     }
 
+    /// All entries, the last first.
+    pub(crate) fn backwards<'t>(
+        &self,
+        txn: &'t RoTxn<'_, AnyTls>,
+    ) -> Result<impl Iterator<Item = Entry<'t>> + use<'t>, StoreError> {
+        Ok(self.db.rev_iter(txn)?.map(entry))
+    }
+
     /// Entries whose keys begin with `prefix`, which is not empty, in order.
     pub(crate) fn prefix<'t>(
         &self,

@@ -1,5 +1,9 @@
 //! Checking a whole ledger: every record against the market's invariants, every index against its records.
 
+mod start;
+
+pub use start::Glance;
+
 use crate::codec;
 use crate::error::StoreError;
 use crate::index::{self, Entry};

@@ -25,8 +25,8 @@ pub(crate) const QUEUE: usize = 4096;
 const MAX_BATCH: usize = 1024;
 
 /// Transactions between two looks for readers whose process was killed: their slots would keep pages from being used
-/// again for as long as this process runs.
-const STALE_CHECK: u64 = 1024;
+/// again for as long as this process runs, and what the map grew by meanwhile is no room for promises any more.
+const STALE_CHECK: u64 = 64;
 
 /// What a command came to.
 pub(crate) type Answer = Result<Outcome, SubmitError>;
@@ -69,10 +69,8 @@ impl Writer {
             while !jobs.is_empty() {
                 self.write(&mut jobs);
                 transactions = transactions.wrapping_add(1);
-                if transactions.is_multiple_of(STALE_CHECK)
-                    && let Err(error) = self.env.clear_stale_readers()
-                {
-                    tracing::warn!(%error, "the table of readers could not be cleared of dead ones");
+                if transactions.is_multiple_of(STALE_CHECK) {
+                    self.clear_stale_readers();
                 }
             }
             if !more {
@@ -235,6 +233,12 @@ impl Writer {
                 tracing::error!(%error, "the ledger could not be read");
                 Ok((Err(SubmitError::Storage(error.to_string())), false))
             }
+        }
+    }
+
+    fn clear_stale_readers(&self) {
+        if let Err(error) = self.env.clear_stale_readers() {
+            tracing::warn!(%error, "the table of readers could not be cleared of dead ones");
         }
     }
 

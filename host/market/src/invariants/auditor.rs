@@ -1,12 +1,13 @@
 //! The fold over all records.
 
 use super::escrow::Escrow;
-use super::line::{Line, Spent, Step};
+use super::line::{Line, Spent};
+use super::step::Step;
 use super::{Side, Violation, check_channel, check_escrow_sale, check_purchase, check_totals};
 use crate::{
     Account, Address, Amount, Binding, Channel, ChannelId, ChannelKind, ChannelState, Debt, Decision,
     DecisionId, EscrowPayment, EscrowSale, Genesis, KeyId, Offer, OfferId, PolicySlot, PriceSource, Purchase,
-    PurchaseId, PurchaseState, Reconciliation, Seq, StateWrite, Totals,
+    PurchaseId, PurchaseState, Reconciliation, StateWrite, Totals,
 };
 use std::collections::BTreeMap;
 
@@ -167,17 +168,7 @@ impl Auditor {
         if let Err(violation) = check_purchase(purchase) {
             self.found.push(violation);
         }
-        let payment = Step {
-            purchase: purchase.id,
-            party: purchase.buyer,
-            seq: purchase.payment_seq,
-            balance: purchase.payment_balance,
-            cost: purchase.price,
-            moves: 1,
-            beyond: Amount::ZERO,
-            netted: Amount::ZERO,
-        };
-        let paying = paying_step(purchase);
+        let (payment, paying) = (Step::paid(purchase), Step::earned(purchase));
         if matches!(purchase.state, PurchaseState::Posted { .. }) {
             self.fees.add(purchase.fee);
             self.posted.push(purchase.id);
@@ -206,16 +197,7 @@ impl Auditor {
         self.need(sale.id, sale.source);
         self.take(sale.offer);
         self.escrow.sale(sale);
-        let step = Step {
-            purchase: sale.id,
-            party: sale.buyer,
-            seq: sale.payment_seq,
-            balance: sale.payment_balance,
-            cost: sale.price,
-            moves: 1,
-            beyond: Amount::ZERO,
-            netted: Amount::ZERO,
-        };
+        let step = Step::delivered(sale);
         self.post(sale.identity.channel, Side::Payment, &step);
     }
 
@@ -424,35 +406,6 @@ impl Auditor {
         {
             self.needed.insert(decision, purchase);
         }
-    }
-}
-
-/// What a purchase does to its paying channel, or has reserved there. What its fields do not add up to is reported by
-/// [`check_purchase`], and counts as nothing here.
-fn paying_step(purchase: &Purchase) -> Step {
-    let base = purchase.paying_base().unwrap_or_default();
-    let (seq, balance) = match purchase.state {
-        // Reserved is what the lowest state would pay, where the first question was asked.
-        PurchaseState::Sent | PurchaseState::Voided { .. } => {
-            let held = purchase.held().unwrap_or_default();
-            (purchase.paying_seq, base.checked_sub(held).unwrap_or_default())
-        }
-        PurchaseState::Posted { .. } => purchase
-            .answered()
-            // No channel is at seq 0.
-            .map_or((Seq(0), Amount::ZERO), |ask| (ask.seq, ask.balance)),
-    };
-    let cost = base.checked_sub(balance).unwrap_or_default();
-    let payable = purchase.payable().unwrap_or_default();
-    Step {
-        purchase: purchase.id,
-        party: purchase.seller,
-        seq,
-        balance,
-        cost,
-        moves: seq.0.wrapping_sub(purchase.paying_seq.0).wrapping_add(1),
-        beyond: cost.checked_sub(payable).unwrap_or_default(),
-        netted: purchase.prepaid,
     }
 }
 

@@ -1,29 +1,11 @@
 //! What all purchases together say about one channel, and whether its record agrees.
 
+use super::step::Step;
 use super::{Side, Violation};
 use crate::{
     Address, Amount, Channel, ChannelId, ChannelState, EscrowPayment, PurchaseId, Reconciliation, Seq,
 };
 use std::collections::BTreeMap;
-
-/// One step of a purchase on one of its channels.
-pub(super) struct Step {
-    pub(super) purchase: PurchaseId,
-    /// The buyer on the payment channel, the seller on the paying one.
-    pub(super) party: Address,
-    /// Where it takes the channel.
-    pub(super) seq: Seq,
-    /// What is left there.
-    pub(super) balance: Amount,
-    /// What it takes from the channel: the price, or what the seller was paid.
-    pub(super) cost: Amount,
-    /// Positions it moves the channel by.
-    pub(super) moves: u32,
-    /// What of the cost was for no purchase yet.
-    pub(super) beyond: Amount,
-    /// What of the purchase had been paid before.
-    pub(super) netted: Amount,
-}
 
 /// Where something took a channel, by how many positions, and what it cost.
 struct Leap {

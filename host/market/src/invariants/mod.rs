@@ -9,9 +9,11 @@
 mod auditor;
 mod escrow;
 mod line;
+mod step;
 mod violation;
 
 pub use auditor::{Auditor, Sums};
+pub use step::{check_in_place, check_sale_in_place};
 pub use violation::{Side, Violation};
 
 use crate::{

@@ -535,3 +535,50 @@ fn a_record_of_the_registry_under_anothers_key_is_found() {
         &["consents 0x0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a holds a record of another key"],
     );
 }
+
+#[test]
+fn a_look_at_the_start_finds_what_points_nowhere_and_channels_that_do_not_add_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let tables = store.tables();
+    let mut txn = store.env().write_txn().unwrap();
+    let mut broken = channel(tables, &txn);
+    broken.remaining = Amount::ZERO;
+    let bytes = codec::encode("channels", &broken).unwrap();
+    tables.channels.put(&mut txn, &[4; 16], &bytes).unwrap();
+    let suspended = keys::delegates_channel(&broken.delegate, &broken.id);
+    tables.suspended_channels.put(&mut txn, &suspended, &[]).unwrap();
+    tables.sent.put(&mut txn, &[9; 16], &[]).unwrap();
+    tables.purchases.put(&mut txn, &[8; 16], &[1, 2]).unwrap();
+    tables.sent.put(&mut txn, &[8; 16], &[]).unwrap();
+    let posted = keys::posted(Nanos(5), &PurchaseId([7; 16]));
+    tables.posted_by_time.put(&mut txn, &posted, &[]).unwrap();
+    txn.commit().unwrap();
+    let found = store.read().unwrap().glance(&mut || false).unwrap();
+    assert!(found.whole);
+    let violations: Vec<_> = found.violations.iter().map(ToString::to_string).collect();
+    let id = |byte: &str| format!("0x{}", byte.repeat(16));
+    assert_eq!(
+        violations,
+        [
+            format!(
+                "purchases {}: a record of table `purchases` cannot be read: Hit the end of buffer, expected more data",
+                id("08")
+            ),
+            format!("sent holds {}, which no record explains", id("09")),
+            format!(
+                "suspended_channels holds 0x{}{}, which no record explains",
+                "06".repeat(20),
+                "04".repeat(16)
+            ),
+            format!(
+                "channel {}: remaining + inflight + spent is 0, its deposit 5",
+                id("04")
+            ),
+            format!(
+                "posted_by_time holds 0x0000000000000005{}, which no record explains",
+                "07".repeat(16)
+            ),
+        ]
+    );
+}

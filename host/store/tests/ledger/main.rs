@@ -22,4 +22,5 @@ mod reads;
 mod registry;
 mod room;
 mod schema;
+mod start;
 mod state;

@@ -10,8 +10,8 @@
 
 use bourse_app::Host;
 use bourse_chain::Signer;
-use bourse_delegates::ReceiveKey;
-use bourse_market::{Amount, BuyerPubkey, ChannelId, KeyId, Nanos, Seq, Signature, View};
+use bourse_delegates::{BuyerOptions, DataKey, KeyTerms, MarketClient, OfferTerms, ReceiveKey};
+use bourse_market::{Amount, ApiId, BuyerPubkey, ChannelId, ChannelKind, KeyId, Nanos, Seq, Signature, View};
 use bourse_tests::{
     Absent, Behaviour, Buyer, Ear, Order, Receipt, Seller, World, amount_of, bytes_of, call, close,
     error_amount, error_text, int_of, map_of, now, place, refused, run, send, tokens,
@@ -432,6 +432,57 @@ async fn a_plain_close_stays_owed_and_the_next_channel_settles() {
         .await
         .unwrap();
     assert_eq!(world.verify().sums.owed, Amount::ZERO);
+    let actor = absent.actor.address();
+    world
+        .after_the_end(|ledger| {
+            assert_eq!(ledger.account(&actor).unwrap().unwrap().balance, tokens(3));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_example_delegates_leave_a_key_buy_it_and_are_paid_at_the_close() {
+    let mut world = World::start().await;
+    let client = async |world: &World| {
+        let session = bourse_delegates::connect(&world.url(), &world.config().realm.name).await;
+        MarketClient::new(session.unwrap(), None).await.unwrap()
+    };
+    let absent = Absent::new();
+    let (key, data_key) = (KeyId(rand::random()), DataKey::generate());
+    let offer = OfferTerms {
+        key,
+        api: ApiId([7; 16]),
+        uri: "com.example.".to_owned(),
+        expires: None,
+        copies: Some(1),
+        categories: [("topic".to_owned(), "weather".to_owned())].into(),
+        terms: KeyTerms::Fixed(tokens(3)),
+        provider_id: "away".to_owned(),
+    };
+    let leaving = client(&world).await;
+    leaving
+        .leave_offer(&absent.signer, &offer, &data_key)
+        .await
+        .unwrap();
+    leaving.session().leave().await;
+
+    let (buyer, _) = buyer(&world, 10).await;
+    let signer = Signer::from_bytes(&buyer.signer.to_bytes()).unwrap();
+    let options = BuyerOptions::default();
+    let mut delegate =
+        bourse_delegates::Buyer::start(client(&world).await, signer, ReceiveKey::generate(), options)
+            .await
+            .unwrap();
+    let bought = delegate.buy(key, tokens(3)).await.unwrap();
+    assert_eq!(bought.data_key, data_key);
+
+    let session = world.session().await;
+    let channel = absent.open(&world, &session, tokens(50)).await;
+    let (client, kind) = (client(&world).await, ChannelKind::Paying);
+    let closed = bourse_delegates::dev::close_channel(&client, &absent.signer, kind, channel)
+        .await
+        .unwrap();
+    assert_eq!((closed.seq, closed.remaining), (Seq(1), tokens(47)));
     let actor = absent.actor.address();
     world
         .after_the_end(|ledger| {

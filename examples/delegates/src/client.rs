@@ -2,9 +2,9 @@
 
 use crate::reply::{Reply, list};
 use crate::terms::Order;
-use crate::{Balance, DelegateError, Facts, KeyTerms, OfferTerms, Quote, Receipt};
+use crate::{Balance, DataKey, DelegateError, Facts, KeyTerms, OfferTerms, Quote, Receipt};
 use bourse_chain::{Domain, KeyOffer, Signer};
-use bourse_market::{Address, ChannelId, ChannelKind, KeyId, Nanos};
+use bourse_market::{Address, Amount, ChannelId, ChannelKind, KeyId, Nanos};
 use bourse_wamp::{
     Auth, CallOptions, CallResult, Dict, Invocation, JoinOptions, Serializer, Session, Value, WampError,
     connect_rs, connect_ws,
@@ -156,16 +156,26 @@ impl MarketClient {
     ///
     /// Any error of a call.
     pub async fn balance(&self, kind: ChannelKind, channel: ChannelId) -> Result<Balance, DelegateError> {
+        self.standing(kind, channel).await.map(|(balance, _)| balance)
+    }
+
+    /// Where a channel stands, and what the market maker owes its delegate for keys that were left with it.
+    pub(crate) async fn standing(
+        &self,
+        kind: ChannelKind,
+        channel: ChannelId,
+    ) -> Result<(Balance, Amount), DelegateError> {
         let name = match kind {
             ChannelKind::Payment => "get_payment_channel_balance",
             ChannelKind::Paying => "get_paying_channel_balance",
         };
         let result = self.call(name, vec![channel.0.into()], Dict::new()).await?;
         let reply = Reply::new(&procedure(name), result)?;
-        Ok(Balance {
+        let balance = Balance {
             seq: reply.seq("seq")?,
             remaining: reply.amount("remaining")?,
-        })
+        };
+        Ok((balance, reply.amount_or_zero("owed")?))
     }
 
     /// Offers a key, signed by the seller's delegate.
@@ -174,6 +184,31 @@ impl MarketClient {
     ///
     /// Any error of a call.
     pub async fn place_offer(&self, delegate: &Signer, offer: &OfferTerms) -> Result<(), DelegateError> {
+        self.place(delegate, offer, None).await
+    }
+
+    /// Offers a key and leaves it with the market maker, who sells it whether its seller is there or not. What it earns is
+    /// paid when a paying channel of the delegate is closed, as [`crate::dev::close_channel`] does it. The signature does
+    /// not cover the key: show it to nobody before this.
+    ///
+    /// # Errors
+    ///
+    /// Any error of a call.
+    pub async fn leave_offer(
+        &self,
+        delegate: &Signer,
+        offer: &OfferTerms,
+        key: &DataKey,
+    ) -> Result<(), DelegateError> {
+        self.place(delegate, offer, Some(key)).await
+    }
+
+    async fn place(
+        &self,
+        delegate: &Signer,
+        offer: &OfferTerms,
+        left: Option<&DataKey>,
+    ) -> Result<(), DelegateError> {
         let (price, pricing) = match &offer.terms {
             KeyTerms::Fixed(price) => (Some(*price), None),
             KeyTerms::Dynamic(pricing) => (None, Some(pricing.to_value())),
@@ -202,7 +237,7 @@ impl MarketClient {
             .iter()
             .map(|(name, value)| (name.clone(), value.as_str().into()));
         let kwargs = [
-            ("privkey", Value::Null),
+            ("privkey", left.map(DataKey::bytes).into()),
             ("price", price.map(|price| price.to_be_bytes()).into()),
             ("categories", Value::Map(categories.collect())),
             ("expires", offer.expires.map(|expires| expires.0).into()),

@@ -66,6 +66,11 @@ impl DataKey {
         Self(bytes)
     }
 
+    /// The raw key, for leaving it with a market maker.
+    pub(crate) fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
     /// Writes a payload as CBOR and encrypts it under a fresh nonce.
     ///
     /// # Errors

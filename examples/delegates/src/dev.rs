@@ -80,7 +80,8 @@ pub async fn open_channel(
 }
 
 /// Closes a channel where the market says it stands. The delegate signs that nothing will follow: what is left goes
-/// back, what was spent to its recipient. Whoever keeps books compares them with [`MarketClient::balance`] first.
+/// back, what was spent to its recipient, with what is owed for keys that were left, as far as the channel has it. Whoever
+/// keeps books compares them with [`MarketClient::balance`] first. Yields the state that was signed.
 ///
 /// # Errors
 ///
@@ -92,13 +93,15 @@ pub async fn close_channel(
     channel: ChannelId,
 ) -> Result<Balance, DelegateError> {
     let facts = client.facts();
-    let stands = client.balance(kind, channel).await?;
+    let (stands, owed) = client.standing(kind, channel).await?;
+    let remaining = stands.remaining.checked_sub(owed).unwrap_or_default();
+    let last = Balance { remaining, ..stands };
     let message = ChannelClose {
         close_at: OFF_CHAIN_CLOSE_AT,
         market: facts.market,
         channel,
-        seq: stands.seq,
-        balance: stands.remaining,
+        seq: last.seq,
+        balance: last.remaining,
         is_final: true,
     };
     let args = vec![
@@ -112,5 +115,5 @@ pub async fn close_channel(
         delegate.sign(&message.digest(&facts.domain)).0.into(),
     ];
     client.call("close_channel", args, Dict::new()).await?;
-    Ok(stands)
+    Ok(last)
 }

@@ -55,6 +55,14 @@ impl Reply {
         self.read(field, "an amount in 32 bytes", amount)
     }
 
+    /// An amount that is left out where it is zero.
+    pub(crate) fn amount_or_zero(&self, field: &str) -> Result<Amount, DelegateError> {
+        match self.dict.contains_key(field) {
+            true => self.amount(field),
+            false => Ok(Amount::ZERO),
+        }
+    }
+
     /// A number of 64 bits.
     pub(crate) fn u64(&self, field: &str) -> Result<u64, DelegateError> {
         self.read(field, "a number of at most 64 bits", Value::as_u64)

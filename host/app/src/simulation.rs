@@ -14,13 +14,14 @@ use crate::host::{open, open_library, rebuild_demand, terms};
 use crate::market::{Market, Parts, Status};
 use crate::policies::{self, Policies};
 use crate::workers::Workers;
-use crate::{procedures, purchase};
+use crate::{procedures, purchase, sweep};
 use bourse_chain::Network;
 use bourse_market::Demand;
 use bourse_store::{Disk, Reader, Report, StoreError};
 use bourse_wamp::{CallResult, Invocation, Value, WampError};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use crate::purchase::Sellers;
 pub use bourse_policy::Library;
@@ -156,6 +157,11 @@ impl Stage {
     /// If it cannot be read.
     pub fn verify(&self) -> Result<Report, StoreError> {
         self.read(|ledger| ledger.verify(&mut |_, _| {}))
+    }
+
+    /// Takes offers that ended by now off the lists, as the host does in the background.
+    pub async fn sweep(&self) {
+        while sweep::sweep(&self.market, Duration::ZERO).await {}
     }
 
     /// Resolves once nothing is under way any more.

@@ -35,7 +35,7 @@ async fn waited(pause: Duration, stop: &CancellationToken) -> bool {
 }
 
 /// One step; whether another is to follow at once.
-async fn sweep(market: &Market, after: Duration) -> bool {
+pub(crate) async fn sweep(market: &Market, after: Duration) -> bool {
     let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
     let ended_before = Nanos(market.now().0.saturating_sub(after));
     match market

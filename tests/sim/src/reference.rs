@@ -96,6 +96,8 @@ pub struct Reference {
     would_close: HashSet<(ChannelId, Seq, Amount)>,
     /// Channels that were told to be closed, and where.
     closed: BTreeMap<ChannelId, (Seq, Amount)>,
+    /// Up to when offers that ended may have left the lists. A market that starts anew may find its clock behind.
+    swept_until: Nanos,
     pub violations: Vec<String>,
     /// Purchases posted.
     pub sales: u64,
@@ -174,6 +176,11 @@ impl Reference {
         };
         self.offers.insert(key, terms);
         self.keys.push(key);
+    }
+
+    /// Offers that have ended are about to leave the lists; that takes no time here.
+    pub fn sweeps(&mut self, now: Nanos) {
+        self.swept_until = self.swept_until.max(now.plus_millis(1));
     }
 
     pub fn revoked(&mut self, key: KeyId, at: Nanos) {
@@ -531,8 +538,18 @@ impl Reference {
     }
 
     /// Everything once more: all that was ever posted is there, word for word, and all that was told is posted.
+    /// And what left the lists had ended when it was swept, or was sold to the last copy.
     pub fn audit(&mut self, stage: &Stage) {
         let read = stage.read(|ledger| {
+            for (key, terms) in &self.offers {
+                let unlisted = ledger.offer_by_key(key)?.is_some_and(|offer| offer.unlisted);
+                let sold_out = terms.copies == Some(terms.sold);
+                let ended = terms.expires.is_some_and(|end| end < self.swept_until);
+                if unlisted && !sold_out && !ended {
+                    self.violations
+                        .push(format!("key {key} left the lists, and is on sale: {terms:?}"));
+                }
+            }
             for (channel, sales) in &self.posted {
                 for sold in sales {
                     let now = Sold::at(ledger, channel, sold.seq())?;

@@ -6,6 +6,7 @@ use crate::party::seller::UNPRICED;
 use crate::party::{Buyer, Names, Network, Seller, Town, key_of, open_args};
 use crate::reference::Reference;
 use crate::spell;
+use bourse_app::Environment;
 use bourse_app::config::{Config, Rule, RuleLimits};
 use bourse_app::simulation::{Library, Outside, Sellers, Stage};
 use bourse_chain::{LocalSettlement, Settlement};
@@ -405,6 +406,10 @@ fn begin(town: &Arc<Town>, stage: &Arc<Stage>, under_way: &mut JoinSet<()>) {
                 if town.process.weather().crash > 0 {
                     town.process.kill();
                 }
+            }
+            97..=99 => {
+                town.reference.lock().sweeps(town.clock.now());
+                stage.sweep().await;
             }
             _ => {
                 if std::mem::replace(&mut buyer.books.lock().busy, true) {

@@ -47,6 +47,13 @@ pub(super) fn tell(report: &Report) {
         sums.debits,
         sums.credits
     );
+    if checked.registered > 0 || checked.consents > 0 {
+        say!(
+            "registry  {} members, markets, actors, catalogs and APIs, {} consents",
+            checked.registered,
+            checked.consents
+        );
+    }
     if !sums.prepaid.is_zero() {
         say!(
             "prepaid   {} tokens of what sellers earned, for purchases that their buyers were not charged for",

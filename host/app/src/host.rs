@@ -40,8 +40,8 @@ pub struct Addresses {
 pub const WS_PATH: &str = "/ws";
 /// Calls the market works on at a time; most of them wait for a seller.
 const MAX_INVOCATIONS: usize = 8_192;
-/// How long a start looks at its ledger: of the second that it may take to be ready, less than half.
-const START_CHECK: Duration = Duration::from_millis(400);
+/// How long a start looks at its ledger: of the second that it may take to be ready, a quarter.
+const START_CHECK: Duration = Duration::from_millis(250);
 /// How long a stop waits for purchases under way, beyond their own deadline.
 const DRAIN: Duration = Duration::from_secs(1);
 

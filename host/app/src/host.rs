@@ -362,7 +362,7 @@ fn taken(what: &str, flag: &str, address: SocketAddr) -> String {
 
 /// Looks at what a former process may have left by halves, and at the newest sales, for a moment. A market that finds its
 /// ledger damaged does not trade on it.
-fn look_at(store: &Store) -> anyhow::Result<()> {
+pub(crate) fn look_at(store: &Store) -> anyhow::Result<()> {
     let until = Instant::now() + START_CHECK;
     let seen = store
         .read()

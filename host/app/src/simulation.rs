@@ -10,7 +10,7 @@
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::events::Announcer;
-use crate::host::{open, open_library, rebuild_demand, terms};
+use crate::host::{look_at, open, open_library, rebuild_demand, terms};
 use crate::market::{Market, Parts, Status};
 use crate::policies::{self, Policies};
 use crate::workers::Workers;
@@ -97,6 +97,7 @@ impl Stage {
                 std::future::ready(())
             }),
         }));
+        look_at(&market.store)?;
         let recovered = purchase::recover(&market)?;
         market.set_status(Status::Running);
         Ok(Self { market, recovered })

@@ -236,6 +236,13 @@ fn sales_of_both_kinds_are_told_in_the_order_they_were_made() {
     assert_eq!(reader.last_posted().unwrap(), Some(Nanos(2003)));
     assert_eq!(reader.counts().unwrap().posted, 4);
     assert_sound(&store);
+    // What the final state pays of the debt is no break in the line of live sales.
+    let command = settle(&reader, 0).unwrap();
+    run(&store, command);
+    let closed = store.read().unwrap();
+    let closed = closed.channel(&channel(ChannelKind::Paying, 0)).unwrap().unwrap();
+    assert_eq!(closed.posted_remaining(), Amount::from_tokens(9 - 2 - 2));
+    assert_sound(&store);
 }
 
 #[test]

@@ -298,6 +298,9 @@ pub fn reserve_now(store: &Store, number: u64, party: u64) -> Result<Outcome, Su
 pub fn assert_sound(store: &Store) {
     let report = store.read().unwrap().verify(&mut |_, _| {}).unwrap();
     assert_eq!(report.violations, []);
+    // A market starts on whatever is sound.
+    let glance = store.read().unwrap().glance(&mut || false).unwrap();
+    assert_eq!((glance.violations, glance.whole), (Vec::new(), true));
 }
 
 /// A disk under the test's thumb.

@@ -96,7 +96,7 @@ pub struct Reference {
     would_close: HashSet<(ChannelId, Seq, Amount)>,
     /// Channels that were told to be closed, and where.
     closed: BTreeMap<ChannelId, (Seq, Amount)>,
-    /// Up to when offers that ended may have left the lists. A market that starts anew may find its clock behind.
+    /// Up to when offers that ended may have left the lists.
     swept_until: Nanos,
     pub violations: Vec<String>,
     /// Purchases posted.

@@ -168,8 +168,12 @@ fn play(run: Run) -> Result<Summary, Failure> {
             .start_paused(true)
             .build()
             .unwrap();
-        let ended = runtime.block_on(live(&town, &config, &mut summary, run, first.then_some(weather)));
-        town.clock.stop();
+        let ended = runtime.block_on(async {
+            let ended = live(&town, &config, &mut summary, run, first.then_some(weather)).await;
+            // While the runtime's own time still counts.
+            town.clock.stop();
+            ended
+        });
         drop(runtime);
         first = false;
         let violated = !town.reference.lock().violations.is_empty();

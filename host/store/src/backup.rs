@@ -60,12 +60,16 @@ impl Store {
             .create(target)
             .map_err(failed("cannot make", target))?;
         let (partial, data) = (target.join(PARTIAL), target.join(folder::DATA));
-        if data.exists() {
-            let taken = io::Error::other("a ledger is there already");
-            return Err(failed("cannot write a backup to", &data)(taken));
-        }
-        let whole =
-            copy(self.env(), &partial).and_then(|()| in_file(&partial, |copy| stamp::mark_backup(copy, at)));
+        let is_free = || match data.exists() {
+            true => Err(io::Error::other("a ledger is there already")),
+            false => Ok(()),
+        };
+        is_free().map_err(failed("cannot write a backup to", &data))?;
+        // Nobody else writes a backup there until this one has its name; and then another's may have got it.
+        let mut file = alone_in(&partial)?;
+        is_free().map_err(failed("cannot write a backup to", &data))?;
+        let whole = copy(self.env(), &mut file, &partial)
+            .and_then(|()| in_file(&partial, |copy| stamp::mark_backup(copy, at)));
         if let Err(error) = whole {
             // Nobody takes it for a ledger under that name; removing it is a courtesy.
             let _ = fs::remove_file(&partial);
@@ -142,7 +146,8 @@ fn restore_in(
     let stamp = stamp::read(&source, backup)?.ok_or_else(no_ledger)?;
     let taken = stamp::backup_of(&source, backup)?;
     let file = work.join(folder::DATA);
-    copy(&source, &file)
+    alone_in(&file)
+        .and_then(|mut copied| copy(&source, &mut copied, &file))
         .and_then(|()| in_file(&file, stamp::unmark_backup))
         .map_err(of_copy)?;
     drop(source);
@@ -205,21 +210,26 @@ fn shut(store: &Store, txn: &mut RwTxn<'_>, key: &[u8], at: Nanos) -> Result<(),
         .try_for_each(|change| change::write(tables, txn, change))
 }
 
-/// Copies what an environment holds now into a new file, without the pages that are free.
-fn copy(env: &LedgerEnv, file: &Path) -> Result<(), StoreError> {
-    let mut copy = OpenOptions::new()
+/// Opens a file to write a copy to, and keeps others from doing so as long as it is open.
+fn alone_in(path: &Path) -> Result<File, StoreError> {
+    let file = OpenOptions::new()
         .write(true)
         .create(true)
-        .truncate(true)
+        .truncate(false)
         .mode(0o600)
-        .open(file)
-        .map_err(failed("cannot make", file))?;
-    env.copy_to_file(&mut copy, CompactionOption::Enabled)?;
-    sync_all(&copy, file)
+        .open(path)
+        .map_err(failed("cannot make", path))?;
+    file.try_lock()
+        .map_err(io::Error::from)
+        .map_err(failed("another backup is written to", path))?;
+    Ok(file)
 }
 
-fn sync_all(copy: &File, file: &Path) -> Result<(), StoreError> {
-    copy.sync_all().map_err(failed("cannot sync", file))
+/// Copies what an environment holds now into `file`, without the pages that are free.
+fn copy(env: &LedgerEnv, file: &mut File, path: &Path) -> Result<(), StoreError> {
+    file.set_len(0).map_err(failed("cannot empty", path))?;
+    env.copy_to_file(file, CompactionOption::Enabled)?;
+    file.sync_all().map_err(failed("cannot sync", path))
 }
 
 /// Changes a copy that nobody else has open.

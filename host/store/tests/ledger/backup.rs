@@ -56,6 +56,28 @@ fn a_backup_is_read_like_a_ledger_and_never_traded_from() {
 }
 
 #[test]
+fn two_backups_into_one_folder_do_not_mix() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir.path().join("live"));
+    populate(&store, 3, 10);
+    let target = dir.path().join("backup");
+    std::fs::create_dir(&target).unwrap();
+    // What a backup that was cut off left is in nobody's way, what one that goes on writes is.
+    let partial = std::fs::File::create(target.join("data.mdb.partial")).unwrap();
+    partial.set_len(5 << 20).unwrap();
+    partial.lock().unwrap();
+    let error = store.backup(&target, TAKEN).unwrap_err();
+    assert!(
+        error.to_string().starts_with("another backup is written to"),
+        "{error}"
+    );
+    assert!(target.join("data.mdb.partial").exists());
+    drop(partial);
+    store.backup(&target, TAKEN).unwrap();
+    assert_sound(&Store::open_read_only(&target, 0).unwrap());
+}
+
+#[test]
 fn backups_taken_under_load_are_sound_and_hold_whatever_was_answered_before() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir.path().join("live"));

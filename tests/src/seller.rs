@@ -58,6 +58,8 @@ struct Inner {
     /// None until the posted pair is adopted: a real seller expects no seq at all while it starts.
     pair: Option<(Seq, Amount)>,
     sells: Vec<Sell>,
+    /// The market maker's signature over the last state that was adopted.
+    promise: Option<Signature>,
 }
 
 /// What a handler of `sell` knows for its whole life.
@@ -113,6 +115,7 @@ impl Seller {
                 life: 0,
                 pair: None,
                 sells: Vec::new(),
+                promise: None,
             })),
         };
         seller.register(world).await;
@@ -216,6 +219,11 @@ impl Seller {
     }
 
     /// Every `sell` that arrived.
+    /// The market maker's signature over the last state that this seller adopted.
+    pub fn promise(&self) -> Signature {
+        self.inner.lock().promise.unwrap()
+    }
+
     pub fn sells(&self) -> Vec<Sell> {
         self.inner.lock().sells.clone()
     }
@@ -338,6 +346,7 @@ impl Desk {
             }
             if behaviour != Behaviour::WrongSigner {
                 inner.pair = Some((sell.seq, sell.balance));
+                inner.promise = Some(Signature(bytes(args.get(7))));
             }
         }
         if behaviour == Behaviour::DropAnswer {

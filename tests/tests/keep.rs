@@ -178,26 +178,44 @@ async fn a_restored_ledger_keeps_every_channel_shut_until_its_latest_signed_stat
     let output = lost.show(buyer.channel, (Seq(2), tokens(90)), replayed, &[]);
     assert_eq!(output.status.code(), CHECK_FAILED, "{}", words(&output));
 
-    // The buyer's latest state shows that a sale is missing; so does the seller's.
-    for (channel, pair, signer) in [
-        (buyer.channel, (buyer.seq, buyer.balance), &buyer.signer),
-        (seller.channel, seller.books(), &seller.signer),
+    // Nor does a seller that signs for itself what it is owed, or shows another state's signature of the market maker's.
+    let promise = seller.promise().to_string();
+    let promised = ["--marketmaker-signature", &promise];
+    for more in [
+        &[][..],
+        &["--accept-loss"],
+        &[promised[0], promised[1], "--accept-loss"],
     ] {
-        let output = lost.reconcile(channel, pair, signer, &[]);
+        let output = lost.reconcile(seller.channel, (Seq(9), Amount::ZERO), &seller.signer, more);
+        assert_eq!(output.status.code(), CHECK_FAILED, "{}", words(&output));
+        let said = words(&output);
+        assert!(
+            said.contains("with the market maker's signature over it alone"),
+            "{said}"
+        );
+    }
+
+    // The buyer's latest state shows that a sale is missing; so does the seller's.
+    for (channel, pair, signer, more) in [
+        (buyer.channel, (buyer.seq, buyer.balance), &buyer.signer, &[][..]),
+        (seller.channel, seller.books(), &seller.signer, &promised[..]),
+    ] {
+        let accepting = [more, &["--accept-loss"]].concat();
+        let output = lost.reconcile(channel, pair, signer, more);
         assert_eq!(output.status.code(), CHECK_FAILED, "{}", words(&output));
         assert!(
             words(&output).contains("lacks what was sold in between"),
             "{}",
             words(&output)
         );
-        let output = lost.reconcile(channel, pair, signer, &["--accept-loss"]);
+        let output = lost.reconcile(channel, pair, signer, &accepting);
         assert_eq!(output.status.code(), Some(0), "{}", words(&output));
         assert!(
             words(&output).contains("lost: the records of 1 positions"),
             "{}",
             words(&output)
         );
-        let again = lost.reconcile(channel, pair, signer, &["--accept-loss"]);
+        let again = lost.reconcile(channel, pair, signer, &accepting);
         assert!(
             words(&again).contains("is not in quarantine"),
             "{}",

@@ -5,8 +5,8 @@
 
 use crate::market::Market;
 use bourse_market::{
-    Address, Amount, ChannelId, ChannelKind, Command, Outcome, ReconcileRequest, Reconciliation, Refusal,
-    Seq, ShownState, Signature,
+    Amount, ChannelId, ChannelKind, Command, Outcome, ReconcileRequest, Reconciliation, Refusal, Seq, Shown,
+    ShownState, Signature,
 };
 use bourse_store::SubmitError;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub(crate) enum Request {
         balance: Amount,
         /// The delegate's signature over both.
         signature: Signature,
+        /// The market maker's over the same.
+        countersignature: Option<Signature>,
         /// The operator accepts that the sales up to there are not on record.
         accept_loss: bool,
     },
@@ -58,15 +60,16 @@ pub(crate) fn carry_out(market: &Market, request: Request) -> Result<Reply, Stri
             seq,
             balance,
             signature,
+            countersignature,
             accept_loss,
         } => {
-            let shown = ShownState {
+            let state = ShownState {
                 seq,
                 balance,
                 signature,
+                countersignature,
             };
-            let signer = signer(market, channel, &shown)?;
-            let done = release(market, channel, Some((shown, signer)), accept_loss)?;
+            let done = release(market, channel, Some(shown(market, channel, state)?), accept_loss)?;
             Ok(Reply { lines: tell(&done) })
         }
         Request::AcceptLoss { channel } => {
@@ -77,16 +80,22 @@ pub(crate) fn carry_out(market: &Market, request: Request) -> Result<Reply, Stri
     }
 }
 
-/// Whom a state's signature recovers to, as a delegate signs states off the chain.
-fn signer(market: &Market, channel: ChannelId, shown: &ShownState) -> Result<Address, String> {
-    let digest = market.state_digest(channel, shown.seq, shown.balance);
-    bourse_chain::recover(&digest, &shown.signature).map_err(|error| error.to_string())
+/// Whom a state's signatures recover to, as both sides sign states off the chain.
+fn shown(market: &Market, channel: ChannelId, state: ShownState) -> Result<Shown, String> {
+    let digest = market.state_digest(channel, state.seq, state.balance);
+    let recover =
+        |signature: &Signature| bourse_chain::recover(&digest, signature).map_err(|error| error.to_string());
+    Ok(Shown {
+        signer: recover(&state.signature)?,
+        countersigner: state.countersignature.as_ref().map(recover).transpose()?,
+        state,
+    })
 }
 
 fn release(
     market: &Market,
     channel: ChannelId,
-    shown: Option<(ShownState, Address)>,
+    shown: Option<Shown>,
     accept_loss: bool,
 ) -> Result<Reconciliation, String> {
     let request = ReconcileRequest {

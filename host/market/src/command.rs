@@ -269,14 +269,24 @@ pub struct VoidRequest {
     pub reason: VoidReason,
 }
 
-/// A channel to take out of quarantine. The delegate's signature is already recovered.
+/// A state that a delegate shows for its latest. Its signatures are already recovered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// The state.
+    pub state: ShownState,
+    /// Whom its signature recovers to.
+    pub signer: Address,
+    /// Whom the other one recovers to, where there is one.
+    pub countersigner: Option<Address>,
+}
+
+/// A channel to take out of quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReconcileRequest {
     /// The channel.
     pub channel: ChannelId,
-    /// The latest state its delegate shows, and whom the signature recovers to. None only with `accept_loss`: the
-    /// operator takes the ledger's own state for it.
-    pub shown: Option<(ShownState, Address)>,
+    /// The latest state its delegate shows. None only with `accept_loss`: the operator takes the ledger's own state for it.
+    pub shown: Option<Shown>,
     /// The operator accepts what is lost: a newer state than the ledger's is posted without the purchases that led to it,
     /// and a state that nobody shows is given up.
     pub accept_loss: bool,

@@ -185,6 +185,8 @@ pub struct ShownState {
     pub balance: Amount,
     /// The delegate's signature over both.
     pub signature: Signature,
+    /// The market maker's over the same, where it was shown: of a seller's later state always.
+    pub countersignature: Option<Signature>,
 }
 
 impl Reconciliation {

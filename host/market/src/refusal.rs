@@ -215,6 +215,19 @@ pub enum Refusal {
         /// The balance that was shown.
         got_balance: Amount,
     },
+    /// A seller's own word for what it is owed.
+    #[error(
+        "seq {got_seq} with {got_balance} left is later than what the ledger has of paying channel {channel}, and would pay \
+         its seller: it counts with the market maker's signature over it alone, which the seller got with the request to sell"
+    )]
+    NotCountersigned {
+        /// The id.
+        channel: ChannelId,
+        /// The position that was shown.
+        got_seq: Seq,
+        /// The balance that was shown.
+        got_balance: Amount,
+    },
     /// Purchases are missing between the ledger's state and the latest one.
     #[error(
         "channel {channel} moved from seq {seq} with {remaining} left to seq {got_seq} with {got_balance} left, and the \

@@ -153,6 +153,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         | R::NotQuarantined { .. }
         | R::NotLatest { .. }
         | R::RecordsMissing { .. }
+        | R::NotCountersigned { .. }
         | R::NothingShown { .. }
         | R::ConsentMisnamed { .. }
         | R::DecisionMismatch { .. } => (uri::RUNTIME, vec![]),

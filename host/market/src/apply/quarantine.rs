@@ -5,8 +5,8 @@
 
 use super::Decided;
 use crate::{
-    Change, Channel, ChannelId, ChannelState, Fault, Outcome, ReconcileRequest, Reconciliation, Refusal,
-    ShownState, View,
+    Change, Channel, ChannelId, ChannelKind, ChannelState, Fault, Outcome, ReconcileRequest, Reconciliation,
+    Refusal, Shown, View,
 };
 
 /// Shuts a channel that is not settled. Twice is once.
@@ -43,19 +43,19 @@ pub(super) fn reconcile<V: View>(view: &V, request: &ReconcileRequest) -> Decide
         quarantined,
         seq: channel.seq,
         remaining: channel.posted_remaining(),
-        shown: request.shown.map(|(shown, _)| shown),
+        shown: request.shown.map(|shown| shown.state),
     };
     match request.shown {
         None if !request.accept_loss => return Err(Refusal::NothingShown { channel: id }.into()),
         None => {}
-        Some((_, signer)) if signer != channel.delegate => {
+        Some(shown) if shown.signer != channel.delegate => {
             return Err(Refusal::WrongSigner {
-                signer,
+                signer: shown.signer,
                 expected: channel.delegate,
             }
             .into());
         }
-        Some((shown, _)) => go_to(&mut channel, &shown, request.accept_loss)?,
+        Some(shown) => go_to(&mut channel, &shown, request.accept_loss)?,
     }
     let reconciliation = Box::new(reconciliation);
     Ok((
@@ -68,9 +68,12 @@ pub(super) fn reconcile<V: View>(view: &V, request: &ReconcileRequest) -> Decide
 }
 
 /// Moves an idle channel to the state shown. It only ever goes on, and what is left in it only ever falls.
-fn go_to(channel: &mut Channel, shown: &ShownState, accept_loss: bool) -> Result<(), Refusal> {
+///
+/// A buyer's signature alone proves what it paid. A seller's proves nothing of what it is to be paid: only a state that
+/// the market maker signed as well does.
+fn go_to(channel: &mut Channel, shown: &Shown, accept_loss: bool) -> Result<(), Refusal> {
     let (id, seq, remaining) = (channel.id, channel.seq, channel.posted_remaining());
-    let (got_seq, got_balance) = (shown.seq, shown.balance);
+    let (got_seq, got_balance) = (shown.state.seq, shown.state.balance);
     if (got_seq, got_balance) == (seq, remaining) {
         return Ok(());
     }
@@ -86,6 +89,13 @@ fn go_to(channel: &mut Channel, shown: &ShownState, accept_loss: bool) -> Result
     };
     if !channel.bound || channel.state != ChannelState::Open {
         return Err(Refusal::ChannelNotOpen { channel: id });
+    }
+    if channel.kind == ChannelKind::Paying && shown.countersigner != Some(channel.marketmaker) {
+        return Err(Refusal::NotCountersigned {
+            channel: id,
+            got_seq,
+            got_balance,
+        });
     }
     if !accept_loss {
         return Err(Refusal::RecordsMissing {

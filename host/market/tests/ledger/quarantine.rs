@@ -24,10 +24,15 @@ fn shown(channel: ChannelId, seq: u32, balance: u64, signer: Address) -> Reconci
         seq: Seq(seq),
         balance: tokens(balance),
         signature: signature(0xd),
+        countersignature: Some(signature(0xf)),
     };
     ReconcileRequest {
         channel,
-        shown: Some((state, signer)),
+        shown: Some(Shown {
+            state,
+            signer,
+            countersigner: Some(MM),
+        }),
         accept_loss: false,
         at: Nanos(6),
     }
@@ -107,7 +112,7 @@ fn the_ledgers_own_state_releases_and_is_kept_with_its_signature() {
         quarantined: Nanos(5),
         seq: Seq(2),
         remaining: tokens(90),
-        shown: request.shown.map(|(state, _)| state),
+        shown: request.shown.map(|shown| shown.state),
     };
     assert_eq!((expected.positions(), expected.amount()), (0, Amount::ZERO));
     assert_eq!(outcome, Outcome::Reconciled(Box::new(expected)));
@@ -233,6 +238,7 @@ fn a_way_out_of_quarantine_that_did_not_happen_is_found() {
             seq: Seq(seq),
             balance: tokens(balance),
             signature: signature(0xd),
+            countersignature: None,
         }),
     };
     let found = |record| {
@@ -263,4 +269,36 @@ fn a_way_out_of_quarantine_that_did_not_happen_is_found() {
         [format!("channel {stranger}: it was reconciled and is not there")]
     );
     world.accept(reconcile(&shown(PAYMENT, 2, 90, BUYER)));
+}
+
+#[test]
+fn a_seller_that_signs_for_itself_what_it_is_owed_gets_nothing_and_a_buyer_may_say_what_it_paid() {
+    let mut world = restored();
+    for countersigner in [None, Some(SELLER), Some(STRANGER)] {
+        for accept_loss in [false, true] {
+            let mut request = ReconcileRequest {
+                accept_loss,
+                ..shown(PAYING, 9, 0, SELLER)
+            };
+            request.shown.as_mut().unwrap().countersigner = countersigner;
+            let refusal = Refusal::NotCountersigned {
+                channel: PAYING,
+                got_seq: Seq(9),
+                got_balance: Amount::ZERO,
+            };
+            world.refuse(reconcile(&request), refusal);
+        }
+    }
+    // What the ledger holds itself needs nobody else's word.
+    let mut own = shown(PAYING, 2, 40, SELLER);
+    own.shown.as_mut().unwrap().countersigner = None;
+    world.accept(reconcile(&own));
+    // What a buyer says that it paid is against its own interest. The market is audited after each step, so that its
+    // seller's side may stay behind.
+    let mut paid = ReconcileRequest {
+        accept_loss: true,
+        ..shown(PAYMENT, 3, 70, BUYER)
+    };
+    paid.shown.as_mut().unwrap().countersigner = None;
+    world.accept(reconcile(&paid));
 }

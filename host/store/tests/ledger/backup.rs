@@ -161,10 +161,15 @@ fn a_restored_ledger_holds_all_and_moves_no_channel_until_each_is_reconciled() {
             seq: Seq(3),
             balance: Amount::from_tokens(8),
             signature: Signature([1; 65]),
+            countersignature: Some(Signature([2; 65])),
         };
         let request = ReconcileRequest {
             channel: found.id,
-            shown: first.then_some((state, delegate(kind, 0))),
+            shown: first.then_some(Shown {
+                state,
+                signer: delegate(kind, 0),
+                countersigner: Some(MAKER),
+            }),
             accept_loss: true,
             at: Nanos(9_500),
         };

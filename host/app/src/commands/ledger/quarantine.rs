@@ -29,6 +29,10 @@ pub(crate) struct ReconcileArgs {
     /// The delegate's signature over that state, as it signs every purchase: 0x and 130 hex digits.
     #[arg(long, value_name = "HEX")]
     signature: Signature,
+    /// The market maker's signature over the same state, which a seller got when it was asked to sell. A seller's later
+    /// state counts with it alone: its own signature proves nothing of what it is owed.
+    #[arg(long, value_name = "HEX")]
+    marketmaker_signature: Option<Signature>,
     /// Go on from there although the sales in between are not on record.
     #[arg(long)]
     accept_loss: bool,
@@ -107,6 +111,7 @@ pub(super) fn reconcile(config: &Config, args: &ReconcileArgs) -> anyhow::Result
             seq: Seq(args.seq),
             balance: args.balance,
             signature: args.signature,
+            countersignature: args.marketmaker_signature,
             accept_loss: args.accept_loss,
         },
     )

@@ -53,8 +53,9 @@ impl Inner {
             request,
             sent: false,
         };
+        let working = work(&handler, invocation);
         tokio::spawn(async move {
-            let answer = work(handler, invocation).await;
+            let answer = working.await;
             reply.send(answer).await;
             drop(slot);
         });
@@ -80,18 +81,24 @@ fn invocation(uri: &str, details: &Dict, payload: Payload) -> Invocation {
     }
 }
 
-async fn work(handler: Handler, invocation: Invocation) -> Result<CallResult, WampError> {
-    let Some(timeout) = invocation.timeout else {
-        return handler(invocation).await;
-    };
-    // Not every router interrupts a call whose time is up.
-    let cancelled = invocation.cancelled.clone();
+/// Calls the handler at once, while it is still certain which call came first; its work is done by whoever awaits it.
+fn work(
+    handler: &Handler,
+    invocation: Invocation,
+) -> impl Future<Output = Result<CallResult, WampError>> + Send + 'static {
+    let (timeout, cancelled) = (invocation.timeout, invocation.cancelled.clone());
     let mut working = handler(invocation);
-    tokio::select! {
-        answer = &mut working => answer,
-        () = tokio::time::sleep(timeout + ROUTER_FIRST) => {
-            cancelled.cancel();
-            working.await
+    async move {
+        let Some(timeout) = timeout else {
+            return working.await;
+        };
+        // Not every router interrupts a call whose time is up.
+        tokio::select! {
+            answer = &mut working => answer,
+            () = tokio::time::sleep(timeout + ROUTER_FIRST) => {
+                cancelled.cancel();
+                working.await
+            }
         }
     }
 }

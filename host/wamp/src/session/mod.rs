@@ -238,7 +238,8 @@ impl Session {
         result
     }
 
-    /// Serves a procedure.
+    /// Serves a procedure. `handler` is called on the reading task, in the order of the calls, so it must not block; the
+    /// future that it returns runs on a task of its own, beside others.
     ///
     /// # Errors
     /// [`CallError::Wamp`] with the router's refusal, or [`CallError::Closed`].
@@ -250,7 +251,7 @@ impl Session {
         self.register_with(uri, RegisterOptions::default(), handler).await
     }
 
-    /// Serves a procedure or a pattern of them.
+    /// Serves a procedure or a pattern of them, as [`Session::register`] does.
     ///
     /// # Errors
     /// [`CallError::Wamp`] with the router's refusal, or [`CallError::Closed`].

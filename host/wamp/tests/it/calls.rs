@@ -1,11 +1,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bourse_wamp::{
     Auth, CallError, CallOptions, CallResult, Dict, JoinError, JoinOptions, Serializer, Session, Value,
     WampError,
 };
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::support::{Over, call, echo, soon, until, uri, world};
@@ -113,6 +115,37 @@ async fn a_handler_that_panics_answers_with_an_error() {
         uri(call(&caller, "bourse.panic", vec![]).await),
         "wamp.error.runtime_error"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handlers_are_called_in_the_order_of_the_calls() {
+    const CALLS: u64 = 50;
+    let world = world().await;
+    let market_maker = world.market_maker().await;
+    let called = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&called);
+    market_maker
+        .register("bourse.noted", move |invocation| {
+            noted.lock().push(invocation.args[0].as_u64().unwrap());
+            async { Ok(CallResult::default()) }
+        })
+        .await
+        .unwrap();
+    let caller = world.join(WS_CBOR).await;
+    // Polled one after the other, each call leaves with its first poll.
+    let mut calls: Vec<_> = (0..CALLS)
+        .map(|number| Box::pin(call(&caller, "bourse.noted", vec![number.into()])))
+        .collect();
+    std::future::poll_fn(|context| {
+        calls.retain_mut(|call| call.as_mut().poll(context).is_pending());
+        if calls.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    assert_eq!(*called.lock(), (0..CALLS).collect::<Vec<_>>());
 }
 
 #[tokio::test]

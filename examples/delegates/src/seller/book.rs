@@ -30,6 +30,8 @@ pub(super) enum SellRefusal {
     WrongChannel { expected: ChannelId, got: ChannelId },
     #[error("this seller has not finished its start, ask again")]
     NotReady,
+    #[error("{waiting} questions are waiting already, ask again")]
+    Busy { waiting: usize },
     #[error("expected seq {expected}, got {got}")]
     WrongSeq { expected: Seq, got: Seq },
     #[error("expected a balance of {remaining} less {amount}, got {got}")]
@@ -52,7 +54,7 @@ impl SellRefusal {
             Self::WrongMarketMaker { .. } => "xbr.error.unexpected_marketmaker_adr",
             Self::UnknownKey { .. } => "crossbar.error.no_such_object",
             Self::WrongChannel { .. } => "xbr.error.unexpected_channel_oid",
-            Self::NotReady | Self::WrongSeq { .. } => "xbr.error.unexpected_channel_seq",
+            Self::NotReady | Self::Busy { .. } | Self::WrongSeq { .. } => "xbr.error.unexpected_channel_seq",
             Self::WrongBalance { .. } => "xbr.error.unexpected_channel_balance",
             Self::Signature(_) | Self::WrongSigner { .. } => "xbr.error.invalid_signature",
             Self::Seal(_) => "wamp.error.invalid_argument",

@@ -1,6 +1,7 @@
 //! A seller's delegate: offers keys, and hands them over against the market maker's signature.
 
 mod book;
+mod desk;
 mod request;
 
 use crate::terms::{KeyTerms, OfferTerms};
@@ -8,9 +9,9 @@ use crate::{Balance, DataKey, DelegateError, MarketClient, Wrapped, publish};
 use book::{Book, Party};
 use bourse_chain::Signer;
 use bourse_market::{Amount, ApiId, BuyerPubkey, ChannelId, ChannelKind, KeyId, Nanos};
-use bourse_wamp::{CallResult, Dict, Invocation, Value, WampError};
+use bourse_wamp::{Dict, Invocation, WampError};
+use desk::Desk;
 use parking_lot::Mutex;
-use request::SellRequest;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -110,8 +111,8 @@ impl Seller {
 
     async fn register(&self, sales: Option<mpsc::Sender<Sold>>) -> Result<(), DelegateError> {
         let uri = format!("xbr.provider.{}.sell", self.provider_id);
-        let book = Arc::clone(&self.book);
-        let handler = move |invocation| answer(Arc::clone(&book), sales.clone(), invocation);
+        let desk = Desk::open(Arc::clone(&self.book), sales);
+        let handler = move |invocation: Invocation| desk.ask(&invocation.args);
         self.client.register(&uri, handler).await
     }
 
@@ -224,29 +225,6 @@ impl Series {
         (self.key, self.data_key) = self.seller.offer(&self.terms).await?;
         Ok(self.key)
     }
-}
-
-/// Answers one `sell`. Signatures cost some 200 µs, so they are not made on the threads that serve sockets.
-async fn answer(
-    book: Arc<Mutex<Book>>,
-    sales: Option<mpsc::Sender<Sold>>,
-    invocation: Invocation,
-) -> Result<CallResult, WampError> {
-    let request = SellRequest::read(&invocation.args)?;
-    let answer = tokio::task::spawn_blocking(move || book.lock().sell(&request)).await;
-    let answer = answer.map_err(|error| refusal("wamp.error.runtime_error", error.to_string()))?;
-    let answer = answer.map_err(|error| {
-        tracing::warn!(%error, "refused to hand over a key");
-        refusal(error.uri(), error.to_string())
-    })?;
-    if let Some(sales) = sales {
-        // A slow listener must not slow down a sale.
-        let _ = sales.try_send(answer.sold());
-    }
-    Ok(CallResult {
-        args: vec![Value::Map(answer.to_dict())],
-        kwargs: Dict::new(),
-    })
 }
 
 fn refusal(uri: &str, text: String) -> WampError {

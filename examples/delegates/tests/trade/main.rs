@@ -8,6 +8,7 @@
 )]
 
 mod market;
+mod sales;
 
 use bourse_chain::Signer;
 use bourse_delegates::demo::{self, DemoOptions};

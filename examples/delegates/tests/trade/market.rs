@@ -3,10 +3,10 @@
 
 use bourse_chain::{ChannelClose, Domain, Signer, checksum, recover};
 use bourse_delegates::{Balance, MarketClient, connect};
-use bourse_market::{Address, Amount, ChannelId, ChannelKind, KeyId, MarketId, Seq, Signature};
+use bourse_market::{Address, Amount, BuyerPubkey, ChannelId, ChannelKind, KeyId, MarketId, Seq, Signature};
 use bourse_wamp::{
-    CallOptions, CallResult, Dict, Invocation, JoinOptions, Router, RouterConfig, Session, Tickets, Value,
-    WampError,
+    CallError, CallOptions, CallResult, Dict, Invocation, JoinOptions, Router, RouterConfig, Session,
+    Tickets, Value, WampError,
 };
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -128,6 +128,45 @@ impl FakeMarket {
                 .unwrap()
                 .balance,
         );
+    }
+
+    /// A question to a seller's delegate for the state (`seq`, `balance`) of its channel, signed.
+    pub(crate) fn question(
+        &self,
+        channel: ChannelId,
+        key: KeyId,
+        buyer: BuyerPubkey,
+        (seq, amount, balance): (u32, Amount, Amount),
+    ) -> Vec<Value> {
+        let state = ChannelClose::off_chain(MARKET, channel, Seq(seq), balance);
+        vec![
+            self.maker.address().0.into(),
+            buyer.0.into(),
+            key.0.into(),
+            channel.0.into(),
+            seq.into(),
+            amount.to_be_bytes().into(),
+            balance.to_be_bytes().into(),
+            self.maker.sign(&state.digest(&DOMAIN)).0.into(),
+        ]
+    }
+
+    /// Asks a seller. The question leaves with the first poll.
+    pub(crate) async fn ask(&self, provider_id: &str, question: Vec<Value>) -> Result<Dict, CallError> {
+        let uri = format!("xbr.provider.{provider_id}.sell");
+        let answer = self
+            .session
+            .call(&uri, question, Dict::new(), CallOptions::default())
+            .await?;
+        Ok(answer.args[0].as_map().unwrap().clone())
+    }
+
+    /// Whether an answer is signed for the state that was asked for.
+    pub(crate) fn covers(&self, answer: &Dict, delegate: Address, question: &[Value]) -> bool {
+        let (channel, seq) = (ChannelId(bytes(&question[3])), question[4].as_u64().unwrap());
+        let balance = Amount::from_be_bytes(bytes(&question[6]));
+        let state = ChannelClose::off_chain(MARKET, channel, Seq(seq.try_into().unwrap()), balance);
+        recover(&state.digest(&DOMAIN), &Signature(bytes(&answer["signature"]))) == Ok(delegate)
     }
 
     async fn serve(&self) {

@@ -96,6 +96,8 @@ class _Session(ApplicationSession):
         self.disconnect()
 
     def onDisconnect(self):
+        # What waits for an answer will not get one.
+        super().onDisconnect()
         if not self._joined.done():
             self._joined.set_exception(ConnectionError("the connection ended before the session was joined"))
 

@@ -20,6 +20,7 @@ if not hasattr(web3.Web3, "toInt"):
     web3.Web3.toInt = web3.Web3.to_int
 
 import xbr  # noqa: E402
+from autobahn.wamp.types import RegisterOptions  # noqa: E402
 
 
 class KeySeries(xbr.KeySeries):
@@ -63,6 +64,18 @@ class Seller(xbr.SimpleSeller):
     @property
     def provider_id(self):
         return self._provider_id
+
+    async def resume(self, session):
+        """Answers on another session with the books it has, where the library's `start` would read the market's.
+
+        For an application that keeps its seller over a lost connection; it registers what `start` registers.
+        """
+        await session.call("xbr.marketmaker.get_active_paying_channel", self._addr)
+        self._session, self._session_regs = session, []
+        for name, procedure in (("sell", self.sell), ("close_channel", self.close_channel)):
+            uri = f"xbr.provider.{self._provider_id}.{name}"
+            options = RegisterOptions(details_arg="details")
+            self._session_regs.append(await session.register(procedure, uri, options=options))
 
     def sell(self, *args, **kwargs):
         receipt = super().sell(*args, **kwargs)

@@ -10,6 +10,7 @@ use bourse_market::{Address, Amount, ChannelId, ChannelKind, MarketId};
 use bourse_store::{Reader, Report, Store};
 use bourse_wamp::{Auth, JoinError, JoinOptions, Serializer, Session, Value, connect_rs, connect_ws};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::Path;
 
 /// How a client reaches the router.
@@ -175,7 +176,12 @@ impl World {
 
     /// Where WebSocket clients connect.
     pub fn url(&self) -> String {
-        format!("ws://127.0.0.1:{}{WS_PATH}", self.addresses().ws.port())
+        format!("ws://{}{WS_PATH}", self.ws())
+    }
+
+    /// The socket behind it.
+    pub fn ws(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.addresses().ws.port()))
     }
 
     pub fn domain(&self) -> Domain {

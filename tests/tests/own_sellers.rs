@@ -21,7 +21,7 @@ use bourse_wamp::Session;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const DEADLINE_MS: u64 = 2500;
+const DEADLINE_MS: u64 = 5000;
 const DEPOSIT: u64 = 1000;
 const PRICE: u64 = 3;
 /// Outlasts the first wait for an answer.

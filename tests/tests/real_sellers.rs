@@ -27,8 +27,9 @@ const TRANSACTION_FAILED: &str = "xbr.error.transaction_failed";
 const DEPOSIT: u64 = 1000;
 /// Longer than any answer takes.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Time for a sale and its recovery: three quarters of it pass before a silent seller is asked again.
-const DEADLINE_MS: u64 = 4000;
+/// Time for a sale and its recovery: three quarters of it pass before a silent seller is asked again, and in the rest one
+/// in Python must have answered, on a machine that does much else.
+const DEADLINE_MS: u64 = 8000;
 /// A delay that is noticed by nobody, and one that outlasts the first wait.
 const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_millis(DEADLINE_MS * 3 / 4 + 200);
@@ -36,7 +37,7 @@ const LONG: Duration = Duration::from_millis(DEADLINE_MS * 3 / 4 + 200);
 /// How often the sales of the first test are made; more in the long gate.
 fn rounds() -> usize {
     if std::env::var_os("BOURSE_LONG").is_some() {
-        12
+        6
     } else {
         1
     }
@@ -215,6 +216,8 @@ async fn sales(serializer: &str) {
     for round in 0..rounds() {
         for (fates, moves) in fates {
             let before = stage.numbers().await;
+            // Told only where the test fails.
+            eprintln!("round {round}: {fates:?}");
             stage.network.plan(fates.iter().copied());
             stage.buy(if round % 2 == 0 { "cheap" } else { "dear" }).await;
             assert!(stage.network.is_done(), "{fates:?}");

@@ -458,7 +458,7 @@ async fn rule_4_everything_is_checked_again_when_the_turn_comes() {
 }
 
 #[tokio::test]
-async fn rule_5_a_posted_purchase_keeps_all_four_signatures_the_key_and_its_decision() {
+async fn w_28_rule_5_a_posted_purchase_keeps_all_four_signatures_the_key_and_its_decision() {
     let (mut world, seller, mut buyer) = pair().await;
     let (fixed, dynamic) = (seller.offer(Some(tokens(5))).await, seller.offer(None).await);
     let bought = [

@@ -304,6 +304,9 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// Labels of one offer at most. Whoever parses an offer holds it to that; the store keeps room for so many.
+    pub const MAX_CATEGORIES: usize = 32;
+
     /// Whether queries may find it: neither taken back nor taken off the lists.
     pub fn is_listed(&self) -> bool {
         self.revoked.is_none() && !self.unlisted

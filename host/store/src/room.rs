@@ -5,7 +5,7 @@ use crate::env::LedgerEnv;
 use crate::error::{StoreError, SubmitError};
 use crate::tables::Tables;
 use bourse_market::registry::{Attributes, Registration};
-use bourse_market::{Command, StateWrite, SweepRequest};
+use bourse_market::{Command, Offer, StateWrite, SweepRequest};
 use heed::{AnyTls, RoTxn};
 
 /// Bytes of the map that one command may take when it is committed alone and no page can be used again: at most some
@@ -25,10 +25,7 @@ const CONSENT_ROOM: u64 = 2 * Attributes::MAX_TAGS as u64 * LABEL_ROOM;
 
 /// Bytes of the map that a sweep may take: each entry that it takes away is one of a label, or costs no more.
 const SWEEP_ROOM: u64 =
-    (SweepRequest::MAX_ENTRIES + SweepRequest::USUAL_ENTRIES + MAX_LABELS) as u64 * LABEL_ROOM;
-
-/// Labels of one offer, at most.
-const MAX_LABELS: usize = 32;
+    (SweepRequest::MAX_ENTRIES + SweepRequest::USUAL_ENTRIES + Offer::MAX_CATEGORIES) as u64 * LABEL_ROOM;
 
 /// Pages that one write of a policy's state may take at most: a leaf, and what it splits into. Writes to one page share
 /// it, so that all of them never take more than twice the pages there are.

@@ -3,7 +3,7 @@
 use super::{Reply, caller, while_wanted};
 use crate::market::Market;
 use crate::policies::Inquiry;
-use crate::wire::{Arguments, Label, SellerId, bytes, invalid, offer_dict, opt};
+use crate::wire::{Arguments, Label, SellerId, bytes, check_categories, invalid, offer_dict, opt};
 use bourse_market::Nanos;
 use bourse_policy::Action;
 use bourse_store::{OfferQuery, Place};
@@ -26,8 +26,6 @@ const ARGUMENTS: &[&str] = &[
 const DEFAULT_LIMIT: u32 = 10;
 /// Offers on a page at most: a filter policy gets a page whole.
 const MAX_LIMIT: u32 = 1000;
-/// Labels to filter by: as many as an offer has.
-const MAX_CATEGORIES: usize = 32;
 
 pub(super) async fn query_offers(market: Arc<Market>, invocation: Invocation) -> Reply {
     while_wanted(invocation.cancelled.clone(), query(market, invocation)).await
@@ -82,12 +80,7 @@ fn parse(mut arguments: Arguments, now: Nanos) -> Result<(OfferQuery, Option<Pla
 }
 
 fn categories(given: Dict) -> Result<BTreeMap<String, String>, WampError> {
-    if given.len() > MAX_CATEGORIES {
-        return Err(invalid(
-            "categories",
-            format_args!("expected at most {MAX_CATEGORIES}, got {}", given.len()),
-        ));
-    }
+    check_categories(&given)?;
     given
         .into_iter()
         .map(|(key, value)| {

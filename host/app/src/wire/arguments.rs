@@ -2,8 +2,8 @@
 
 use super::error::invalid;
 use bourse_market::{
-    Address, Amount, ApiId, BlockNumber, BuyerPubkey, CatalogId, ChannelId, KeyId, MarketId, Nanos, OfferId,
-    Seq, Signature,
+    Address, Amount, ApiId, BlockNumber, BuyerPubkey, CatalogId, ChannelId, KeyId, MarketId, Nanos, Offer,
+    OfferId, Seq, Signature,
 };
 use bourse_store::Place;
 use bourse_wamp::{Dict, Invocation, Value, WampError};
@@ -99,6 +99,17 @@ impl Label {
             Value::Bool(bool) => Ok(Self(bool.to_string())),
             other => Err(describe(&other)),
         }
+    }
+}
+
+/// Refuses more labels than an offer may have, to place one or to look for one.
+pub(crate) fn check_categories(given: &Dict) -> Result<(), WampError> {
+    match given.len() <= Offer::MAX_CATEGORIES {
+        true => Ok(()),
+        false => Err(invalid(
+            "categories",
+            format_args!("expected at most {}, got {}", Offer::MAX_CATEGORIES, given.len()),
+        )),
     }
 }
 

@@ -8,7 +8,7 @@ mod dicts;
 mod error;
 
 pub(crate) use answer::{fields, words};
-pub(crate) use arguments::{Arguments, FromValue, Label, SellerId, describe};
+pub(crate) use arguments::{Arguments, FromValue, Label, SellerId, check_categories, describe};
 pub(crate) use dicts::{
     balance_dict, bytes, catalog_dict, channel_dict, consent_dict, dict, int, offer_dict, opt, receipt_dict,
     reply, text,

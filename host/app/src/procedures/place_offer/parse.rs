@@ -2,7 +2,7 @@
 
 use crate::policies::PARAMS_BYTES;
 use crate::vault::PlainKey;
-use crate::wire::{Arguments, FromValue, describe, invalid};
+use crate::wire::{Arguments, FromValue, check_categories, describe, invalid};
 use bourse_market::{
     Address, Amount, ApiId, KeyId, Nanos, Offer, OfferId, Placer, Price, PricingTerms, Signature,
 };
@@ -28,8 +28,6 @@ pub(super) const ARGUMENTS: &[&str] = &[
 
 /// An offer lives at least this long.
 const MIN_LIFE: u64 = 5 * 60 * 1_000_000_000;
-/// Labels of one offer.
-const MAX_CATEGORIES: usize = 32;
 /// Bytes of a label's key, and of its value.
 const MAX_LABEL: usize = 256;
 /// Bytes of a URI.
@@ -132,12 +130,7 @@ fn parse_provider_id(id: String) -> Result<String, WampError> {
 }
 
 fn parse_categories(categories: Dict) -> Result<BTreeMap<String, String>, WampError> {
-    if categories.len() > MAX_CATEGORIES {
-        return Err(invalid(
-            "categories",
-            format_args!("expected at most {MAX_CATEGORIES}, got {}", categories.len()),
-        ));
-    }
+    check_categories(&categories)?;
     categories
         .into_iter()
         .map(|(key, value)| match value {

@@ -29,7 +29,7 @@ pub struct Sums {
     pub credits: Amount,
     /// What is owed for sales of escrowed keys.
     pub owed: Amount,
-    /// What of that sellers were paid for no purchase yet.
+    /// What of the credits sellers were paid for no purchase yet.
     pub prepaid: Amount,
     /// The market's parts of all posted purchases.
     pub fees: Amount,
@@ -38,8 +38,8 @@ pub struct Sums {
 /// Checks a whole ledger: feed it every record once, in any order, then [`Auditor::finish`].
 ///
 /// What it keeps is each channel and binding, a few words for each offer that was bought, two bits and 16 bytes for each
-/// posted purchase, 16 bytes for each signed offer, 33 bytes for each decision and two numbers for each policy. Receipts are part of posted purchases, so
-/// none can exist without one.
+/// posted purchase, 37 bytes for each signed offer, 33 bytes for each decision and two numbers for each policy. Receipts
+/// are part of posted purchases, so none can exist without one.
 #[derive(Debug, Default)]
 pub struct Auditor {
     local: Option<bool>,
@@ -201,7 +201,7 @@ impl Auditor {
         self.post(sale.identity.channel, Side::Payment, &step);
     }
 
-    /// The key of one escrowed key.
+    /// The id of one escrowed key.
     pub fn escrowed_key(&mut self, key: &KeyId) {
         self.any_record = true;
         self.escrow.key(key);

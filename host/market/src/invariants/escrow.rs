@@ -2,7 +2,7 @@
 
 use super::Violation;
 use super::line::Spent;
-use crate::{Address, Amount, ChannelId, Debt, EscrowPayment, EscrowSale, KeyId, Offer};
+use crate::{Address, Amount, ChannelId, Debt, EscrowPayment, EscrowSale, KeyId, Offer, PurchaseId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Sales, debts, their payments and the keys, folded.
@@ -14,9 +14,18 @@ pub(super) struct Escrow {
     pub(super) earned: Spent,
     pub(super) paid: Spent,
     owed: Spent,
-    /// Keys of offers that may be in escrow: signed and not revoked.
-    eligible: BTreeSet<KeyId>,
+    /// Offers whose keys may be sold in escrow: the signed ones.
+    signed: BTreeMap<KeyId, Signed>,
+    /// One sale of each key, for each delegate that is owed for it.
+    sold: BTreeMap<(KeyId, Address), PurchaseId>,
     kept: BTreeSet<KeyId>,
+}
+
+/// A signed offer.
+#[derive(Debug)]
+struct Signed {
+    seller: Address,
+    revoked: bool,
 }
 
 /// One delegate's.
@@ -33,6 +42,8 @@ impl Escrow {
         // A fee above the price is reported already.
         let credit = sale.credit().unwrap_or_default();
         self.earned.add(credit);
+        let key = (sale.identity.key, sale.seller);
+        self.sold.entry(key).or_insert(sale.id);
         let account = self.accounts.entry(sale.seller).or_default();
         account.earned.add(credit);
         account.sales = account.sales.saturating_add(1);
@@ -58,8 +69,12 @@ impl Escrow {
     }
 
     pub(super) fn offer(&mut self, offer: &Offer) {
-        if offer.signature_verified && offer.revoked.is_none() {
-            self.eligible.insert(offer.key);
+        if offer.signature_verified {
+            let signed = Signed {
+                seller: offer.seller,
+                revoked: offer.revoked.is_some(),
+            };
+            self.signed.insert(offer.key, signed);
         }
     }
 
@@ -95,7 +110,18 @@ impl Escrow {
                 });
             }
         }
-        for key in self.kept.difference(&self.eligible) {
+        for ((key, seller), purchase) in &self.sold {
+            let signed = self.signed.get(key);
+            if signed.is_none_or(|offer| offer.seller != *seller) {
+                found(Violation::WrongCreditor {
+                    purchase: *purchase,
+                    key: *key,
+                    named: *seller,
+                });
+            }
+        }
+        let may_be_kept = |key: &&KeyId| self.signed.get(*key).is_some_and(|offer| !offer.revoked);
+        for key in self.kept.iter().filter(|key| !may_be_kept(key)) {
             found(Violation::StrayKey { key: *key });
         }
     }

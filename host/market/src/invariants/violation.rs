@@ -242,7 +242,8 @@ pub enum Violation {
     },
     /// What a delegate is owed and was paid is not what its escrowed keys earned.
     #[error(
-        "delegate {delegate} is owed {} and was paid {} for {} escrowed sales; {sold} sales earned {earned}, and its channels paid {paid}",
+        "delegate {delegate} is owed {} and was paid {} for {} escrowed sales; {sold} sales earned {earned}, and its channels \
+         paid {paid}",
         .debt.owed, .debt.settled, .debt.sales
     )]
     Debt {
@@ -262,6 +263,16 @@ pub enum Violation {
     StrayPayment {
         /// The channel.
         channel: ChannelId,
+    },
+    /// A sale of an escrowed key that is owed to somebody else than the delegate that signed its offer.
+    #[error("purchase {purchase} of escrowed key {key} is owed to {named}, who signed no offer of it")]
+    WrongCreditor {
+        /// The sale.
+        purchase: PurchaseId,
+        /// The key.
+        key: KeyId,
+        /// Whom the sale names.
+        named: Address,
     },
     /// A key that is kept although nobody may buy it.
     #[error("key {key} is in escrow, and no signed offer of it is in force")]

@@ -763,6 +763,36 @@ fn the_auditor_finds_what_is_wrong_with_a_sale() {
         |v| matches!(v, Violation::Debt { .. }),
     );
     found(
+        |world| sale(world, |sale| sale.seller = STRANGER),
+        |v| {
+            matches!(
+                v,
+                Violation::WrongCreditor {
+                    key: LEFT,
+                    named: STRANGER,
+                    ..
+                }
+            )
+        },
+    );
+    found(
+        |world| {
+            let mut offer = world.offer_of(LEFT);
+            offer.signature_verified = false;
+            Change::Offer(Box::new(offer))
+        },
+        |v| {
+            matches!(
+                v,
+                Violation::WrongCreditor {
+                    key: LEFT,
+                    named: SELLER,
+                    ..
+                }
+            )
+        },
+    );
+    found(
         |world| {
             sale(world, |sale| {
                 (sale.payment_seq, sale.identity.seq) = (Seq(2), Seq(2));

@@ -8,9 +8,11 @@ use crate::disk::SystemDisk;
 use crate::env::{self, LedgerEnv};
 use crate::error::{OpenError, StoreError};
 use crate::folder;
+use crate::keys;
 use crate::records::Records;
 use crate::stamp::{self, Stamp};
 use crate::store::{MAP_STEP, Options, Store, open_existing};
+use crate::tables::CHUNK;
 use crate::verify::Report;
 use bourse_market::{ChannelId, Command, Fault, Nanos, apply};
 use heed::{CompactionOption, RwTxn};
@@ -28,9 +30,6 @@ const RESTORING: &str = "restoring";
 
 /// Bytes of a copy's map beyond its file: for the pages in which its mark is written.
 const MARK_ROOM: u64 = 1 << 20;
-
-/// Channels whose ids are held in memory at a time.
-const CHUNK: usize = 1024;
 
 /// What was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,15 +176,14 @@ fn restore_in(
 fn shut_channels(store: &Store, at: Nanos) -> Result<(), StoreError> {
     let mut txn = store.env().write_txn()?;
     let channels = &store.tables().channels;
-    // The least key there can be.
-    let mut from = vec![0];
+    let mut from = keys::LEAST.to_vec();
     loop {
         let keys = channels.from(&txn, &from)?.take(CHUNK);
         let keys = keys
             .map(|entry| entry.map(|(key, _)| key.to_vec()))
             .collect::<Result<Vec<_>, _>>()?;
         let Some(last) = keys.last() else { break };
-        from = [last.as_slice(), &[0]].concat();
+        from = keys::behind(last);
         for key in &keys {
             shut(store, &mut txn, key, at)?;
         }

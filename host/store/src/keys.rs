@@ -195,6 +195,14 @@ pub(crate) fn consents_by_text(list: ConsentsBy, of: &str) -> Vec<u8> {
     consents_by(list, &text(of))
 }
 
+/// The least key there can be: LMDB takes no empty one.
+pub(crate) const LEAST: [u8; 1] = [0];
+
+/// The least key behind `key`.
+pub(crate) fn behind(key: &[u8]) -> Vec<u8> {
+    join(&[key, &LEAST])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -174,11 +174,8 @@ impl<'s> Reader<'s> {
         limit: usize,
     ) -> Result<Vec<Channel>, StoreError> {
         let index = &self.tables.quarantined_channels;
-        // The least key there can be, or the least behind that of `after`.
-        let from = after.map_or(vec![0], |channel| {
-            let mut key = keys::delegates_channel(&channel.delegate, &channel.id);
-            key.push(0);
-            key
+        let from = after.map_or(keys::LEAST.to_vec(), |channel| {
+            keys::behind(&keys::delegates_channel(&channel.delegate, &channel.id))
         });
         let entries = index.from(&self.txn, &from)?.take(limit);
         entries

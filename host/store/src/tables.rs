@@ -6,6 +6,9 @@ use heed::types::Bytes;
 use heed::{AnyTls, CommitOrAbort, Database, RoTxn, RwTxn};
 use std::ops::Bound;
 
+/// Records that are held in memory at a time, where a table is changed while it is read through.
+pub(crate) const CHUNK: usize = 1024;
+
 /// One named database: bytes to bytes, in the order of its keys.
 #[derive(Clone, Copy)]
 pub(crate) struct Table {

@@ -15,16 +15,14 @@ use crate::codec;
 use crate::disk::Disk;
 use crate::env::LedgerEnv;
 use crate::error::StoreError;
+use crate::keys;
 use crate::stamp::{self, SCHEMA};
-use crate::tables::{Table, Tables};
+use crate::tables::{CHUNK, Table, Tables};
 use heed::RwTxn;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The oldest schema there is a way from. Nothing older was ever released.
 pub(crate) const OLDEST: u32 = 3;
-
-/// Records that are held in memory at a time.
-const CHUNK: usize = 1024;
 
 /// What leads from one schema to the next. Yields how many records it looked at.
 type Step = fn(&Tables, &mut RwTxn<'_>) -> Result<u64, StoreError>;
@@ -57,8 +55,7 @@ where
     New: Serialize,
 {
     let mut records = 0u64;
-    // The least key there can be.
-    let mut from = vec![0];
+    let mut from = keys::LEAST.to_vec();
     loop {
         let mut chunk = Vec::with_capacity(CHUNK);
         for entry in table.from(&*txn, &from)?.take(CHUNK) {
@@ -69,8 +66,7 @@ where
         let Some((last, _)) = chunk.last() else {
             return Ok(records);
         };
-        // The least key behind the last.
-        from = [last.as_slice(), &[0]].concat();
+        from = keys::behind(last);
         records = records.saturating_add(chunk.len() as u64);
         for (key, new) in chunk {
             if let Some(new) = new {

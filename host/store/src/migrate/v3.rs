@@ -3,11 +3,12 @@
 //! What they are made of and has not changed since is not copied. Whoever changes such a part freezes it here first: the
 //! ledger of schema 3 under `tests/fixtures` cannot be read otherwise.
 
-use super::{CHUNK, rewrite};
+use super::rewrite;
 use crate::codec;
 use crate::error::StoreError;
 use crate::index;
-use crate::tables::{Id, Tables};
+use crate::keys;
+use crate::tables::{CHUNK, Id, Tables};
 use bourse_market::{
     Address, Amount, ApiId, Ask, CatalogId, ChannelId, ChannelKind, ChannelState, Closing, Doubt, Identity,
     KeyId, MarketId, Nanos, OfferId, Placer, Price, PriceSource, PricingTerms, PurchaseId, SealedKey, Seq,
@@ -28,7 +29,7 @@ pub(super) fn convert(tables: &Tables, txn: &mut RwTxn<'_>) -> Result<u64, Store
 
 /// Adds the entries of the ends of offers, which are in the form of schema 4 by now.
 fn list_ends(tables: &Tables, txn: &mut RwTxn<'_>) -> Result<(), StoreError> {
-    let mut from = vec![0];
+    let mut from = keys::LEAST.to_vec();
     loop {
         let (mut entries, mut last) = (Vec::new(), None);
         for record in tables.offers.from(&*txn, &from)?.take(CHUNK) {
@@ -38,8 +39,7 @@ fn list_ends(tables: &Tables, txn: &mut RwTxn<'_>) -> Result<(), StoreError> {
             last = Some(key.to_vec());
         }
         let Some(last) = last else { return Ok(()) };
-        // The least key behind the last.
-        from = [last.as_slice(), &[0]].concat();
+        from = keys::behind(&last);
         for entry in entries.iter().filter(|entry| entry.table == Id::offers_ending) {
             tables.offers_ending.put(txn, &entry.key, &entry.value)?;
         }

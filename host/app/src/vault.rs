@@ -145,15 +145,15 @@ pub(crate) fn seal(
 ) -> Result<SealedKey, VaultError> {
     let fault = VaultError::Seal(*buyer);
     let sealed = crypto_box::PublicKey::from_bytes(buyer.0)
-        .seal(&mut Dice(environment), key.0.as_slice())
+        .seal(&mut EnvironmentRng(environment), key.0.as_slice())
         .map_err(|_| fault)?;
     SealedKey::try_from(sealed.as_slice()).map_err(|_| fault)
 }
 
 /// The environment as what sealed boxes draw their keys from.
-struct Dice<'e>(&'e dyn Environment);
+struct EnvironmentRng<'e>(&'e dyn Environment);
 
-impl RngCore for Dice<'_> {
+impl RngCore for EnvironmentRng<'_> {
     fn next_u32(&mut self) -> u32 {
         let mut bytes = [0; 4];
         self.fill_bytes(&mut bytes);
@@ -176,7 +176,7 @@ impl RngCore for Dice<'_> {
     }
 }
 
-impl CryptoRng for Dice<'_> {}
+impl CryptoRng for EnvironmentRng<'_> {}
 
 #[cfg(test)]
 mod tests {
@@ -233,8 +233,8 @@ mod tests {
             };
             let buyer = BuyerPubkey::try_from(bytes("buyer_pubkey").as_slice()).unwrap();
             let key = PlainKey::of(&bytes("data_key")).unwrap();
-            let dice = Fixed(bytes("ephemeral_privkey"));
-            let sealed = seal(&key, &buyer, &dice).unwrap();
+            let environment = Fixed(bytes("ephemeral_privkey"));
+            let sealed = seal(&key, &buyer, &environment).unwrap();
             assert_eq!(sealed.0[..], bytes("sealed_key"));
 
             let secret: [u8; 32] = bytes("buyer_privkey").try_into().unwrap();

@@ -7,12 +7,13 @@ use super::open_channel::of_settlement;
 use super::{Reply, while_wanted};
 use crate::events::topic;
 use crate::market::{Market, Status};
+use crate::purchase::UNSIGNED;
 use crate::wire::{
     Arguments, bytes, dict, fault, int, of_refusal, of_store, of_submit, opt, reply, unexpected, uri,
 };
 use bourse_chain::CloseChannel;
 use bourse_market::{
-    Amount, Channel, ChannelKind, CloseRequest, Command, Fault, Outcome, Refusal, Signature, View, apply,
+    Amount, Channel, ChannelKind, CloseRequest, Command, Fault, Outcome, Refusal, View, apply,
 };
 use bourse_store::SubmitError;
 use bourse_wamp::{Invocation, Value, WampError};
@@ -34,9 +35,6 @@ const ARGUMENTS: &[&str] = &[
 
 /// Until a channel is looked at again whose purchase could not be waited for.
 const PAUSE: Duration = Duration::from_millis(25);
-
-/// What stands where our signature will be: the core does not look at it.
-const UNSIGNED: Signature = Signature([0; 65]);
 
 pub(super) async fn close_channel(market: Arc<Market>, mut invocation: Invocation) -> Reply {
     let mut arguments = Arguments::of(&mut invocation, ARGUMENTS)?;

@@ -1,19 +1,19 @@
 //! Carrying a purchase out: price, turn, RESERVE, the seller, and on to its end.
 
-use super::BuyRequest;
 use super::deliver::{deliver, escrowed};
 use super::exchange::exchange;
 use super::finish::{settle, void};
 use super::pending::Answer;
 use super::sell::{unavailable, unpayable};
 use super::turns::{Crowded, Place, Turn};
+use super::{BuyRequest, UNSIGNED};
 use crate::market::Market;
 use crate::policies::{Cleared, Inquiry, Step};
 use crate::quotes::Quote;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
 use bourse_market::{
     Amount, Channel, ChannelKind, ChannelState, Command, Fault, KeyId, Offer, Outcome, Purchase, PurchaseId,
-    Refusal, ReserveRequest, SessionId, Signature, StateWrite, View, check_on_sale,
+    Refusal, ReserveRequest, SessionId, StateWrite, View, check_on_sale,
 };
 use bourse_policy::Action;
 use bourse_wamp::WampError;
@@ -25,9 +25,6 @@ use tokio::time::Instant;
 const UNPROVEN_DEADLINE: Duration = Duration::from_secs(2);
 /// Kept free of the deadline for the write that resolves the purchase.
 const SETTLE: Duration = Duration::from_millis(200);
-
-/// What stands where our signature will be: the core does not look at it.
-const UNSIGNED: Signature = Signature([0; 65]);
 
 /// Everything known of a purchase before it is reserved.
 pub(super) struct Plan {

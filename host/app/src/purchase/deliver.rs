@@ -1,18 +1,17 @@
 //! The sale of an escrowed key: sealed here, and durable in one write. No seller is called, so there is no line to wait
 //! in and nothing that could come between.
 
-use super::BuyRequest;
 use super::carry::{Price, hold, put_back};
-use super::finish::announce;
+use super::finish::{announce, warn_of_dropped};
 use super::pending::Answer;
+use super::{BuyRequest, UNSIGNED};
 use crate::events::topic;
 use crate::market::Market;
-use crate::policies::state_dropped;
 use crate::vault::seal;
 use crate::wire::{fault, of_refusal, of_store, of_submit, unexpected, uri};
 use bourse_market::{
     Command, DeliverRequest, EscrowedKey, Fault, Offer, Outcome, PriceSource, PurchaseId, Receipt, Refusal,
-    SealedKey, Signature, View, apply,
+    SealedKey, View, apply,
 };
 use bourse_store::SubmitError;
 use bourse_wamp::WampError;
@@ -25,8 +24,7 @@ const TRIES: u32 = 3;
 /// Until the second try.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What stands where our signature and the sealed key will be: the core does not look at them.
-const UNSIGNED: Signature = Signature([0; 65]);
+/// What stands where the sealed key will be: the core does not look at it.
 const UNSEALED: SealedKey = SealedKey([0; 80]);
 
 /// The key of an offer, if its seller left it here. No other than a signed offer has one.
@@ -146,11 +144,7 @@ async fn write(market: &Arc<Market>, sale: DeliverRequest) -> Answer {
                 dropped,
             }) => {
                 crate::crash::point("delivery-committed");
-                for lost in dropped {
-                    tracing::warn!(purchase = %sale.id, policy = lost.policy, writes = lost.writes, why = %lost.why,
-                        "what a policy wrote was not kept");
-                    state_dropped(&lost.policy);
-                }
+                warn_of_dropped(sale.id, &dropped);
                 announce(market, &sale.sold(), [(&*payment, topic::PAYMENT_CHANNEL_EMPTY)]);
                 return Ok(Arc::new(sale.receipt()));
             }

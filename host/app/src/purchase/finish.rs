@@ -9,8 +9,8 @@ use crate::market::Market;
 use crate::policies::state_dropped;
 use crate::wire::{bytes, fault, of_submit, uri};
 use bourse_market::{
-    Ask, Channel, Command, Outcome, PostRequest, PriceSource, Purchase, PurchaseId, PurchaseState, Refusal,
-    Sale, Signature, View, VoidReason, VoidRequest,
+    Ask, Channel, Command, DroppedWrites, Outcome, PostRequest, PriceSource, Purchase, PurchaseId,
+    PurchaseState, Refusal, Sale, Signature, View, VoidReason, VoidRequest,
 };
 use bourse_store::SubmitError;
 use bourse_wamp::WampError;
@@ -60,7 +60,8 @@ pub(super) async fn settle(
                 ];
                 announce(market, &sale, channels);
             }
-            if !paying.prepaid.is_zero() && paying.prepaid != plan.paying.prepaid {
+            let paid_beyond = |answered: Ask| answered.balance < posted.paying_balance;
+            if posted.answered().is_some_and(paid_beyond) {
                 tracing::warn!(purchase = %posted.id, channel = %paying.id, prepaid = %paying.prepaid,
                     "a seller was paid for a purchase that its buyer was not charged for; it is netted from its next sales");
             }
@@ -157,11 +158,7 @@ async fn resolve(market: &Market, id: PurchaseId, command: Command) -> Result<Op
                 paying,
                 dropped,
             }) => {
-                for lost in dropped {
-                    tracing::warn!(purchase = %id, policy = lost.policy, writes = lost.writes, why = %lost.why,
-                        "what a policy wrote was not kept");
-                    state_dropped(&lost.policy);
-                }
+                warn_of_dropped(id, &dropped);
                 return Ok(Some((*payment, *paying, Arc::new(*purchase))));
             }
             Ok(_) => {
@@ -202,6 +199,15 @@ fn posted_before(market: &Market, id: PurchaseId) -> Result<Option<Posted>, Wamp
             .zip(paying)
             .map(|(payment, paying)| (payment, paying, Arc::new(purchase))))
     })
+}
+
+/// Tells the operator which writes of policies a sale was made without.
+pub(super) fn warn_of_dropped(purchase: PurchaseId, dropped: &[DroppedWrites]) {
+    for lost in dropped {
+        tracing::warn!(%purchase, policy = lost.policy, writes = lost.writes, why = %lost.why,
+            "what a policy wrote was not kept");
+        state_dropped(&lost.policy);
+    }
 }
 
 /// What a sale changes outside the ledger: what policies may know of demand, and news of each channel that it emptied,

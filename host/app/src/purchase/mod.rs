@@ -34,6 +34,9 @@ use pending::Entry;
 use std::sync::Arc;
 use tokio::time::Instant;
 
+/// What stands where our signature will be: the core does not look at it.
+pub(crate) const UNSIGNED: Signature = Signature([0; 65]);
+
 /// A request to buy, parsed.
 #[derive(Debug, Clone)]
 pub(crate) struct BuyRequest {

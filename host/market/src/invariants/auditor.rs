@@ -143,6 +143,13 @@ impl Auditor {
                 what: "it was reconciled to a state before its own",
             });
         }
+        let countersigned = record.shown.and_then(|shown| shown.countersignature).is_some();
+        if record.kind == ChannelKind::Paying && record.positions() > 0 && !countersigned {
+            self.found.push(Violation::ChannelShape {
+                channel: record.channel,
+                what: "it was reconciled to a later state on its seller's word alone",
+            });
+        }
         match record.kind {
             ChannelKind::Payment => self.lost_debits.add(record.amount()),
             ChannelKind::Paying => self.lost_credits.add(record.amount()),

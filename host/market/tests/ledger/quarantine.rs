@@ -263,6 +263,14 @@ fn a_way_out_of_quarantine_that_did_not_happen_is_found() {
             "channel {id}: it was reconciled to a state before its own"
         )]
     );
+    let claimed = Reconciliation {
+        kind: ChannelKind::Paying,
+        ..record(PAYING, 3, 80)
+    };
+    assert_eq!(
+        found(claimed)[0],
+        format!("channel {PAYING}: it was reconciled to a later state on its seller's word alone")
+    );
     let stranger = ChannelId([9; 16]);
     assert_eq!(
         found(record(stranger, 2, 90)),

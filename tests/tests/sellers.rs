@@ -424,7 +424,7 @@ async fn an_exhausted_channels_successor_serves_only_after_its_seller_registers_
 }
 
 #[tokio::test]
-async fn a_seller_without_a_paying_channel_sells_nothing_but_what_follows_its_first_channel() {
+async fn w_47_a_seller_without_a_paying_channel_sells_nothing_but_what_follows_its_first_channel() {
     let world = World::start().await;
     let (seller, mut buyer, _) = proven(&world).await;
     let nobody = bourse_chain::Signer::generate();

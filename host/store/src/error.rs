@@ -243,7 +243,8 @@ pub enum SubmitError {
         /// Bytes that must be free.
         needed: u64,
     },
-    /// Reading or writing failed; nothing changed.
+    /// Reading or writing failed. Nothing changed, unless a commit reached the disk and failed all the same: whoever must
+    /// not do a thing twice submits it under its own id again, or looks.
     #[error("the ledger failed: {0}")]
     Storage(String),
     /// The writer has ended, or never ran: the store was opened read-only.

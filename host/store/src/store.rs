@@ -208,7 +208,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`SubmitError`]; nothing was changed then.
+    /// [`SubmitError`]; nothing was changed then, but see [`SubmitError::Storage`].
     pub async fn submit(&self, command: Command) -> Answer {
         // A dropped answer means that the writer ended before it came to this command.
         self.enqueue(command)?.await.unwrap_or(Err(SubmitError::Stopped))

@@ -35,7 +35,8 @@ pub(super) fn escrowed(market: &Market, offer: &Offer) -> Result<Option<Escrowed
     }
 }
 
-/// Sells an escrowed key. On an error nothing was charged.
+/// Sells an escrowed key. On an error nothing was charged, unless the last commit failed and reached the disk all the same:
+/// then the buyer, which is told to ask again, gets its receipt.
 pub(super) async fn deliver(
     market: &Arc<Market>,
     request: &BuyRequest,

@@ -192,7 +192,7 @@ pub(crate) fn of_submit(error: SubmitError) -> WampError {
             tracing::error!(%error, "the ledger could not be written");
             fault(
                 uri::RUNTIME,
-                "the ledger could not be written; nothing was changed",
+                "the ledger could not be written; the same request again tells whether it was carried out",
             )
         }
     }

@@ -3,7 +3,7 @@
 use crate::reply::{Reply, list};
 use crate::terms::Order;
 use crate::{Balance, DataKey, DelegateError, Facts, KeyTerms, OfferTerms, Quote, Receipt};
-use bourse_chain::{Domain, KeyOffer, Signer};
+use bourse_chain::{KeyOffer, Signer};
 use bourse_market::{Address, Amount, ChannelId, ChannelKind, KeyId, Nanos};
 use bourse_wamp::{
     Auth, CallOptions, CallResult, Dict, Invocation, JoinOptions, Serializer, Session, Value, WampError,
@@ -64,16 +64,7 @@ impl MarketClient {
     pub async fn new(session: Session, trusted: Option<Address>) -> Result<Self, DelegateError> {
         let procedure = "xbr.marketmaker.get_config";
         let config = Reply::new(procedure, call(&session, procedure, vec![], Dict::new()).await?)?;
-        let hex_address = "an address, 0x and 40 hex digits";
-        let facts = Facts {
-            domain: Domain {
-                chain_id: config.u64("verifying_chain_id")?,
-                verifying_contract: config.parse("verifying_contract_adr", hex_address)?,
-            },
-            market: config.parse("market", "a UUID")?,
-            marketmaker: config.parse("marketmaker", hex_address)?,
-            owner: config.parse("owner", hex_address)?,
-        };
+        let facts = Facts::read(&config)?;
         match trusted {
             Some(expected) if expected != facts.marketmaker => Err(DelegateError::WrongMarketMaker {
                 expected,
@@ -170,12 +161,7 @@ impl MarketClient {
             ChannelKind::Paying => "get_paying_channel_balance",
         };
         let result = self.call(name, vec![channel.0.into()], Dict::new()).await?;
-        let reply = Reply::new(&procedure(name), result)?;
-        let balance = Balance {
-            seq: reply.seq("seq")?,
-            remaining: reply.amount("remaining")?,
-        };
-        Ok((balance, reply.amount_or_zero("owed")?))
+        Balance::read(&Reply::new(&procedure(name), result)?)
     }
 
     /// Offers a key, signed by the seller's delegate.
@@ -265,15 +251,7 @@ impl MarketClient {
     /// Any error of a call.
     pub async fn quote(&self, key: KeyId) -> Result<Quote, DelegateError> {
         let result = self.call("get_quote", vec![key.0.into()], Dict::new()).await?;
-        let reply = Reply::new(&procedure("get_quote"), result)?;
-        // On this wire 0 stands for "without an end".
-        let expires = Some(reply.u64("expires")?)
-            .filter(|&expires| expires != 0)
-            .map(Nanos);
-        Ok(Quote {
-            price: reply.amount("price")?,
-            expires,
-        })
+        Quote::read(&Reply::new(&procedure("get_quote"), result)?)
     }
 
     /// Sends a signed order. The same order sent again is the same purchase, and is answered again.
@@ -292,14 +270,7 @@ impl MarketClient {
             &procedure("buy_key"),
             self.call("buy_key", args, Dict::new()).await?,
         )?;
-        Ok(Receipt {
-            key: reply.bytes("key_id")?,
-            paid: reply.amount("amount_paid")?,
-            seq: reply.seq("channel_seq")?,
-            remaining: reply.amount("remaining")?,
-            sealed_key: reply.bytes("sealed_key")?,
-            signature: reply.bytes("signature")?,
-        })
+        Receipt::read(&reply)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Everything that can keep a delegate from its work.
 
+use crate::reply::in_short;
 use crate::{CryptoError, ReceiptError};
 use bourse_chain::KeyFileError;
 use bourse_market::{Address, Amount, ChannelId, ChannelKind, Seq};
@@ -25,7 +26,7 @@ pub enum DelegateError {
         procedure: String,
         /// The error's URI.
         uri: String,
-        /// The error in words.
+        /// The error in words, cut where they go on for long.
         text: String,
         /// What else came with it.
         details: Box<Dict>,
@@ -128,12 +129,14 @@ impl DelegateError {
             CallError::Wamp(refusal) => Self::Refused {
                 procedure,
                 uri: refusal.uri,
-                text: refusal
-                    .args
-                    .first()
-                    .and_then(Value::as_str)
-                    .unwrap_or("no reason given")
-                    .to_owned(),
+                text: in_short(
+                    refusal
+                        .args
+                        .first()
+                        .and_then(Value::as_str)
+                        .unwrap_or("no reason given"),
+                )
+                .into_owned(),
                 details: Box::new(refusal.kwargs),
             },
             other => {

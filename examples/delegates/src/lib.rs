@@ -17,6 +17,8 @@ mod crypto;
 pub mod demo;
 pub mod dev;
 mod error;
+#[doc(hidden)]
+pub mod heard;
 mod receipt;
 mod reply;
 mod seller;

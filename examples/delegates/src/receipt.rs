@@ -1,5 +1,7 @@
 //! What a market answers for a purchase, and what a buyer checks before it believes it.
 
+use crate::DelegateError;
+use crate::reply::Reply;
 use bourse_chain::{ChannelClose, Domain, SignatureError, recover};
 use bourse_market::{Address, Amount, ChannelId, KeyId, MarketId, SealedKey, Seq, Signature};
 
@@ -80,6 +82,18 @@ pub enum ReceiptError {
 }
 
 impl Receipt {
+    /// The answer of `buy_key`.
+    pub(crate) fn read(reply: &Reply) -> Result<Self, DelegateError> {
+        Ok(Self {
+            key: reply.bytes("key_id")?,
+            paid: reply.amount("amount_paid")?,
+            seq: reply.seq("channel_seq")?,
+            remaining: reply.amount("remaining")?,
+            sealed_key: reply.bytes("sealed_key")?,
+            signature: reply.bytes("signature")?,
+        })
+    }
+
     /// Checks that the market maker confirms exactly what the buyer signed.
     pub(crate) fn verify(&self, expected: &Expected) -> Result<(), ReceiptError> {
         if self.key != expected.key {

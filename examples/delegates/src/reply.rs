@@ -3,6 +3,7 @@
 use crate::DelegateError;
 use bourse_market::{Amount, IdError};
 use bourse_wamp::{CallResult, Dict, Value};
+use std::borrow::Cow;
 use std::str::FromStr;
 
 /// A field of a dict that a procedure answered.
@@ -106,11 +107,22 @@ pub(crate) fn amount(value: &Value) -> Option<Amount> {
     }
 }
 
+/// Characters that an error repeats of one text of a market: a line, not what fills a log.
+const REPEATED: usize = 500;
+
+/// So much of a text, and whether there was more of it.
+pub(crate) fn in_short(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(REPEATED) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+    }
+}
+
 fn malformed(procedure: &str, what: &str, got: &Value, expected: &'static str) -> DelegateError {
     let got = match got {
         Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
-        Value::Str(text) => format!("`{text}`"),
-        Value::Int(number) => number.to_string(),
+        Value::Str(text) => format!("`{}`", in_short(text)),
+        Value::Int(number) => in_short(&number.to_string()).into_owned(),
         other => other.kind().to_owned(),
     };
     DelegateError::Malformed {
@@ -118,5 +130,27 @@ fn malformed(procedure: &str, what: &str, got: &Value, expected: &'static str) -
         what: what.to_owned(),
         got,
         expected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_repeats_of_an_answer_what_fits_a_line() {
+        let answer = |value: Value| {
+            let dict = Dict::from([("price".to_owned(), value)]);
+            let args = vec![Value::Map(dict)];
+            let kwargs = Dict::new();
+            Reply::new("get_quote", CallResult { args, kwargs }).unwrap()
+        };
+        let said = |value| answer(value).amount("price").unwrap_err().to_string();
+        assert_eq!(
+            said(Value::from("free")),
+            "get_quote answered `price` that is `free`, expected an amount in 32 bytes"
+        );
+        let long = said(Value::Str("ä".repeat(1 << 20)));
+        assert!(long.chars().count() < 600 && long.contains('…'), "{long}");
     }
 }

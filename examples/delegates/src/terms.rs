@@ -1,5 +1,7 @@
 //! What delegates and markets tell each other, in types.
 
+use crate::DelegateError;
+use crate::reply::Reply;
 use bourse_chain::Domain;
 use bourse_market::{Address, Amount, ApiId, BuyerPubkey, ChannelId, KeyId, MarketId, Nanos, Seq, Signature};
 use bourse_wamp::{Dict, Value};
@@ -18,6 +20,22 @@ pub struct Facts {
     pub owner: Address,
 }
 
+impl Facts {
+    /// The answer of `get_config`.
+    pub(crate) fn read(config: &Reply) -> Result<Self, DelegateError> {
+        let hex_address = "an address, 0x and 40 hex digits";
+        Ok(Self {
+            domain: Domain {
+                chain_id: config.u64("verifying_chain_id")?,
+                verifying_contract: config.parse("verifying_contract_adr", hex_address)?,
+            },
+            market: config.parse("market", "a UUID")?,
+            marketmaker: config.parse("marketmaker", hex_address)?,
+            owner: config.parse("owner", hex_address)?,
+        })
+    }
+}
+
 /// Where a channel stands after its last completed purchase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Balance {
@@ -27,6 +45,17 @@ pub struct Balance {
     pub remaining: Amount,
 }
 
+impl Balance {
+    /// The answer of `get_payment_channel_balance` and its like, and what is owed beside it.
+    pub(crate) fn read(reply: &Reply) -> Result<(Self, Amount), DelegateError> {
+        let balance = Self {
+            seq: reply.seq("seq")?,
+            remaining: reply.amount("remaining")?,
+        };
+        Ok((balance, reply.amount_or_zero("owed")?))
+    }
+}
+
 /// What a key costs now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quote {
@@ -34,6 +63,20 @@ pub struct Quote {
     pub price: Amount,
     /// Until when it holds; none without an end.
     pub expires: Option<Nanos>,
+}
+
+impl Quote {
+    /// The answer of `get_quote`.
+    pub(crate) fn read(reply: &Reply) -> Result<Self, DelegateError> {
+        // On this wire 0 stands for "without an end".
+        let expires = Some(reply.u64("expires")?)
+            .filter(|&expires| expires != 0)
+            .map(Nanos);
+        Ok(Self {
+            price: reply.amount("price")?,
+            expires,
+        })
+    }
 }
 
 /// How a seller wants a key to be priced.

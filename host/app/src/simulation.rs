@@ -14,9 +14,9 @@ use crate::host::{look_at, open, open_library, rebuild_demand, terms};
 use crate::market::{Market, Parts, Status};
 use crate::policies::{self, Policies};
 use crate::workers::Workers;
-use crate::{procedures, purchase, sweep};
+use crate::{commands, procedures, purchase, sweep};
 use bourse_chain::Network;
-use bourse_market::Demand;
+use bourse_market::{Change, Demand};
 use bourse_store::{Disk, Reader, Report, StoreError};
 use bourse_wamp::{CallResult, Invocation, Value, WampError};
 use parking_lot::Mutex;
@@ -53,6 +53,16 @@ pub struct Stage {
 /// If the sandbox does not start, or the folders of its revisions cannot be used.
 pub fn library(config: &Config) -> anyhow::Result<Library> {
     open_library(config)
+}
+
+/// A record as `bourse ledger export` writes it. For fuzzing.
+///
+/// # Errors
+///
+/// If it cannot be written as JSON.
+#[doc(hidden)]
+pub fn exported(table: &str, record: Change) -> anyhow::Result<String> {
+    Ok(commands::ledger::line(table, record)?)
 }
 
 impl Stage {

@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use crate::layout::{Book, Layout};
 use crate::reader::Reader;
 use crate::stamp::SCHEMA;
-use crate::tables::{Id, Table};
+use crate::tables::Id;
 use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Member, Registration};
 use bourse_market::{
     Account, Binding, Change, Channel, Debt, Decision, EscrowPayment, EscrowSale, EscrowedKey, Genesis,
@@ -16,12 +16,13 @@ use serde::de::DeserializeOwned;
 use std::ops::ControlFlow;
 
 /// How an entry of a table is read.
-type Read = fn(&Table, &[u8], &[u8]) -> Result<Change, StoreError>;
+type Read = fn(&'static str, &[u8], &[u8]) -> Result<Change, StoreError>;
 
 /// A table of records: how an entry is read, and what its value is made of.
 struct Kind {
     id: Id,
     read: Read,
+    rewrite: fn(&'static str, &[u8]) -> Result<Vec<u8>, StoreError>,
     trace: fn(&mut Book) -> String,
 }
 
@@ -34,6 +35,7 @@ macro_rules! kinds {
                 let wrap: fn(&[u8], $record) -> Result<Change, IdError> = $wrap;
                 wrap(key, of(table, bytes)?).map_err(|error| misfiled(table, &error))
             },
+            rewrite: rewrite::<$record>,
             trace: Book::trace::<$record>,
         }),*]
     };
@@ -70,15 +72,41 @@ fn registered(registration: Registration) -> Change {
     Change::Registered(Box::new(registration))
 }
 
-fn of<R: DeserializeOwned>(table: &Table, bytes: &[u8]) -> Result<R, StoreError> {
-    codec::decode(table.name, bytes)
+fn of<R: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Result<R, StoreError> {
+    codec::decode(table, bytes)
 }
 
-fn misfiled(table: &Table, error: &IdError) -> StoreError {
+/// The bytes that this program would have written for the record in `bytes`.
+fn rewrite<R: Serialize + DeserializeOwned>(
+    table: &'static str,
+    bytes: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    codec::encode(table, &of::<R>(table, bytes)?)
+}
+
+fn misfiled(table: &'static str, error: &IdError) -> StoreError {
     StoreError::Decode {
-        table: table.name,
+        table,
         why: error.to_string(),
     }
+}
+
+/// What an entry of `table` says, and the bytes that its value would be written as today; none if there is no such table
+/// of records. For fuzzing.
+///
+/// # Errors
+///
+/// [`StoreError`] if it cannot be read.
+#[doc(hidden)]
+pub fn read_entry(table: &str, key: &[u8], bytes: &[u8]) -> Result<Option<(Change, Vec<u8>)>, StoreError> {
+    let Some(kind) = KINDS.iter().find(|kind| kind.id.name() == table) else {
+        return Ok(None);
+    };
+    let name = kind.id.name();
+    Ok(Some((
+        (kind.read)(name, key, bytes)?,
+        (kind.rewrite)(name, bytes)?,
+    )))
 }
 
 /// How a ledger is laid out, and how much of it there is.
@@ -132,9 +160,26 @@ impl Reader<'_> {
         let table = self.tables.table(kind.id);
         for entry in table.iter(&self.txn)? {
             let (key, bytes) = entry?;
-            if visit((kind.read)(table, key, bytes)?).is_break() {
+            if visit((kind.read)(table.name, key, bytes)?).is_break() {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Shows every entry of the table `table` to `visit` as it is stored. For fuzzing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the table cannot be read.
+    #[doc(hidden)]
+    pub fn entries(&self, table: &str, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        let Some(kind) = KINDS.iter().find(|kind| kind.id.name() == table) else {
+            return Ok(());
+        };
+        for entry in self.tables.table(kind.id).iter(&self.txn)? {
+            let (key, bytes) = entry?;
+            visit(key, bytes);
         }
         Ok(())
     }

@@ -38,6 +38,8 @@ mod writer;
 pub use backup::Restored;
 pub use disk::{Disk, SystemDisk};
 pub use error::{OpenError, StoreError, SubmitError};
+#[doc(hidden)]
+pub use export::read_entry;
 pub use export::{Schema, TableInfo};
 pub use layout::Layout;
 pub use log::{DecisionLog, LogOptions, LogRead, LogStats, read_log, read_log_between};

@@ -1,4 +1,5 @@
-//! What fuzzing throws at the sandbox, and at what authors write for it.
+//! What fuzzing throws at the sandbox, at what authors write for it, at the procedures, and at those who read what either
+//! left.
 //!
 //! A [`Target`] takes any bytes and holds what comes of them against what must always hold; a panic is a finding. The
 //! targets run in two ways: `cargo xtask long` puts them under libFuzzer, whose inputs are led by coverage down into
@@ -14,11 +15,17 @@
 )]
 
 mod answers;
+mod call;
 mod cases;
 mod component;
 mod hold;
+mod ledger;
 mod market;
+mod query;
+mod receipts;
 mod record;
+mod town;
+mod voucher;
 
 /// Something that takes any bytes.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +41,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 8] = [
     Target {
         name: "component",
         about: "files that claim to be policies: the check and the compiler at load, and a call of what passes",
@@ -58,6 +65,30 @@ pub const TARGETS: [Target; 4] = [
         about: "case files: reading them, asking what they ask, comparing",
         run: cases::run,
         seeds: cases::seeds,
+    },
+    Target {
+        name: "voucher",
+        about: "calls that carry a signature: buying, leaving keys, opening and closing channels, on a real ledger",
+        run: voucher::run,
+        seeds: voucher::seeds,
+    },
+    Target {
+        name: "ledger",
+        about: "stored records of every table, and their export",
+        run: ledger::run,
+        seeds: ledger::seeds,
+    },
+    Target {
+        name: "query",
+        about: "questions for offers and consents, and the cursors of their pages",
+        run: query::run,
+        seeds: query::seeds,
+    },
+    Target {
+        name: "receipts",
+        about: "what a buyer's delegate reads of a market's answers and refusals",
+        run: receipts::run,
+        seeds: receipts::seeds,
     },
 ];
 

@@ -53,11 +53,31 @@ fn cases_of_the_corpus_do_no_harm() {
 }
 
 #[test]
+fn vouchers_of_the_corpus_do_no_harm() {
+    replay("voucher");
+}
+
+#[test]
+fn ledgers_of_the_corpus_do_no_harm() {
+    replay("ledger");
+}
+
+#[test]
+fn queries_of_the_corpus_do_no_harm() {
+    replay("query");
+}
+
+#[test]
+fn receipts_of_the_corpus_do_no_harm() {
+    replay("receipts");
+}
+
+#[test]
 fn every_corpus_has_its_target() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     for entry in fs::read_dir(folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(target(&name).is_some(), "{name}");
     }
-    assert_eq!(TARGETS.len(), 4);
+    assert_eq!(TARGETS.len(), 8);
 }

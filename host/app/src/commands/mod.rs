@@ -12,7 +12,7 @@ mod bar;
 mod config;
 mod decisions;
 mod dev;
-mod ledger;
+pub(crate) mod ledger;
 mod policy;
 mod serve;
 

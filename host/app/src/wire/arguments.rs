@@ -234,9 +234,10 @@ impl Arguments {
                 .position(|name| *name == keyword)
                 .and_then(|at| values.get_mut(at))
             else {
+                let known = names.join(", ");
                 return Err(invalid(
-                    &keyword,
-                    format_args!("unknown argument; known are {}", names.join(", ")),
+                    &in_short(&keyword, SHOWN),
+                    format_args!("unknown argument; known are {known}"),
                 ));
             };
             if slot.is_some() {
@@ -308,14 +309,26 @@ impl Arguments {
     }
 }
 
+/// Characters of a text that an error repeats.
+const SHOWN: usize = 40;
+/// Digits of a number: those of the largest amount, and a sign.
+const DIGITS: usize = 79;
+
+/// So many characters of a text, and whether there were more.
+fn in_short(text: &str, most: usize) -> String {
+    let mut shown: String = text.chars().take(most).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// A value in a few words: enough to find the mistake, never the whole of it.
 pub(crate) fn describe(value: &Value) -> String {
-    /// Characters of a string that an error repeats.
-    const SHOWN: usize = 40;
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(bool) => bool.to_string(),
-        Value::Int(int) => format!("the integer {int}"),
+        Value::Int(int) => format!("the integer {}", in_short(&int.to_string(), DIGITS)),
         Value::Float(float) => format!("the number {float}"),
         Value::Str(text) => {
             let shown: String = text.chars().take(SHOWN).collect();
@@ -325,5 +338,41 @@ pub(crate) fn describe(value: &Value) -> String {
         Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
         Value::List(list) => format!("a list of {}", list.len()),
         Value::Map(map) => format!("a dictionary of {}", map.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bourse_wamp::{Integer, Serializer};
+    use tokio_util::sync::CancellationToken;
+
+    #[test]
+    fn an_error_repeats_little_of_what_a_client_sent() {
+        let mut call = Invocation {
+            procedure: String::new(),
+            args: Vec::new(),
+            kwargs: Dict::from([("ä".repeat(1 << 20), Value::Null)]),
+            caller: None,
+            caller_authid: None,
+            caller_authrole: None,
+            timeout: None,
+            cancelled: CancellationToken::new(),
+        };
+        let error = Arguments::of(&mut call, &["key_id"]).err().unwrap();
+        let said = format!("{error:?}");
+        assert!(
+            said.len() < 500 && said.contains("ä…") && said.contains("key_id"),
+            "{said}"
+        );
+        let largest = Integer::from_be_32(&[255; 32]);
+        assert_eq!(
+            describe(&Value::Int(largest.clone())),
+            format!("the integer {largest}")
+        );
+        let frame = format!("[[{}],{{}}]", "9".repeat(1000));
+        let (args, _) = Serializer::Json.decode_arguments(frame.as_bytes()).unwrap();
+        let long = describe(&args[0]);
+        assert!(long.len() < 100 && long.ends_with('…'), "{long}");
     }
 }

@@ -44,6 +44,33 @@ impl Serializer {
             .find(|serializer| serializer.subprotocol() == name)
     }
 
+    /// Reads a frame that is arguments and keyword arguments and nothing else. For fuzzing: sessions read messages.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], as for any frame.
+    #[doc(hidden)]
+    pub fn decode_arguments(self, frame: &[u8]) -> Result<(Vec<Value>, Dict), DecodeError> {
+        match <[Value; 2]>::try_from(read(self, frame)?) {
+            Ok([Value::List(args), Value::Map(kwargs)]) => Ok((args, kwargs)),
+            _ => Err(DecodeError::NotAMessage {
+                what: "not a list and a map".to_owned(),
+            }),
+        }
+    }
+
+    /// Writes what [`Serializer::decode_arguments`] reads.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`], as for any frame.
+    #[doc(hidden)]
+    pub fn encode_arguments(self, args: &[Value], kwargs: &Dict) -> Result<Vec<u8>, EncodeError> {
+        let mut frame = Vec::new();
+        write(self, &[Field::List(args), Field::Dict(kwargs)], &mut frame)?;
+        Ok(frame)
+    }
+
     /// Whether frames are text rather than binary WebSocket messages.
     #[must_use]
     pub fn is_text(self) -> bool {

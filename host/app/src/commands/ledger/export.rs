@@ -100,8 +100,12 @@ fn lines<'t>(
 }
 
 fn write(out: &mut dyn Write, table: &str, record: Change) -> anyhow::Result<()> {
-    let line = json!({ "table": table, "record": spell(record)? });
-    Ok(writeln!(out, "{line}")?)
+    Ok(writeln!(out, "{}", line(table, record)?)?)
+}
+
+/// A record as it is written.
+pub(crate) fn line(table: &str, record: Change) -> serde_json::Result<String> {
+    Ok(json!({ "table": table, "record": spell(record)? }).to_string())
 }
 
 /// A record with what its key alone says.

@@ -10,6 +10,8 @@ mod schema;
 mod upkeep;
 mod verify;
 
+pub(crate) use export::line;
+
 use crate::config::Config;
 use bourse_market::ChannelId;
 use clap::Subcommand;

@@ -107,10 +107,13 @@ impl Stage {
                 std::future::ready(())
             }),
         }));
-        look_at(&market.store)?;
-        let recovered = purchase::recover(&market)?;
-        market.set_status(Status::Running);
-        Ok(Self { market, recovered })
+        // From here on a start that fails is dropped as a crash is, and leaves the folder free: how often the next one must
+        // be tried would depend on how busy the machine is.
+        let mut stage = Self { market, recovered: 0 };
+        look_at(&stage.market.store)?;
+        stage.recovered = purchase::recover(&stage.market)?;
+        stage.market.set_status(Status::Running);
+        Ok(stage)
     }
 
     /// Answers one call.

@@ -10,8 +10,8 @@ use crate::party::{Buyer, Seller};
 use bourse_app::simulation::Stage;
 use bourse_delegates::{DataKey, ReceiveKey};
 use bourse_market::{
-    Amount, BuyerPubkey, Channel, ChannelId, ChannelState, EscrowSale, Identity, KeyId, Nanos, Purchase,
-    PurchaseState, SealedKey, Seq, View,
+    Amount, Ask, BuyerPubkey, Channel, ChannelId, ChannelState, Doubt, EscrowSale, Identity, KeyId, Nanos,
+    Purchase, PurchaseState, SealedKey, Seq, View,
 };
 use bourse_store::{Reader, StoreError};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -121,6 +121,23 @@ struct Earned {
     open: Vec<(Seq, Amount)>,
     /// The dearest purchase among them.
     dearest: Amount,
+}
+
+/// Whether its seller had been paid for it before, or went on from a state of an abandoned purchase. One that only
+/// confirmed is asked for nothing more as well, and was paid nothing before.
+fn is_netted(purchase: &Purchase) -> bool {
+    let mut elsewhere = purchase
+        .recoveries
+        .iter()
+        .filter(|step| step.doubt == Doubt::Elsewhere)
+        .map(|step| step.ask);
+    let answered = purchase.answered();
+    let leads_there = |ask: Ask| {
+        std::iter::successors(Some(ask), Ask::confirmed)
+            .take(Purchase::RECOVERIES + 1)
+            .any(|ask| Some(ask) == answered)
+    };
+    !purchase.prepaid.is_zero() || elsewhere.any(leads_there)
 }
 
 impl Reference {
@@ -390,7 +407,7 @@ impl Reference {
             ));
         }
         self.sales += 1;
-        self.netted += u64::from(!purchase.prepaid.is_zero() || answered.amount < purchase.price);
+        self.netted += u64::from(is_netted(&purchase));
         let Some(earned) = self.earned.get_mut(&purchase.paying_channel) else {
             self.violations
                 .push(format!("{purchase:?} pays over a channel that was never opened"));

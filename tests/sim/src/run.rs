@@ -36,7 +36,7 @@ pub struct Run {
 }
 
 /// What came of a run in which nothing was violated.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     pub operations: u64,
     pub sales: u64,
@@ -71,6 +71,9 @@ enum Ended {
 /// The market's own id in every run: all else comes from the seed.
 const MARKET: &str = "6f2c1a54-5d0e-4c86-9b0a-3d8a0f5d7c11";
 
+/// What a policy may take, in time that is not simulated: a busy machine is not to decide what happens. Fuel ends a call.
+const PATIENCE_MS: u64 = 60_000;
+
 /// Shared by all runs of this process: compiling the policies takes longer than a run.
 fn library() -> Library {
     static SHARED: OnceLock<(TempDir, Library)> = OnceLock::new();
@@ -96,16 +99,23 @@ fn config_in(folder: &Path) -> Config {
     config.store.path = folder.to_owned();
     config.store.map_size = 256 << 20;
     config.market.id = Some(MARKET.to_owned());
+    let limits = RuleLimits {
+        deadline_ms: Some(PATIENCE_MS),
+        ..RuleLimits::default()
+    };
     config.policies.rule = vec![
         Rule {
             uri: Some(UNPRICED.to_owned()),
             limits: RuleLimits {
                 fuel: Some(1),
-                ..RuleLimits::default()
+                ..limits.clone()
             },
             ..Rule::default_pricing()
         },
-        Rule::default_pricing(),
+        Rule {
+            limits,
+            ..Rule::default_pricing()
+        },
     ];
     config
 }

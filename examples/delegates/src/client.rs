@@ -147,10 +147,10 @@ impl MarketClient {
     ///
     /// Any error of a call.
     pub async fn balance(&self, kind: ChannelKind, channel: ChannelId) -> Result<Balance, DelegateError> {
-        self.standing(kind, channel).await.map(|(balance, _)| balance)
+        self.standing(kind, channel).await.map(|(stands, _)| stands)
     }
 
-    /// Where a channel stands, and what the market maker owes its delegate for keys that were left with it.
+    /// Where a channel stands, and what would be left in its final state.
     pub(crate) async fn standing(
         &self,
         kind: ChannelKind,

@@ -80,7 +80,7 @@ pub async fn open_channel(
 }
 
 /// Closes a channel where the market says it stands. The delegate signs that nothing will follow: what is left goes
-/// back, what was spent to its recipient, with what is owed for keys that were left, as far as the channel has it. Whoever
+/// back, what was earned to its recipient, with what is owed for keys that were left, as far as the channel has it. Whoever
 /// keeps books compares them with [`MarketClient::balance`] first. Yields the state that was signed.
 ///
 /// # Errors
@@ -93,8 +93,7 @@ pub async fn close_channel(
     channel: ChannelId,
 ) -> Result<Balance, DelegateError> {
     let facts = client.facts();
-    let (stands, owed) = client.standing(kind, channel).await?;
-    let remaining = stands.remaining.checked_sub(owed).unwrap_or_default();
+    let (stands, remaining) = client.standing(kind, channel).await?;
     let last = Balance { remaining, ..stands };
     let message = ChannelClose {
         close_at: OFF_CHAIN_CLOSE_AT,

@@ -46,13 +46,17 @@ pub struct Balance {
 }
 
 impl Balance {
-    /// The answer of `get_payment_channel_balance` and its like, and what is owed beside it.
+    /// The answer of `get_payment_channel_balance` and its like, and what would be left in the channel's final state: what
+    /// its delegate was paid too early is given back, and what it is owed for keys that it left is paid, as far as the
+    /// channel has that.
     pub(crate) fn read(reply: &Reply) -> Result<(Self, Amount), DelegateError> {
         let balance = Self {
             seq: reply.seq("seq")?,
             remaining: reply.amount("remaining")?,
         };
-        Ok((balance, reply.amount_or_zero("owed")?))
+        let (prepaid, owed) = (reply.amount_or_zero("prepaid")?, reply.amount_or_zero("owed")?);
+        let last = balance.remaining.saturating_add(prepaid).checked_sub(owed);
+        Ok((balance, last.unwrap_or_default()))
     }
 }
 

@@ -118,6 +118,8 @@ pub struct Closing {
     pub seq: Seq,
     /// What was left in it: the actor's, or the market maker's where the channel was a paying one.
     pub balance: Amount,
+    /// What of the balance had been prepaid, and was given back: [`Channel::prepaid`] as it was.
+    pub returned: Amount,
     /// No state follows. Without a chain always so.
     pub is_final: bool,
     /// The delegate's signature.

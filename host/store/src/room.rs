@@ -39,18 +39,31 @@ const MAP_MARGIN_PART: u64 = 16;
 /// Bytes of the disk that new business leaves free. The ledger's file grows a page at a time, other programs' do not.
 const DISK_MARGIN: u64 = 64 * 1024 * 1024;
 
-/// What new business may still take in one batch.
+/// What commands may still take in one batch.
 #[derive(Debug)]
 pub(crate) struct Room {
     resource: &'static str,
+    /// For new business.
     left: u64,
+    /// For what ends something that nobody was promised room for: the margin as well.
+    spare: u64,
     /// Bytes that the end of a purchase may take.
     promise: u64,
     taken: bool,
 }
 
-/// Whether a command starts something, rather than ends something that was promised.
-fn is_new_business(command: &Command) -> bool {
+/// Whose room a command takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It starts something.
+    Starts,
+    /// It ends something, and may use the margin for it, but not what purchases under way were promised.
+    Ends,
+    /// It ends a purchase under way, as was promised.
+    Promised,
+}
+
+fn kind(command: &Command) -> Kind {
     match command {
         Command::Genesis(_)
         | Command::Fund(_)
@@ -64,15 +77,14 @@ fn is_new_business(command: &Command) -> bool {
         | Command::Register(_)
         // It frees room in the end, and needs some first.
         | Command::Sweep(_)
-        | Command::Consent(_) => true,
+        | Command::Consent(_) => Kind::Starts,
         Command::Revoke(_)
         | Command::Close(_)
-        | Command::Post(_)
-        | Command::Void(_)
         | Command::ReleaseChannel { .. }
         | Command::ReleasePair(_)
         | Command::Reconcile(_)
-        | Command::Withdraw(_) => false,
+        | Command::Withdraw(_) => Kind::Ends,
+        Command::Post(_) | Command::Void(_) => Kind::Promised,
     }
 }
 
@@ -91,8 +103,8 @@ fn cost(command: &Command, promise: u64) -> u64 {
             Registration::Consent(_) => COMMAND_ROOM.saturating_add(CONSENT_ROOM),
             _ => COMMAND_ROOM,
         },
-        _ if is_new_business(command) => COMMAND_ROOM,
-        _ => 0,
+        Command::Post(_) | Command::Void(_) => 0,
+        _ => COMMAND_ROOM,
     }
 }
 
@@ -147,6 +159,14 @@ impl Room {
         // A disk that cannot be asked is treated as full.
         let free = disk.free(env.path()).unwrap_or(0);
         let on_disk = free.saturating_sub(promised).saturating_sub(DISK_MARGIN);
+        let spare = match promised {
+            // Nobody's room is taken.
+            0 => u64::MAX,
+            _ => fresh
+                .saturating_add(reusable / 2)
+                .min(free)
+                .saturating_sub(promised),
+        };
         let (resource, left) = match on_disk < in_map {
             true => ("disk", on_disk),
             false => ("map", in_map),
@@ -154,6 +174,7 @@ impl Room {
         Ok(Self {
             resource,
             left,
+            spare,
             promise,
             taken: false,
         })
@@ -162,19 +183,24 @@ impl Room {
     /// Takes what `command` needs, if it is there.
     pub(crate) fn admit(&mut self, command: &Command) -> Admission {
         let needed = cost(command, self.promise);
-        match self.left.checked_sub(needed) {
-            _ if needed == 0 => Admission::Admitted,
-            Some(left) => {
-                self.left = left;
-                self.taken = true;
-                Admission::Admitted
-            }
-            None if self.taken => Admission::NextBatch,
-            None => Admission::Full(SubmitError::Full {
+        let free = match kind(command) {
+            Kind::Promised => return Admission::Admitted,
+            Kind::Starts => self.left,
+            Kind::Ends => self.spare,
+        };
+        if free >= needed {
+            self.left = self.left.saturating_sub(needed);
+            self.spare = self.spare.saturating_sub(needed);
+            self.taken = true;
+            Admission::Admitted
+        } else if self.taken {
+            Admission::NextBatch
+        } else {
+            Admission::Full(SubmitError::Full {
                 resource: self.resource,
-                free: self.left,
+                free,
                 needed,
-            }),
+            })
         }
     }
 }

@@ -539,10 +539,15 @@ impl Reference {
         let Some(earned) = self.earned.get(&seller.channel) else {
             return;
         };
+        // What was prepaid and not netted is given back at the end.
+        let returned = channel
+            .closing
+            .as_ref()
+            .map_or(Amount::ZERO, |closing| closing.returned);
         let balance = channel.posted_remaining().saturating_add(settled);
-        let adds_up = (channel.seq, balance) == (earned.seq, earned.balance)
+        let adds_up = (channel.seq, balance) == (earned.seq, earned.balance.saturating_add(returned))
             && seller.deposit.checked_sub(earned.balance) == Some(earned.paid)
-            && earned.paid.checked_sub(earned.credits) == Some(channel.prepaid);
+            && earned.paid.checked_sub(earned.credits) == channel.prepaid.checked_add(returned);
         if !adds_up {
             self.violations.push(format!(
                 "seller {} stands at seq {} with {} left and {} prepaid; its sales come to {earned:?}",

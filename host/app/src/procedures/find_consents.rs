@@ -26,6 +26,8 @@ const ARGUMENTS: &[&str] = &[
 const MAX_ANY_OF: usize = 64;
 /// Consents on a page.
 const PAGE: usize = 1000;
+/// The same where each comes whole: 5 KiB at most, in a frame of a mebibyte.
+const PAGE_IN_FULL: usize = 100;
 
 /// What is asked for.
 struct Search {
@@ -54,7 +56,8 @@ async fn find(market: Arc<Market>, mut invocation: Invocation) -> Reply {
                 let ids: Vec<[u8; 16]> = ids.into_iter().map(|id| id.0).collect();
                 query.catalogs = Some(ledger.catalogs_of(&ids)?);
             }
-            ledger.query_consents(&query, after, PAGE)
+            let page = if details { PAGE_IN_FULL } else { PAGE };
+            ledger.query_consents(&query, after, page)
         })
     };
     let page = market.workers.run(read).await??;

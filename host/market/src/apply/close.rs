@@ -31,6 +31,8 @@ pub(super) fn close<V: View>(view: &V, request: &CloseRequest) -> Decided<V> {
         let channel = Box::new(channel);
         return Ok((Vec::new(), Outcome::Closed { channel, again: true }));
     }
+    // What was paid for no purchase yet is not its seller's to leave with.
+    let returned = give_back(&mut channel)?;
     let due = Due::over(view, &channel)?;
     let settles = check_state(&channel, request, &due)?;
 
@@ -42,6 +44,7 @@ pub(super) fn close<V: View>(view: &V, request: &CloseRequest) -> Decided<V> {
         close_at: request.close_at,
         seq: request.seq,
         balance: request.balance,
+        returned,
         is_final: request.is_final,
         delegate_signature: request.delegate_signature,
         marketmaker_signature: request.marketmaker_signature,
@@ -67,6 +70,14 @@ pub(super) fn close<V: View>(view: &V, request: &CloseRequest) -> Decided<V> {
     ))
 }
 
+/// What was prepaid becomes what is left again. Yields how much it is.
+fn give_back(channel: &mut Channel) -> Result<Amount, Refusal> {
+    let prepaid = core::mem::take(&mut channel.prepaid);
+    channel.spent = channel.spent.checked_sub(prepaid).ok_or(Refusal::Overflow)?;
+    channel.remaining = channel.remaining.checked_add(prepaid).ok_or(Refusal::Overflow)?;
+    Ok(prepaid)
+}
+
 /// The signature is verified, and never part of what makes two requests the same.
 fn is_same(closing: &Closing, request: &CloseRequest) -> bool {
     closing.seq == request.seq
@@ -75,7 +86,8 @@ fn is_same(closing: &Closing, request: &CloseRequest) -> bool {
         && closing.close_at == request.close_at
 }
 
-/// Open, nothing under way, and the state is the posted one, to the unit, or the posted one less all that is due over it.
+/// Open, nothing under way, and the state is the posted one, to the unit, what was prepaid given back, or that less all
+/// that is due over it.
 /// Yields whether it is the latter.
 fn check_state(channel: &Channel, request: &CloseRequest, due: &Due) -> Result<bool, Refusal> {
     let id = channel.id;

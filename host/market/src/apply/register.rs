@@ -79,7 +79,9 @@ pub(super) fn withdraw<V: View>(view: &V, request: &ConsentRequest) -> Decided<V
     let standing = admissible(view, request)?.ok_or(Refusal::ConsentUnknown { id })?;
     let new = Consent {
         granted: false,
+        // What it says beside that takes no room that was not taken: withdrawing needs none.
         attributes: standing.attributes.clone(),
+        service_prefix: standing.service_prefix.clone(),
         ..request.consent.clone()
     };
     decide(request, Some(standing), new)

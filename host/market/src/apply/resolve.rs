@@ -3,7 +3,7 @@
 use super::{Decided, state};
 use crate::plant::{self, Bug};
 use crate::{
-    Amount, Ask, Change, Channel, ChannelId, Decision, Doubt, Fault, Offer, Outcome, PostRequest,
+    Amount, Ask, Change, Channel, ChannelId, Decision, Doubt, Fault, Offer, Outcome, Pair, PostRequest,
     PriceSource, Purchase, PurchaseId, PurchaseState, Recovery, Refusal, Suspension, View, VoidRequest,
 };
 
@@ -94,7 +94,12 @@ pub(super) fn void<V: View>(view: &V, request: &VoidRequest) -> Decided<V> {
             None => None,
         };
         // Only its delegate can go on from a state that it adopted: whoever was asked in its place gains nothing by it.
-        if known.as_ref().is_none_or(|(pair, _)| pair.is_proven()) {
+        // Nor does it make what the delegate's own session may have adopted be forgotten.
+        let answered = |pair: &Pair| pair.sessions.contains(&purchase.callee);
+        if known
+            .as_ref()
+            .is_none_or(|(pair, _)| pair.is_proven() && (answered(pair) || paying.abandoned.is_none()))
+        {
             paying.abandoned = Some(purchase.id);
         }
         match known {

@@ -128,6 +128,10 @@ impl Line {
             found(Violation::StrayPayment { channel: id });
         }
         let paid = paid.map_or(Amount::ZERO, |paid| paid.amount);
+        let returned = channel
+            .closing
+            .as_ref()
+            .map_or(Amount::ZERO, |closing| closing.returned);
         for (named, purchase) in &self.parties {
             if *named != channel.delegate {
                 let (named, delegate) = (*named, channel.delegate);
@@ -147,7 +151,10 @@ impl Line {
                 moved: self.moved,
             });
         }
-        let spent = self.spent.0.and_then(|spent| spent.checked_add(paid));
+        let spent = self
+            .spent
+            .0
+            .and_then(|spent| spent.checked_sub(returned)?.checked_add(paid));
         if spent != Some(channel.spent) {
             let posted = spent.unwrap_or(Amount::MAX);
             found(Violation::SpentMismatch {
@@ -160,7 +167,7 @@ impl Line {
             .beyond
             .0
             .zip(self.netted.0)
-            .and_then(|(beyond, netted)| beyond.checked_sub(netted));
+            .and_then(|(beyond, netted)| beyond.checked_sub(netted)?.checked_sub(returned));
         if left != Some(channel.prepaid) {
             found(Violation::PrepaidMismatch {
                 channel: id,
@@ -168,7 +175,7 @@ impl Line {
                 left: left.unwrap_or(Amount::MAX),
             });
         }
-        if !self.trail.leads_through(channel, paid) {
+        if !self.trail.leads_through(channel, paid, returned) {
             found(Violation::BrokenTrail { channel: id });
         }
         self.finish_pending(channel, side, found);
@@ -260,10 +267,11 @@ impl Trail {
             .wrapping_sub(from);
     }
 
-    /// `paid` is what the final state took beyond the last purchase.
-    fn leads_through(&self, channel: &Channel, paid: Amount) -> bool {
+    /// `paid` is what the final state took beyond the last purchase, `returned` what it gave back.
+    fn leads_through(&self, channel: &Channel, paid: Amount, returned: Amount) -> bool {
         let first = digest(Seq::FIRST.0, channel.amount);
-        let last = digest(channel.seq.0, channel.posted_remaining().saturating_add(paid));
+        let left = channel.posted_remaining().saturating_add(paid);
+        let last = digest(channel.seq.0, left.checked_sub(returned).unwrap_or_default());
         self.0 == last.wrapping_sub(first)
     }
 }

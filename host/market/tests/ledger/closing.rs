@@ -30,6 +30,7 @@ fn a_closed_channel_keeps_its_final_state_with_both_signatures() {
             close_at: Amount::from_units(1),
             seq: Seq(2),
             balance: tokens(left),
+            returned: Amount::ZERO,
             is_final: true,
             delegate_signature: signature(0xd),
             marketmaker_signature: signature(0xf),

@@ -46,6 +46,16 @@ fn post(world: &mut World, id: PurchaseId, recovered: u32) -> Purchase {
     }
 }
 
+/// A seller that was paid 10 for a void purchase, and sold at 4 since: 6 are prepaid, and its channel stands at (4, 30).
+fn prepaid() -> World {
+    let (mut world, _) = abandoned_at(10, 0);
+    let id = reserve(&mut world, 4).id;
+    let step = world.netting_requests(id).remove(0);
+    world.accept(Command::Recover(step));
+    post(&mut world, id, 1);
+    world
+}
+
 #[test]
 fn a_void_remembers_the_purchase_whose_state_its_seller_may_have_adopted() {
     let (world, id) = abandoned_at(10, 2);
@@ -243,15 +253,70 @@ fn a_new_session_of_a_proven_seller_is_tried_and_one_of_an_unproven_one_is_not()
 }
 
 #[test]
-fn a_channel_closes_at_its_posted_state_with_what_was_prepaid() {
-    let (mut world, _) = abandoned_at(10, 0);
-    let id = reserve(&mut world, 4).id;
+fn a_channel_closes_with_what_was_prepaid_given_back_and_in_no_other_way() {
+    let mut world = prepaid();
+    // (4, 30), and 6 of the 20 that were spent are for no purchase.
+    let posted = CloseRequest {
+        balance: tokens(30),
+        ..world.close_request(PAYING)
+    };
+    world.refuse(
+        Command::Close(Box::new(posted.clone())),
+        Refusal::NotPosted {
+            channel: PAYING,
+            seq: Seq(4),
+            remaining: tokens(36),
+            due: None,
+            got_seq: Seq(4),
+            got_balance: tokens(30),
+        },
+    );
+    let returning = CloseRequest {
+        balance: tokens(36),
+        ..posted
+    };
+    world.accept(Command::Close(Box::new(returning)));
+    let channel = world.channel(PAYING);
+    assert_eq!(channel.closing.unwrap().returned, tokens(6));
+    assert_eq!((channel.prepaid, channel.spent), (Amount::ZERO, tokens(14)));
+    assert_eq!(
+        world.account(SELLER_ACTOR).balance,
+        tokens(14),
+        "what its buyers paid"
+    );
+}
+
+#[test]
+fn a_prepayment_that_empties_its_channel_is_not_carried_off() {
+    let (mut world, _) = abandoned_at(40, 0);
+    let id = reserve(&mut world, 1).id;
     let step = world.netting_requests(id).remove(0);
     world.accept(Command::Recover(step));
     post(&mut world, id, 1);
-    let close = world.close_request(PAYING);
-    world.accept(Command::Close(Box::new(close)));
-    assert_eq!(world.channel(PAYING).prepaid, tokens(6), "borne, and on record");
+    assert_eq!(world.channel(PAYING).remaining, Amount::ZERO);
+    world.close(PAYING);
+    assert_eq!(
+        world.account(SELLER_ACTOR).balance,
+        tokens(11),
+        "what its buyers paid"
+    );
+}
+
+#[test]
+fn nobody_else_makes_the_market_forget_the_state_that_a_seller_adopted() {
+    let mut world = World::proven();
+    let adopted = reserve(&mut world, 10).id;
+    world.void(adopted, true);
+    world.accept(Command::ReleaseChannel {
+        channel: PAYING,
+        by_operator: false,
+    });
+    // While it is away, a stranger answers under its provider id, and falls silent.
+    let mut request = world.request_at(tokens(10));
+    request.callee = SessionId(666);
+    let stranger = world.reserve(request).id;
+    world.void(stranger, true);
+    assert_eq!(world.channel(PAYING).abandoned, Some(adopted));
 }
 
 #[test]

@@ -669,7 +669,8 @@ impl Market {
     fn close(&mut self, nth: u8, (seq_off, balance_off): (i8, i8), signer: Option<u8>) {
         let ids: Vec<ChannelId> = self.ledger.channels().map(|channel| channel.id).collect();
         let before = self.channel(ids[usize::from(nth) % ids.len()]);
-        let (seq, remaining) = self.signed(before.id);
+        let (seq, signed) = self.signed(before.id);
+        let remaining = signed.saturating_add(before.prepaid);
         let by = Amount::from_units(balance_off.unsigned_abs().into());
         let balance = if balance_off < 0 {
             remaining.checked_sub(by).unwrap_or(Amount::MAX)
@@ -708,13 +709,15 @@ impl Market {
                 );
                 assert_eq!(request.signer, before.delegate);
                 assert_eq!(channel.state, ChannelState::Closed);
-                let mut due = [before.spent, remaining];
+                let earned = before.spent.checked_sub(before.prepaid).unwrap();
+                let mut due = [earned, remaining];
                 if parties[0] == parties[1] {
                     due = [before.amount; 2];
                 }
                 for ((party, held), due) in parties.into_iter().zip(held).zip(due) {
                     assert_eq!(Some(holds(self, party)), held.checked_add(due));
                 }
+                self.signed.insert(channel.id, (seq, remaining));
                 self.closed.insert(channel.id, *channel);
             }
             Ok(Outcome::Closed { channel, again: true }) => assert_eq!(self.closed[&before.id], *channel),

@@ -366,7 +366,7 @@ impl World {
         CloseRequest {
             id,
             seq: channel.seq,
-            balance: channel.posted_remaining(),
+            balance: channel.posted_remaining().saturating_add(channel.prepaid),
             is_final: true,
             close_at: Amount::from_units(1),
             delegate_signature: signature(0xd),

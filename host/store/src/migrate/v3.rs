@@ -10,8 +10,8 @@ use crate::index;
 use crate::keys;
 use crate::tables::{CHUNK, Id, Tables};
 use bourse_market::{
-    Address, Amount, ApiId, Ask, CatalogId, ChannelId, ChannelKind, ChannelState, Closing, Doubt, Identity,
-    KeyId, MarketId, Nanos, OfferId, Placer, Price, PriceSource, PricingTerms, PurchaseId, SealedKey, Seq,
+    Address, Amount, ApiId, Ask, CatalogId, ChannelId, ChannelKind, ChannelState, Doubt, Identity, KeyId,
+    MarketId, Nanos, OfferId, Placer, Price, PriceSource, PricingTerms, PurchaseId, SealedKey, Seq,
     SessionId, Signature, Suspension, VoidReason,
 };
 use heed::RwTxn;
@@ -97,8 +97,34 @@ impl Channel {
             // Where one was abandoned, nobody wrote down which: its seller goes on from the posted pair, as before.
             abandoned: None,
             prepaid: Amount::ZERO,
-            closing: self.closing,
+            closing: self.closing.map(|closing| Box::new(closing.into_next())),
             quarantined: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Closing {
+    at: Nanos,
+    close_at: Amount,
+    seq: Seq,
+    balance: Amount,
+    is_final: bool,
+    delegate_signature: Signature,
+    marketmaker_signature: Signature,
+}
+
+impl Closing {
+    fn into_next(self) -> bourse_market::Closing {
+        bourse_market::Closing {
+            at: self.at,
+            close_at: self.close_at,
+            seq: self.seq,
+            balance: self.balance,
+            returned: Amount::ZERO,
+            is_final: self.is_final,
+            delegate_signature: self.delegate_signature,
+            marketmaker_signature: self.marketmaker_signature,
         }
     }
 }

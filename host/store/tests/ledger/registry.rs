@@ -456,3 +456,41 @@ fn a_full_map_takes_no_consent_and_lets_every_one_be_withdrawn() {
     let consent = store.read().unwrap().consent(&said(0, true).consent.id);
     assert!(!consent.unwrap().unwrap().granted);
 }
+
+#[test]
+fn withdrawals_take_none_of_the_room_that_purchases_under_way_were_promised() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = Options {
+        map_size: 4 << 20,
+        ..options(dir.path())
+    };
+    let store = Store::open(small, &stamp()).unwrap();
+    populate(&store, 3, 10);
+    let lean = |number, granted| {
+        let mut request = said(number, granted);
+        request.consent.attributes = Attributes::default();
+        request
+    };
+    for number in 0..800 {
+        let given = store.submit_blocking(Command::Consent(Box::new(lean(number, true))));
+        assert!(given.is_ok(), "{number}: {given:?}");
+    }
+    for party in 0..3 {
+        reserve_now(&store, party, party).unwrap();
+    }
+    let mut placed = 2000;
+    while store.submit_blocking(place(placed, 1)).is_ok() {
+        placed += 1;
+    }
+    for number in 0..800 {
+        let mut request = lean(number, false);
+        request.consent.service_prefix = "p".repeat(Consent::MAX_SERVICE_PREFIX);
+        match store.submit_blocking(Command::Withdraw(Box::new(request))) {
+            Ok(_) | Err(SubmitError::Full { .. }) => {}
+            Err(other) => panic!("{number}: {other:?}"),
+        }
+    }
+    for end in [post(0, 0, 4000), void(1, true), void(2, false)] {
+        store.submit_blocking(end).unwrap();
+    }
+}

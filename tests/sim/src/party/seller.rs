@@ -277,18 +277,18 @@ impl Seller {
         self.signer.sign(&offer.digest(&names.domain))
     }
 
-    /// What is left in its channel once it was paid for the keys that it left, as far as the channel has that.
+    /// What is left in its channel once it has given back what it was paid too early, and was paid for the keys that it
+    /// left, as far as the channel has that.
     async fn settled(&self, town: &Town, stage: &Stage, session: u64) -> Option<Amount> {
         let oid = vec![Value::from(self.channel.0)];
         let ask = spell::call(session, "get_paying_channel_balance", oid, Dict::new());
         let told = town.ask(stage, ask).await.ok()?.ok()?;
-        let remaining = spell::amount_of(&told, "remaining");
-        let owes = matches!(&told, Value::Map(map) if map.contains_key("owed"));
-        let owed = match owes {
-            true => spell::amount_of(&told, "owed"),
-            false => Amount::ZERO,
+        let part = |name: &str| match &told {
+            Value::Map(map) if map.contains_key(name) => spell::amount_of(&told, name),
+            _ => Amount::ZERO,
         };
-        remaining.checked_sub(owed.min(remaining))
+        let remaining = part("remaining").checked_add(part("prepaid"))?;
+        remaining.checked_sub(part("owed").min(remaining))
     }
 
     /// Retires on a day when nothing goes wrong: it is paid for the keys that it left, and closes.

@@ -825,3 +825,42 @@ fn the_auditor_finds_keys_that_nobody_may_buy() {
         |v| matches!(v, Violation::StrayKey { key: LEFT }),
     );
 }
+
+#[test]
+fn what_a_seller_was_paid_too_early_counts_towards_what_it_is_owed() {
+    let mut world = market();
+    world.buy();
+    // 25 were adopted and void; a sale at 1 leaves 24 prepaid.
+    let reserve = |world: &mut World, price| {
+        world.force_offer(|offer| offer.price = Price::Fixed(tokens(price)));
+        let request = world.request_at(tokens(price));
+        world.reserve(request).id
+    };
+    let silent = reserve(&mut world, 25);
+    world.void(silent, true);
+    world.accept(Command::ReleaseChannel {
+        channel: PAYING,
+        by_operator: false,
+    });
+    let next = reserve(&mut world, 1);
+    let step = world.netting_requests(next).remove(0);
+    world.accept(Command::Recover(step));
+    let request = PostRequest {
+        recovered: 1,
+        ..world.post_request(next)
+    };
+    world.accept(Command::Post(Box::new(request)));
+    assert_eq!(world.channel(PAYING).prepaid, tokens(24));
+    buy(&mut world);
+    assert_eq!(debt(&world).owed, tokens(3));
+
+    let mut close = world.close_request(PAYING);
+    close.balance = close.balance.checked_sub(tokens(3)).unwrap();
+    world.accept(Command::Close(Box::new(close)));
+    let earned = world.channel(PAYMENT).spent;
+    assert_eq!(
+        world.account(SELLER_ACTOR).balance,
+        earned,
+        "all that its buyers paid, once"
+    );
+}

@@ -126,8 +126,10 @@ pub enum Refusal {
         /// The key.
         key: KeyId,
     },
-    /// The key was left with the market maker: its seller is never asked.
-    #[error("key {key} is sold by the market maker itself")]
+    /// The key was left with the market maker: its seller is never asked, neither for it nor for its price.
+    #[error(
+        "key {key} is sold by the market maker itself: its seller is asked neither for it nor for its price"
+    )]
     Escrowed {
         /// The key.
         key: KeyId,

@@ -8,7 +8,7 @@ use super::resolve::{check_decision, own};
 use super::{Decided, state};
 use crate::{
     Address, Amount, Change, Channel, ChannelId, ChannelKind, Debt, DeliverRequest, EscrowPayment,
-    EscrowSale, Fault, Nanos, Offer, Outcome, Refusal, View,
+    EscrowSale, Fault, Nanos, Offer, Outcome, PriceSource, Refusal, View,
 };
 
 /// Checks everything inside the write, then moves the buyer's channel and owes the seller its part.
@@ -25,6 +25,9 @@ pub(super) fn deliver<V: View>(view: &V, request: &DeliverRequest) -> Decided<V>
     } = order.admit(view, &payment)?;
     order.check_fresh(view)?;
     check_key(view, &offer, request)?;
+    if request.source == PriceSource::Seller {
+        return Err(Refusal::Escrowed { key: offer.key }.into());
+    }
     check_decision(request.id, request.source, request.decision.as_ref())?;
     if request.payment_seq != payment_seq {
         // `s4` is worth nothing for any other state.

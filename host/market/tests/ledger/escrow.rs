@@ -354,6 +354,11 @@ fn every_check_of_a_live_purchase_stands_here_too() {
             purchase: purchase_id(2),
         },
     );
+    // Nobody asked the seller, whose price this would be.
+    refused(
+        |r| r.source = PriceSource::Seller,
+        Refusal::Escrowed { key: LEFT },
+    );
 }
 
 #[test]

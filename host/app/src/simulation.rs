@@ -175,7 +175,13 @@ impl Stage {
 
     /// Takes offers that ended by now off the lists, as the host does in the background.
     pub async fn sweep(&self) {
-        while sweep::sweep(&self.market, Duration::ZERO).await {}
+        let mut reached = None;
+        loop {
+            reached = sweep::sweep(&self.market, Duration::ZERO, reached).await;
+            if reached.is_none() {
+                return;
+            }
+        }
     }
 
     /// Resolves once nothing is under way any more.

@@ -1,7 +1,7 @@
 //! Offers that ended leave the lists that queries look into, some at a time, while nobody waits for it.
 
 use crate::market::Market;
-use bourse_market::{Command, Nanos, Outcome, SweepRequest};
+use bourse_market::{Command, Ending, Nanos, Outcome, SweepRequest};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -18,13 +18,10 @@ pub(crate) fn start(market: &Arc<Market>, after: Duration, stop: CancellationTok
     let market = Arc::downgrade(market);
     tokio::spawn(async move {
         let pause = after.max(MIN_PAUSE);
-        let mut next = pause;
-        while !waited(next, &stop).await {
+        let mut reached = None;
+        while !waited(reached.map_or(pause, |_| BREATH), &stop).await {
             let Some(market) = market.upgrade() else { return };
-            next = match sweep(&market, after).await {
-                true => BREATH,
-                false => pause,
-            };
+            reached = sweep(&market, after, reached).await;
         }
     })
 }
@@ -34,29 +31,28 @@ async fn waited(pause: Duration, stop: &CancellationToken) -> bool {
     tokio::time::timeout(pause, stop.cancelled()).await.is_ok()
 }
 
-/// One step; whether another is to follow at once.
-pub(crate) async fn sweep(market: &Market, after: Duration) -> bool {
-    let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
-    let ended_before = Nanos(market.now().0.saturating_sub(after));
-    match market
-        .store
-        .submit(Command::Sweep(SweepRequest { ended_before }))
-        .await
-    {
-        Ok(Outcome::Swept { offers, more }) => {
+/// One step, from where the last one got to; where another is to go on at once.
+pub(crate) async fn sweep(market: &Market, pause: Duration, reached: Option<Ending>) -> Option<Ending> {
+    let pause = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
+    let request = SweepRequest {
+        ended_before: Nanos(market.now().0.saturating_sub(pause)),
+        after: reached,
+    };
+    match market.store.submit(Command::Sweep(request)).await {
+        Ok(Outcome::Swept { offers, next }) => {
             if offers > 0 {
                 tracing::debug!(offers, "offers that ended left the lists");
             }
-            more
+            next
         }
         Ok(outcome) => {
             tracing::error!(?outcome, "the ledger answered a sweep with another's outcome");
-            false
+            None
         }
         // Nothing is lost: the next look finds them again.
         Err(error) => {
             tracing::debug!(%error, "offers that ended stay in the lists for now");
-            false
+            None
         }
     }
 }

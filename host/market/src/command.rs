@@ -3,7 +3,8 @@
 use crate::Amount;
 use crate::escrow::{Debt, EscrowPayment, EscrowSale};
 use crate::ids::{
-    Address, ChannelId, EscrowedKey, KeyId, MarketId, Nanos, PurchaseId, SealedKey, Seq, SessionId, Signature,
+    Address, ChannelId, EscrowedKey, KeyId, MarketId, Nanos, OfferId, PurchaseId, SealedKey, Seq, SessionId,
+    Signature,
 };
 use crate::record::{
     Account, Ask, Binding, Channel, ChannelKind, Decision, Doubt, Identity, Offer, Pair, PairKey,
@@ -121,6 +122,27 @@ pub struct RevokeRequest {
 pub struct SweepRequest {
     /// Those whose end came before this.
     pub ended_before: Nanos,
+    /// Where the sweep before this one got to, none for the first.
+    pub after: Option<Ending>,
+}
+
+/// A place among the offers that may leave the lists, in their order ([`Offer::leaves_lists_at`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ending {
+    /// From when on.
+    pub at: Nanos,
+    /// Which of the offers of that moment.
+    pub offer: OfferId,
+}
+
+impl Ending {
+    /// Where `offer` stands among them; none if it is off the lists already, or never ends.
+    pub fn of(offer: &Offer) -> Option<Self> {
+        Some(Self {
+            at: offer.leaves_lists_at()?,
+            offer: offer.id,
+        })
+    }
 }
 
 impl SweepRequest {
@@ -425,8 +447,8 @@ pub enum Outcome {
     Swept {
         /// How many.
         offers: usize,
-        /// Whether there may be more to do at once.
-        more: bool,
+        /// Where to go on at once, if there may be more to do. Those that were passed over wait for the next first sweep.
+        next: Option<Ending>,
     },
     /// The purchase is reserved: ask the seller.
     Reserved(Box<Purchase>),

@@ -1,6 +1,6 @@
 //! A ledger in memory: the reference that tests and the simulator compare with.
 
-use crate::command::Genesis;
+use crate::command::{Ending, Genesis};
 use crate::invariants::{Auditor, Violation};
 use crate::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member, Registration};
 use crate::view::{Fault, View};
@@ -289,10 +289,16 @@ impl View for MemoryLedger {
         Ok(self.offers.get(key).cloned())
     }
 
-    fn ended_offers(&self, until: Nanos, most: usize) -> Result<Vec<Offer>, Infallible> {
-        let ended = |offer: &&Offer| offer.leaves_lists_at().is_some_and(|at| at < until);
+    fn ended_offers(
+        &self,
+        after: Option<Ending>,
+        until: Nanos,
+        most: usize,
+    ) -> Result<Vec<Offer>, Infallible> {
+        let ended = |ending: Ending| ending.at < until && after.is_none_or(|after| ending > after);
+        let ended = |offer: &&Offer| Ending::of(offer).is_some_and(ended);
         let mut ended: Vec<&Offer> = self.offers.values().filter(ended).collect();
-        ended.sort_by_key(|offer| (offer.leaves_lists_at(), offer.id));
+        ended.sort_by_key(|offer| Ending::of(offer));
         Ok(ended.into_iter().take(most).cloned().collect())
     }
 

@@ -1,6 +1,6 @@
 //! How [`crate::apply`] reads the ledger it is about to change.
 
-use crate::command::Genesis;
+use crate::command::{Ending, Genesis};
 use crate::escrow::{Debt, EscrowPayment, EscrowSale};
 use crate::ids::{
     Address, ApiId, CatalogId, ChannelId, ConsentId, DecisionId, EscrowedKey, KeyId, MarketId, Nanos,
@@ -29,8 +29,14 @@ pub trait View {
     fn binding(&self, delegate: &Address) -> Result<Option<Binding>, Self::Error>;
     /// The offer of a key.
     fn offer_by_key(&self, key: &KeyId) -> Result<Option<Offer>, Self::Error>;
-    /// At most `most` offers that may leave the lists before `until` ([`Offer::leaves_lists_at`]), the first of them first.
-    fn ended_offers(&self, until: Nanos, most: usize) -> Result<Vec<Offer>, Self::Error>;
+    /// At most `most` offers that may leave the lists before `until` ([`Offer::leaves_lists_at`]), the first of them behind
+    /// `after` first.
+    fn ended_offers(
+        &self,
+        after: Option<Ending>,
+        until: Nanos,
+        most: usize,
+    ) -> Result<Vec<Offer>, Self::Error>;
     /// The offers of all purchases that are reserved and not yet resolved.
     fn reserved_offers(&self) -> Result<BTreeSet<OfferId>, Self::Error>;
     /// A purchase, whatever became of it.

@@ -9,8 +9,8 @@ use crate::tables::{Table, Tables};
 use bourse_market::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member};
 use bourse_market::{
     Account, Address, ApiId, Binding, CatalogId, Channel, ChannelId, ChannelKind, ConsentId, Debt, Decision,
-    DecisionId, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Nanos, Offer, OfferId,
-    Pair, PairKey, PolicySlot, Purchase, PurchaseId, Reconciliation, Sale, Seq, Totals, View,
+    DecisionId, Ending, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Nanos, Offer,
+    OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Reconciliation, Sale, Seq, Totals, View,
 };
 use heed::{RoTxn, WithoutTls};
 use std::collections::BTreeSet;
@@ -461,8 +461,13 @@ impl View for Reader<'_> {
         self.records().offer_by_key(key)
     }
 
-    fn ended_offers(&self, until: Nanos, most: usize) -> Result<Vec<Offer>, StoreError> {
-        self.records().ended_offers(until, most)
+    fn ended_offers(
+        &self,
+        after: Option<Ending>,
+        until: Nanos,
+        most: usize,
+    ) -> Result<Vec<Offer>, StoreError> {
+        self.records().ended_offers(after, until, most)
     }
 
     fn reserved_offers(&self) -> Result<BTreeSet<OfferId>, StoreError> {

@@ -10,8 +10,8 @@ use bourse_market::registry::{
 };
 use bourse_market::{
     Account, Address, ApiId, Binding, CatalogId, Channel, ChannelId, ConsentId, Debt, Decision, DecisionId,
-    EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Nanos, Offer, OfferId, Pair, PairKey,
-    PolicySlot, Purchase, PurchaseId, Seq, Totals, View,
+    Ending, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Nanos, Offer, OfferId, Pair,
+    PairKey, PolicySlot, Purchase, PurchaseId, Seq, Totals, View,
 };
 use heed::{AnyTls, RoTxn};
 use serde::de::DeserializeOwned;
@@ -106,10 +106,18 @@ impl View for Records<'_> {
             .transpose()
     }
 
-    fn ended_offers(&self, until: Nanos, most: usize) -> Result<Vec<Offer>, StoreError> {
+    fn ended_offers(
+        &self,
+        after: Option<Ending>,
+        until: Nanos,
+        most: usize,
+    ) -> Result<Vec<Offer>, StoreError> {
         let index = &self.tables.offers_ending;
+        let from = after.map_or(keys::LEAST.to_vec(), |after| {
+            keys::behind(&keys::ending(after.at, &after.offer))
+        });
         let mut offers = Vec::new();
-        for entry in index.iter(self.txn)?.take(most) {
+        for entry in index.from(self.txn, &from)?.take(most) {
             let (key, _) = entry?;
             if index::time_of(key).is_none_or(|at| at >= until) {
                 break;

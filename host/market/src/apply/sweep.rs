@@ -1,14 +1,14 @@
 //! Taking offers that ended off the lists, so that queries need not step over them.
 
 use super::Decided;
-use crate::{Change, Fault, Offer, Outcome, SweepRequest, View};
+use crate::{Change, Ending, Fault, Offer, Outcome, SweepRequest, View};
 
 /// Takes off what ended before the moment that is asked for, and what is sold out for good: a copy that is reserved may
-/// come back, and its offer stays listed for that long.
+/// come back, and its offer stays listed for that long. However many of those there are, the next sweep goes on behind them.
 pub(super) fn sweep<V: View>(view: &V, request: &SweepRequest) -> Decided<V> {
     let until = request.ended_before;
     let ended = view
-        .ended_offers(until, SweepRequest::MAX_OFFERS)
+        .ended_offers(request.after, until, SweepRequest::MAX_OFFERS)
         .map_err(Fault::View)?;
     let seen = ended.len();
     let expired = |offer: &Offer| offer.expires.is_some_and(|end| end < until);
@@ -17,10 +17,12 @@ pub(super) fn sweep<V: View>(view: &V, request: &SweepRequest) -> Decided<V> {
         false => view.reserved_offers().map_err(Fault::View)?,
     };
     let (mut changes, mut entries) = (Vec::new(), 0usize);
+    let mut reached = request.after;
     for mut offer in ended {
         if entries >= SweepRequest::MAX_ENTRIES {
             break;
         }
+        reached = Ending::of(&offer);
         if !expired(&offer) && reserved.contains(&offer.id) {
             continue;
         }
@@ -30,14 +32,10 @@ pub(super) fn sweep<V: View>(view: &V, request: &SweepRequest) -> Decided<V> {
         offer.unlisted = true;
         changes.push(Change::Offer(Box::new(offer)));
     }
-    let offers = changes.len();
-    // Those that were passed over wait for their purchases, and not for the next sweep.
     let full = seen == SweepRequest::MAX_OFFERS || entries >= SweepRequest::MAX_ENTRIES;
-    Ok((
-        changes,
-        Outcome::Swept {
-            offers,
-            more: full && offers > 0,
-        },
-    ))
+    let swept = Outcome::Swept {
+        offers: changes.len(),
+        next: reached.filter(|_| full),
+    };
+    Ok((changes, swept))
 }

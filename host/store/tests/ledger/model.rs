@@ -61,6 +61,7 @@ fn command(model: &MemoryLedger, step: &Step, number: u64) -> Option<Command> {
         Step::Place(key, seller) => ending(place(key, seller), key),
         Step::Sweep(until) => Command::Sweep(SweepRequest {
             ended_before: Nanos(until),
+            after: None,
         }),
         Step::Revoke(number) => Command::Revoke(RevokeRequest {
             key: key(number),

@@ -150,18 +150,20 @@ fn pages_of_any_query_put_together_are_what_a_look_at_every_offer_finds() {
 
 /// Sweeps until there is nothing left to take off; how many offers were.
 fn sweep_all(store: &Store, ended_before: u64) -> usize {
-    let mut all = 0;
+    let (mut all, mut after) = (0, None);
     loop {
         let request = SweepRequest {
             ended_before: Nanos(ended_before),
+            after,
         };
-        let Outcome::Swept { offers, more } = store.submit_blocking(Command::Sweep(request)).unwrap() else {
+        let Outcome::Swept { offers, next } = store.submit_blocking(Command::Sweep(request)).unwrap() else {
             panic!("another's outcome")
         };
         all += offers;
-        if !more {
+        if next.is_none() {
             return all;
         }
+        after = next;
     }
 }
 

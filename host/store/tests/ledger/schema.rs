@@ -306,7 +306,7 @@ fn check_records(store: &Store) {
     assert_eq!(offer.pricing.cap, Some(tokens(9)));
     // What ends is known to the sweep, which schema 3 had not.
     assert!(!offer.unlisted);
-    let ended = reader.ended_offers(Nanos(1_000_001), 10).unwrap();
+    let ended = reader.ended_offers(None, Nanos(1_000_001), 10).unwrap();
     assert_eq!(ended.first().map(|offer| offer.key), Some(key(10)));
     assert!(reader.offer_by_key(&key(11)).unwrap().unwrap().revoked.is_some());
 }

@@ -208,6 +208,20 @@ async fn a_restored_ledger_keeps_every_channel_shut_until_its_latest_signed_stat
             "{}",
             words(&output)
         );
+        // A seller has earned the 10 tokens, unless the operator says what of them it was paid for nothing.
+        let most = if channel == seller.channel { 10 } else { 0 };
+        let named = words(&output).contains("name with --prepaid");
+        assert_eq!(named, most > 0, "{}", words(&output));
+        let output = lost.reconcile(
+            channel,
+            pair,
+            signer,
+            &[&accepting[..], &["--prepaid", "11"]].concat(),
+        );
+        assert_eq!(output.status.code(), CHECK_FAILED, "{}", words(&output));
+        let said = words(&output);
+        let bounds = format!("has between 0 and {most} prepaid there, not 11");
+        assert!(said.contains(&bounds), "{said}");
         let output = lost.reconcile(channel, pair, signer, &accepting);
         assert_eq!(output.status.code(), Some(0), "{}", words(&output));
         assert!(
@@ -243,6 +257,41 @@ async fn a_restored_ledger_keeps_every_channel_shut_until_its_latest_signed_stat
         .unwrap();
     assert_eq!(map_of(&closed)["state"], Value::from(3u8));
     done(world.data(), &["ledger", "verify"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_operator_knows_to_be_paid_for_no_purchase_is_netted_from_the_sellers_next_sales() {
+    let mut lost = Lost::after_two_sales().await;
+    lost.restore();
+    lost.buyer.reconnect(&lost.world).await;
+    let output = lost.reconcile(lost.buyer.channel, (Seq(2), tokens(90)), &lost.buyer.signer, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    let promise = lost.seller.promise().to_string();
+    let more = [
+        "--marketmaker-signature",
+        &promise,
+        "--accept-loss",
+        "--prepaid",
+        "6",
+    ];
+    let books = lost.seller.books();
+    let output = lost.reconcile(lost.seller.channel, books, &lost.seller.signer, &more);
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    assert!(words(&output).contains("6 are prepaid"), "{}", words(&output));
+    let Lost {
+        world,
+        buyer,
+        mut seller,
+        key,
+        ..
+    } = lost;
+    seller.reconnect(&world).await;
+    let order = buyer.order_at(key, tokens(10), Seq(3), tokens(80));
+    buyer.send(&order).await.unwrap();
+    // 4 of the 10 moved the channel.
+    assert_eq!(seller.books().1, books.1.checked_sub(tokens(4)).unwrap());
+    let said = done(world.data(), &["ledger", "verify"]);
+    assert!(said.contains("every invariant holds"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

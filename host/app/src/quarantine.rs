@@ -6,7 +6,7 @@
 use crate::market::Market;
 use bourse_market::{
     Amount, ChannelId, ChannelKind, Command, Outcome, ReconcileRequest, Reconciliation, Refusal, Seq, Shown,
-    ShownState, Signature,
+    ShownState, Signature, View,
 };
 use bourse_store::SubmitError;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub(crate) enum Request {
         countersignature: Option<Signature>,
         /// The operator accepts that the sales up to there are not on record.
         accept_loss: bool,
+        /// What the operator knows to have been paid for no purchase.
+        prepaid: Option<Amount>,
     },
     /// Nobody shows a state, and the operator accepts it.
     AcceptLoss {
@@ -62,6 +64,7 @@ pub(crate) fn carry_out(market: &Market, request: Request) -> Result<Reply, Stri
             signature,
             countersignature,
             accept_loss,
+            prepaid,
         } => {
             let state = ShownState {
                 seq,
@@ -69,11 +72,20 @@ pub(crate) fn carry_out(market: &Market, request: Request) -> Result<Reply, Stri
                 signature,
                 countersignature,
             };
-            let done = release(market, channel, Some(shown(market, channel, state)?), accept_loss)?;
-            Ok(Reply { lines: tell(&done) })
+            let request = ReconcileRequest {
+                channel,
+                shown: Some(shown(market, channel, state)?),
+                accept_loss,
+                prepaid,
+                at: market.now(),
+            };
+            let done = release(market, request)?;
+            let mut lines = tell(&done);
+            lines.extend(prepaid_now(market, channel)?);
+            Ok(Reply { lines })
         }
         Request::AcceptLoss { channel } => {
-            let done = release(market, channel, None, true)?;
+            let done = release(market, unseen(market, channel))?;
             Ok(Reply { lines: tell(&done) })
         }
         Request::AcceptAll => accept_all(market),
@@ -92,18 +104,20 @@ fn shown(market: &Market, channel: ChannelId, state: ShownState) -> Result<Shown
     })
 }
 
-fn release(
-    market: &Market,
-    channel: ChannelId,
-    shown: Option<Shown>,
-    accept_loss: bool,
-) -> Result<Reconciliation, String> {
-    let request = ReconcileRequest {
+/// A channel whose loss is accepted.
+fn unseen(market: &Market, channel: ChannelId) -> ReconcileRequest {
+    ReconcileRequest {
         channel,
-        shown,
-        accept_loss,
+        shown: None,
+        accept_loss: true,
+        prepaid: None,
         at: market.now(),
-    };
+    }
+}
+
+fn release(market: &Market, request: ReconcileRequest) -> Result<Reconciliation, String> {
+    let prepaid = request.prepaid;
+    let countersigned = request.shown.is_some_and(|shown| shown.countersigner.is_some());
     let submitted = market
         .store
         .submit_blocking(Command::Reconcile(Box::new(request)));
@@ -111,17 +125,35 @@ fn release(
         Ok(Outcome::Reconciled(done)) => {
             tracing::warn!(
                 channel = %done.channel, from = %done.seq, positions = done.positions(), amount = %done.amount(),
-                shown = done.shown.is_some(), "a channel is out of quarantine"
+                shown = done.shown.is_some(), prepaid = prepaid.map(tracing::field::display), "a channel is out of quarantine"
             );
             Ok(*done)
         }
         Ok(other) => Err(format!("the ledger gave an unexpected answer: {other:?}")),
-        Err(SubmitError::Refused(refusal @ Refusal::RecordsMissing { .. })) => Err(format!(
-            "{refusal} with --accept-loss. What the channel moved by is signed for and stays paid; what is lost are its \
-             receipts"
-        )),
+        Err(SubmitError::Refused(refusal @ Refusal::RecordsMissing { .. })) => {
+            let seller = countersigned.then_some(
+                "; its seller counts as having earned it: what of it you know to be paid for no purchase, name with --prepaid",
+            );
+            Err(format!(
+                "{refusal} with --accept-loss. What the channel moved by is signed for and stays paid; what is lost are its \
+                 receipts{}",
+                seller.unwrap_or_default()
+            ))
+        }
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// What its seller is to make good for, if anything.
+fn prepaid_now(market: &Market, channel: ChannelId) -> Result<Option<String>, String> {
+    let read = market.store.read();
+    let channel = read
+        .and_then(|ledger| ledger.channel(&channel))
+        .map_err(|error| error.to_string())?;
+    let prepaid = channel.map_or(Amount::ZERO, |channel| channel.prepaid);
+    Ok((!prepaid.is_zero()).then(|| {
+        format!("{prepaid} are prepaid: its next sales are paid out of that, and closing gives the rest back")
+    }))
 }
 
 /// Where the channel stands now, and who lost what.
@@ -146,8 +178,8 @@ fn tell(done: &Reconciliation) -> Vec<String> {
             "lost: the records of {positions} positions; their buyer paid {amount} and can show no receipt of ours"
         ),
         (Some(_), ChannelKind::Paying) => format!(
-            "lost: the records of {positions} positions; their seller is paid {amount}, which the market maker bears \
-             unless its buyers reconcile as well"
+            "lost: the records of {positions} positions; their seller was paid {amount}, which the market maker \
+             bears unless its buyers reconcile as well"
         ),
     };
     vec![
@@ -174,7 +206,7 @@ fn accept_all(market: &Market) -> Result<Reply, String> {
             return Ok(Reply { lines });
         }
         for channel in page {
-            release(market, channel.id, None, true)
+            release(market, unseen(market, channel.id))
                 .map_err(|error| format!("{error}; {released} channels were let out before"))?;
             released = released.saturating_add(1);
         }

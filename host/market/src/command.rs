@@ -312,6 +312,9 @@ pub struct ReconcileRequest {
     /// The operator accepts what is lost: a newer state than the ledger's is posted without the purchases that led to it,
     /// and a state that nobody shows is given up.
     pub accept_loss: bool,
+    /// What of all that its seller was paid was for no purchase, as the operator knows. None takes it for earned: a seller's
+    /// later state tells of sales that the ledger lost, and they paid whatever they could out of what was prepaid before.
+    pub prepaid: Option<Amount>,
     /// When.
     pub at: Nanos,
 }

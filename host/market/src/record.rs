@@ -134,6 +134,13 @@ impl Channel {
         self.remaining.saturating_add(self.inflight)
     }
 
+    /// What its final state gave back of what had been prepaid.
+    pub fn returned(&self) -> Amount {
+        self.closing
+            .as_ref()
+            .map_or(Amount::ZERO, |closing| closing.returned)
+    }
+
     /// How a seller's credit is paid: what goes over the channel now, and what was paid before.
     pub fn net(&self, credit: Amount) -> (Amount, Amount) {
         let prepaid = self.prepaid.min(credit);

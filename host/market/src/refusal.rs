@@ -247,6 +247,18 @@ pub enum Refusal {
         /// The balance that was shown.
         got_balance: Amount,
     },
+    /// More than a seller can have been paid for no purchase, or another amount where nothing moved.
+    #[error("channel {channel} has between {least} and {most} prepaid there, not {got}")]
+    PrepaidBeyond {
+        /// The id.
+        channel: ChannelId,
+        /// All that was prepaid before if the channel stands where the ledger has it, else nothing.
+        least: Amount,
+        /// What was prepaid before, and what the state that was shown pays beyond the ledger's.
+        most: Amount,
+        /// What the operator says.
+        got: Amount,
+    },
     /// Neither a state nor the operator's word for there being none.
     #[error(
         "channel {channel} needs the latest state that its delegate signed, or its operator's word for the loss"

@@ -154,6 +154,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         | R::NotLatest { .. }
         | R::RecordsMissing { .. }
         | R::NotCountersigned { .. }
+        | R::PrepaidBeyond { .. }
         | R::NothingShown { .. }
         | R::ConsentMisnamed { .. }
         | R::DecisionMismatch { .. } => (uri::RUNTIME, vec![]),

@@ -5,8 +5,8 @@
 
 use super::Decided;
 use crate::{
-    Change, Channel, ChannelId, ChannelKind, ChannelState, Fault, Outcome, ReconcileRequest, Reconciliation,
-    Refusal, Shown, View,
+    Amount, Change, Channel, ChannelId, ChannelKind, ChannelState, Fault, Outcome, ReconcileRequest,
+    Reconciliation, Refusal, Shown, View,
 };
 
 /// Shuts a channel that is not settled. Twice is once.
@@ -57,6 +57,7 @@ pub(super) fn reconcile<V: View>(view: &V, request: &ReconcileRequest) -> Decide
         }
         Some(shown) => go_to(&mut channel, &shown, request.accept_loss)?,
     }
+    set_prepaid(&mut channel, &reconciliation, request.prepaid)?;
     let reconciliation = Box::new(reconciliation);
     Ok((
         vec![
@@ -111,6 +112,40 @@ fn go_to(channel: &mut Channel, shown: &Shown, accept_loss: bool) -> Result<(), 
     // Whatever its seller may have adopted before followed from the state that was posted then.
     channel.abandoned = None;
     channel.spent = channel.spent.checked_add(gap).ok_or(Refusal::Overflow)?;
+    Ok(())
+}
+
+/// What its seller was paid for no purchase, once the channel stands where it was shown to.
+///
+/// A seller shows what the market maker signed for, be it of a sale that the ledger lost or of one that was void: the two
+/// look the same, and there is one of the latter at most. So the seller has earned it unless the operator knows better.
+/// Whatever the channel paid in between, it paid after all that was prepaid had been netted.
+fn set_prepaid(channel: &mut Channel, moved: &Reconciliation, said: Option<Amount>) -> Result<(), Refusal> {
+    let (before, paid) = (channel.prepaid, moved.amount());
+    let least = if moved.positions() == 0 {
+        before
+    } else {
+        Amount::ZERO
+    };
+    let most = match channel.kind {
+        ChannelKind::Paying => before.checked_add(paid).ok_or(Refusal::Overflow)?,
+        ChannelKind::Payment => Amount::ZERO,
+    };
+    let earned = if paid.is_zero() { before } else { Amount::ZERO };
+    let prepaid = said.unwrap_or(earned);
+    if !(least..=most).contains(&prepaid) {
+        return Err(Refusal::PrepaidBeyond {
+            channel: channel.id,
+            least,
+            most,
+            got: prepaid,
+        });
+    }
+    channel.prepaid = prepaid;
+    if !prepaid.is_zero() {
+        // It stays open until it is netted, so that its seller takes no second purchase in advance.
+        channel.unresolved = channel.unresolved.max(1);
+    }
     Ok(())
 }
 

@@ -277,9 +277,13 @@ impl Auditor {
         for channel in self.escrow.payers() {
             self.lines.entry((*channel, Side::Paying)).or_default();
         }
+        let (mut told_prepaid, mut told_earned) = (Spent::default(), Spent::default());
         for ((id, side), line) in &self.lines {
             let paid = self.escrow.paid_over(id).filter(|_| *side == Side::Paying);
             line.finish(*id, *side, paid, &mut |violation| found.push(violation));
+            let (more, less) = line.told();
+            told_prepaid.add(more);
+            told_earned.add(less);
         }
         self.escrow.finish(&mut |violation| found.push(violation));
         for (channel, (delegate, actor)) in self.bound {
@@ -327,10 +331,11 @@ impl Auditor {
         if let (Some(debits), Some(credits), Some(fees)) = (self.debits.0, self.credits.0, self.fees.0)
             && let (Some(lost_debits), Some(lost_credits)) = (self.lost_debits.0, self.lost_credits.0)
             && let (Some(earned), Some(paid), Some(prepaid)) = (earned.0, paid.0, self.prepaid.0)
-            && [fees, earned, lost_debits]
+            && let (Some(told_prepaid), Some(told_earned)) = (told_prepaid.0, told_earned.0)
+            && [fees, earned, lost_debits, told_prepaid]
                 .into_iter()
                 .try_fold(credits, Amount::checked_add)
-                != [lost_credits, paid, prepaid]
+                != [lost_credits, paid, prepaid, told_earned]
                     .into_iter()
                     .try_fold(debits, Amount::checked_add)
         {

@@ -31,6 +31,10 @@ pub(super) struct Line {
     sent: Vec<Sent>,
     /// It came out of quarantine.
     reconciled: bool,
+    /// It did at a later position than the ledger had.
+    leapt: bool,
+    /// What it had paid beyond the ledger's states then.
+    lost: Spent,
 }
 
 #[derive(Debug)]
@@ -90,7 +94,29 @@ impl Line {
         };
         self.moved = self.moved.saturating_add(step.moves.into());
         self.spent.add(step.cost);
+        self.leapt |= step.moves > 0;
+        self.lost.add(step.cost);
         self.trail.leap(&step);
+    }
+
+    /// What the operator, when its channel was reconciled, told to be prepaid (the first), or to be earned that had been
+    /// prepaid (the second): no purchase on record shows it. Nothing unless the channel moved by that.
+    pub(super) fn told(&self) -> (Amount, Amount) {
+        let none = (Amount::ZERO, Amount::ZERO);
+        let Some(channel) = self.channel.as_ref().filter(|_| self.leapt) else {
+            return none;
+        };
+        let shown = [self.netted.0, Some(channel.returned())]
+            .into_iter()
+            .try_fold(channel.prepaid, |sum, part| sum.checked_add(part?));
+        let (Some(shown), Some(beyond), Some(lost)) = (shown, self.beyond.0, self.lost.0) else {
+            return none;
+        };
+        match shown.checked_sub(beyond) {
+            Some(more) if more <= lost => (more, Amount::ZERO),
+            Some(_) => none,
+            None => (Amount::ZERO, beyond.checked_sub(shown).unwrap_or_default()),
+        }
     }
 
     /// `paid` is what the channel's final state paid of its delegate's debt.
@@ -128,10 +154,7 @@ impl Line {
             found(Violation::StrayPayment { channel: id });
         }
         let paid = paid.map_or(Amount::ZERO, |paid| paid.amount);
-        let returned = channel
-            .closing
-            .as_ref()
-            .map_or(Amount::ZERO, |closing| closing.returned);
+        let returned = channel.returned();
         for (named, purchase) in &self.parties {
             if *named != channel.delegate {
                 let (named, delegate) = (*named, channel.delegate);
@@ -163,11 +186,11 @@ impl Line {
                 posted,
             });
         }
-        let left = self
-            .beyond
-            .0
-            .zip(self.netted.0)
-            .and_then(|(beyond, netted)| beyond.checked_sub(netted)?.checked_sub(returned));
+        let (more, less) = self.told();
+        let left = self.beyond.0.zip(self.netted.0).and_then(|(beyond, netted)| {
+            let paid = beyond.checked_add(more)?.checked_sub(less)?;
+            paid.checked_sub(netted)?.checked_sub(returned)
+        });
         if left != Some(channel.prepaid) {
             found(Violation::PrepaidMismatch {
                 channel: id,

@@ -34,6 +34,7 @@ fn shown(channel: ChannelId, seq: u32, balance: u64, signer: Address) -> Reconci
             countersigner: Some(MM),
         }),
         accept_loss: false,
+        prepaid: None,
         at: Nanos(6),
     }
 }
@@ -309,4 +310,144 @@ fn a_seller_that_signs_for_itself_what_it_is_owed_gets_nothing_and_a_buyer_may_s
     };
     paid.shown.as_mut().unwrap().countersigner = None;
     world.accept(reconcile(&paid));
+}
+
+/// The seller's later state, three positions and 25 tokens beyond the ledger's, with what the operator knows of it.
+fn later(prepaid: Option<Amount>) -> ReconcileRequest {
+    ReconcileRequest {
+        accept_loss: true,
+        prepaid,
+        ..shown(PAYING, 5, 15, SELLER)
+    }
+}
+
+fn opened_for_buying(prepaid: Option<Amount>) -> World {
+    let mut world = restored();
+    world.accept(reconcile(&shown(PAYMENT, 2, 90, BUYER)));
+    world.accept(reconcile(&later(prepaid)));
+    world
+}
+
+#[test]
+fn a_seller_has_earned_what_the_market_maker_signed_for_unless_the_operator_knows_better() {
+    let mut world = opened_for_buying(None);
+    assert_eq!(world.channel(PAYING).prepaid, Amount::ZERO);
+    world.buy();
+    assert_eq!(world.channel(PAYING).remaining, tokens(5));
+    world.close(PAYING);
+    assert_eq!(world.account(SELLER_ACTOR).balance, tokens(10 + 25 + 10));
+}
+
+#[test]
+fn what_a_seller_was_paid_for_a_void_purchase_of_a_lost_record_is_netted_and_given_back() {
+    // Of the 25, a sale at 13 was void: its seller shows the state that it was asked for all the same.
+    let mut world = opened_for_buying(Some(tokens(13)));
+    let paying = world.channel(PAYING);
+    assert_eq!((paying.prepaid, paying.unresolved), (tokens(13), 1));
+    world.buy();
+    let paying = world.channel(PAYING);
+    assert_eq!((paying.prepaid, paying.remaining), (tokens(3), tokens(15)));
+    let closed = world.close(PAYING);
+    assert_eq!((closed.remaining, closed.returned()), (tokens(18), tokens(3)));
+    assert_eq!(world.account(SELLER_ACTOR).balance, tokens(10 + 12 + 10));
+}
+
+#[test]
+fn no_more_is_prepaid_than_was_paid_and_nothing_where_nothing_moved() {
+    let mut world = restored();
+    let beyond = |channel, least, most, got| Refusal::PrepaidBeyond {
+        channel,
+        least,
+        most,
+        got,
+    };
+    let none = Amount::ZERO;
+    let much = tokens(25).checked_add(Amount::from_units(1)).unwrap();
+    world.refuse(
+        reconcile(&later(Some(much))),
+        beyond(PAYING, none, tokens(25), much),
+    );
+    for (channel, balance, signer) in [(PAYMENT, 90, BUYER), (PAYING, 40, SELLER)] {
+        let still = ReconcileRequest {
+            prepaid: Some(tokens(1)),
+            ..shown(channel, 2, balance, signer)
+        };
+        world.refuse(reconcile(&still), beyond(channel, none, none, tokens(1)));
+    }
+    let buyers = ReconcileRequest {
+        accept_loss: true,
+        prepaid: Some(tokens(1)),
+        ..shown(PAYMENT, 3, 80, BUYER)
+    };
+    world.refuse(reconcile(&buyers), beyond(PAYMENT, none, none, tokens(1)));
+    world.accept(reconcile(&later(Some(tokens(25)))));
+}
+
+/// A restored market whose seller had adopted a state for 10 that its buyer never paid, and then sold at 4: 6 are prepaid.
+fn restored_prepaid() -> World {
+    let mut world = World::proven();
+    world.buy_unclear();
+    world.accept(Command::ReleaseChannel {
+        channel: PAYING,
+        by_operator: false,
+    });
+    world.force_offer(|offer| offer.price = Price::Fixed(tokens(4)));
+    let request = world.request_at(tokens(4));
+    let id = world.reserve(request).id;
+    let step = world.netting_requests(id).remove(0);
+    world.accept(Command::Recover(step));
+    let mut post = world.post_request(id);
+    post.recovered = 1;
+    world.accept(Command::Post(Box::new(post)));
+    let paying = world.channel(PAYING);
+    assert_eq!(
+        (paying.seq, paying.remaining, paying.prepaid),
+        (Seq(4), tokens(30), tokens(6))
+    );
+    shut(&mut world, PAYING);
+    world
+}
+
+#[test]
+fn what_was_prepaid_before_stands_until_a_state_shows_that_more_was_paid() {
+    for (seq, balance, said, prepaid) in [
+        // The ledger's own, and one at which nothing was paid: all of it, or what the operator knows to be left.
+        (4, 30, None, 6),
+        (6, 30, None, 6),
+        (6, 30, Some(tokens(2)), 2),
+        // Nothing is paid before all is netted. If that sale was void, nothing was.
+        (6, 25, None, 0),
+        (5, 25, Some(tokens(11)), 11),
+    ] {
+        let mut world = restored_prepaid();
+        world.accept(reconcile(&ReconcileRequest {
+            accept_loss: true,
+            prepaid: said,
+            ..shown(PAYING, seq, balance, SELLER)
+        }));
+        assert_eq!(
+            world.channel(PAYING).prepaid,
+            tokens(prepaid),
+            "{seq} {balance} {said:?}"
+        );
+        world.close(PAYING);
+        let earned = 50 - balance - prepaid;
+        assert_eq!(world.account(SELLER_ACTOR).balance, tokens(earned));
+    }
+}
+
+#[test]
+fn the_auditor_finds_what_nobody_can_have_told_to_be_prepaid() {
+    let mut world = opened_for_buying(Some(tokens(13)));
+    for prepaid in [26, 35] {
+        world.force_channel(PAYING, |channel| channel.prepaid = tokens(prepaid));
+        let found = world.ledger.audit();
+        let what = |violation: &Violation| matches!(violation, Violation::PrepaidMismatch { .. });
+        assert!(found.iter().any(what), "{found:?}");
+    }
+    // Nor does a state that moved nothing explain any.
+    let mut world = restored();
+    world.accept(reconcile(&shown(PAYING, 2, 40, SELLER)));
+    world.force_channel(PAYING, |channel| channel.prepaid = tokens(1));
+    assert!(!world.ledger.audit().is_empty());
 }

@@ -171,6 +171,7 @@ fn a_restored_ledger_holds_all_and_moves_no_channel_until_each_is_reconciled() {
                 countersigner: Some(MAKER),
             }),
             accept_loss: true,
+            prepaid: None,
             at: Nanos(9_500),
         };
         do_all(&store, [Command::Reconcile(Box::new(request))]);

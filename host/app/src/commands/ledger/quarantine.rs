@@ -36,6 +36,10 @@ pub(crate) struct ReconcileArgs {
     /// Go on from there although the sales in between are not on record.
     #[arg(long)]
     accept_loss: bool,
+    /// What of all that its seller was paid you know to be for no purchase, in tokens: its next sales are paid out of that,
+    /// and closing gives the rest back. Unless you say so, the seller has earned what the market maker signed for.
+    #[arg(long, value_name = "TOKENS", value_parser = Amount::parse_tokens, requires = "accept_loss")]
+    prepaid: Option<Amount>,
 }
 
 /// `bourse ledger accept-loss`
@@ -113,6 +117,7 @@ pub(super) fn reconcile(config: &Config, args: &ReconcileArgs) -> anyhow::Result
             signature: args.signature,
             countersignature: args.marketmaker_signature,
             accept_loss: args.accept_loss,
+            prepaid: args.prepaid,
         },
     )
 }

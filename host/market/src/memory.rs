@@ -341,6 +341,11 @@ impl View for MemoryLedger {
         Ok(self.debts.get(delegate).copied())
     }
 
+    fn quarantined_of(&self, delegate: &Address) -> Result<Option<ChannelId>, Infallible> {
+        let shut = |channel: &&Channel| channel.delegate == *delegate && channel.quarantined.is_some();
+        Ok(self.channels.values().find(shut).map(|channel| channel.id))
+    }
+
     fn escrow_payment(&self, channel: &ChannelId) -> Result<Option<EscrowPayment>, Infallible> {
         Ok(self.escrow_payments.get(channel).copied())
     }

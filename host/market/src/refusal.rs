@@ -173,6 +173,21 @@ pub enum Refusal {
         /// The balance that was signed.
         got_balance: Amount,
     },
+    /// A debt that a newer copy of a restored ledger may have paid already, over another channel.
+    #[error(
+        "the {due} that are due for keys in escrow are not paid while channel {quarantined} of the same delegate is in \
+         quarantine: close channel {channel} with {remaining} left, and they stay due, or have that one reconciled before"
+    )]
+    DebtHeld {
+        /// The id.
+        channel: ChannelId,
+        /// The posted balance, with which it closes.
+        remaining: Amount,
+        /// What would be paid. Boxed to keep refusals small.
+        due: Box<Amount>,
+        /// The one in quarantine, or one of them.
+        quarantined: ChannelId,
+    },
     /// A closing state that others may follow.
     #[error(
         "channel {channel} is closed by a final state alone: sign seq {seq} and balance {remaining} with is_final = true"

@@ -51,6 +51,8 @@ pub trait View {
     fn escrowed_key(&self, key: &KeyId) -> Result<Option<EscrowedKey>, Self::Error>;
     /// What a delegate is owed; none if no escrowed key of its was ever sold.
     fn debt(&self, delegate: &Address) -> Result<Option<Debt>, Self::Error>;
+    /// A channel of this delegate that is in quarantine, if any is.
+    fn quarantined_of(&self, delegate: &Address) -> Result<Option<ChannelId>, Self::Error>;
     /// What the final state of a channel paid of a debt.
     fn escrow_payment(&self, channel: &ChannelId) -> Result<Option<EscrowPayment>, Self::Error>;
     /// What is known of a seller's delegate under a provider id.

@@ -498,6 +498,10 @@ impl View for Reader<'_> {
         self.records().debt(delegate)
     }
 
+    fn quarantined_of(&self, delegate: &Address) -> Result<Option<ChannelId>, StoreError> {
+        self.records().quarantined_of(delegate)
+    }
+
     fn escrow_payment(&self, channel: &ChannelId) -> Result<Option<EscrowPayment>, StoreError> {
         self.records().escrow_payment(channel)
     }

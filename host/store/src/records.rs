@@ -169,6 +169,13 @@ impl View for Records<'_> {
         self.get(&self.tables.debts, delegate.as_bytes())
     }
 
+    fn quarantined_of(&self, delegate: &Address) -> Result<Option<ChannelId>, StoreError> {
+        let index = &self.tables.quarantined_channels;
+        let first = index.prefix(self.txn, delegate.as_bytes())?.next().transpose()?;
+        let id = first.and_then(|(key, _)| index::trailing_id(key));
+        Ok(id.map(ChannelId))
+    }
+
     fn escrow_payment(&self, channel: &ChannelId) -> Result<Option<EscrowPayment>, StoreError> {
         self.get(&self.tables.escrow_payments, channel.as_bytes())
     }

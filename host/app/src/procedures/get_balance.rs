@@ -35,12 +35,20 @@ fn posted_pair(market: &Market, id: ChannelId, kind: ChannelKind) -> Reply {
     }
 }
 
-/// What the delegate of a paying channel is owed for escrowed keys, if this channel is one that may settle it.
+/// What the delegate of a paying channel is owed for escrowed keys, if this channel is one that may settle it now.
 fn owed(market: &Market, channel: &Channel) -> Result<Amount, WampError> {
     if channel.kind != ChannelKind::Paying || !channel.bound || channel.state != ChannelState::Open {
         return Ok(Amount::ZERO);
     }
-    let debt = market.read(|ledger| ledger.debt(&channel.delegate))?;
+    let debt = market.read(|ledger| {
+        // Whoever closes with what is told would be refused.
+        let held = ledger.quarantined_of(&channel.delegate)?.is_some();
+        if held {
+            Ok(None)
+        } else {
+            ledger.debt(&channel.delegate)
+        }
+    })?;
     Ok(debt.map_or(Amount::ZERO, |debt| debt.owed))
 }
 

@@ -115,12 +115,21 @@ fn check_state(channel: &Channel, request: &CloseRequest, due: &Due) -> Result<b
         });
     }
     let settles = !due.amount.is_zero() && remaining.checked_sub(due.amount) == Some(request.balance);
+    if let (true, Some(quarantined)) = (settles, due.held_by) {
+        return Err(Refusal::DebtHeld {
+            channel: id,
+            remaining,
+            due: Box::new(due.amount),
+            quarantined,
+        });
+    }
+    let payable = !due.amount.is_zero() && due.held_by.is_none();
     if request.seq != seq || !(request.balance == remaining || settles) {
         return Err(Refusal::NotPosted {
             channel: id,
             seq,
             remaining,
-            due: (!due.amount.is_zero()).then(|| Box::new(due.amount)),
+            due: payable.then(|| Box::new(due.amount)),
             got_seq: request.seq,
             got_balance: request.balance,
         });

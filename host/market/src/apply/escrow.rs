@@ -115,6 +115,9 @@ pub(super) struct Due {
     debt: Debt,
     /// What would be paid; zero if nothing is owed.
     pub(super) amount: Amount,
+    /// The channel of the delegate that holds it back, if one does: a restored ledger does not know whether a newer copy of
+    /// it closed that one, and paid the debt over it.
+    pub(super) held_by: Option<ChannelId>,
 }
 
 impl Due {
@@ -127,7 +130,12 @@ impl Due {
             ChannelKind::Paying | ChannelKind::Payment => None,
         };
         let debt = debt.unwrap_or_default();
+        let held_by = match debt.owed.is_zero() {
+            true => None,
+            false => view.quarantined_of(&delegate).map_err(Fault::View)?,
+        };
         Ok(Self {
+            held_by,
             delegate,
             debt,
             amount: debt.owed.min(channel.posted_remaining()),

@@ -31,7 +31,7 @@ fn leave(world: &mut World, change: impl FnOnce(&mut Offer)) -> Offer {
 }
 
 /// A market in which both keys are on sale.
-fn market() -> World {
+pub(crate) fn market() -> World {
     let mut world = World::trading();
     leave(&mut world, |_| ());
     world
@@ -82,12 +82,12 @@ fn deliver(world: &mut World, request: DeliverRequest) -> EscrowSale {
     }
 }
 
-fn buy(world: &mut World) -> EscrowSale {
+pub(crate) fn buy(world: &mut World) -> EscrowSale {
     let request = request_at(world, tokens(3));
     deliver(world, request)
 }
 
-fn debt(world: &World) -> Debt {
+pub(crate) fn debt(world: &World) -> Debt {
     world.ledger.debt(&SELLER).unwrap().unwrap_or_default()
 }
 
@@ -498,7 +498,7 @@ fn decisions_and_what_policies_wrote_are_kept_with_the_sale() {
 }
 
 /// The delegate's request to close its channel with all that is due.
-fn settling(world: &World, id: ChannelId) -> CloseRequest {
+pub(crate) fn settling(world: &World, id: ChannelId) -> CloseRequest {
     let request = world.close_request(id);
     let owed = debt(world).owed.min(request.balance);
     CloseRequest {
@@ -507,7 +507,7 @@ fn settling(world: &World, id: ChannelId) -> CloseRequest {
     }
 }
 
-fn close(world: &mut World, request: CloseRequest) -> Channel {
+pub(crate) fn close(world: &mut World, request: CloseRequest) -> Channel {
     match world.accept(Command::Close(Box::new(request))) {
         Outcome::Closed { channel, .. } => *channel,
         other => panic!("{other:?}"),

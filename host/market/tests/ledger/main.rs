@@ -25,6 +25,7 @@ mod purchase_rules;
 mod quarantine;
 mod recovery;
 mod registry;
+mod restored_debt;
 mod state;
 mod sweep;
 mod unclear_answers;

@@ -544,18 +544,7 @@ async fn register(world: &World, registrations: Vec<Registration>) {
 async fn a_consent_policy_is_told_what_is_on_record_about_both_parties_and_of_nobody_else() {
     const API: ApiId = ApiId([7; 16]);
     let owner = Signer::generate();
-    let mut world = World::with(|config| {
-        config.policies.rule = vec![
-            Rule::default_pricing(),
-            Rule {
-                hook: Hook::Consent,
-                policy: "purpose-consent".to_owned(),
-                params: "purpose = 'research'".parse().unwrap(),
-                ..Rule::default_pricing()
-            },
-        ];
-    })
-    .await;
+    let mut world = careful_market().await;
     world.stop().await;
     let api = Registration::Api(Api {
         id: API,
@@ -637,4 +626,78 @@ async fn a_consent_policy_is_told_what_is_on_record_about_both_parties_and_of_no
     assert_eq!(map_of(&catalogs[0]).get("meta"), Some(&Value::from("QmMeta")));
     assert_eq!(map_of(&catalogs[0]).get("meta_data"), Some(&Value::from("")));
     world.assert_sound();
+}
+
+/// A market in which a policy decides about consent.
+async fn careful_market() -> World {
+    World::with(|config| {
+        config.policies.rule = vec![
+            Rule::default_pricing(),
+            Rule {
+                hook: Hook::Consent,
+                policy: "purpose-consent".to_owned(),
+                params: "purpose = 'research'".parse().unwrap(),
+                ..Rule::default_pricing()
+            },
+        ];
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_policy_that_cannot_be_shown_every_consent_is_not_asked_and_the_error_counts_them() {
+    let world = careful_market().await;
+    let seller = Seller::new(&world, tokens(100)).await;
+    let said = |delegate: Address, delegate_type: u8, catalog: u8| {
+        Said::here(&world).but(|said| {
+            (said.delegate, said.delegate_type, said.prefix) = (delegate, delegate_type, String::new());
+            said.catalog = CatalogId([catalog; 16]);
+            said.attributes
+                .insert("purpose".to_owned(), Value::from("research"));
+        })
+    };
+    let seller_delegate = seller.signer.address();
+    let place = || seller.try_offer(Some(tokens(1)), Dict::new());
+    for catalog in 1..=16 {
+        let yes = said(seller_delegate, 1, catalog);
+        yes.set(&seller.session, &seller.actor).await.unwrap();
+    }
+    // Shown all of them, the policy answers: of an offer without a catalog that it is to have one.
+    let error = refused(place().await, "bourse.error.refused");
+    assert_eq!(error.kwargs.get("code"), Some(&Value::from("no_catalog")));
+    // The seventeenth says no. Nobody who is shown sixteen of them would know.
+    let no = said(seller_delegate, 1, 17).but(|said| said.consent = false);
+    no.set(&seller.session, &seller.actor).await.unwrap();
+    let error = refused(place().await, "bourse.error.policy_failed");
+    let text = error_text(&error);
+    assert!(
+        text.starts_with("17 consents are on record") && text.contains("is shown 16 at most"),
+        "{text}"
+    );
+
+    // Long texts likewise: four of the longest are more than fit.
+    let other = Seller::new(&world, tokens(100)).await;
+    for catalog in 1..=4 {
+        let wordy = said(other.signer.address(), 1, catalog).but(|said| {
+            said.prefix = format!("{}.", "x".repeat(1000));
+            let long = |length: usize| Value::from("x".repeat(length));
+            said.attributes.insert("title".to_owned(), long(128));
+            let tags = (0..16).map(|tag| Value::from(format!("{tag:0>64}")));
+            said.attributes
+                .insert("tags".to_owned(), Value::List(tags.collect()));
+            for label in 0..7 {
+                said.attributes.insert(format!("{label:0>64}"), long(128));
+            }
+        });
+        wordy.set(&other.session, &other.actor).await.unwrap();
+    }
+    let error = refused(
+        other.try_offer(Some(tokens(1)), Dict::new()).await,
+        "bourse.error.policy_failed",
+    );
+    let text = error_text(&error);
+    assert!(
+        text.starts_with("the 4 consents on record") && text.contains("is shown 12288 at most"),
+        "{text}"
+    );
 }

@@ -19,22 +19,7 @@ const PAGE: usize = 256;
 #[serde(tag = "command", rename_all = "snake_case")]
 pub(crate) enum Request {
     /// A delegate showed its latest state.
-    Reconcile {
-        /// The channel.
-        channel: ChannelId,
-        /// The position.
-        seq: Seq,
-        /// What is left there.
-        balance: Amount,
-        /// The delegate's signature over both.
-        signature: Signature,
-        /// The market maker's over the same.
-        countersignature: Option<Signature>,
-        /// The operator accepts that the sales up to there are not on record.
-        accept_loss: bool,
-        /// What the operator knows to have been paid for no purchase.
-        prepaid: Option<Amount>,
-    },
+    Reconcile(Box<Claim>),
     /// Nobody shows a state, and the operator accepts it.
     AcceptLoss {
         /// The channel.
@@ -42,6 +27,25 @@ pub(crate) enum Request {
     },
     /// The same of every channel that is left.
     AcceptAll,
+}
+
+/// The state that a delegate showed, and what the operator says to it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    /// The channel.
+    pub(crate) channel: ChannelId,
+    /// The position.
+    pub(crate) seq: Seq,
+    /// What is left there.
+    pub(crate) balance: Amount,
+    /// The delegate's signature over both.
+    pub(crate) signature: Signature,
+    /// The market maker's over the same.
+    pub(crate) countersignature: Option<Signature>,
+    /// The operator accepts that the sales up to there are not on record.
+    pub(crate) accept_loss: bool,
+    /// What the operator knows to have been paid for no purchase.
+    pub(crate) prepaid: Option<Amount>,
 }
 
 /// What came of it, for people.
@@ -57,30 +61,22 @@ pub(crate) struct Reply {
 /// Why not, in words; nothing has changed then, or, of several channels, not the one that is named.
 pub(crate) fn carry_out(market: &Market, request: Request) -> Result<Reply, String> {
     match request {
-        Request::Reconcile {
-            channel,
-            seq,
-            balance,
-            signature,
-            countersignature,
-            accept_loss,
-            prepaid,
-        } => {
+        Request::Reconcile(claim) => {
+            let channel = claim.channel;
             let state = ShownState {
-                seq,
-                balance,
-                signature,
-                countersignature,
+                seq: claim.seq,
+                balance: claim.balance,
+                signature: claim.signature,
+                countersignature: claim.countersignature,
             };
             let request = ReconcileRequest {
                 channel,
                 shown: Some(shown(market, channel, state)?),
-                accept_loss,
-                prepaid,
+                accept_loss: claim.accept_loss,
+                prepaid: claim.prepaid,
                 at: market.now(),
             };
-            let done = release(market, request)?;
-            let mut lines = tell(&done);
+            let mut lines = tell(&release(market, request)?);
             lines.extend(prepaid_now(market, channel)?);
             Ok(Reply { lines })
         }

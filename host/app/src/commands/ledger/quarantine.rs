@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::control::{self, Attachment};
 use crate::output::{self, Row};
-use crate::quarantine::{Reply, Request};
+use crate::quarantine::{Claim, Reply, Request};
 use anyhow::{Context, bail};
 use bourse_market::{Address, Amount, ChannelId, ChannelKind, Seq, Signature};
 use bourse_store::Store;
@@ -110,7 +110,7 @@ pub(super) fn list(config: &Config) -> anyhow::Result<ExitCode> {
 pub(super) fn reconcile(config: &Config, args: &ReconcileArgs) -> anyhow::Result<ExitCode> {
     ask(
         config,
-        Request::Reconcile {
+        Request::Reconcile(Box::new(Claim {
             channel: args.channel,
             seq: Seq(args.seq),
             balance: args.balance,
@@ -118,7 +118,7 @@ pub(super) fn reconcile(config: &Config, args: &ReconcileArgs) -> anyhow::Result
             countersignature: args.marketmaker_signature,
             accept_loss: args.accept_loss,
             prepaid: args.prepaid,
-        },
+        })),
     )
 }
 

@@ -143,6 +143,38 @@ async fn a_restored_ledger_keeps_every_channel_shut_until_its_latest_signed_stat
     assert_eq!(active.unwrap(), Value::Null);
     let listed = done(lost.world.data(), &["ledger", "quarantine"]);
     assert!(listed.contains(&buyer.channel.to_string()), "{listed}");
+    // Page by page, each goes on behind the last one of the page before.
+    let mut pages = Vec::new();
+    let mut more: Vec<String> = Vec::new();
+    loop {
+        let page = ["--output", "json", "ledger", "quarantine", "--limit", "1"];
+        let args: Vec<&str> = page.into_iter().chain(more.iter().map(String::as_str)).collect();
+        let output = run(lost.world.data(), &args);
+        assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+        let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+        let [row] = rows.as_slice() else {
+            panic!("{rows:?}")
+        };
+        let channel = row["channel"].as_str().unwrap().to_owned();
+        let hint = format!("go on with --after {channel}");
+        let hinted = String::from_utf8_lossy(&output.stderr).contains(&hint);
+        pages.push(channel.clone());
+        assert_eq!(hinted, pages.len() < 2, "{}", words(&output));
+        if !hinted {
+            break;
+        }
+        more = vec!["--after".to_owned(), channel];
+    }
+    pages.sort();
+    let mut both = [buyer.channel.to_string(), seller.channel.to_string()];
+    both.sort();
+    assert_eq!(pages, both);
+    let said = failed(
+        lost.world.data(),
+        &["ledger", "quarantine", "--after", &ChannelId([9; 16]).to_string()],
+        CHECK_FAILED,
+    );
+    assert!(said.contains("the ledger has no channel"), "{said}");
 
     // A thief shows an older state, a richer one, one that another signed, one of another channel.
     let stranger = Signer::generate();

@@ -14,7 +14,7 @@ use bourse_tests::{
     Buyer, Seller, World, assert_balanced, bytes_of, call, call_named, error_text, open_args, open_message,
     refused, tokens,
 };
-use bourse_wamp::{Dict, Integer, Session, Value, WampError};
+use bourse_wamp::{CallError, CallOptions, Dict, Integer, Session, Value, WampError};
 use std::collections::BTreeSet;
 
 const INVALID_ARGUMENT: &str = "wamp.error.invalid_argument";
@@ -595,6 +595,69 @@ async fn channels_are_listed_oldest_first_and_only_those_with_anything_left_if_a
         }
     }
     assert_balanced(&world, &[&buyer], &[&seller]).await;
+}
+
+#[tokio::test]
+async fn lists_of_channels_come_whole_to_who_knows_of_no_pages_and_page_by_page_to_who_asks() {
+    let (world, _seller, buyer) = fixture().await;
+    let (delegate, actor) = (buyer.signer.address(), &buyer.actor);
+    let mut ids = vec![Value::from(buyer.channel.0)];
+    for _ in 0..4 {
+        let kind = ChannelKind::Payment;
+        let id = bourse_tests::open(&world, &buyer.session, kind, actor, delegate, tokens(5)).await;
+        ids.push(Value::from(id.0));
+    }
+    let cases = [
+        ("get_channels_by_delegate", "delegate_adr", delegate),
+        ("get_channels_by_actor", "member_adr", actor.address()),
+    ];
+    for (procedure, name, address) in cases {
+        let ask = async |more: &[(&'static str, Value)]| {
+            let whose = [
+                (name, Value::from(address.0)),
+                ("channel_type", Value::from(1u64)),
+            ];
+            let kwargs = named(&[&whose[..], more].concat());
+            let options = CallOptions::default();
+            match buyer.session.call(&uri(procedure), vec![], kwargs, options).await {
+                Ok(result) => Ok((result.args, result.kwargs)),
+                Err(CallError::Wamp(error)) => Err(error),
+                Err(error) => panic!("{procedure}: {error}"),
+            }
+        };
+        // One list and nothing beside it: clients take anything else for another kind of answer.
+        let whole = ask(&[]).await.unwrap();
+        assert_eq!(whole, (vec![Value::List(ids.clone())], Dict::new()));
+        let mut found = Vec::new();
+        let mut cursor = Value::Null;
+        for pages in 1.. {
+            let (args, kwargs) = ask(&[("limit", Value::from(2u64)), ("cursor", cursor)])
+                .await
+                .unwrap();
+            let Some(Value::List(page)) = args.into_iter().next() else {
+                panic!("expected a list")
+            };
+            assert!(page.len() <= 2);
+            found.extend(page);
+            cursor = kwargs["cursor"].clone();
+            if cursor == Value::Null {
+                assert_eq!(pages, 3);
+                break;
+            }
+        }
+        assert_eq!(found, ids, "{procedure}");
+        for (limit, got) in [(0u64, "got 0"), (1001, "got 1001")] {
+            let error = refused(ask(&[("limit", Value::from(limit))]).await, INVALID_ARGUMENT);
+            let text = error_text(&error);
+            assert!(
+                text.contains("expected 1 to 1000") && text.contains(got),
+                "{text}"
+            );
+        }
+        let short = ("cursor", Value::from(vec![1u8; 23]));
+        let error = refused(ask(&[short]).await, INVALID_ARGUMENT);
+        assert!(error_text(&error).contains("24 bytes"), "{error:?}");
+    }
 }
 
 #[tokio::test]

@@ -137,8 +137,20 @@ impl MarketClient {
         delegate: Address,
     ) -> Result<Vec<ChannelId>, DelegateError> {
         let name = "get_channels_by_delegate";
-        let args = vec![delegate.0.into(), (kind as u8).into(), true.into()];
-        list(&procedure(name), self.call(name, args, Dict::new()).await?)
+        let mut channels = Vec::new();
+        let mut pages = Dict::new();
+        loop {
+            let args = vec![delegate.0.into(), (kind as u8).into(), true.into()];
+            let mut page = self.call(name, args, pages).await?;
+            // A market that has more than it tells at once says where to go on.
+            let cursor = page
+                .kwargs
+                .remove("cursor")
+                .filter(|cursor| *cursor != Value::Null);
+            channels.extend(list::<ChannelId>(&procedure(name), page)?);
+            let Some(cursor) = cursor else { return Ok(channels) };
+            pages = Dict::from([("cursor".to_owned(), cursor)]);
+        }
     }
 
     /// Where a channel stands.

@@ -4,6 +4,7 @@ use crate::codec;
 use crate::error::StoreError;
 use crate::index;
 use crate::keys;
+use crate::query::{Page, Place};
 use crate::records::Records;
 use crate::tables::{Table, Tables};
 use bourse_market::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member};
@@ -113,7 +114,7 @@ impl<'s> Reader<'s> {
         self.records().named(index, &self.tables.channels, &id).map(Some)
     }
 
-    /// The channels of a delegate, oldest first.
+    /// At most `limit` channels of a delegate behind `after`, oldest first.
     ///
     /// # Errors
     ///
@@ -123,17 +124,19 @@ impl<'s> Reader<'s> {
         kind: ChannelKind,
         delegate: &Address,
         live_only: bool,
-    ) -> Result<Vec<ChannelId>, StoreError> {
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Page<ChannelId>, StoreError> {
         let index = if live_only {
             &self.tables.live_channels
         } else {
             &self.tables.channels_by_delegate
         };
-        self.ids(index, &keys::party(kind, delegate))
-            .map(|ids| ids.into_iter().map(ChannelId).collect())
+        let page = self.page(index, &keys::party(kind, delegate), after, limit)?;
+        Ok(page.map(|place| ChannelId(place.id)))
     }
 
-    /// The payment channels of an actor, or the paying channels of a recipient, oldest first.
+    /// At most `limit` payment channels of an actor behind `after`, or paying channels of a recipient, oldest first.
     ///
     /// # Errors
     ///
@@ -143,14 +146,16 @@ impl<'s> Reader<'s> {
         kind: ChannelKind,
         party: &Address,
         live_only: bool,
-    ) -> Result<Vec<ChannelId>, StoreError> {
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Page<ChannelId>, StoreError> {
         let index = if live_only {
             &self.tables.live_by_actor
         } else {
             &self.tables.channels_by_actor
         };
-        self.ids(index, &keys::party(kind, party))
-            .map(|ids| ids.into_iter().map(ChannelId).collect())
+        let page = self.page(index, &keys::party(kind, party), after, limit)?;
+        Ok(page.map(|place| ChannelId(place.id)))
     }
 
     /// The suspended paying channels of a seller's delegate.
@@ -411,6 +416,36 @@ impl<'s> Reader<'s> {
             .prefix(&self.txn, prefix)?
             .map(|entry| trailing(index, entry?.0))
             .collect()
+    }
+
+    /// At most `limit` places behind `after` of the list in `index` whose keys begin with `prefix` and end with a place.
+    pub(crate) fn page(
+        &self,
+        index: &Table,
+        prefix: &[u8],
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Page<Place>, StoreError> {
+        let from = after.map_or(prefix.to_vec(), |place| {
+            keys::behind(&[prefix, &place.to_bytes()].concat())
+        });
+        let (mut found, mut more) = (Vec::new(), false);
+        for entry in index.from(&self.txn, &from)? {
+            let Some(place) = entry?.0.strip_prefix(prefix) else {
+                break;
+            };
+            if found.len() >= limit {
+                more = true;
+                break;
+            }
+            let place = place.first_chunk().map(Place::from_bytes);
+            found.push(place.ok_or_else(|| StoreError::Decode {
+                table: index.name,
+                why: "a key of it is too short for a place".to_owned(),
+            })?);
+        }
+        let next = found.last().copied().filter(|_| more);
+        Ok(Page { found, next })
     }
 
     fn pair_named(&self, index: &Table, record: &[u8]) -> Result<PairKey, StoreError> {

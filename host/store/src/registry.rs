@@ -2,6 +2,7 @@
 
 use crate::error::StoreError;
 use crate::keys::{self, RegistryBy};
+use crate::query::{Page, Place};
 use crate::reader::Reader;
 use bourse_market::registry::{Actor, Api, Catalog, Market};
 use bourse_market::{Address, CatalogId};
@@ -35,13 +36,23 @@ impl Reader<'_> {
         self.registered(RegistryBy::MarketActor, member.as_bytes(), limit)
     }
 
-    /// At most `limit` catalogs of an owner, in the order of their creation.
+    /// At most `limit` catalogs of an owner behind `after`, in the order of their creation.
     ///
     /// # Errors
     ///
     /// As [`Reader::markets_of_owner`].
-    pub fn catalogs_of_owner(&self, owner: &Address, limit: usize) -> Result<Vec<Catalog>, StoreError> {
-        self.registered(RegistryBy::CatalogOwner, owner.as_bytes(), limit)
+    pub fn catalogs_of_owner(
+        &self,
+        owner: &Address,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Page<Catalog>, StoreError> {
+        let (tables, index) = (self.tables, &self.tables.registry_by);
+        let list = keys::registry_by(RegistryBy::CatalogOwner, owner.as_bytes());
+        let Page { found, next } = self.page(index, &list, after, limit)?;
+        let named = |place: &Place| self.records().named(index, &tables.catalogs, &place.id);
+        let found = found.iter().map(named).collect::<Result<_, _>>()?;
+        Ok(Page { found, next })
     }
 
     /// At most `limit` APIs of a catalog, in the order of their publication.

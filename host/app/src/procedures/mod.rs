@@ -17,6 +17,7 @@ mod get_offer;
 mod get_quote;
 mod get_status;
 mod open_channel;
+mod pages;
 mod place_offer;
 mod query_offers;
 mod revoke_offer;

@@ -22,3 +22,13 @@ pub struct Page<R> {
     /// Where to go on; none if there is nothing more.
     pub next: Option<Place>,
 }
+
+impl<R> Page<R> {
+    /// The same page of what `change` makes of its records.
+    pub(crate) fn map<S>(self, change: impl FnMut(R) -> S) -> Page<S> {
+        Page {
+            found: self.found.into_iter().map(change).collect(),
+            next: self.next,
+        }
+    }
+}

@@ -184,14 +184,19 @@ fn assert_channels(reader: &bourse_store::Reader<'_>, model: &MemoryLedger) {
         );
         let kind = channel.kind;
         let all = reader
-            .channels_by_delegate(kind, &channel.delegate, false)
-            .unwrap();
+            .channels_by_delegate(kind, &channel.delegate, false, None, usize::MAX)
+            .unwrap()
+            .found;
         assert!(all.contains(&channel.id));
         let live = reader
-            .channels_by_delegate(kind, &channel.delegate, true)
-            .unwrap();
+            .channels_by_delegate(kind, &channel.delegate, true, None, usize::MAX)
+            .unwrap()
+            .found;
         assert_eq!(live.contains(&channel.id), channel.is_live());
-        let live = reader.channels_by_actor(kind, &channel.actor, true).unwrap();
+        let live = reader
+            .channels_by_actor(kind, &channel.actor, true, None, usize::MAX)
+            .unwrap()
+            .found;
         assert_eq!(live.contains(&channel.id), channel.is_live());
         let active = reader.active_channel(kind, &channel.delegate).unwrap();
         assert_eq!(active.as_ref(), channel.is_live().then_some(channel));

@@ -1,7 +1,7 @@
 //! What readers see.
 
 use crate::fixture::*;
-use bourse_market::{ChannelKind, Command, PairKey, View};
+use bourse_market::{ChannelId, ChannelKind, Command, PairKey, View};
 use bourse_store::Reader;
 
 #[test]
@@ -33,16 +33,17 @@ fn the_active_channel_is_the_oldest_that_has_something_left() {
     };
     do_all(&store, [fund(buyer, 2), more(51, 300), more(50, 200)]);
     let reader = store.read().unwrap();
+    let by_delegate = |reader: &Reader<'_>, kind, live| {
+        let page = reader.channels_by_delegate(kind, &who, live, None, 9).unwrap();
+        assert_eq!(page.next, None);
+        page.found
+    };
     let ids = [0, 50, 51].map(|number| channel(kind, number));
-    assert_eq!(reader.channels_by_delegate(kind, &who, false).unwrap(), ids);
-    assert_eq!(reader.channels_by_actor(kind, &buyer, true).unwrap(), ids);
+    assert_eq!(by_delegate(&reader, kind, false), ids);
+    let by_actor = reader.channels_by_actor(kind, &buyer, true, None, 9).unwrap();
+    assert_eq!((by_actor.found.as_slice(), by_actor.next), (&ids[..], None));
     assert_eq!(reader.active_channel(kind, &who).unwrap().unwrap().id, ids[0]);
-    assert_eq!(
-        reader
-            .channels_by_delegate(ChannelKind::Paying, &who, false)
-            .unwrap(),
-        []
-    );
+    assert_eq!(by_delegate(&reader, ChannelKind::Paying, false), []);
     drop(reader);
 
     reserve_now(&store, 1, 0).unwrap();
@@ -55,8 +56,68 @@ fn the_active_channel_is_the_oldest_that_has_something_left() {
     do_all(&store, [post(1, 0, 10)]);
     assert_eq!(active(store.read().unwrap()), ids[1]);
     let reader = store.read().unwrap();
-    assert_eq!(reader.channels_by_delegate(kind, &who, true).unwrap(), ids[1..]);
-    assert_eq!(reader.channels_by_delegate(kind, &who, false).unwrap(), ids);
+    assert_eq!(by_delegate(&reader, kind, true), ids[1..]);
+    assert_eq!(by_delegate(&reader, kind, false), ids);
+}
+
+#[test]
+fn a_partys_channels_come_page_by_page_whatever_follows_in_the_index_and_whatever_was_opened_since() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    populate(&store, 2, 1);
+    let kind = ChannelKind::Payment;
+    let (buyer, who) = (actor(kind, 0), delegate(kind, 0));
+    do_all(&store, [fund(buyer, 20)]);
+    let more = |number| match open_channel(kind, number, 1, 200 + number) {
+        Command::Open(mut request) => {
+            (request.actor, request.signer, request.delegate) = (buyer, buyer, who);
+            Command::Open(request)
+        }
+        _ => unreachable!(),
+    };
+    do_all(&store, (50..56).map(more));
+    let all: Vec<ChannelId> = [0, 50, 51, 52, 53, 54, 55]
+        .map(|number| channel(kind, number))
+        .to_vec();
+    for limit in [1, 2, 3, 6, 7, 8] {
+        let reader = store.read().unwrap();
+        let (mut by_delegate, mut by_actor) = (Vec::new(), Vec::new());
+        for (found, delegates) in [(&mut by_delegate, true), (&mut by_actor, false)] {
+            let mut after = None;
+            loop {
+                let page = match delegates {
+                    true => reader.channels_by_delegate(kind, &who, true, after, limit),
+                    false => reader.channels_by_actor(kind, &buyer, false, after, limit),
+                }
+                .unwrap();
+                assert!(page.found.len() <= limit);
+                found.extend(page.found);
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        assert_eq!((&by_delegate, &by_actor), (&all, &all), "{limit}");
+    }
+    let first = store
+        .read()
+        .unwrap()
+        .channels_by_actor(kind, &buyer, true, None, 7)
+        .unwrap();
+    assert_eq!(first.next, None, "a full page that is the last");
+    let first = store
+        .read()
+        .unwrap()
+        .channels_by_actor(kind, &buyer, true, None, 6)
+        .unwrap();
+    do_all(&store, [more(56)]);
+    let rest = store
+        .read()
+        .unwrap()
+        .channels_by_actor(kind, &buyer, true, first.next, 6)
+        .unwrap();
+    assert_eq!(rest.found, [channel(kind, 55), channel(kind, 56)]);
 }
 
 #[test]

@@ -370,7 +370,20 @@ fn every_record_of_the_registry_and_every_list_of_them_is_as_in_memory() {
         assert_eq!(reader.markets_of_maker(&maker, PLENTY).unwrap(), expected);
         let mut expected: Vec<Catalog> = catalogs().filter(|catalog| catalog.owner == who).collect();
         expected.sort_by_key(|catalog| (catalog.created, catalog.id));
-        assert_eq!(reader.catalogs_of_owner(&who, PLENTY).unwrap(), expected);
+        assert_eq!(
+            reader.catalogs_of_owner(&who, None, PLENTY).unwrap().found,
+            expected
+        );
+        let (mut paged, mut after) = (Vec::new(), None);
+        loop {
+            let page = reader.catalogs_of_owner(&who, after, 1).unwrap();
+            paged.extend(page.found);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(paged, expected);
         let mut expected: Vec<Api> = apis().filter(|api| api.catalog == cat).collect();
         expected.sort_by_key(|api| (api.published, api.id));
         assert_eq!(reader.apis_of(&cat, PLENTY).unwrap(), expected);

@@ -41,8 +41,8 @@ pub(crate) enum LedgerCommand {
         #[arg(value_name = "BACKUP")]
         backup: PathBuf,
     },
-    /// List the channels that are in quarantine. May run beside the host.
-    Quarantine,
+    /// List the channels that are in quarantine, by delegate. May run beside the host.
+    Quarantine(quarantine::ListArgs),
     /// Let a channel of the running market out of quarantine by the latest state that its delegate signed.
     ///
     /// The ledger's own state releases it. A later one shows that sales are missing: what is lost is told, and nothing
@@ -80,7 +80,7 @@ pub(crate) fn run(config: &Config, command: &LedgerCommand) -> anyhow::Result<Ex
         LedgerCommand::Verify => verify::run(config),
         LedgerCommand::Backup { target } => backup::take(config, target),
         LedgerCommand::Restore { backup } => backup::restore(config, backup),
-        LedgerCommand::Quarantine => quarantine::list(config),
+        LedgerCommand::Quarantine(args) => quarantine::list(config, args),
         LedgerCommand::Reconcile(args) => quarantine::reconcile(config, args),
         LedgerCommand::AcceptLoss(args) => quarantine::accept_loss(config, args),
         LedgerCommand::Export(args) => export::run(config, args),

@@ -5,14 +5,22 @@ use crate::control::{self, Attachment};
 use crate::output::{self, Row};
 use crate::quarantine::{Claim, Reply, Request};
 use anyhow::{Context, bail};
-use bourse_market::{Address, Amount, ChannelId, ChannelKind, Seq, Signature};
+use bourse_market::{Address, Amount, Channel, ChannelId, ChannelKind, Seq, Signature, View};
 use bourse_store::Store;
 use clap::Args;
 use serde::Serialize;
 use std::process::ExitCode;
 
-/// Channels that are read at a time.
-const PAGE: usize = 1024;
+/// `bourse ledger quarantine`
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Channels at most.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// Go on behind this channel, the last of a former list.
+    #[arg(long, value_name = "CHANNEL")]
+    after: Option<ChannelId>,
+}
 
 /// `bourse ledger reconcile`
 #[derive(Debug, Args)]
@@ -66,6 +74,22 @@ struct Shut {
     since_ns: u64,
 }
 
+impl From<Channel> for Shut {
+    fn from(channel: Channel) -> Self {
+        Self {
+            channel: channel.id,
+            kind: match channel.kind {
+                ChannelKind::Payment => "payment",
+                ChannelKind::Paying => "paying",
+            },
+            delegate: channel.delegate,
+            seq: channel.seq,
+            remaining: channel.posted_remaining(),
+            since_ns: channel.quarantined.unwrap_or_default().0,
+        }
+    }
+}
+
 impl Row for Shut {
     const HEADS: &'static [&'static str] = &["channel", "kind", "delegate", "seq", "left"];
 
@@ -80,29 +104,27 @@ impl Row for Shut {
     }
 }
 
-/// Lists the channels that are in quarantine, by delegate.
-pub(super) fn list(config: &Config) -> anyhow::Result<ExitCode> {
+/// Lists the channels that are in quarantine, by delegate, a page of them.
+pub(super) fn list(config: &Config, args: &ListArgs) -> anyhow::Result<ExitCode> {
     let store = Store::open_read_only(&config.store.path, config.store.map_size)?;
     let ledger = store.read()?;
-    let mut rows = Vec::new();
-    let mut last = None;
-    loop {
-        let page = ledger.quarantined_channels(last.as_ref(), PAGE)?;
-        let Some(end) = page.last().cloned() else { break };
-        rows.extend(page.into_iter().map(|channel| Shut {
-            channel: channel.id,
-            kind: match channel.kind {
-                ChannelKind::Payment => "payment",
-                ChannelKind::Paying => "paying",
-            },
-            delegate: channel.delegate,
-            seq: channel.seq,
-            remaining: channel.posted_remaining(),
-            since_ns: channel.quarantined.unwrap_or_default().0,
-        }));
-        last = Some(end);
-    }
+    let after = match args.after {
+        None => None,
+        // Out of quarantine or not by now: its place is known.
+        Some(id) => Some(ledger.channel(&id)?.with_context(|| {
+            format!("--after: the ledger has no channel {id}, expected the last one of a former list")
+        })?),
+    };
+    let limit = args.limit as usize;
+    let mut channels = ledger.quarantined_channels(after.as_ref(), limit.saturating_add(1))?;
+    let more = channels.len() > limit;
+    channels.truncate(limit);
+    let last = channels.last().map(|channel| channel.id);
+    let rows: Vec<Shut> = channels.into_iter().map(Shut::from).collect();
     output::rows(&rows)?;
+    if let (true, Some(last)) = (more, last) {
+        eprintln!("there are more: go on with --after {last}");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

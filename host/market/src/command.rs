@@ -13,6 +13,7 @@ use crate::record::{
 use crate::registry::{Consent, ConsentRequest, Registration};
 use crate::state::{DroppedWrites, PolicySlot, StateWrite};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The first record of a ledger: whose it is. Written once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,9 +155,9 @@ impl SweepRequest {
     pub const USUAL_ENTRIES: usize = 6;
 }
 
-/// A purchase to reserve: every check, then both channels, in one write.
+/// The buyer's side of a purchase, whoever sells: what it asks for, and at which price it would get it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReserveRequest {
+pub struct Order {
     /// A fresh id.
     pub id: PurchaseId,
     /// When.
@@ -175,6 +176,15 @@ pub struct ReserveRequest {
     pub fee: Amount,
     /// How the price came about.
     pub source: PriceSource,
+    /// `compat.lenient_seq`: admit a buyer that signed the posted seq instead of the next.
+    pub lenient_seq: bool,
+}
+
+/// A purchase to reserve: every check, then both channels, in one write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReserveRequest {
+    /// The buyer's side.
+    pub order: Order,
     /// The session that will be asked to sell.
     pub callee: SessionId,
     /// The paying channel the seller serves.
@@ -185,33 +195,13 @@ pub struct ReserveRequest {
     pub paying_balance: Amount,
     /// Our signature over that.
     pub s2: Signature,
-    /// `compat.lenient_seq`: admit a buyer that signed the posted seq instead of the next.
-    pub lenient_seq: bool,
 }
 
 /// A sale of an escrowed key: every check, the buyer's channel, the receipt and what the seller is owed, in one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliverRequest {
-    /// A fresh id.
-    pub id: PurchaseId,
-    /// When.
-    pub at: Nanos,
-    /// What the buyer asked for.
-    pub identity: Identity,
-    /// The buyer's delegate as the request names it.
-    pub buyer: Address,
-    /// Whom `s1` recovers to.
-    pub signer: Address,
-    /// The buyer's signature.
-    pub s1: Signature,
-    /// The price in force.
-    pub price: Amount,
-    /// The market's part of it.
-    pub fee: Amount,
-    /// How the price came about.
-    pub source: PriceSource,
-    /// `compat.lenient_seq`: admit a buyer that signed the posted seq instead of the next.
-    pub lenient_seq: bool,
+    /// The buyer's side.
+    pub order: Order,
     /// What was opened and sealed: it must still be what the ledger keeps.
     pub escrowed: EscrowedKey,
     /// The data key, sealed to the buyer.
@@ -339,7 +329,7 @@ pub enum Command {
     /// Reserve a purchase.
     Reserve(Box<ReserveRequest>),
     /// Sell an escrowed key.
-    Deliver(Box<DeliverRequest>),
+    Deliver(Arc<DeliverRequest>),
     /// Ask an unclear seller again.
     Recover(RecoverRequest),
     /// Complete a purchase.

@@ -24,7 +24,7 @@ mod view;
 pub use amount::{Amount, ParseAmountError};
 pub use apply::{apply, check_on_sale, find_receipt, find_replay, nettings};
 pub use command::{
-    Change, Changes, CloseRequest, Command, DeliverRequest, Ending, FundRequest, Genesis, OpenRequest,
+    Change, Changes, CloseRequest, Command, DeliverRequest, Ending, FundRequest, Genesis, OpenRequest, Order,
     Outcome, PlaceRequest, PostRequest, ReconcileRequest, RecoverRequest, ReserveRequest, RevokeRequest,
     Shown, SweepRequest, VoidReason, VoidRequest,
 };

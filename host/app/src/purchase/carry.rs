@@ -12,8 +12,8 @@ use crate::policies::{Cleared, Inquiry, Step};
 use crate::quotes::Quote;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
 use bourse_market::{
-    Amount, Channel, ChannelKind, ChannelState, Command, Fault, KeyId, Offer, Outcome, Purchase, PurchaseId,
-    Refusal, ReserveRequest, SessionId, StateWrite, View, check_on_sale,
+    Amount, Channel, ChannelKind, ChannelState, Command, Fault, KeyId, Offer, Order, Outcome, Purchase,
+    PurchaseId, Refusal, ReserveRequest, SessionId, StateWrite, View, check_on_sale,
 };
 use bourse_policy::Action;
 use bourse_wamp::WampError;
@@ -283,21 +283,23 @@ fn assemble(
         .next()
         .ok_or_else(|| of_refusal(&Refusal::SeqExhausted { channel: paying.id }))?;
     Ok(ReserveRequest {
-        id: PurchaseId(market.environment.fresh_id()),
-        at: market.now(),
-        identity: request.identity,
-        buyer: request.buyer,
-        signer: request.buyer,
-        s1: request.s1,
-        price: due,
-        fee,
-        source: price.quote.source,
+        order: Order {
+            id: PurchaseId(market.environment.fresh_id()),
+            at: market.now(),
+            identity: request.identity,
+            buyer: request.buyer,
+            signer: request.buyer,
+            s1: request.s1,
+            price: due,
+            fee,
+            source: price.quote.source,
+            lenient_seq: market.terms.lenient_seq,
+        },
         callee: plan.callee,
         paying_channel: paying.id,
         paying_seq,
         paying_balance,
         s2: UNSIGNED,
-        lenient_seq: market.terms.lenient_seq,
     })
 }
 

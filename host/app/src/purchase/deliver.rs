@@ -10,8 +10,8 @@ use crate::market::Market;
 use crate::vault::seal;
 use crate::wire::{fault, of_refusal, of_store, of_submit, unexpected, uri};
 use bourse_market::{
-    Command, DeliverRequest, EscrowedKey, Fault, Offer, Outcome, PriceSource, PurchaseId, Receipt, Refusal,
-    SealedKey, View, apply,
+    Command, DeliverRequest, EscrowedKey, Fault, Offer, Order, Outcome, PriceSource, PurchaseId, Receipt,
+    Refusal, SealedKey, View, apply,
 };
 use bourse_store::SubmitError;
 use bourse_wamp::WampError;
@@ -54,12 +54,13 @@ pub(super) async fn deliver(
 }
 
 async fn attempt(market: &Arc<Market>, request: &BuyRequest, escrowed: EscrowedKey, price: &Price) -> Answer {
-    let mut sale = assemble(market, request, escrowed, price)?;
+    let mut sale = Arc::new(assemble(market, request, escrowed, price)?);
     if let Some(receipt) = rehearse(market, &sale)? {
         return Ok(Arc::new(receipt));
     }
-    let (key, buyer) = (sale.identity.key, sale.identity.buyer_pubkey);
-    let digest = market.state_digest(sale.identity.channel, sale.payment_seq, sale.identity.balance);
+    let identity = &sale.order.identity;
+    let (key, buyer) = (identity.key, identity.buyer_pubkey);
+    let digest = market.state_digest(identity.channel, sale.payment_seq, identity.balance);
     let desk = Arc::clone(market);
     let sealed = market.workers.run_bought(move || {
         let plain = desk.vault.open(&key, &escrowed)?;
@@ -68,10 +69,13 @@ async fn attempt(market: &Arc<Market>, request: &BuyRequest, escrowed: EscrowedK
             desk.signer.sign(&digest),
         ))
     });
-    (sale.sealed_key, sale.s4) = sealed.await?.map_err(|error: crate::vault::VaultError| {
+    let (sealed_key, s4) = sealed.await?.map_err(|error: crate::vault::VaultError| {
         tracing::error!(%key, %error, "an escrowed key cannot be sold");
         fault(uri::SELLER_UNAVAILABLE, format!("{error}; nothing was charged"))
     })?;
+    // The rehearsal is over, so nobody shares the sale and nothing is copied.
+    let complete = Arc::make_mut(&mut sale);
+    (complete.sealed_key, complete.s4) = (sealed_key, s4);
     crate::crash::point("delivery-unwritten");
     write(market, sale).await
 }
@@ -93,16 +97,18 @@ fn assemble(
         .ok_or_else(|| of_refusal(&Refusal::SeqExhausted { channel }))?;
     let quote = &price.quote;
     Ok(DeliverRequest {
-        id: PurchaseId(market.environment.fresh_id()),
-        at: market.now(),
-        identity: request.identity,
-        buyer: request.buyer,
-        signer: request.buyer,
-        s1: request.s1,
-        price: quote.price,
-        fee: market.settlement.fee(quote.price),
-        source: quote.source,
-        lenient_seq: market.terms.lenient_seq,
+        order: Order {
+            id: PurchaseId(market.environment.fresh_id()),
+            at: market.now(),
+            identity: request.identity,
+            buyer: request.buyer,
+            signer: request.buyer,
+            s1: request.s1,
+            price: quote.price,
+            fee: market.settlement.fee(quote.price),
+            source: quote.source,
+            lenient_seq: market.terms.lenient_seq,
+        },
         escrowed,
         sealed_key: UNSEALED,
         payment_seq,
@@ -117,9 +123,9 @@ fn assemble(
 }
 
 /// Asks the core on a snapshot, so that nothing is sealed in vain. Yields the receipt if it was sold before.
-fn rehearse(market: &Market, sale: &DeliverRequest) -> Result<Option<Receipt>, WampError> {
+fn rehearse(market: &Market, sale: &Arc<DeliverRequest>) -> Result<Option<Receipt>, WampError> {
     let ledger = market.store.read().map_err(of_store)?;
-    match apply(&ledger, &Command::Deliver(Box::new(sale.clone()))) {
+    match apply(&ledger, &Command::Deliver(Arc::clone(sale))) {
         Ok((
             _,
             Outcome::Delivered {
@@ -133,11 +139,10 @@ fn rehearse(market: &Market, sale: &DeliverRequest) -> Result<Option<Receipt>, W
 }
 
 /// Writes the sale. A commit that failed may yet have reached the disk: the next try finds it there.
-async fn write(market: &Arc<Market>, sale: DeliverRequest) -> Answer {
-    let command = Command::Deliver(Box::new(sale));
+async fn write(market: &Arc<Market>, sale: Arc<DeliverRequest>) -> Answer {
     let mut pause = PAUSE;
     for left in (0..TRIES).rev() {
-        match market.store.submit(command.clone()).await {
+        match market.store.submit(Command::Deliver(Arc::clone(&sale))).await {
             Ok(Outcome::Delivered {
                 sale,
                 payment,

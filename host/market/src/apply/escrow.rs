@@ -3,7 +3,7 @@
 //! No seller is asked, so nothing can come between reserving and posting. The buyer's channel moves as in any other
 //! purchase; no paying channel does: what the seller earned is added to what it is owed.
 
-use super::order::{Admitted, Order, find_delivered, take_copy};
+use super::order::{Admitted, find_delivered, take_copy};
 use super::resolve::{check_decision, own};
 use super::{Decided, state};
 use crate::{
@@ -13,9 +13,9 @@ use crate::{
 
 /// Checks everything inside the write, then moves the buyer's channel and owes the seller its part.
 pub(super) fn deliver<V: View>(view: &V, request: &DeliverRequest) -> Decided<V> {
-    let order = Order::from(request);
+    let order = &request.order;
     let mut payment = order.channel(view)?;
-    if let Some(sale) = find_delivered(view, &payment, &request.identity).map_err(Fault::View)? {
+    if let Some(sale) = find_delivered(view, &payment, &order.identity).map_err(Fault::View)? {
         return Ok((Vec::new(), delivered(sale, payment, true, Vec::new())));
     }
     let Admitted {
@@ -25,10 +25,10 @@ pub(super) fn deliver<V: View>(view: &V, request: &DeliverRequest) -> Decided<V>
     } = order.admit(view, &payment)?;
     order.check_fresh(view)?;
     check_key(view, &offer, request)?;
-    if request.source == PriceSource::Seller {
+    if order.source == PriceSource::Seller {
         return Err(Refusal::Escrowed { key: offer.key }.into());
     }
-    check_decision(request.id, request.source, request.decision.as_ref())?;
+    check_decision(order.id, order.source, request.decision.as_ref())?;
     if request.payment_seq != payment_seq {
         // `s4` is worth nothing for any other state.
         return Err(Refusal::OutOfOrder {
@@ -39,22 +39,22 @@ pub(super) fn deliver<V: View>(view: &V, request: &DeliverRequest) -> Decided<V>
         .into());
     }
 
-    pay(&mut payment, request.price)?;
+    pay(&mut payment, order.price)?;
     payment.seq = payment_seq;
     let sale = EscrowSale {
-        id: request.id,
-        identity: request.identity,
+        id: order.id,
+        identity: order.identity,
         offer: offer.id,
         api: offer.api,
         seller: offer.seller,
-        buyer: request.buyer,
-        at: request.at,
-        price: request.price,
-        fee: request.fee,
-        source: request.source,
+        buyer: order.buyer,
+        at: order.at,
+        price: order.price,
+        fee: order.fee,
+        source: order.source,
         payment_seq,
         payment_balance,
-        s1: request.s1,
+        s1: order.s1,
         s4: request.s4,
         sealed_key: request.sealed_key,
     };

@@ -5,55 +5,9 @@
 
 use super::check_on_sale;
 use crate::{
-    Address, Amount, Channel, ChannelKind, ChannelState, DeliverRequest, EscrowSale, Fault, Identity, Nanos,
-    Offer, Price, PriceSource, Purchase, PurchaseId, PurchaseState, Receipt, Refusal, ReserveRequest, Seq,
-    View,
+    Amount, Channel, ChannelKind, ChannelState, EscrowSale, Fault, Identity, Offer, Order, Price,
+    PriceSource, Purchase, PurchaseState, Receipt, Refusal, Seq, View,
 };
-
-/// What a buyer asks for, and at which price it would get it.
-pub(super) struct Order<'r> {
-    id: &'r PurchaseId,
-    at: Nanos,
-    identity: &'r Identity,
-    buyer: Address,
-    signer: Address,
-    price: Amount,
-    fee: Amount,
-    source: PriceSource,
-    lenient_seq: bool,
-}
-
-impl<'r> From<&'r ReserveRequest> for Order<'r> {
-    fn from(request: &'r ReserveRequest) -> Self {
-        Self {
-            id: &request.id,
-            at: request.at,
-            identity: &request.identity,
-            buyer: request.buyer,
-            signer: request.signer,
-            price: request.price,
-            fee: request.fee,
-            source: request.source,
-            lenient_seq: request.lenient_seq,
-        }
-    }
-}
-
-impl<'r> From<&'r DeliverRequest> for Order<'r> {
-    fn from(request: &'r DeliverRequest) -> Self {
-        Self {
-            id: &request.id,
-            at: request.at,
-            identity: &request.identity,
-            buyer: request.buyer,
-            signer: request.signer,
-            price: request.price,
-            fee: request.fee,
-            source: request.source,
-            lenient_seq: request.lenient_seq,
-        }
-    }
-}
 
 /// An order that nothing stands against on its buyer's side.
 pub(super) struct Admitted {
@@ -65,7 +19,7 @@ pub(super) struct Admitted {
     pub(super) payment_balance: Amount,
 }
 
-impl Order<'_> {
+impl Order {
     /// The payment channel, if it is the signer's to spend from.
     pub(super) fn channel<V: View>(&self, view: &V) -> Result<Channel, Fault<V::Error>> {
         let channel = self.identity.channel;
@@ -81,7 +35,7 @@ impl Order<'_> {
     pub(super) fn admit<V: View>(&self, view: &V, payment: &Channel) -> Result<Admitted, Fault<V::Error>> {
         if let Some(purchase) = payment.pending {
             let pending = view.purchase(&purchase).map_err(Fault::View)?;
-            let same = pending.is_some_and(|pending| pending.identity == *self.identity);
+            let same = pending.is_some_and(|pending| pending.identity == self.identity);
             return Err(Refusal::PurchasePending { purchase, same }.into());
         }
         check_usable(payment)?;
@@ -103,17 +57,17 @@ impl Order<'_> {
 
     /// A second record under a used id would overwrite a receipt.
     pub(super) fn check_fresh<V: View>(&self, view: &V) -> Result<(), Fault<V::Error>> {
-        let used = view.purchase(self.id).map_err(Fault::View)?.is_some()
-            || view.escrow_sale(self.id).map_err(Fault::View)?.is_some();
+        let used = view.purchase(&self.id).map_err(Fault::View)?.is_some()
+            || view.escrow_sale(&self.id).map_err(Fault::View)?.is_some();
         match used {
-            true => Err(Refusal::NotPending { purchase: *self.id }.into()),
+            true => Err(Refusal::NotPending { purchase: self.id }.into()),
             false => Ok(()),
         }
     }
 }
 
 /// Signed by the channel's delegate, and asked for in its name.
-fn check_signer(payment: &Channel, request: &Order<'_>) -> Result<(), Refusal> {
+fn check_signer(payment: &Channel, request: &Order) -> Result<(), Refusal> {
     let signer = request.signer;
     if signer != payment.delegate {
         return Err(Refusal::WrongSigner {
@@ -144,12 +98,12 @@ pub(super) fn check_usable(channel: &Channel) -> Result<(), Refusal> {
 }
 
 /// The seq this purchase takes the payment channel to.
-fn check_seq(payment: &Channel, request: &Order<'_>) -> Result<Seq, Refusal> {
+fn check_seq(payment: &Channel, request: &Order) -> Result<Seq, Refusal> {
     let expected = payment
         .seq
         .next()
         .ok_or(Refusal::SeqExhausted { channel: payment.id })?;
-    let identity = request.identity;
+    let identity = &request.identity;
     if identity.seq == expected {
         return Ok(expected);
     }
@@ -171,8 +125,8 @@ fn check_seq(payment: &Channel, request: &Order<'_>) -> Result<Seq, Refusal> {
 }
 
 /// Never more nor less than what was signed. Yields the payment channel's balance once posted.
-fn check_price(payment: &Channel, offer: &Offer, request: &Order<'_>) -> Result<Amount, Refusal> {
-    let (price, fee, identity) = (request.price, request.fee, request.identity);
+fn check_price(payment: &Channel, offer: &Offer, request: &Order) -> Result<Amount, Refusal> {
+    let (price, fee, identity) = (request.price, request.fee, &request.identity);
     // Over a fixed price stands the operator's policy alone, never a second thought of the seller's.
     if let (Price::Fixed(fixed), PriceSource::Fixed | PriceSource::Seller) = (offer.price, request.source)
         && fixed != price

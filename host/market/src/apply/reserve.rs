@@ -3,16 +3,16 @@
 
 use super::Decided;
 use super::escrow::is_escrowed;
-use super::order::{Admitted, Order, check_usable, find_replay, take_copy};
+use super::order::{Admitted, check_usable, find_replay, take_copy};
 use crate::{
-    Amount, Change, Channel, ChannelKind, Fault, Offer, Outcome, Purchase, PurchaseState, Refusal,
-    ReserveRequest, View,
+    Amount, Change, Channel, ChannelKind, Fault, Offer, Outcome, Purchase, PurchaseId, PurchaseState,
+    Refusal, ReserveRequest, View,
 };
 
 /// Checks everything again inside the write, then reserves the price on both channels and one copy of the offer.
 pub(super) fn reserve<V: View>(view: &V, request: &ReserveRequest) -> Decided<V> {
-    let identity = &request.identity;
-    let order = Order::from(request);
+    let order = &request.order;
+    let identity = &order.identity;
     let mut payment = order.channel(view)?;
     if let Some(posted) = find_replay(view, &payment, identity).map_err(Fault::View)? {
         return Ok((Vec::new(), Outcome::Replayed(Box::new(posted))));
@@ -31,19 +31,19 @@ pub(super) fn reserve<V: View>(view: &V, request: &ReserveRequest) -> Decided<V>
     let (payable, prepaid) = check_paying(&paying, request)?;
 
     order.check_fresh(view)?;
-    hold(&mut payment, request.price, request)?;
-    hold(&mut paying, payable, request)?;
+    hold(&mut payment, order.price, order.id)?;
+    hold(&mut paying, payable, order.id)?;
     let purchase = Box::new(Purchase {
-        id: request.id,
+        id: order.id,
         identity: *identity,
         offer: offer.id,
         api: offer.api,
         seller: offer.seller,
-        buyer: request.buyer,
-        at: request.at,
-        price: request.price,
-        fee: request.fee,
-        source: request.source,
+        buyer: order.buyer,
+        at: order.at,
+        price: order.price,
+        fee: order.fee,
+        source: order.source,
         payment_seq,
         payment_balance,
         callee: request.callee,
@@ -51,7 +51,7 @@ pub(super) fn reserve<V: View>(view: &V, request: &ReserveRequest) -> Decided<V>
         paying_seq: request.paying_seq,
         paying_balance: request.paying_balance,
         prepaid,
-        s1: request.s1,
+        s1: order.s1,
         s2: request.s2,
         state: PurchaseState::Sent,
         recoveries: Vec::new(),
@@ -104,7 +104,7 @@ fn check_paying(paying: &Channel, request: &ReserveRequest) -> Result<(Amount, A
         return Err(Refusal::PayingMoved { channel });
     }
     let seq = paying.seq.next().ok_or(Refusal::SeqExhausted { channel })?;
-    let (price, fee) = (request.price, request.fee);
+    let (price, fee) = (request.order.price, request.order.fee);
     let credit = price
         .checked_sub(fee)
         .ok_or(Refusal::FeeAbovePrice { fee, price })?;
@@ -123,9 +123,9 @@ fn check_paying(paying: &Channel, request: &ReserveRequest) -> Result<(Amount, A
 }
 
 /// Moves an amount from what is left to what is in flight.
-fn hold(channel: &mut Channel, amount: Amount, request: &ReserveRequest) -> Result<(), Refusal> {
+fn hold(channel: &mut Channel, amount: Amount, purchase: PurchaseId) -> Result<(), Refusal> {
     channel.remaining = channel.remaining.checked_sub(amount).ok_or(Refusal::Overflow)?;
     channel.inflight = channel.inflight.checked_add(amount).ok_or(Refusal::Overflow)?;
-    channel.pending = Some(request.id);
+    channel.pending = Some(purchase);
     Ok(())
 }

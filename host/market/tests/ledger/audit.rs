@@ -14,8 +14,8 @@ fn sound() -> World {
     world.void(voided, false);
 
     let mut request = world.request();
-    request.source = PriceSource::Policy(DecisionId([1; 16]));
-    request.fee = tokens(1);
+    request.order.source = PriceSource::Policy(DecisionId([1; 16]));
+    request.order.fee = tokens(1);
     request.paying_balance = tokens(31);
     let id = world.reserve(request).id;
     let decision = Some(world.decision(1));
@@ -38,7 +38,7 @@ fn sound() -> World {
         (offer.id, offer.key, offer.copies) = (OfferId([0x61; 16]), KeyId([0x60; 16]), Some(2));
     });
     let mut request = world.request();
-    request.identity.key = KeyId([0x60; 16]);
+    request.order.identity.key = KeyId([0x60; 16]);
     world.reserve(request);
     let id = ChannelId([0xe2; 16]);
     let rogue = OpenRequest {

@@ -149,9 +149,9 @@ fn a_delegate_belongs_to_the_first_actor_that_named_it() {
 
     let mut request = world.request_at(tokens(1));
     request.paying_channel = id;
-    request.price = tokens(10);
-    request.identity.amount = tokens(10);
-    request.identity.balance = tokens(90);
+    request.order.price = tokens(10);
+    request.order.identity.amount = tokens(10);
+    request.order.identity.balance = tokens(90);
     world.refuse(
         Command::Reserve(Box::new(request)),
         Refusal::ChannelUnbound { channel: id },

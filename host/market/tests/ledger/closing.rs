@@ -251,7 +251,10 @@ fn a_receipt_is_replayed_when_both_its_channels_are_closed() {
     world.close(PAYMENT);
     world.close(PAYING);
     let again = ReserveRequest {
-        id: world.fresh_id(),
+        order: Order {
+            id: world.fresh_id(),
+            ..request.order
+        },
         ..request
     };
     let outcome = world.accept(Command::Reserve(Box::new(again)));

@@ -2,6 +2,7 @@
 
 use crate::world::*;
 use bourse_market::*;
+use std::sync::Arc;
 
 /// A key in escrow at 3 tokens, beside the live one.
 pub(crate) const LEFT: KeyId = KeyId([0xe0; 16]);
@@ -42,23 +43,25 @@ fn request_at(world: &mut World, price: Amount) -> DeliverRequest {
     let payment = world.channel(PAYMENT);
     let seq = payment.seq.next().unwrap();
     DeliverRequest {
-        id: world.fresh_id(),
-        at: world.now,
-        identity: Identity {
-            channel: PAYMENT,
-            seq,
-            key: LEFT,
-            buyer_pubkey: BuyerPubkey([0xbb; 32]),
-            amount: price,
-            balance: payment.posted_remaining().checked_sub(price).unwrap_or_default(),
+        order: Order {
+            id: world.fresh_id(),
+            at: world.now,
+            identity: Identity {
+                channel: PAYMENT,
+                seq,
+                key: LEFT,
+                buyer_pubkey: BuyerPubkey([0xbb; 32]),
+                amount: price,
+                balance: payment.posted_remaining().checked_sub(price).unwrap_or_default(),
+            },
+            buyer: BUYER,
+            signer: BUYER,
+            s1: signature(1),
+            price,
+            fee: Amount::ZERO,
+            source: PriceSource::Fixed,
+            lenient_seq: false,
         },
-        buyer: BUYER,
-        signer: BUYER,
-        s1: signature(1),
-        price,
-        fee: Amount::ZERO,
-        source: PriceSource::Fixed,
-        lenient_seq: false,
         escrowed: BOX,
         sealed_key: SealedKey([0x5e; 80]),
         payment_seq: seq,
@@ -70,7 +73,7 @@ fn request_at(world: &mut World, price: Amount) -> DeliverRequest {
 }
 
 fn command(request: DeliverRequest) -> Command {
-    Command::Deliver(Box::new(request))
+    Command::Deliver(Arc::new(request))
 }
 
 fn deliver(world: &mut World, request: DeliverRequest) -> EscrowSale {
@@ -123,9 +126,9 @@ fn w_52_an_escrowed_key_is_sold_in_one_write_and_no_paying_channel_moves() {
         }
     );
     assert_eq!((sale.payment_seq, sale.payment_balance), (Seq(2), tokens(97)));
-    assert_eq!((sale.s1, sale.s4), (request.s1, request.s4));
+    assert_eq!((sale.s1, sale.s4), (request.order.s1, request.s4));
     assert_eq!(sale.sealed_key, request.sealed_key);
-    let receipt = find_receipt(&world.ledger, &moved, &request.identity).unwrap();
+    let receipt = find_receipt(&world.ledger, &moved, &request.order.identity).unwrap();
     assert_eq!(receipt, Some(sale.receipt()));
 }
 
@@ -156,8 +159,11 @@ fn the_same_purchase_is_answered_again_and_costs_nothing() {
     world.buy();
     let before = world.ledger.clone();
     let again = DeliverRequest {
-        id: world.fresh_id(),
-        price: tokens(99),
+        order: Order {
+            id: world.fresh_id(),
+            price: tokens(99),
+            ..request.order
+        },
         escrowed: EscrowedKey([0; 88]),
         sealed_key: SealedKey([9; 80]),
         ..request
@@ -249,7 +255,7 @@ fn nobody_replaces_an_escrowed_key() {
 
 #[test]
 fn a_live_offer_is_not_delivered_and_an_escrowed_one_not_reserved() {
-    refused(|r| r.identity.key = KEY, {
+    refused(|r| r.order.identity.key = KEY, {
         // The live key costs 10.
         Refusal::PriceChanged {
             price: tokens(10),
@@ -258,11 +264,11 @@ fn a_live_offer_is_not_delivered_and_an_escrowed_one_not_reserved() {
     });
     let mut world = market();
     let mut request = request_at(&mut world, tokens(10));
-    request.identity.key = KEY;
+    request.order.identity.key = KEY;
     world.refuse(command(request), Refusal::NotEscrowed { key: KEY });
 
     let mut request = world.request_at(tokens(3));
-    request.identity.key = LEFT;
+    request.order.identity.key = LEFT;
     world.refuse(
         Command::Reserve(Box::new(request)),
         Refusal::Escrowed { key: LEFT },
@@ -281,29 +287,29 @@ fn what_was_sealed_must_be_what_is_kept() {
 fn every_check_of_a_live_purchase_stands_here_too() {
     let channel = ChannelId([9; 16]);
     refused(
-        |r| r.identity.channel = channel,
+        |r| r.order.identity.channel = channel,
         Refusal::ChannelUnknown { channel },
     );
     refused(
-        |r| r.identity.channel = PAYING,
+        |r| r.order.identity.channel = PAYING,
         Refusal::ChannelUnknown { channel: PAYING },
     );
     refused(
-        |r| r.signer = STRANGER,
+        |r| r.order.signer = STRANGER,
         Refusal::WrongSigner {
             signer: STRANGER,
             expected: BUYER,
         },
     );
     refused(
-        |r| r.buyer = STRANGER,
+        |r| r.order.buyer = STRANGER,
         Refusal::WrongSigner {
             signer: BUYER,
             expected: STRANGER,
         },
     );
     refused(
-        |r| r.identity.seq = Seq(3),
+        |r| r.order.identity.seq = Seq(3),
         Refusal::OutOfOrder {
             expected: Seq(2),
             got: Seq(3),
@@ -319,44 +325,44 @@ fn every_check_of_a_live_purchase_stands_here_too() {
         },
     );
     let key = KeyId([7; 16]);
-    refused(|r| r.identity.key = key, Refusal::OfferUnknown { key });
+    refused(|r| r.order.identity.key = key, Refusal::OfferUnknown { key });
     refused(
-        |r| r.price = tokens(2),
+        |r| r.order.price = tokens(2),
         Refusal::PriceChanged {
             price: tokens(3),
             amount: tokens(2),
         },
     );
     refused(
-        |r| r.identity.amount = tokens(2),
+        |r| r.order.identity.amount = tokens(2),
         Refusal::InsufficientAmount {
             price: tokens(3),
             amount: tokens(2),
         },
     );
     refused(
-        |r| r.identity.balance = tokens(98),
+        |r| r.order.identity.balance = tokens(98),
         Refusal::WrongBalance {
             expected: tokens(97),
             got: tokens(98),
         },
     );
     refused(
-        |r| r.fee = tokens(4),
+        |r| r.order.fee = tokens(4),
         Refusal::FeeAbovePrice {
             fee: tokens(4),
             price: tokens(3),
         },
     );
     refused(
-        |r| r.source = PriceSource::Policy(DecisionId([1; 16])),
+        |r| r.order.source = PriceSource::Policy(DecisionId([1; 16])),
         Refusal::DecisionMismatch {
             purchase: purchase_id(2),
         },
     );
     // Nobody asked the seller, whose price this would be.
     refused(
-        |r| r.source = PriceSource::Seller,
+        |r| r.order.source = PriceSource::Seller,
         Refusal::Escrowed { key: LEFT },
     );
 }
@@ -368,10 +374,10 @@ fn an_id_is_used_once_among_all_purchases() {
     let escrowed = buy(&mut world).id;
     for purchase in [live, escrowed] {
         let mut request = request_at(&mut world, tokens(3));
-        request.id = purchase;
+        request.order.id = purchase;
         world.refuse(command(request), Refusal::NotPending { purchase });
         let mut request = world.request();
-        request.id = purchase;
+        request.order.id = purchase;
         world.refuse(
             Command::Reserve(Box::new(request)),
             Refusal::NotPending { purchase },
@@ -398,7 +404,10 @@ fn an_offer_that_ended_or_has_not_begun_is_not_sold() {
     });
     let request = request_at(&mut world, tokens(3));
     let at = |at| DeliverRequest {
-        at: Nanos(at),
+        order: Order {
+            at: Nanos(at),
+            ..request.clone().order
+        },
         ..request.clone()
     };
     world.refuse(
@@ -456,7 +465,7 @@ fn a_free_key_is_a_sale_that_is_owed_nothing_for() {
 fn the_seller_is_owed_the_price_less_the_fee() {
     let mut world = market();
     let mut request = request_at(&mut world, tokens(3));
-    request.fee = tokens(1);
+    request.order.fee = tokens(1);
     deliver(&mut world, request);
     assert_eq!(debt(&world).owed, tokens(2));
 }
@@ -465,10 +474,10 @@ fn the_seller_is_owed_the_price_less_the_fee() {
 fn a_lenient_buyer_is_admitted_at_the_posted_seq_and_gets_its_receipt_again() {
     let mut world = market();
     let mut request = request_at(&mut world, tokens(3));
-    (request.lenient_seq, request.identity.seq) = (true, Seq(1));
+    (request.order.lenient_seq, request.order.identity.seq) = (true, Seq(1));
     let sale = deliver(&mut world, request.clone());
     assert_eq!(sale.payment_seq, Seq(2));
-    request.id = world.fresh_id();
+    request.order.id = world.fresh_id();
     assert!(matches!(
         world.accept(command(request)),
         Outcome::Delivered { again: true, .. }
@@ -481,7 +490,7 @@ fn decisions_and_what_policies_wrote_are_kept_with_the_sale() {
     leave(&mut world, |offer| offer.price = Price::Dynamic);
     let mut request = request_at(&mut world, tokens(4));
     let decision = world.decision(7);
-    request.source = PriceSource::Policy(decision.id);
+    request.order.source = PriceSource::Policy(decision.id);
     request.decision = Some(decision.clone());
     request.also = vec![world.decision(8)];
     request.state_writes = vec![StateWrite {

@@ -4,6 +4,7 @@ use crate::world::*;
 use bourse_market::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const SELLERS: u8 = 2;
 
@@ -125,23 +126,25 @@ impl Market {
         let mut decision = self.world.decision(0);
         decision.id = DecisionId(id.0);
         DeliverRequest {
-            id,
-            at: self.world.now,
-            identity: Identity {
-                channel: PAYMENT,
-                seq,
-                key: key(number),
-                buyer_pubkey: BuyerPubkey([0xbb; 32]),
-                amount: price,
-                balance: payment.posted_remaining().checked_sub(price).unwrap_or_default(),
+            order: Order {
+                id,
+                at: self.world.now,
+                identity: Identity {
+                    channel: PAYMENT,
+                    seq,
+                    key: key(number),
+                    buyer_pubkey: BuyerPubkey([0xbb; 32]),
+                    amount: price,
+                    balance: payment.posted_remaining().checked_sub(price).unwrap_or_default(),
+                },
+                buyer: BUYER,
+                signer: BUYER,
+                s1: signature(1),
+                price,
+                fee: tokens(fee.into()).min(price),
+                source: PriceSource::Policy(decision.id),
+                lenient_seq: false,
             },
-            buyer: BUYER,
-            signer: BUYER,
-            s1: signature(1),
-            price,
-            fee: tokens(fee.into()).min(price),
-            source: PriceSource::Policy(decision.id),
-            lenient_seq: false,
             escrowed: EscrowedKey([number; 88]),
             sealed_key: SealedKey([number; 80]),
             payment_seq: seq,
@@ -158,29 +161,31 @@ impl Market {
         let Some(paying) = self.world.ledger.channels().find(mine).cloned() else {
             return;
         };
-        let credit = request.price.checked_sub(request.fee).unwrap();
+        let credit = request.order.price.checked_sub(request.order.fee).unwrap();
         let reserve = ReserveRequest {
-            id: request.id,
-            at: request.at,
-            identity: request.identity,
-            buyer: request.buyer,
-            signer: request.signer,
-            s1: request.s1,
-            price: request.price,
-            fee: request.fee,
-            source: request.source,
+            order: Order {
+                id: request.order.id,
+                at: request.order.at,
+                identity: request.order.identity,
+                buyer: request.order.buyer,
+                signer: request.order.signer,
+                s1: request.order.s1,
+                price: request.order.price,
+                fee: request.order.fee,
+                source: request.order.source,
+                lenient_seq: false,
+            },
             callee: PLACER.session,
             paying_channel: paying.id,
             paying_seq: paying.seq.next().unwrap(),
             paying_balance: paying.posted_remaining().checked_sub(credit).unwrap_or_default(),
             s2: signature(2),
-            lenient_seq: false,
         };
         if self.world.submit(Command::Reserve(Box::new(reserve))).is_ok() {
             let post = PostRequest {
                 signer: delegate(number),
                 decision: request.decision.clone(),
-                ..self.world.post_request(request.id)
+                ..self.world.post_request(request.order.id)
             };
             self.world.accept(Command::Post(Box::new(post)));
         }
@@ -196,7 +201,7 @@ impl Market {
                 box_,
             } => {
                 let mut request = self.request(number, price, fee);
-                let balance = &mut request.identity.balance;
+                let balance = &mut request.order.identity.balance;
                 *balance = shifted(*balance, off);
                 if number < 2 {
                     return self.buy_live(&request, number);
@@ -205,7 +210,7 @@ impl Market {
                     request.escrowed = EscrowedKey([0xff; 88]);
                 }
                 if let Ok(Outcome::Delivered { sale, again, .. }) =
-                    self.world.submit(Command::Deliver(Box::new(request.clone())))
+                    self.world.submit(Command::Deliver(Arc::new(request.clone())))
                 {
                     assert!(!again && off == 0 && box_);
                     let earned = self.earned.entry(sale.seller).or_default();
@@ -220,8 +225,11 @@ impl Market {
                     return;
                 };
                 let id = self.world.fresh_id();
-                let request = DeliverRequest { id, ..request };
-                match self.world.submit(Command::Deliver(Box::new(request))) {
+                let request = DeliverRequest {
+                    order: Order { id, ..request.order },
+                    ..request
+                };
+                match self.world.submit(Command::Deliver(Arc::new(request))) {
                     Ok(Outcome::Delivered {
                         sale, again: true, ..
                     }) => assert_eq!(*sale, first),

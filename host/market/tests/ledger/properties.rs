@@ -231,28 +231,30 @@ impl Market {
         let (from, to) = (self.channel(channel), self.channel(paying_channel));
         let less = |amount: Amount, cost: Amount| amount.checked_sub(cost).unwrap_or(Amount::MAX);
         let mut request = ReserveRequest {
-            id,
-            at: Nanos(self.clock),
-            identity: Identity {
-                channel,
-                seq: from.seq.next().unwrap(),
-                key: key(key_number),
-                buyer_pubkey: BuyerPubkey([buyer_number; 32]),
-                amount: price,
-                balance: less(from.posted_remaining(), price),
+            order: Order {
+                id,
+                at: Nanos(self.clock),
+                identity: Identity {
+                    channel,
+                    seq: from.seq.next().unwrap(),
+                    key: key(key_number),
+                    buyer_pubkey: BuyerPubkey([buyer_number; 32]),
+                    amount: price,
+                    balance: less(from.posted_remaining(), price),
+                },
+                buyer: buyer(buyer_number),
+                signer: buyer(buyer_number),
+                s1: signature(1),
+                price,
+                fee: Amount::ZERO,
+                source,
+                lenient_seq: false,
             },
-            buyer: buyer(buyer_number),
-            signer: buyer(buyer_number),
-            s1: signature(1),
-            price,
-            fee: Amount::ZERO,
-            source,
             callee: SessionId(key_number.into()),
             paying_channel: to.id,
             paying_seq: to.seq.next().unwrap(),
             paying_balance: less(to.posted_remaining(), to.net(price).0),
             s2: signature(2),
-            lenient_seq: false,
         };
         let off = |amount: Amount, by: i8| {
             let by_units = Amount::from_units(by.unsigned_abs().into());
@@ -262,7 +264,7 @@ impl Market {
                 amount.saturating_add(by_units)
             }
         };
-        let identity = &mut request.identity;
+        let identity = &mut request.order.identity;
         match twist {
             Twist::None => {}
             Twist::Seq(by) => identity.seq = Seq(identity.seq.0.wrapping_add_signed(by.into())),
@@ -273,22 +275,24 @@ impl Market {
                 identity.balance = less(from.posted_remaining(), identity.amount);
             }
             Twist::Stingy(by) => identity.amount = less(identity.amount, Amount::from_units(by.into())),
-            Twist::Signer(who) => request.signer = buyer(who),
-            Twist::Named(who) => request.buyer = buyer(who),
+            Twist::Signer(who) => request.order.signer = buyer(who),
+            Twist::Named(who) => request.order.buyer = buyer(who),
             Twist::PayingSeq(by) => {
                 request.paying_seq = Seq(request.paying_seq.0.wrapping_add_signed(by.into()));
             }
             Twist::PayingBalance(by) => request.paying_balance = off(request.paying_balance, by),
             Twist::PayingChannel(who) => request.paying_channel = paying(who),
             Twist::Fee(fee) => {
-                request.fee = tokens(fee.into());
-                request.paying_balance = less(to.posted_remaining(), to.net(less(price, request.fee)).0);
+                request.order.fee = tokens(fee.into());
+                request.paying_balance =
+                    less(to.posted_remaining(), to.net(less(price, request.order.fee)).0);
             }
-            Twist::Lenient => (request.lenient_seq, identity.seq) = (true, from.seq),
-            Twist::Late => request.at = Nanos(u64::MAX),
-            Twist::Unpriced => request.source = PriceSource::Fixed,
+            Twist::Lenient => (request.order.lenient_seq, identity.seq) = (true, from.seq),
+            Twist::Late => request.order.at = Nanos(u64::MAX),
+            Twist::Unpriced => request.order.source = PriceSource::Fixed,
             Twist::Largest => {
-                (request.price, identity.amount, request.fee) = (Amount::MAX, Amount::MAX, Amount::MAX);
+                (request.order.price, identity.amount, request.order.fee) =
+                    (Amount::MAX, Amount::MAX, Amount::MAX);
             }
         }
         request
@@ -394,15 +398,18 @@ impl Market {
                 let (seq, remaining) = self.signed(purchase.identity.channel);
                 assert_eq!(
                     remaining.checked_sub(purchase.price),
-                    Some(request.identity.balance)
+                    Some(request.order.identity.balance)
                 );
                 assert_eq!(Some(purchase.payment_seq), seq.next());
-                assert!(purchase.price <= request.identity.amount);
-                assert_eq!(request.signer, self.channel(purchase.identity.channel).delegate);
+                assert!(purchase.price <= request.order.identity.amount);
+                assert_eq!(
+                    request.order.signer,
+                    self.channel(purchase.identity.channel).delegate
+                );
                 self.voiding_restores(&before, &purchase);
                 self.requests.insert(purchase.id, request);
             }
-            Ok(Outcome::Replayed(purchase)) => assert_eq!(purchase.identity, request.identity),
+            Ok(Outcome::Replayed(purchase)) => assert_eq!(purchase.identity, request.order.identity),
             Ok(other) => panic!("{other:?}"),
             Err(_) => {}
         }
@@ -454,9 +461,12 @@ impl Market {
         let before = self.ledger.clone();
         let id = self.fresh_id();
         let request = ReserveRequest {
-            id,
-            price: Amount::MAX,
-            at: Nanos(u64::MAX),
+            order: Order {
+                id,
+                price: Amount::MAX,
+                at: Nanos(u64::MAX),
+                ..request.order
+            },
             ..request
         };
         let outcome = self.submit(Command::Reserve(Box::new(request)));
@@ -619,7 +629,7 @@ impl Market {
     /// A purchase falls silent, and its seller comes back with the state it adopted.
     fn adopted(&mut self, buyer: u8, key: u8, (before, after): (u8, u8), state: u8) {
         let request = self.reserve_request(buyer, key, before, Twist::None);
-        let (id, channel) = (request.id, request.paying_channel);
+        let (id, channel) = (request.order.id, request.paying_channel);
         self.reserve(request);
         self.recover(id, 1);
         self.void(id, true);
@@ -630,7 +640,7 @@ impl Market {
             by_operator: true,
         });
         let request = self.reserve_request(buyer, key, after, Twist::None);
-        let id = request.id;
+        let id = request.order.id;
         self.reserve(request);
         self.recover(id, 4 + state);
         self.post(id, 1, None, true);

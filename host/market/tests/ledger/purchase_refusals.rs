@@ -34,12 +34,12 @@ fn channels() {
     let unknown = ChannelId([9; 16]);
     refused(
         NOTHING,
-        |r| r.identity.channel = unknown,
+        |r| r.order.identity.channel = unknown,
         Refusal::ChannelUnknown { channel: unknown },
     );
     refused(
         NOTHING,
-        |r| r.identity.channel = PAYING,
+        |r| r.order.identity.channel = PAYING,
         Refusal::ChannelUnknown { channel: PAYING },
     );
     refused(
@@ -88,11 +88,15 @@ fn another_sellers_channel_is_not_this_sellers() {
 #[test]
 fn signers() {
     let wrong = |signer, expected| Refusal::WrongSigner { signer, expected };
-    refused(NOTHING, |r| r.signer = STRANGER, wrong(STRANGER, BUYER));
-    refused(NOTHING, |r| r.buyer = STRANGER, wrong(BUYER, STRANGER));
-    let both = |r: &mut ReserveRequest| (r.buyer, r.signer) = (STRANGER, STRANGER);
+    refused(NOTHING, |r| r.order.signer = STRANGER, wrong(STRANGER, BUYER));
+    refused(NOTHING, |r| r.order.buyer = STRANGER, wrong(BUYER, STRANGER));
+    let both = |r: &mut ReserveRequest| (r.order.buyer, r.order.signer) = (STRANGER, STRANGER);
     refused(NOTHING, both, wrong(STRANGER, BUYER));
-    refused(NOTHING, |r| r.signer = BUYER_ACTOR, wrong(BUYER_ACTOR, BUYER));
+    refused(
+        NOTHING,
+        |r| r.order.signer = BUYER_ACTOR,
+        wrong(BUYER_ACTOR, BUYER),
+    );
 }
 
 #[test]
@@ -103,7 +107,7 @@ fn seqs() {
             got: Seq(got),
             remaining: tokens(90),
         };
-        refused(NOTHING, |r| r.identity.seq = Seq(got), expected);
+        refused(NOTHING, |r| r.order.identity.seq = Seq(got), expected);
     }
 }
 
@@ -114,7 +118,7 @@ fn offers() {
     let unknown = KeyId([9; 16]);
     refused(
         NOTHING,
-        |r| r.identity.key = unknown,
+        |r| r.order.identity.key = unknown,
         Refusal::OfferUnknown { key: unknown },
     );
     let ended = |at| Refusal::OfferExpired { key: KEY, at };
@@ -126,7 +130,7 @@ fn offers() {
     refused(|w| w.force_offer(|o| o.expires = Some(now)), |_| (), ended(now));
     refused(
         |w| w.force_offer(|o| o.expires = Some(later)),
-        |r| r.at = later,
+        |r| r.order.at = later,
         ended(later),
     );
     let early = Refusal::OfferNotYetValid { key: KEY, at: later };
@@ -150,10 +154,10 @@ fn an_offer_is_on_sale_from_its_first_moment_to_before_its_last() {
 /// A policy's price, signed for exactly.
 fn priced(request: &mut ReserveRequest, price: u64, fee: u64) {
     let credit = tokens(price - fee);
-    request.source = PriceSource::Policy(DecisionId([1; 16]));
-    (request.price, request.fee) = (tokens(price), tokens(fee));
-    request.identity.amount = tokens(price);
-    request.identity.balance = tokens(90).checked_sub(tokens(price)).unwrap_or_default();
+    request.order.source = PriceSource::Policy(DecisionId([1; 16]));
+    (request.order.price, request.order.fee) = (tokens(price), tokens(fee));
+    request.order.identity.amount = tokens(price);
+    request.order.identity.balance = tokens(90).checked_sub(tokens(price)).unwrap_or_default();
     request.paying_balance = tokens(40).checked_sub(credit).unwrap_or_default();
 }
 
@@ -161,7 +165,7 @@ fn priced(request: &mut ReserveRequest, price: u64, fee: u64) {
 fn prices() {
     let policy = PriceSource::Policy(DecisionId([1; 16]));
     let signed_for_10 =
-        |price: u64| move |r: &mut ReserveRequest| (r.price, r.source) = (tokens(price), policy);
+        |price: u64| move |r: &mut ReserveRequest| (r.order.price, r.order.source) = (tokens(price), policy);
     let (price, amount) = (tokens(11), tokens(10));
     refused(
         NOTHING,
@@ -177,10 +181,14 @@ fn prices() {
         Refusal::InsufficientPaymentBalance { price, remaining },
     );
     let (fee, price) = (tokens(11), tokens(10));
-    refused(NOTHING, |r| r.fee = fee, Refusal::FeeAbovePrice { fee, price });
+    refused(
+        NOTHING,
+        |r| r.order.fee = fee,
+        Refusal::FeeAbovePrice { fee, price },
+    );
     let largest = |r: &mut ReserveRequest| {
         priced(r, 10, 0);
-        (r.price, r.identity.amount) = (Amount::MAX, Amount::MAX);
+        (r.order.price, r.order.identity.amount) = (Amount::MAX, Amount::MAX);
     };
     let price = Amount::MAX;
     refused(
@@ -195,7 +203,7 @@ fn a_fixed_price_is_the_offers_own() {
     for source in [PriceSource::Fixed, PriceSource::Seller] {
         let cheaper = |r: &mut ReserveRequest| {
             priced(r, 9, 0);
-            r.source = source;
+            r.order.source = source;
         };
         refused(
             NOTHING,
@@ -213,7 +221,7 @@ fn balances() {
     for got in [Amount::ZERO, tokens(79), tokens(81), tokens(90), Amount::MAX] {
         refused(
             NOTHING,
-            |r| r.identity.balance = got,
+            |r| r.order.identity.balance = got,
             Refusal::WrongBalance {
                 expected: tokens(80),
                 got,
@@ -225,7 +233,7 @@ fn balances() {
         expected: tokens(80),
         got: just_below,
     };
-    refused(NOTHING, |r| r.identity.balance = just_below, expected);
+    refused(NOTHING, |r| r.order.identity.balance = just_below, expected);
 }
 
 #[test]
@@ -233,7 +241,10 @@ fn a_used_id_is_never_used_again() {
     let mut world = World::proven();
     let posted = world.ledger.purchases().next().unwrap().id;
     let request = ReserveRequest {
-        id: posted,
+        order: Order {
+            id: posted,
+            ..world.request().order
+        },
         ..world.request()
     };
     world.refuse(
@@ -255,7 +266,7 @@ fn the_paying_channel() {
         moved.clone(),
     );
     // The fee is not the seller's.
-    refused(NOTHING, |r| r.fee = tokens(1), moved);
+    refused(NOTHING, |r| r.order.fee = tokens(1), moved);
     let (credit, remaining) = (tokens(41), tokens(40));
     refused(
         NOTHING,
@@ -299,13 +310,13 @@ fn of_several_faults_the_first_in_order_is_told() {
     // Each line adds a fault that is told before all those above it.
     let faults: [fn(&mut World, &mut ReserveRequest); 8] = [
         |_, r| r.paying_seq = Seq(9),
-        |_, r| r.identity.balance = tokens(1),
-        |_, r| (r.price, r.source) = (tokens(11), PriceSource::Policy(DecisionId([1; 16]))),
+        |_, r| r.order.identity.balance = tokens(1),
+        |_, r| (r.order.price, r.order.source) = (tokens(11), PriceSource::Policy(DecisionId([1; 16]))),
         |w, _| w.force_offer(|o| o.revoked = Some(Nanos(5))),
-        |_, r| r.identity.seq = Seq(7),
+        |_, r| r.order.identity.seq = Seq(7),
         |w, _| w.force_channel(PAYMENT, |c| c.state = ChannelState::Closing),
         |w, _| w.force_channel(PAYMENT, |c| c.pending = Some(purchase_id(99))),
-        |_, r| r.signer = STRANGER,
+        |_, r| r.order.signer = STRANGER,
     ];
     let (price, amount) = (tokens(11), tokens(10));
     let told = [

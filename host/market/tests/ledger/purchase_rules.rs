@@ -10,7 +10,10 @@ fn reserve(request: ReserveRequest) -> Command {
 /// The same purchase asked for again, by a fresh attempt of the host.
 fn again(world: &mut World, request: &ReserveRequest) -> ReserveRequest {
     ReserveRequest {
-        id: world.fresh_id(),
+        order: Order {
+            id: world.fresh_id(),
+            ..request.clone().order
+        },
         ..request.clone()
     }
 }
@@ -25,7 +28,7 @@ fn rule_1_a_posted_purchase_replays_its_receipt_verbatim() {
     world.buy();
     world.force_offer(|offer| offer.revoked = Some(Nanos(5)));
     let mut request = again(&mut world, &first);
-    (request.price, request.s2, request.at) = (tokens(99), signature(7), Nanos(9_000_000));
+    (request.order.price, request.s2, request.order.at) = (tokens(99), signature(7), Nanos(9_000_000));
     world.close(PAYMENT);
     let before = world.ledger.clone();
     assert_eq!(
@@ -63,7 +66,7 @@ fn rule_1_each_part_of_the_identity_counts() {
         let first = world.request();
         let id = world.reserve(first.clone()).id;
         let mut request = again(&mut world, &first);
-        change(&mut request.identity);
+        change(&mut request.order.identity);
         let pending = Refusal::PurchasePending {
             purchase: id,
             same: false,
@@ -86,7 +89,10 @@ fn rule_1_the_signature_is_no_part_of_the_identity() {
     let id = world.reserve(first.clone()).id;
     let receipt = world.post(id);
     let request = ReserveRequest {
-        s1: signature(0x51),
+        order: Order {
+            s1: signature(0x51),
+            ..again(&mut world, &first).order
+        },
         ..again(&mut world, &first)
     };
     assert_eq!(
@@ -102,7 +108,10 @@ fn rule_1_a_replay_needs_the_delegates_signature_all_the_same() {
     let id = world.reserve(first.clone()).id;
     world.post(id);
     let request = ReserveRequest {
-        signer: STRANGER,
+        order: Order {
+            signer: STRANGER,
+            ..again(&mut world, &first).order
+        },
         ..again(&mut world, &first)
     };
     world.refuse(
@@ -186,9 +195,12 @@ fn rule_2_everything_is_checked_again_inside_the_write() {
     for (happened, expected) in cases {
         let mut world = World::trading();
         let request = ReserveRequest {
-            identity: Identity {
-                buyer_pubkey: BuyerPubkey([1; 32]),
-                ..world.request().identity
+            order: Order {
+                identity: Identity {
+                    buyer_pubkey: BuyerPubkey([1; 32]),
+                    ..world.request().order.identity
+                },
+                ..world.request().order
             },
             ..world.request()
         };
@@ -216,7 +228,7 @@ fn rule_2_the_last_copy_is_sold_once() {
 fn rule_3_the_buyer_pays_the_price_and_never_the_amount() {
     let mut world = World::trading();
     let mut request = world.request();
-    request.identity.amount = tokens(60);
+    request.order.identity.amount = tokens(60);
     let purchase = world.reserve(request);
     assert_eq!(
         (purchase.price, purchase.payment_balance),
@@ -230,8 +242,8 @@ fn rule_3_the_buyer_pays_the_price_and_never_the_amount() {
 fn rule_3_a_balance_signed_for_another_price_is_told_the_price() {
     let mut world = World::trading();
     let mut request = world.request();
-    request.identity.amount = tokens(12);
-    request.identity.balance = tokens(88);
+    request.order.identity.amount = tokens(12);
+    request.order.identity.balance = tokens(88);
     world.refuse(
         reserve(request),
         Refusal::PriceChanged {
@@ -267,9 +279,9 @@ fn rule_3_a_free_key_is_bought_like_any_other() {
 fn rule_3_the_last_unit_of_a_channel_can_be_spent() {
     let mut world = World::trading();
     let mut request = world.request();
-    request.source = PriceSource::Policy(DecisionId([1; 16]));
-    (request.price, request.fee) = (tokens(100), tokens(50));
-    (request.identity.amount, request.identity.balance) = (tokens(100), Amount::ZERO);
+    request.order.source = PriceSource::Policy(DecisionId([1; 16]));
+    (request.order.price, request.order.fee) = (tokens(100), tokens(50));
+    (request.order.identity.amount, request.order.identity.balance) = (tokens(100), Amount::ZERO);
     request.paying_balance = Amount::ZERO;
     let id = world.reserve(request).id;
     let decision = Some(world.decision(1));
@@ -285,7 +297,7 @@ fn rule_3_the_last_unit_of_a_channel_can_be_spent() {
 fn rule_3_the_sellers_credit_is_the_price_less_the_fee() {
     let mut world = World::trading();
     let mut request = world.request();
-    request.fee = tokens(2);
+    request.order.fee = tokens(2);
     request.paying_balance = tokens(42);
     let id = world.reserve(request).id;
     world.post(id);
@@ -309,7 +321,7 @@ fn rule_4_one_write_reserves_both_balances_and_keeps_what_was_signed() {
         assert_eq!((channel.seq, channel.pending), (Seq(1), Some(purchase.id)));
     }
     assert_eq!(purchase.state, PurchaseState::Sent);
-    assert_eq!((purchase.s1, purchase.s2), (request.s1, request.s2));
+    assert_eq!((purchase.s1, purchase.s2), (request.order.s1, request.s2));
     assert_eq!((purchase.payment_seq, purchase.paying_seq), (Seq(2), Seq(2)));
     assert_eq!(
         (purchase.payment_balance, purchase.paying_balance),
@@ -335,13 +347,13 @@ fn rule_4_a_paying_channel_has_one_purchase_at_a_time() {
     let first = world.request();
     let id = world.reserve(first).id;
     let mut request = world.request();
-    request.identity = Identity {
+    request.order.identity = Identity {
         channel: other,
         seq: Seq(2),
         balance: tokens(10),
-        ..request.identity
+        ..request.order.identity
     };
-    (request.buyer, request.signer) = (delegate, delegate);
+    (request.order.buyer, request.order.signer) = (delegate, delegate);
     world.refuse(reserve(request.clone()), Refusal::PayingMoved { channel: PAYING });
     world.post(id);
     // Its s2 was made for where the channel stood then.
@@ -461,7 +473,7 @@ fn rule_6_a_silent_seller_never_freezes_its_buyer() {
     world.accept(Command::Open(Box::new(open)));
     world.place(|offer| (offer.id, offer.key, offer.seller) = (OfferId([0xd7; 16]), key, delegate));
     let mut request = world.request();
-    request.identity.key = key;
+    request.order.identity.key = key;
     (request.paying_channel, request.paying_seq, request.paying_balance) = (paying, Seq(2), tokens(40));
     let id = world.reserve(request).id;
     let answer = PostRequest {
@@ -502,8 +514,8 @@ fn rule_7_a_pending_purchase_does_not_show_in_the_posted_pair() {
 /// A JavaScript buyer's request: it signs the posted seq.
 fn lenient(world: &mut World) -> ReserveRequest {
     let mut request = world.request();
-    request.lenient_seq = true;
-    request.identity.seq = world.channel(PAYMENT).seq;
+    request.order.lenient_seq = true;
+    request.order.identity.seq = world.channel(PAYMENT).seq;
     request
 }
 
@@ -511,14 +523,17 @@ fn lenient(world: &mut World) -> ReserveRequest {
 fn lenient_seq_admits_a_buyer_that_signs_the_posted_seq_and_moves_by_one() {
     let mut world = World::trading();
     let request = lenient(&mut world);
-    assert_eq!(request.identity.seq, Seq(1));
+    assert_eq!(request.order.identity.seq, Seq(1));
     let id = world.reserve(request.clone()).id;
     let posted = world.post(id);
     assert_eq!((posted.payment_seq, world.channel(PAYMENT).seq), (Seq(2), Seq(2)));
     // Its replay is found at the seq after the one it signed, whether or not leniency is still on.
     for lenient_seq in [true, false] {
         let request = ReserveRequest {
-            lenient_seq,
+            order: Order {
+                lenient_seq,
+                ..again(&mut world, &request).order
+            },
             ..again(&mut world, &request)
         };
         assert_eq!(
@@ -535,10 +550,10 @@ fn lenient_seq_refuses_a_stale_state_with_the_current_pair() {
     let id = world.reserve(request.clone()).id;
     world.post(id);
     // The buyer goes on from where it started: 100 − 10 again, for another key.
-    request.id = world.fresh_id();
-    request.identity.buyer_pubkey = BuyerPubkey([1; 32]);
+    request.order.id = world.fresh_id();
+    request.order.identity.buyer_pubkey = BuyerPubkey([1; 32]);
     for seq in [1, 2] {
-        request.identity.seq = Seq(seq);
+        request.order.identity.seq = Seq(seq);
         let expected = Refusal::OutOfOrder {
             expected: Seq(3),
             got: Seq(seq),
@@ -552,8 +567,8 @@ fn lenient_seq_refuses_a_stale_state_with_the_current_pair() {
 fn lenient_seq_still_tells_a_changed_price_and_admits_the_right_seq() {
     let mut world = World::trading();
     let mut request = lenient(&mut world);
-    request.identity.amount = tokens(12);
-    request.identity.balance = tokens(88);
+    request.order.identity.amount = tokens(12);
+    request.order.identity.balance = tokens(88);
     world.refuse(
         reserve(request),
         Refusal::PriceChanged {
@@ -562,7 +577,10 @@ fn lenient_seq_still_tells_a_changed_price_and_admits_the_right_seq() {
         },
     );
     let request = ReserveRequest {
-        lenient_seq: true,
+        order: Order {
+            lenient_seq: true,
+            ..world.request().order
+        },
         ..world.request()
     };
     world.reserve(request);
@@ -572,7 +590,10 @@ fn lenient_seq_still_tells_a_changed_price_and_admits_the_right_seq() {
 fn without_lenient_seq_the_posted_seq_is_out_of_order() {
     let mut world = World::trading();
     let request = ReserveRequest {
-        lenient_seq: false,
+        order: Order {
+            lenient_seq: false,
+            ..lenient(&mut world).order
+        },
         ..lenient(&mut world)
     };
     let expected = Refusal::OutOfOrder {

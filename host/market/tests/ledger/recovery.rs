@@ -243,8 +243,11 @@ fn the_same_purchase_again_finds_its_receipt_after_a_recovery() {
     world.accept(answer(&world, id, 1));
     let purchase = world.purchase(id);
     let request = ReserveRequest {
-        id: world.fresh_id(),
-        identity: purchase.identity,
+        order: Order {
+            id: world.fresh_id(),
+            identity: purchase.identity,
+            ..world.request().order
+        },
         ..world.request()
     };
     let replayed = Outcome::Replayed(Box::new(purchase));

@@ -50,10 +50,10 @@ fn beside(world: &mut World, request: &ReserveRequest) -> ReserveRequest {
         offer.price = Price::Fixed(Amount::ZERO);
     });
     let mut request = request.clone();
-    request.id = world.fresh_id();
-    (request.identity.channel, request.identity.key) = (payment, key);
-    request.identity.balance = tokens(1);
-    (request.buyer, request.signer) = (OTHER_BUYER, OTHER_BUYER);
+    request.order.id = world.fresh_id();
+    (request.order.identity.channel, request.order.identity.key) = (payment, key);
+    request.order.identity.balance = tokens(1);
+    (request.order.buyer, request.order.signer) = (OTHER_BUYER, OTHER_BUYER);
     (request.paying_channel, request.paying_balance) = (paying, tokens(50));
     request
 }
@@ -273,7 +273,10 @@ fn every_decision_that_let_a_purchase_pass_is_kept_and_names_it() {
     let mut world = World::free();
     let request = world.request_at(Amount::ZERO);
     let request = ReserveRequest {
-        source: PriceSource::Policy(DecisionId([1; 16])),
+        order: Order {
+            source: PriceSource::Policy(DecisionId([1; 16])),
+            ..request.order
+        },
         ..request
     };
     let id = world.reserve(request).id;
@@ -301,7 +304,10 @@ fn a_decision_that_sells_twice_stays_with_its_first_purchase() {
     for _ in 0..2 {
         let request = world.request_at(Amount::ZERO);
         let request = ReserveRequest {
-            source: PriceSource::Policy(DecisionId([1; 16])),
+            order: Order {
+                source: PriceSource::Policy(DecisionId([1; 16])),
+                ..request.order
+            },
             ..request
         };
         let id = world.reserve(request).id;

@@ -156,10 +156,10 @@ fn a_sweep_goes_past_sold_out_offers_whose_last_copies_are_still_pending() {
             (offer.copies, offer.remaining) = (Some(1), Some(1));
         });
         let mut request = world.request();
-        request.identity.channel = channel;
-        request.identity.key = key;
-        request.identity.balance = Amount::ZERO;
-        (request.buyer, request.signer) = (delegate, delegate);
+        request.order.identity.channel = channel;
+        request.order.identity.key = key;
+        request.order.identity.balance = Amount::ZERO;
+        (request.order.buyer, request.order.signer) = (delegate, delegate);
         (request.paying_channel, request.paying_balance) = (paying, Amount::ZERO);
         world.reserve(request);
     }

@@ -77,7 +77,7 @@ fn a_stranger_cannot_freeze_a_seller_by_offers_in_its_name() {
             offer.provider_id = Some(format!("stranger-{round}"));
         });
         let mut request = world.request();
-        request.identity.key = key;
+        request.order.identity.key = key;
         let id = world.reserve(request).id;
         world.void(id, true);
     }
@@ -91,7 +91,7 @@ fn an_offer_without_a_provider_id_is_a_pair_of_its_own() {
     let key = KeyId([0x40; 16]);
     world.place(|offer| (offer.id, offer.key, offer.provider_id) = (OfferId(key.0), key, None));
     let mut request = world.request();
-    request.identity.key = key;
+    request.order.identity.key = key;
     let id = world.reserve(request).id;
     world.void(id, true);
     let nameless = PairKey {

@@ -242,28 +242,30 @@ impl World {
             |channel: &Channel, amount| channel.posted_remaining().checked_sub(amount).unwrap_or_default();
         let left_to_pay = less(&paying, paying.net(price).0);
         ReserveRequest {
-            id: self.fresh_id(),
-            at: self.now,
-            identity: Identity {
-                channel: PAYMENT,
-                seq: payment.seq.next().unwrap_or(payment.seq),
-                key: KEY,
-                buyer_pubkey: BuyerPubkey([0xbb; 32]),
-                amount: price,
-                balance: less(&payment, price),
+            order: Order {
+                id: self.fresh_id(),
+                at: self.now,
+                identity: Identity {
+                    channel: PAYMENT,
+                    seq: payment.seq.next().unwrap_or(payment.seq),
+                    key: KEY,
+                    buyer_pubkey: BuyerPubkey([0xbb; 32]),
+                    amount: price,
+                    balance: less(&payment, price),
+                },
+                buyer: BUYER,
+                signer: BUYER,
+                s1: signature(1),
+                price,
+                fee: Amount::ZERO,
+                source: PriceSource::Fixed,
+                lenient_seq: false,
             },
-            buyer: BUYER,
-            signer: BUYER,
-            s1: signature(1),
-            price,
-            fee: Amount::ZERO,
-            source: PriceSource::Fixed,
             callee: PLACER.session,
             paying_channel: PAYING,
             paying_seq: paying.seq.next().unwrap_or(paying.seq),
             paying_balance: left_to_pay,
             s2: signature(2),
-            lenient_seq: false,
         }
     }
 

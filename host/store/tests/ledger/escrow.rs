@@ -5,6 +5,7 @@ use crate::model::assert_same;
 use bourse_market::*;
 use bourse_store::{Reader, Store, SubmitError};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const PARTIES: u64 = 2;
 
@@ -48,24 +49,26 @@ where
     let Command::Post(post) = post(number, 0, 100) else {
         unreachable!()
     };
-    Command::Deliver(Box::new(DeliverRequest {
-        id: purchase(number),
-        at: Nanos(2000 + number),
-        identity: Identity {
-            channel: payment.id,
-            seq,
-            key: key(offer),
-            buyer_pubkey: BuyerPubkey([5; 32]),
-            amount: price,
-            balance: payment.posted_remaining().checked_sub(price).unwrap_or_default(),
+    Command::Deliver(Arc::new(DeliverRequest {
+        order: Order {
+            id: purchase(number),
+            at: Nanos(2000 + number),
+            identity: Identity {
+                channel: payment.id,
+                seq,
+                key: key(offer),
+                buyer_pubkey: BuyerPubkey([5; 32]),
+                amount: price,
+                balance: payment.posted_remaining().checked_sub(price).unwrap_or_default(),
+            },
+            buyer: payment.delegate,
+            signer: payment.delegate,
+            s1: Signature([1; 65]),
+            price,
+            fee: Amount::ZERO,
+            source: PriceSource::Policy(DecisionId(id(b'd', number))),
+            lenient_seq: false,
         },
-        buyer: payment.delegate,
-        signer: payment.delegate,
-        s1: Signature([1; 65]),
-        price,
-        fee: Amount::ZERO,
-        source: PriceSource::Policy(DecisionId(id(b'd', number))),
-        lenient_seq: false,
         escrowed: boxed(offer),
         sealed_key: SealedKey([8; 80]),
         payment_seq: seq,

@@ -171,28 +171,30 @@ where
     let price = Amount::from_tokens(1);
     let after = |channel: &Channel| channel.posted_remaining().checked_sub(price).unwrap_or_default();
     Command::Reserve(Box::new(ReserveRequest {
-        id: purchase(number),
-        at: Nanos(1000 + number),
-        identity: Identity {
-            channel: payment.id,
-            seq: payment.seq.next().unwrap(),
-            key: key(offer),
-            buyer_pubkey: BuyerPubkey([5; 32]),
-            amount: price,
-            balance: after(&payment),
+        order: Order {
+            id: purchase(number),
+            at: Nanos(1000 + number),
+            identity: Identity {
+                channel: payment.id,
+                seq: payment.seq.next().unwrap(),
+                key: key(offer),
+                buyer_pubkey: BuyerPubkey([5; 32]),
+                amount: price,
+                balance: after(&payment),
+            },
+            buyer: payment.delegate,
+            signer: payment.delegate,
+            s1: Signature([1; 65]),
+            price,
+            fee: Amount::ZERO,
+            source: PriceSource::Policy(DecisionId(id(b'd', number))),
+            lenient_seq: false,
         },
-        buyer: payment.delegate,
-        signer: payment.delegate,
-        s1: Signature([1; 65]),
-        price,
-        fee: Amount::ZERO,
-        source: PriceSource::Policy(DecisionId(id(b'd', number))),
         callee: SessionId(9),
         paying_channel: paying.id,
         paying_seq: paying.seq.next().unwrap(),
         paying_balance: after(&paying),
         s2: Signature([2; 65]),
-        lenient_seq: false,
     }))
 }
 

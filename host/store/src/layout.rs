@@ -152,23 +152,13 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let mut items = Vec::new();
-        let value = visitor.visit_seq(Items {
-            book: self.book,
-            left: 1,
-            said: &mut items,
-        });
+        let (value, items) = Items::of(self.book, 1, |items| visitor.visit_seq(items));
         *self.says = format!("[{}]", items.join(", "));
         value
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Error> {
-        let mut items = Vec::new();
-        let value = visitor.visit_seq(Items {
-            book: self.book,
-            left: length,
-            said: &mut items,
-        });
+        let (value, items) = Items::of(self.book, length, |items| visitor.visit_seq(items));
         *self.says = format!("({})", items.join(", "));
         value
     }
@@ -183,12 +173,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let mut said = Vec::new();
-        let value = visitor.visit_map(Items {
-            book: self.book,
-            left: 1,
-            said: &mut said,
-        });
+        let (value, said) = Items::of(self.book, 1, |items| visitor.visit_map(items));
         *self.says = format!("{{{}}}", said.join(": "));
         value
     }
@@ -199,12 +184,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let mut said = Vec::new();
-        let value = visitor.visit_seq(Items {
-            book: self.book,
-            left: fields.len(),
-            said: &mut said,
-        });
+        let (value, said) = Items::of(self.book, fields.len(), |items| visitor.visit_seq(items));
         self.book.structs.insert(name, named(fields, &said));
         name.clone_into(self.says);
         value
@@ -258,7 +238,18 @@ struct Items<'b> {
     said: &'b mut Vec<String>,
 }
 
-impl Items<'_> {
+impl<'b> Items<'b> {
+    /// Shows `visit` so many items, and yields beside its value what each of them asked for.
+    fn of<T>(book: &'b mut Book, left: usize, visit: impl FnOnce(Items<'_>) -> T) -> (T, Vec<String>) {
+        let mut said = Vec::new();
+        let value = visit(Items {
+            book,
+            left,
+            said: &mut said,
+        });
+        (value, said)
+    }
+
     fn next<'de, S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
         let mut says = String::new();
         let value = seed.deserialize(Tracer {
@@ -340,12 +331,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let mut said = Vec::new();
-        let value = visitor.visit_seq(Items {
-            book: self.book,
-            left: fields.len(),
-            said: &mut said,
-        });
+        let (value, said) = Items::of(self.book, fields.len(), |items| visitor.visit_seq(items));
         *self.says = format!(" {{ {} }}", named(fields, &said).join(", "));
         value
     }

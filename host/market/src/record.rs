@@ -313,7 +313,7 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Labels of one offer at most. Whoever parses an offer holds it to that; the store keeps room for so many.
+    /// Labels of one offer at most: placing one with more is refused, and the store keeps room for so many.
     pub const MAX_CATEGORIES: usize = 32;
 
     /// Whether queries may find it: neither taken back nor taken off the lists.

@@ -11,7 +11,7 @@ use crate::keys::{self, RegistryBy};
 use crate::reader::{Counts, Reader};
 use crate::records::{ONLY, hex};
 use crate::tables::{Id, Table};
-use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Member};
+use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Member, Registration};
 use bourse_market::{
     Account, Address, Auditor, Binding, Channel, ChannelId, Debt, Decision, EscrowPayment, EscrowSale,
     EscrowedKey, Genesis, KeyId, Offer, Pair, PairKey, PolicySlot, Purchase, Reconciliation, Sums, Totals,
@@ -74,6 +74,16 @@ pub enum Violation {
         table: &'static str,
         /// The key, in hex.
         key: String,
+    },
+    /// A record of the registry that nobody could have written: a text or list in it is too long.
+    #[error("{table} {key}: {why}")]
+    TooLong {
+        /// Its table.
+        table: &'static str,
+        /// Its key, in hex.
+        key: String,
+        /// Which text or list, its length and the most.
+        why: bourse_market::Refusal,
     },
     /// A record that an index does not know.
     #[error("{index} lacks {key} of {record}")]
@@ -276,26 +286,49 @@ impl<'r, 'p> Check<'r, 'p> {
         self.report(entries)
     }
 
-    /// The registry. No tokens are in it, so that its records are held against their keys and indexes alone.
+    /// The registry. No tokens are in it, so that its records are held against their keys, indexes and bounds alone.
     fn registry(&mut self) -> Result<(), StoreError> {
         let tables = self.reader.tables;
-        self.each(&tables.members, |_, key, member: &Member| {
+        self.registered(&tables.members, Registration::Member, |key, member: &Member| {
             (key == member.address.as_bytes(), Vec::new())
         })?;
-        self.each(&tables.markets, |_, key, market: &Market| {
+        self.registered(&tables.markets, Registration::Market, |key, market: &Market| {
             (key == market.id.as_bytes(), index::of_market(market))
         })?;
-        self.each(&tables.actors, |_, key, actor: &Actor| {
+        self.registered(&tables.actors, Registration::Actor, |key, actor: &Actor| {
             (key == keys::actor(&actor.key), index::of_actor(actor))
         })?;
-        self.each(&tables.catalogs, |_, key, catalog: &Catalog| {
-            (key == catalog.id.as_bytes(), index::of_catalog(catalog))
-        })?;
-        self.each(&tables.apis, |_, key, api: &Api| {
+        self.registered(
+            &tables.catalogs,
+            Registration::Catalog,
+            |key, catalog: &Catalog| (key == catalog.id.as_bytes(), index::of_catalog(catalog)),
+        )?;
+        self.registered(&tables.apis, Registration::Api, |key, api: &Api| {
             (key == api.id.as_bytes(), index::of_api(api))
         })?;
-        self.each(&tables.consents, |_, key, consent: &Consent| {
-            (key == consent.id.as_bytes(), index::of_consent(consent))
+        self.registered(
+            &tables.consents,
+            Registration::Consent,
+            |key, consent: &Consent| (key == consent.id.as_bytes(), index::of_consent(consent)),
+        )
+    }
+
+    /// Every record of a table of the registry. `visit` is that of [`Check::each`].
+    fn registered<R: DeserializeOwned + Clone>(
+        &mut self,
+        table: &Table,
+        of: impl Fn(R) -> Registration,
+        visit: impl Fn(&[u8], &R) -> (bool, Vec<Entry>),
+    ) -> Result<(), StoreError> {
+        self.each(table, |check, key, record: &R| {
+            if let Err(why) = of(record.clone()).check() {
+                check.complain(Violation::TooLong {
+                    table: table.name,
+                    key: hex(key),
+                    why,
+                });
+            }
+            visit(key, record)
         })
     }
 

@@ -170,7 +170,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
 /// The argument of set_consent that has the text or list `what`.
 fn argument_of(what: &str) -> &str {
     match what {
-        "service_prefix" => what,
+        "service_prefix" | "categories" => what,
         _ => "attributes",
     }
 }

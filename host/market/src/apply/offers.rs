@@ -15,6 +15,16 @@ pub(super) fn place<V: View>(view: &V, request: &PlaceRequest) -> Decided<V> {
     if request.escrow.is_some() && !request.offer.signature_verified {
         return Err(Refusal::EscrowUnsigned { key }.into());
     }
+    let labels = request.offer.categories.len();
+    if labels > Offer::MAX_CATEGORIES {
+        return Err(Refusal::TooLong {
+            what: "categories",
+            length: labels,
+            most: Offer::MAX_CATEGORIES,
+            unit: "labels",
+        }
+        .into());
+    }
     let offer = Offer {
         remaining: request.offer.copies,
         revoked: None,

@@ -49,6 +49,42 @@ fn a_key_is_offered_once_even_after_its_offer_ended() {
 }
 
 #[test]
+fn an_offer_has_no_more_labels_than_the_store_keeps_room_for() {
+    let mut world = World::trading();
+    let key = KeyId([0x77; 16]);
+    let labels = |count: usize| {
+        (0..count)
+            .map(|label| (format!("{label:02}"), String::new()))
+            .collect()
+    };
+    let place = |world: &World, count| {
+        let offer = Offer {
+            id: OfferId([0x77; 16]),
+            key,
+            categories: labels(count),
+            ..world.offer()
+        };
+        Command::Place(Box::new(PlaceRequest { offer, escrow: None }))
+    };
+    let command = place(&world, Offer::MAX_CATEGORIES + 1);
+    world.refuse(
+        command,
+        Refusal::TooLong {
+            what: "categories",
+            length: 33,
+            most: 32,
+            unit: "labels",
+        },
+    );
+    let command = place(&world, Offer::MAX_CATEGORIES);
+    world.accept(command);
+    assert_eq!(
+        world.ledger.offer_by_key(&key).unwrap().unwrap().categories.len(),
+        32
+    );
+}
+
+#[test]
 fn only_its_seller_revokes_an_offer() {
     type Case = (Option<&'static str>, RevokeRequest, bool);
     let cases: [Case; 9] = [

@@ -521,6 +521,31 @@ fn a_damaged_list_of_the_registry_is_found() {
 }
 
 #[test]
+fn a_record_of_the_registry_that_is_longer_than_may_be_is_told_and_the_rest_is_looked_at() {
+    check(
+        |tables, txn| {
+            let Registration::Catalog(record) = catalog() else {
+                panic!("no catalog")
+            };
+            let longer = Catalog {
+                terms: "x".repeat(10_000),
+                ..record
+            };
+            write(
+                tables,
+                txn,
+                &Change::Registered(Box::new(Registration::Catalog(longer))),
+            );
+            tables.sent.put(txn, &[9; 16], &[]).unwrap();
+        },
+        &[
+            "catalogs 0x0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c: expected at most 256 bytes for terms, got 10000",
+            "sent holds 0x09090909090909090909090909090909, which no record explains",
+        ],
+    );
+}
+
+#[test]
 fn a_record_of_the_registry_under_anothers_key_is_found() {
     check(
         |tables, txn| {

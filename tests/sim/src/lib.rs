@@ -1,7 +1,8 @@
 //! The simulator: the market's own procedures, policies, purchase and ledger, driven by simulated buyers and sellers
 //! over a network, a clock and a disk that a seed decides about.
 //!
-//! What lives here: the parties and how they misbehave ([`party`]), what goes wrong between them ([`faults`]), and the
+//! What lives here: the parties and how they misbehave ([`party`]), what goes wrong between them ([`faults`]),
+//! which policies decide beside the prices ([`hooks`]), and the
 //! [`reference`] ledger, which knows only what the parties signed and what they were told, and holds the market's
 //! ledger against that after every step. What never does: a copy of a rule of the market.
 //!
@@ -19,6 +20,7 @@
 
 pub mod chance;
 pub mod faults;
+pub mod hooks;
 pub mod party;
 pub mod reference;
 pub mod run;

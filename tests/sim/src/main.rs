@@ -99,7 +99,7 @@ fn main() -> ExitCode {
     });
     let (total, failed) = (total.into_inner(), failed.into_inner());
     println!(
-        "{} operations, {} sales, {} of them paid before and {} of keys in escrow, {} channels closed and {} debts settled, {} crashes, {} purchases found under way; {:.1} s",
+        "{} operations, {} sales, {} of them paid before and {} of keys in escrow, {} channels closed and {} debts settled, {} crashes, {} purchases found under way, {} orders for hidden keys and {} beyond a quota; {:.1} s",
         total.operations,
         total.sales,
         total.netted,
@@ -108,6 +108,8 @@ fn main() -> ExitCode {
         total.settled,
         total.crashes,
         total.recovered,
+        total.hidden,
+        total.withheld,
         started.elapsed().as_secs_f64()
     );
     let failures = u64::try_from(failed.len()).unwrap();
@@ -190,6 +192,8 @@ fn play(what: Run, total: &Mutex<Summary>, failed: &Mutex<Vec<u64>>) {
             total.struck |= summary.struck;
             total.crashes += summary.crashes;
             total.recovered += summary.recovered;
+            total.hidden += summary.hidden;
+            total.withheld += summary.withheld;
             return;
         }
         Ok(Err(failure)) => {

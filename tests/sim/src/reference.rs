@@ -5,15 +5,18 @@
 //! not agree to, nobody pays twice or another price, nothing that was posted goes away, and every unit is somewhere.
 
 use crate::chance::Chance;
+use crate::hooks::{LAG, PERIOD, QUOTA, after};
 use crate::party::seller::Sell;
 use crate::party::{Buyer, Seller};
 use bourse_app::simulation::Stage;
+use bourse_app::uri;
 use bourse_delegates::{DataKey, ReceiveKey};
 use bourse_market::{
     Amount, Ask, BuyerPubkey, Channel, ChannelId, ChannelState, Doubt, EscrowSale, Identity, KeyId, Nanos,
     Purchase, PurchaseState, SealedKey, Seq, View,
 };
 use bourse_store::{Reader, StoreError};
+use bourse_wamp::WampError;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What a seller offered.
@@ -25,6 +28,8 @@ struct Terms {
     copies: Option<u64>,
     expires: Option<Nanos>,
     revoked: Option<Nanos>,
+    /// A filter shows it to nobody who buys later.
+    hidden: Option<Nanos>,
     sold: u64,
     /// The last price somebody paid, for guesses.
     last: Amount,
@@ -63,6 +68,14 @@ impl Sold {
         match self {
             Self::BySeller(purchase) => purchase.price,
             Self::InEscrow(sale) => sale.price,
+        }
+    }
+
+    /// When it was reserved.
+    fn reserved(&self) -> Nanos {
+        match self {
+            Self::BySeller(purchase) => purchase.at,
+            Self::InEscrow(sale) => sale.at,
         }
     }
 
@@ -107,6 +120,11 @@ pub struct Reference {
     pub escrowed: u64,
     /// Channels that paid for such keys in the end.
     pub settled: HashSet<ChannelId>,
+    rationed: bool,
+    /// Orders for keys that the market said it did not know, where a filter hides them sooner or later.
+    pub hidden: u64,
+    /// Orders that a consent policy refused.
+    pub withheld: u64,
 }
 
 /// A paying channel.
@@ -187,12 +205,33 @@ impl Reference {
             copies,
             expires,
             revoked: None,
+            hidden: None,
             sold: 0,
             last: Amount::from_tokens(10),
             left,
         };
         self.offers.insert(key, terms);
         self.keys.push(key);
+    }
+
+    /// A filter policy hides this offer from then on.
+    pub fn hides(&mut self, key: KeyId, from: Nanos) {
+        if let Some(terms) = self.offers.get_mut(&key) {
+            terms.hidden = Some(from);
+        }
+    }
+
+    /// A consent policy lets no buyer have more than its share.
+    pub fn rations(&mut self) {
+        self.rationed = true;
+    }
+
+    /// A buyer was refused a key.
+    pub fn refused(&mut self, key: &KeyId, error: &WampError) {
+        let terms = self.offers.get(key);
+        let is_hidden = terms.is_some_and(|terms| terms.hidden.is_some_and(|from| from > Nanos(0)));
+        self.hidden += u64::from(is_hidden && error.uri == uri::NO_SUCH_OBJECT);
+        self.withheld += u64::from(self.rationed && error.uri == uri::REFUSED);
     }
 
     /// Offers that have ended are about to leave the lists; that takes no time here.
@@ -352,6 +391,9 @@ impl Reference {
                 )),
             }
         }
+        if self.rationed {
+            self.check_ration(buyer);
+        }
         let spent = self.posted[&buyer.channel]
             .iter()
             .fold(Amount::ZERO, |sum, sold| sum.saturating_add(sold.price()));
@@ -364,6 +406,23 @@ impl Reference {
             ));
         }
         Ok(())
+    }
+
+    /// A buyer may take all of one period at its end and all of the next at its start, and then no more before that one
+    /// is over.
+    fn check_ration(&mut self, buyer: &Buyer) {
+        let least = after(Nanos(0), PERIOD - LAG).0;
+        let many = self.posted[&buyer.channel].windows(2 * QUOTA + 1);
+        let spans = many.filter_map(|some| Some((some.first()?.reserved(), some.last()?.reserved())));
+        let too_fast: Vec<_> = spans
+            .filter(|(from, to)| to.0.saturating_sub(from.0) < least)
+            .collect();
+        for span in too_fast {
+            self.violations.push(format!(
+                "buyer {} got more than two shares within {span:?}",
+                buyer.number
+            ));
+        }
     }
 
     /// One purchase more: did both agree, and on these terms?
@@ -450,6 +509,9 @@ impl Reference {
         let over = |end: Option<Nanos>| end.is_some_and(|end| end <= at);
         if over(terms.expires) || over(terms.revoked) {
             wrong.push("it was reserved after the offer ended");
+        }
+        if over(terms.hidden) {
+            wrong.push("a filter hid the offer");
         }
         Some(terms)
     }

@@ -2,6 +2,7 @@
 
 use crate::chance::Chance;
 use crate::faults::{Clock, FaultyDisk, Process, Trouble, Weather};
+use crate::hooks::InForce;
 use crate::party::seller::UNPRICED;
 use crate::party::{Buyer, Names, Network, Seller, Town, key_of, open_args};
 use crate::reference::Reference;
@@ -51,6 +52,10 @@ pub struct Summary {
     pub settled: u64,
     /// Channels that were closed.
     pub closed: u64,
+    /// Orders for keys that a filter policy hides.
+    pub hidden: u64,
+    /// Orders that a consent policy refused.
+    pub withheld: u64,
     /// What was to go wrong did.
     pub struck: bool,
 }
@@ -79,7 +84,7 @@ fn library() -> Library {
     static SHARED: OnceLock<(TempDir, Library)> = OnceLock::new();
     let (_, library) = SHARED.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let library = bourse_app::simulation::library(&config_in(folder.path())).unwrap();
+        let library = bourse_app::simulation::library(&config_in(folder.path(), InForce::default())).unwrap();
         (folder, library)
     });
     library.clone()
@@ -94,7 +99,7 @@ fn folder() -> TempDir {
     }
 }
 
-fn config_in(folder: &Path) -> Config {
+fn config_in(folder: &Path, in_force: InForce) -> Config {
     let mut config = Config::default();
     config.store.path = folder.to_owned();
     config.store.map_size = 256 << 20;
@@ -113,10 +118,11 @@ fn config_in(folder: &Path) -> Config {
             ..Rule::default_pricing()
         },
         Rule {
-            limits,
+            limits: limits.clone(),
             ..Rule::default_pricing()
         },
     ];
+    config.policies.rule.extend(in_force.rules(&limits));
     config
 }
 
@@ -135,7 +141,8 @@ pub fn run(run: Run) -> Result<Summary, Failure> {
 fn play(run: Run) -> Result<Summary, Failure> {
     let chance = Arc::new(Chance::new(run.seed));
     let folder = folder();
-    let config = config_in(folder.path());
+    let in_force = InForce::of(run.seed);
+    let config = config_in(folder.path(), in_force);
     let maker = key_of(&chance);
     write_key(folder.path(), &maker.to_bytes()[..]);
 
@@ -150,6 +157,7 @@ fn play(run: Run) -> Result<Summary, Failure> {
     let sellers = chance.within(1..=3);
     let town = Arc::new(Town {
         names: names(market, maker.address()),
+        in_force,
         buyers: (0..buyers)
             .map(|number| Buyer::new(index(number), &chance, tokens(&chance, 50, 2_000)))
             .collect(),
@@ -164,10 +172,14 @@ fn play(run: Run) -> Result<Summary, Failure> {
     });
     town.note(|| {
         format!(
-            "seed {}: {weather:?}, {buyers} buyers, {sellers} sellers",
+            "seed {}: {weather:?}, {in_force:?}, {buyers} buyers, {sellers} sellers",
             run.seed
         )
     });
+
+    if in_force.quota {
+        town.reference.lock().rations();
+    }
 
     let mut summary = Summary::default();
     let mut first = true;
@@ -202,6 +214,7 @@ fn play(run: Run) -> Result<Summary, Failure> {
     summary.escrowed = reference.escrowed;
     summary.settled = u64::try_from(reference.settled.len()).unwrap();
     summary.closed = reference.closings();
+    (summary.hidden, summary.withheld) = (reference.hidden, reference.withheld);
     match reference.violations.is_empty() {
         true => Ok(summary),
         false => Err(Failure {

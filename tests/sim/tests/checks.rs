@@ -2,6 +2,7 @@
 
 use bourse_market::plant::Bug;
 use bourse_sim::faults::{Fault, Trouble};
+use bourse_sim::hooks::InForce;
 use bourse_sim::{Run, run};
 
 fn play(seed: u64, plant: Option<Bug>) -> Result<bourse_sim::Summary, bourse_sim::Failure> {
@@ -20,11 +21,24 @@ fn found(plant: Bug) -> Option<u64> {
 
 #[test]
 fn a_seed_takes_the_same_steps_each_time() {
-    // Of a failing run there is the whole trace to compare.
-    let seed = found(Bug::W20).expect("the planted bug is found");
-    let traces = [0, 1].map(|_| play(seed, Some(Bug::W20)).unwrap_err().trace);
-    assert!(traces[0].len() > 10, "there is something to compare");
-    assert_eq!(traces[0], traces[1]);
+    // Of a failing run there is the whole trace to compare, whichever policies are in force.
+    let mut seen = Vec::new();
+    for seed in 1..=40 {
+        let in_force = InForce::of(seed);
+        let Err(one) = play(seed, Some(Bug::W20)) else {
+            continue;
+        };
+        if one.trace.len() > 30 && !seen.contains(&in_force) {
+            let two = play(seed, Some(Bug::W20)).unwrap_err();
+            assert_eq!(one.trace, two.trace);
+            seen.push(in_force);
+        }
+    }
+    assert_eq!(seen.len(), 4, "there is something to compare: {seen:?}");
+    for seed in 1..=3 {
+        let [one, two] = [0, 1].map(|_| play(seed, None).unwrap());
+        assert_eq!(one, two);
+    }
 }
 
 #[test]
@@ -52,8 +66,8 @@ fn w_24_sales_that_are_not_put_in_order_are_found() {
 #[test]
 fn seeds_pass_and_see_sales_crashes_purchases_under_way_netted_ones_and_keys_in_escrow() {
     let (mut sales, mut crashes, mut recovered, mut netted, mut closed) = (0, 0, 0, 0, 0);
-    let (mut escrowed, mut settled) = (0, 0);
-    for seed in 1..=20 {
+    let (mut escrowed, mut settled, mut hidden, mut withheld) = (0, 0, 0, 0);
+    for seed in 1..=40 {
         let summary =
             play(seed, None).unwrap_or_else(|failure| panic!("seed {seed}: {:#?}", failure.violations));
         sales += summary.sales;
@@ -63,12 +77,15 @@ fn seeds_pass_and_see_sales_crashes_purchases_under_way_netted_ones_and_keys_in_
         closed += summary.closed;
         escrowed += summary.escrowed;
         settled += summary.settled;
+        hidden += summary.hidden;
+        withheld += summary.withheld;
     }
     assert!(
         sales > 200 && crashes > 20 && recovered > 5 && netted > 2 && closed > 5,
         "{sales} {crashes} {recovered} {netted} {closed}"
     );
     assert!(escrowed > 50 && settled > 2, "{escrowed} {settled}");
+    assert!(hidden > 20 && withheld > 20, "{hidden} {withheld}");
 }
 
 #[test]

@@ -111,6 +111,9 @@ impl Buyer {
         let answer = town
             .ask(stage, spell::call(session, "buy_key", args, Dict::new()))
             .await;
+        if let Ok(Err(error)) = &answer {
+            town.reference.lock().refused(&key, error);
+        }
         town.note(|| {
             let said = match &answer {
                 Err(Lost) => "no answer".to_owned(),

@@ -13,6 +13,7 @@ pub use seller::Seller;
 
 use crate::chance::Chance;
 use crate::faults::{Clock, Fault, Process};
+use crate::hooks::InForce;
 use crate::reference::Reference;
 use crate::spell;
 use bourse_app::simulation::Stage;
@@ -38,6 +39,7 @@ pub struct Town {
     pub process: Arc<Process>,
     pub clock: Arc<Clock>,
     pub names: Names,
+    pub in_force: InForce,
     pub buyers: Vec<Buyer>,
     pub sellers: Vec<Seller>,
     pub reference: Mutex<Reference>,

@@ -3,6 +3,7 @@
 use super::{Names, Town, key_of};
 use crate::chance::Chance;
 use crate::faults::Fault;
+use crate::hooks::{GOOD, LABEL, LAG, POOR, SHOWN, after};
 use crate::spell;
 use bourse_app::simulation::Stage;
 use bourse_app::uri;
@@ -221,6 +222,11 @@ impl Seller {
             true => UNPRICED,
             false => "com.example.",
         };
+        let filtered = town.in_force.filter;
+        let grade = match filtered && town.chance.permille(250) {
+            true => POOR,
+            false => GOOD,
+        };
         let mut kwargs = Dict::from([
             ("key_id".to_owned(), Value::from(key.0)),
             ("api_id".to_owned(), Value::from([7u8; 16])),
@@ -238,6 +244,10 @@ impl Seller {
         kwargs.extend(price.map(|price| ("price".to_owned(), spell::amount(price))));
         kwargs.extend(copies.map(|copies| ("copies".to_owned(), spell::int(copies))));
         kwargs.extend(expires.map(|expires| ("expires".to_owned(), spell::int(expires))));
+        if filtered {
+            let grade = Dict::from([(LABEL.to_owned(), Value::Str(grade.to_owned()))]);
+            kwargs.insert("categories".to_owned(), Value::Map(grade));
+        }
         // Known before it is placed, so that a sale of it is never a surprise.
         town.reference
             .lock()
@@ -245,6 +255,15 @@ impl Seller {
         let answer = town
             .ask_surely(stage, spell::call(session, "place_offer", Vec::new(), kwargs))
             .await;
+        if filtered && grade == POOR {
+            if let Some(Ok(_)) = answer {
+                town.violated(format!("the offer of {key} was placed, and is not good enough"));
+            }
+            town.reference.lock().hides(key, Nanos(0));
+        } else if filtered {
+            let now = bourse_app::Environment::now(&*town.clock);
+            town.reference.lock().hides(key, after(after(now, SHOWN), LAG));
+        }
         town.note(|| {
             format!(
                 "seller {} {} {key}: {:?}",

@@ -7,6 +7,8 @@ use std::collections::HashSet;
 
 /// The table whose last column names tests.
 const DEFECTS: &str = "docs/old-defects.md";
+/// The table whose last column names tests with the files they are in.
+const RULES: &str = "docs/rules-of-money.md";
 
 /// All rules over documents.
 pub(crate) fn check(files: &[File]) -> Vec<Violation> {
@@ -14,8 +16,16 @@ pub(crate) fn check(files: &[File]) -> Vec<Violation> {
     for file in files.iter().filter(|file| file.is(&["md"])) {
         links(file, files, &mut found);
     }
-    if let Some(file) = files.iter().find(|file| file.path == DEFECTS) {
-        promises(file, &tests(files), &mut found);
+    let named = |path: &str| files.iter().find(|file| file.path == path);
+    let tests = tests(files);
+    if let Some(file) = named(DEFECTS) {
+        promises(file, &mut found, |name| {
+            let part = format!("_{name}_");
+            tests.iter().any(|(_, test)| test.contains(&part))
+        });
+    }
+    if let Some(file) = named(RULES) {
+        promises(file, &mut found, |name| is_in_its_file(&tests, name));
     }
     found
 }
@@ -58,22 +68,15 @@ fn resolve(folder: &str, path: &str) -> String {
     parts.join("/")
 }
 
-/// Every test that the table names is there: by its whole name, or by a part of it such as `w_20`.
-fn promises(file: &File, tests: &HashSet<String>, found: &mut Vec<Violation>) {
-    for (index, line) in file
-        .text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| line.starts_with("| W-"))
-    {
-        let cell = line
-            .trim_end()
-            .trim_end_matches('|')
-            .rsplit('|')
-            .next()
-            .unwrap_or_default();
-        for name in cell.split('`').skip(1).step_by(2) {
-            if !tests.iter().any(|test| test.contains(&format!("_{name}_"))) {
+/// Every test that the last column of a table names is there.
+fn promises(file: &File, found: &mut Vec<Violation>, is_there: impl Fn(&str) -> bool) {
+    for (index, line) in file.text.lines().enumerate() {
+        let Some(cells) = line.strip_prefix('|') else {
+            continue;
+        };
+        let cell = cells.trim_end().trim_end_matches('|').rsplit('|').next();
+        for name in cell.unwrap_or_default().split('`').skip(1).step_by(2) {
+            if !is_there(name) {
                 let message = format!("no test is named after `{name}`; write one, or do not promise it");
                 found.push(Violation {
                     file: file.path.clone(),
@@ -86,15 +89,26 @@ fn promises(file: &File, tests: &HashSet<String>, found: &mut Vec<Violation>) {
     }
 }
 
-/// The names of all functions that could be tests, each with an underscore at both ends.
-fn tests(files: &[File]) -> HashSet<String> {
+/// Whether `name`, such as `tests/netting.rs::a_test`, is a test by its whole name in a file whose path ends so.
+fn is_in_its_file(tests: &HashSet<(&str, String)>, name: &str) -> bool {
+    let Some((file, test)) = name.split_once("::") else {
+        return false;
+    };
+    let (file, test) = (format!("/{file}"), format!("_{test}_"));
+    tests
+        .iter()
+        .any(|(path, found)| path.ends_with(&file) && *found == test)
+}
+
+/// All functions that could be tests: the file, and the name with an underscore at both ends.
+fn tests(files: &[File]) -> HashSet<(&str, String)> {
     let mut names = HashSet::new();
     for file in files.iter().filter(|file| file.is(&["rs"])) {
         for line in code(&file.text).lines() {
             let mut after_fn = false;
             for (word, _) in words(line) {
                 if after_fn {
-                    names.insert(format!("_{word}_"));
+                    names.insert((file.path.as_str(), format!("_{word}_")));
                 }
                 after_fn = word == "fn";
             }
@@ -152,5 +166,34 @@ mod tests {
         let whole = (DEFECTS, "| W-04 | x | y | `nobody_lies` |\n");
         finds(&[whole, ("tests/a.rs", "fn nobody_lies() {}")], &[]);
         finds(&[whole, ("tests/a.rs", "fn nobody() {}")], &["1:promise"]);
+    }
+
+    #[test]
+    fn a_rule_names_a_test_in_its_file() {
+        let table = (
+            RULES,
+            "| rule | held by |\n| x | `ledger/a.rs::it_holds`, `tests/b.rs::it_holds` |\n",
+        );
+        let (core, whole) = ("host/market/tests/ledger/a.rs", "tests/tests/b.rs");
+        finds(
+            &[table, (core, "fn it_holds() {}"), (whole, "fn it_holds() {}")],
+            &[],
+        );
+        finds(
+            &[
+                table,
+                (core, "fn it_holds() {}"),
+                (whole, "fn it_holds_well() {}"),
+            ],
+            &["2:promise"],
+        );
+        finds(
+            &[table, ("host/market/tests/other.rs", "fn it_holds() {}")],
+            &["2:promise", "2:promise"],
+        );
+        finds(
+            &[(RULES, "| x | `it_holds` |\n"), (core, "fn it_holds() {}")],
+            &["1:promise"],
+        );
     }
 }

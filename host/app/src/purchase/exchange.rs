@@ -155,6 +155,18 @@ impl Exchange<'_> {
         Some(Question { ask, s2 })
     }
 
+    /// The process may die here, if this question is none but a further one, to confirm or to go on from elsewhere.
+    fn pass(&self, unclear: &str, elsewhere: &str, question: usize) {
+        let step = question
+            .checked_sub(1)
+            .and_then(|step| self.purchase.recoveries.get(step));
+        match step.map(|step| step.doubt) {
+            Some(Doubt::Unclear) => crate::crash::point(unclear),
+            Some(Doubt::Elsewhere) => crate::crash::point(elsewhere),
+            None => {}
+        }
+    }
+
     /// Asks one question.
     ///
     /// # Errors
@@ -168,6 +180,7 @@ impl Exchange<'_> {
         let reason = match answer {
             sell::Answer::Sold(s3, sealed_key) => {
                 crate::crash::point("sell-answered");
+                self.pass("recovery-answered", "netting-answered", self.at);
                 match verify(self.market, &self.purchase, self.plan, question.ask, s3).await {
                     Verdict::Good(s4) => {
                         return Ok(Step::Sold(Box::new(Sale {
@@ -287,6 +300,11 @@ impl Exchange<'_> {
         match self.market.submit(Command::Recover(request)).await {
             Ok(Outcome::Recovering(purchase)) => {
                 self.purchase = Arc::new(*purchase);
+                self.pass(
+                    "recovery-recorded",
+                    "netting-recorded",
+                    self.purchase.recoveries.len(),
+                );
                 let Ask { seq, amount, balance } = ask;
                 tracing::info!(purchase = %self.purchase.id, ?doubt, %seq, %amount, %balance, "a seller is asked again");
                 Some(())

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 const LOAD: Duration = Duration::from_secs(2);
 
 /// Has the host die at a place.
-fn light(fuse: &Path, place: &str, times: u64) {
+pub(crate) fn light(fuse: &Path, place: &str, times: u64) {
     let aside = fuse.with_extension("aside");
     std::fs::write(&aside, format!("{place}:{times}")).unwrap();
     std::fs::rename(&aside, fuse).unwrap();

@@ -2,7 +2,8 @@
 //!
 //! Usage: `crash [--kills N] [--from SEED] [--plant early-reply]`; `cargo xtask crash` builds what it needs. Each kill has
 //! a seed, which decides when and where it falls. A market is killed [`LIFE`] times, then stopped in order and counted
-//! for the last time; the first of these kills falls into its very first start. Threads and disks have no seed, so a
+//! for the last time; the first of these kills falls into its very first start. Before them the host dies once at each place
+//! on the way to what an unclear seller did ([`unclear`]). Threads and disks have no seed, so a
 //! seed that failed is likely, not sure, to fail again.
 
 #![allow(
@@ -20,6 +21,7 @@ mod load;
 mod market;
 mod plan;
 mod tally;
+mod unclear;
 
 use market::Market;
 use plan::{Dice, Plan};
@@ -65,6 +67,12 @@ async fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let mut tally = Tally::default();
+    if arguments.plant.is_none() {
+        for place in unclear::PLACES {
+            let told = tokio::spawn(unclear::die_at(place)).await.is_ok();
+            tally.told(place, told);
+        }
+    }
     let mut market = None;
     for seed in arguments.from..arguments.from + arguments.kills {
         let (plant, former) = (arguments.plant.clone(), market.take());

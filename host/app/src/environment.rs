@@ -8,14 +8,15 @@ pub trait Environment: Send + Sync + 'static {
     /// Now.
     fn now(&self) -> Nanos;
 
-    /// 16 bytes that were never handed out before.
+    /// 16 bytes that were never handed out before. Not a secret: whoever knows one can guess its neighbours.
     fn fresh_id(&self) -> [u8; 16];
 
     /// Fills `bytes` with what nobody else can guess: nonces, and keys that are used once.
     fn random(&self, bytes: &mut [u8]);
 }
 
-/// The system's clock and random UUIDs.
+/// The system's clock, and UUIDs of version 7 (RFC 9562): in the order of their making, so that records made one after the
+/// other lie on the same pages of a ledger, and a commit writes few of them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct System;
 
@@ -28,7 +29,7 @@ impl Environment for System {
     }
 
     fn fresh_id(&self) -> [u8; 16] {
-        uuid::Uuid::new_v4().into_bytes()
+        uuid::Uuid::now_v7().into_bytes()
     }
 
     fn random(&self, bytes: &mut [u8]) {

@@ -26,8 +26,8 @@ use crate::market::{Market, Status};
 use crate::wire::{fault, invalid, of_refusal, uri};
 use bourse_chain::{ChannelClose, OFF_CHAIN_CLOSE_AT};
 use bourse_market::{
-    Address, Amount, BuyerPubkey, ChannelId, ChannelKind, Identity, Receipt, Refusal, Seq, Signature, View,
-    find_receipt,
+    Address, Amount, BuyerPubkey, Channel, ChannelId, ChannelKind, Identity, Receipt, Refusal, Seq,
+    Signature, View, find_receipt,
 };
 use bourse_wamp::WampError;
 use pending::Entry;
@@ -57,10 +57,10 @@ impl Market {
         if self.status() != Status::Running {
             return Err(fault(uri::NOT_READY, "the market is not trading now"));
         }
-        tokio::time::timeout_at(deadline, self.verify(&request))
+        let payment = tokio::time::timeout_at(deadline, self.verify(&request))
             .await
             .map_err(|_| fault(uri::OVERLOADED, "too many requests wait; nothing was charged"))??;
-        if let Some(receipt) = self.replayed(&request.identity)? {
+        if let Some(receipt) = self.replayed(&payment, &request.identity)? {
             return Ok(Arc::new(receipt));
         }
         let waiting = match self.pending.enter(request.identity) {
@@ -89,8 +89,8 @@ impl Market {
         pending::joined(waiting).await
     }
 
-    /// Who asks: the signature must be the delegate's whose channel it is, and the key worth sealing to.
-    async fn verify(&self, request: &BuyRequest) -> Result<(), WampError> {
+    /// Who asks: the signature must be the delegate's whose channel it is, and the key worth sealing to. Yields the channel.
+    async fn verify(&self, request: &BuyRequest) -> Result<Channel, WampError> {
         let Identity {
             channel,
             seq,
@@ -120,21 +120,18 @@ impl Market {
             }
         }
         self.buyer_proved(request.session, signer);
-        Ok(())
+        Ok(record)
     }
 
     /// The receipt of the posted purchase with this very identity, if there is one. A channel in quarantine makes no other.
-    fn replayed(&self, identity: &Identity) -> Result<Option<Receipt>, WampError> {
-        let channel = identity.channel;
-        let (found, shut) = self.read(|ledger| match ledger.channel(&channel)? {
-            Some(payment) => Ok((
-                find_receipt(ledger, &payment, identity)?,
-                payment.quarantined.is_some(),
-            )),
-            None => Ok((None, false)),
-        })?;
-        if found.is_none() && shut {
-            return Err(of_refusal(&Refusal::ChannelQuarantined { channel }));
+    fn replayed(&self, payment: &Channel, identity: &Identity) -> Result<Option<Receipt>, WampError> {
+        // What lies ahead of the channel was not posted, and needs no look into the ledger.
+        let found = match identity.seq > payment.seq {
+            true => None,
+            false => self.read(|ledger| find_receipt(ledger, payment, identity))?,
+        };
+        if found.is_none() && payment.quarantined.is_some() {
+            return Err(of_refusal(&Refusal::ChannelQuarantined { channel: payment.id }));
         }
         Ok(found)
     }

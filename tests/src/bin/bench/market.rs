@@ -79,21 +79,24 @@ impl Host {
         (client, delegate, channel)
     }
 
-    /// A seller with one key on sale, priced by the market.
-    pub(crate) async fn seller(&self) -> (Seller, Series) {
+    /// A seller with `keys` keys on sale, priced by the market.
+    pub(crate) async fn seller(&self, keys: usize) -> (Seller, Vec<Series>) {
         let (client, delegate, _) = self.delegate(ChannelKind::Paying).await;
         let seller = Seller::start(client, delegate, SellerOptions::default())
             .await
             .unwrap();
-        let terms = SeriesTerms {
-            api: ApiId(rand::random()),
-            uri: "com.example.bench".to_owned(),
-            terms: KeyTerms::Dynamic(Pricing::default()),
-            copies: None,
-            categories: std::collections::BTreeMap::new(),
-            lifetime: Duration::from_secs(3600),
-        };
-        let series = seller.series(terms).await.unwrap();
+        let mut series = Vec::with_capacity(keys);
+        for _ in 0..keys {
+            let terms = SeriesTerms {
+                api: ApiId(rand::random()),
+                uri: "com.example.bench".to_owned(),
+                terms: KeyTerms::Dynamic(Pricing::default()),
+                copies: None,
+                categories: std::collections::BTreeMap::new(),
+                lifetime: Duration::from_secs(3600),
+            };
+            series.push(seller.series(terms).await.unwrap());
+        }
         (seller, series)
     }
 
@@ -120,44 +123,37 @@ pub(crate) struct Buyer {
 }
 
 /// An order, signed and ready.
-pub(crate) struct Order {
-    args: Vec<Value>,
-    seq: Seq,
-    remaining: Amount,
-}
+pub(crate) struct Order(Vec<Value>);
 
 impl Buyer {
-    /// Asks for the price and signs for it.
-    pub(crate) async fn prepare(&self, key: KeyId) -> Order {
-        let price = self.client.quote(key).await.unwrap().price;
-        let seq = self.seq.next().unwrap();
-        let remaining = self.remaining.checked_sub(price).unwrap();
-        let facts = self.client.facts();
-        let state = ChannelClose::off_chain(facts.market, self.channel, seq, remaining);
-        let signature = self.signer.sign(&state.digest(&facts.domain));
-        let args = vec![
-            self.signer.address().0.into(),
-            [9; 32].into(),
-            key.0.into(),
-            self.channel.0.into(),
-            Value::Int(u64::from(seq.0).into()),
-            price.to_be_bytes().into(),
-            remaining.to_be_bytes().into(),
-            signature.0.into(),
-        ];
-        Order { args, seq, remaining }
+    /// Asks for the price of each key and signs for them in this order.
+    pub(crate) async fn prepare(&mut self, keys: &[KeyId]) -> Vec<Order> {
+        let mut orders = Vec::with_capacity(keys.len());
+        for &key in keys {
+            let price = self.client.quote(key).await.unwrap().price;
+            self.seq = self.seq.next().unwrap();
+            self.remaining = self.remaining.checked_sub(price).unwrap();
+            let facts = self.client.facts();
+            let state = ChannelClose::off_chain(facts.market, self.channel, self.seq, self.remaining);
+            let signature = self.signer.sign(&state.digest(&facts.domain));
+            orders.push(Order(vec![
+                self.signer.address().0.into(),
+                [9; 32].into(),
+                key.0.into(),
+                self.channel.0.into(),
+                Value::Int(u64::from(self.seq.0).into()),
+                price.to_be_bytes().into(),
+                self.remaining.to_be_bytes().into(),
+                signature.0.into(),
+            ]));
+        }
+        orders
     }
 
-    /// Buys.
-    pub(crate) async fn send(&mut self, order: Order) {
-        call(
-            self.client.session(),
-            "xbr.marketmaker.buy_key",
-            order.args,
-            Dict::new(),
-        )
-        .await;
-        (self.seq, self.remaining) = (order.seq, order.remaining);
+    /// Buys. Orders are sent as they were prepared: all, and in order.
+    pub(crate) async fn send(&self, order: Order) {
+        let session = self.client.session();
+        call(session, "xbr.marketmaker.buy_key", order.0, Dict::new()).await;
     }
 }
 

@@ -5,12 +5,22 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+/// Processor time of a host so far, to the nanosecond: of the threads it has. None of them ends under load.
+pub(crate) fn cpu_of(pid: u32) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process is there");
+    let ran = |thread: std::io::Result<std::fs::DirEntry>| {
+        let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        stat.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    Duration::from_nanos(threads.filter_map(ran).sum())
+}
+
 /// The kernel's clock ticks a second, as `/proc` counts them on every Linux of today.
 const TICKS: u64 = 100;
 
-/// User and system time of a process so far.
-pub(crate) fn cpu_of(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process is there");
+/// User and system time of this process so far, threads that ended included.
+pub(crate) fn cpu_of_self() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("this process is there");
     // The name, in parentheses, may hold blanks; the fields after it are counted from the state, number 3.
     let fields: Vec<&str> = stat
         .rsplit_once(')')
@@ -30,11 +40,6 @@ pub(crate) fn resident(pid: u32) -> u64 {
         .and_then(|line| line.split_whitespace().next())
         .expect("a size");
     kib.parse::<u64>().expect("a number") * 1024
-}
-
-/// The same for this process.
-pub(crate) fn cpu_of_self() -> Duration {
-    cpu_of(std::process::id())
 }
 
 /// A child that is killed when it is dropped.

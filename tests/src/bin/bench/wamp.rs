@@ -2,7 +2,7 @@
 
 use crate::IN_FLIGHT;
 use crate::limits::runtime;
-use crate::market::{Buyer, Host, call};
+use crate::market::{Buyer, Host, Order, call};
 use crate::process::cpu_of;
 use crate::report::{Figures, RUN, RUNS, Ratio, Report};
 use bourse_delegates::{Seller, Series};
@@ -25,14 +25,7 @@ pub(crate) fn measure(report: &mut Report) {
             place_offer,
         )
         .await;
-        sweep(
-            report,
-            "wamp.buy_key",
-            |_| ("limit.signatures".to_owned(), Ratio::Cpu),
-            buyers,
-            buy_key,
-        )
-        .await;
+        buy_keys(report).await;
     });
 }
 
@@ -140,11 +133,11 @@ async fn echo(client: Echo) -> (Echo, Duration) {
 }
 
 /// Whoever asks for the price of a dynamic offer; its seller stays connected meanwhile.
-type Asker = (Session, KeyId, Arc<(Seller, Series)>);
+type Asker = (Session, KeyId, Arc<(Seller, Vec<Series>)>);
 
 async fn quote_clients(host: &Host, n: usize) -> Vec<Asker> {
-    let seller = Arc::new(host.seller().await);
-    let key = seller.1.key();
+    let seller = Arc::new(host.seller(1).await);
+    let key = seller.1[0].key();
     sessions(host, n)
         .await
         .into_iter()
@@ -181,24 +174,84 @@ async fn place_offer(session: Session) -> (Session, Duration) {
     (session, begun.elapsed())
 }
 
-/// A buyer and the seller it buys from: one for each purchase in flight, since a paying channel carries one at a time.
-type Trader = (Buyer, KeyId, Arc<(Seller, Series)>);
+/// Quotes a buyer gets before it buys. They live for seconds, and a round of purchases at them lasts less than one.
+const QUOTES: usize = 16;
 
-async fn buyers(host: &Host, n: usize) -> Vec<Trader> {
-    let mut traders = Vec::with_capacity(n);
-    for _ in 0..n {
-        let seller = Arc::new(host.seller().await);
-        traders.push((host.buyer().await, seller.1.key(), seller));
-    }
-    traders
+/// A buyer and the seller it buys from: one for each purchase in flight, since a paying channel carries one at a time.
+struct Trader {
+    buyer: Buyer,
+    keys: Vec<KeyId>,
+    /// Stays connected meanwhile.
+    _seller: (Seller, Vec<Series>),
 }
 
-/// A purchase at a live quote, from a seller that seals and signs for real. The quote and the buyer's signature are not
-/// in the duration, but the quote is in the host's processor time, as it is in a buyer's life.
-async fn buy_key((mut buyer, key, seller): Trader) -> (Trader, Duration) {
-    let order = buyer.prepare(key).await;
-    let begun = Instant::now();
-    buyer.send(order).await;
-    let took = begun.elapsed();
-    ((buyer, key, seller), took)
+async fn trader(host: &Host) -> Trader {
+    let seller = host.seller(QUOTES).await;
+    Trader {
+        buyer: host.buyer().await,
+        keys: seller.1.iter().map(Series::key).collect(),
+        _seller: seller,
+    }
+}
+
+/// Purchases at live quotes, from sellers that seal and sign for real, in rounds: quotes and the buyers' signatures first,
+/// which count neither in the durations nor in the host's processor time, then as many purchases. What a quote takes is
+/// `wamp.get_quote`.
+async fn buy_keys(report: &mut Report) {
+    for n in IN_FLIGHT {
+        let name = format!("wamp.buy_key.{n}");
+        if !report.wants(&name) {
+            continue;
+        }
+        let host = Host::start();
+        let mut traders = Vec::with_capacity(n);
+        for _ in 0..n {
+            traders.push(trader(&host).await);
+        }
+        let mut runs = Vec::new();
+        for _ in 0..RUNS {
+            let (mut samples, mut elapsed, mut cpu) = (Vec::new(), Duration::ZERO, Duration::ZERO);
+            while elapsed < RUN {
+                let orders = each(traders, |mut trader: Trader| async move {
+                    let orders = trader.buyer.prepare(&trader.keys).await;
+                    (trader, orders)
+                });
+                let orders = orders.await;
+                let (before, started) = (cpu_of(host.pid()), Instant::now());
+                let bought = each(orders, |(trader, orders): (Trader, Vec<Order>)| async move {
+                    let mut took = Vec::with_capacity(orders.len());
+                    for order in orders {
+                        let begun = Instant::now();
+                        trader.buyer.send(order).await;
+                        took.push(begun.elapsed());
+                    }
+                    (trader, took)
+                });
+                let bought = bought.await;
+                elapsed += started.elapsed();
+                cpu += cpu_of(host.pid()) - before;
+                traders = Vec::with_capacity(n);
+                for (trader, took) in bought {
+                    traders.push(trader);
+                    samples.extend(took);
+                }
+            }
+            runs.push(Figures::of(samples, elapsed, cpu));
+        }
+        report.line(&name, &runs, Some(("limit.signatures", Ratio::Cpu)));
+    }
+}
+
+/// What `work` makes of each, all of them at once.
+async fn each<T, U, F>(all: Vec<T>, work: impl Fn(T) -> F) -> Vec<U>
+where
+    U: Send + 'static,
+    F: Future<Output = U> + Send + 'static,
+{
+    let tasks: Vec<_> = all.into_iter().map(|one| tokio::spawn(work(one))).collect();
+    let mut done = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        done.push(task.await.unwrap());
+    }
+    done
 }

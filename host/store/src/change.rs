@@ -13,69 +13,8 @@ use serde::Serialize;
 
 /// Writes one change. After an error the transaction is to be aborted: part of the change may be in it.
 pub(crate) fn write(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Result<(), StoreError> {
-    let old = stale_entries(Records { tables, txn: &*txn }, change)?;
-    let new = match change {
-        Change::Genesis(record) => put(&tables.genesis, txn, ONLY, record)?,
-        Change::Totals(record) => put(&tables.totals, txn, ONLY, record)?,
-        Change::Account(address, record) => put(&tables.accounts, txn, address.as_bytes(), record)?,
-        Change::Binding(delegate, record) => put(&tables.bindings, txn, delegate.as_bytes(), record)?,
-        Change::Channel(record) => {
-            put(&tables.channels, txn, record.id.as_bytes(), record)?;
-            index::of_channel(record)
-        }
-        Change::Offer(record) => {
-            put(&tables.offers, txn, record.id.as_bytes(), record)?;
-            index::of_offer(record)
-        }
-        Change::Purchase(record) => {
-            put(&tables.purchases, txn, record.id.as_bytes(), record)?;
-            index::of_purchase(record)
-        }
-        Change::Reconciliation(record) => {
-            let key = keys::reconciliation(&record.channel, record.at);
-            put(&tables.reconciliations, txn, &key, record)?
-        }
-        Change::EscrowSale(record) => {
-            put(&tables.escrow_sales, txn, record.id.as_bytes(), record)?;
-            index::of_escrow_sale(record)
-        }
-        Change::EscrowedKey(key, Some(record)) => put(&tables.escrowed_keys, txn, key.as_bytes(), record)?,
-        Change::EscrowedKey(key, None) => remove(&tables.escrowed_keys, txn, key.as_bytes())?,
-        Change::Debt(delegate, record) => put(&tables.debts, txn, delegate.as_bytes(), record)?,
-        Change::EscrowPayment(channel, record) => {
-            put(&tables.escrow_payments, txn, channel.as_bytes(), record)?
-        }
-        Change::Pair(key, record) => {
-            put(&tables.pairs, txn, &keys::pair(key), &(key, record))?;
-            index::of_pair(key, record)
-        }
-        Change::Decision(record) => {
-            put(&tables.decisions, txn, record.id.as_bytes(), record)?;
-            index::of_decision(record)
-        }
-        Change::PolicyValue(slot, Some(value)) => put(
-            &tables.policy_values,
-            txn,
-            &keys::policy_slot(slot),
-            &(slot, value),
-        )?,
-        Change::PolicyValue(slot, None) => remove(&tables.policy_values, txn, &keys::policy_slot(slot))?,
-        Change::PolicyCounter(slot, 0) => remove(&tables.policy_counters, txn, &keys::policy_slot(slot))?,
-        Change::PolicyCounter(slot, count) => put(
-            &tables.policy_counters,
-            txn,
-            &keys::policy_slot(slot),
-            &(slot, count),
-        )?,
-        Change::PolicySize(policy, 0) => remove(&tables.policy_sizes, txn, &keys::policy(policy))?,
-        Change::PolicySize(policy, size) => {
-            put(&tables.policy_sizes, txn, &keys::policy(policy), &(policy, size))?
-        }
-        Change::Registered(record) => {
-            register(tables, txn, record)?;
-            index::of_registration(record)
-        }
-    };
+    let (old, new) = entries(Records { tables, txn: &*txn }, change)?;
+    record(tables, txn, change)?;
     for entry in old.iter().filter(|entry| !new.contains(entry)) {
         let table = tables.table(entry.table);
         // Under the key of a freed position another record may stand by now.
@@ -89,18 +28,64 @@ pub(crate) fn write(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Re
     Ok(())
 }
 
-/// The index entries of the record that `change` replaces.
-fn stale_entries(records: Records<'_>, change: &Change) -> Result<Vec<Entry>, StoreError> {
+/// Writes the record alone.
+fn record(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Result<(), StoreError> {
+    match change {
+        Change::Genesis(record) => put(&tables.genesis, txn, ONLY, record),
+        Change::Totals(record) => put(&tables.totals, txn, ONLY, record),
+        Change::Account(address, record) => put(&tables.accounts, txn, address.as_bytes(), record),
+        Change::Binding(delegate, record) => put(&tables.bindings, txn, delegate.as_bytes(), record),
+        Change::Channel(record) => put(&tables.channels, txn, record.id.as_bytes(), record),
+        Change::Offer(record) => put(&tables.offers, txn, record.id.as_bytes(), record),
+        Change::Purchase(record) => put(&tables.purchases, txn, record.id.as_bytes(), record),
+        Change::Reconciliation(record) => {
+            let key = keys::reconciliation(&record.channel, record.at);
+            put(&tables.reconciliations, txn, &key, record)
+        }
+        Change::EscrowSale(record) => put(&tables.escrow_sales, txn, record.id.as_bytes(), record),
+        Change::EscrowedKey(key, Some(record)) => put(&tables.escrowed_keys, txn, key.as_bytes(), record),
+        Change::EscrowedKey(key, None) => tables.escrowed_keys.delete(txn, key.as_bytes()),
+        Change::Debt(delegate, record) => put(&tables.debts, txn, delegate.as_bytes(), record),
+        Change::EscrowPayment(channel, record) => {
+            put(&tables.escrow_payments, txn, channel.as_bytes(), record)
+        }
+        Change::Pair(key, record) => put(&tables.pairs, txn, &keys::pair(key), &(key, record)),
+        Change::Decision(record) => put(&tables.decisions, txn, record.id.as_bytes(), record),
+        Change::PolicyValue(slot, Some(value)) => {
+            let key = keys::policy_slot(slot);
+            put(&tables.policy_values, txn, &key, &(slot, value))
+        }
+        Change::PolicyValue(slot, None) => tables.policy_values.delete(txn, &keys::policy_slot(slot)),
+        Change::PolicyCounter(slot, 0) => tables.policy_counters.delete(txn, &keys::policy_slot(slot)),
+        Change::PolicyCounter(slot, count) => {
+            let key = keys::policy_slot(slot);
+            put(&tables.policy_counters, txn, &key, &(slot, count))
+        }
+        Change::PolicySize(policy, 0) => tables.policy_sizes.delete(txn, &keys::policy(policy)),
+        Change::PolicySize(policy, size) => {
+            put(&tables.policy_sizes, txn, &keys::policy(policy), &(policy, size))
+        }
+        Change::Registered(record) => register(tables, txn, record),
+    }
+}
+
+/// The index entries of the record that a change replaces, and of the new one.
+fn entries(records: Records<'_>, change: &Change) -> Result<(Vec<Entry>, Vec<Entry>), StoreError> {
+    fn both<R>(old: Option<R>, new: &R, of: impl Fn(&R) -> Vec<Entry>) -> (Vec<Entry>, Vec<Entry>) {
+        (old.map(|old| of(&old)).unwrap_or_default(), of(new))
+    }
     Ok(match change {
-        Change::Channel(new) => records.channel(&new.id)?.map(|old| index::of_channel(&old)),
-        Change::Offer(new) => records.offer(&new.id)?.map(|old| index::of_offer(&old)),
-        Change::Purchase(new) => records.purchase(&new.id)?.map(|old| index::of_purchase(&old)),
-        Change::EscrowSale(new) => records
-            .escrow_sale(&new.id)?
-            .map(|old| index::of_escrow_sale(&old)),
-        Change::Pair(key, _) => records.pair(key)?.map(|old| index::of_pair(key, &old)),
-        Change::Decision(new) => records.decision(&new.id)?.map(|old| index::of_decision(&old)),
-        Change::Registered(new) => records.registered(new)?.map(|old| index::of_registration(&old)),
+        Change::Channel(new) => match records.channel(&new.id)? {
+            // A purchase moves what is in a channel, and nothing that it is found by.
+            Some(old) if index::is_found_alike(&old, new) => (Vec::new(), Vec::new()),
+            old => both(old, new, index::of_channel),
+        },
+        Change::Offer(new) => both(records.offer(&new.id)?, new, index::of_offer),
+        Change::Purchase(new) => both(records.purchase(&new.id)?, new, index::of_purchase),
+        Change::EscrowSale(new) => both(records.escrow_sale(&new.id)?, new, index::of_escrow_sale),
+        Change::Pair(key, new) => both(records.pair(key)?, new, |pair| index::of_pair(key, pair)),
+        Change::Decision(new) => both(records.decision(&new.id)?, new, index::of_decision),
+        Change::Registered(new) => both(records.registered(new)?, new, index::of_registration),
         Change::Genesis(_)
         | Change::Totals(_)
         | Change::Account(..)
@@ -111,17 +96,12 @@ fn stale_entries(records: Records<'_>, change: &Change) -> Result<Vec<Entry>, St
         | Change::EscrowPayment(..)
         | Change::PolicyValue(..)
         | Change::PolicyCounter(..)
-        | Change::PolicySize(..) => None,
-    }
-    .unwrap_or_default())
+        | Change::PolicySize(..) => (Vec::new(), Vec::new()),
+    })
 }
 
 /// Writes a record of the registry.
-fn register(
-    tables: &Tables,
-    txn: &mut RwTxn<'_>,
-    registration: &Registration,
-) -> Result<Vec<Entry>, StoreError> {
+fn register(tables: &Tables, txn: &mut RwTxn<'_>, registration: &Registration) -> Result<(), StoreError> {
     match registration {
         Registration::Member(record) => put(&tables.members, txn, record.address.as_bytes(), record),
         Registration::Market(record) => put(&tables.markets, txn, record.id.as_bytes(), record),
@@ -132,19 +112,6 @@ fn register(
     }
 }
 
-/// Writes a record; of itself it has no index entries.
-fn put<R: Serialize>(
-    table: &Table,
-    txn: &mut RwTxn<'_>,
-    key: &[u8],
-    record: &R,
-) -> Result<Vec<Entry>, StoreError> {
-    table.put(txn, key, &codec::encode(table.name, record)?)?;
-    Ok(Vec::new())
-}
-
-/// Removes a record, if it is there; of itself it has no index entries.
-fn remove(table: &Table, txn: &mut RwTxn<'_>, key: &[u8]) -> Result<Vec<Entry>, StoreError> {
-    table.delete(txn, key)?;
-    Ok(Vec::new())
+fn put<R: Serialize>(table: &Table, txn: &mut RwTxn<'_>, key: &[u8], record: &R) -> Result<(), StoreError> {
+    table.put(txn, key, &codec::encode(table.name, record)?)
 }

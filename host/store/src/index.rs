@@ -129,6 +129,19 @@ pub(crate) fn of_channel(channel: &Channel) -> Vec<Entry> {
     entries
 }
 
+/// Whether two records of one channel have the same entries: whether all that [`of_channel`] looks at is the same.
+pub(crate) fn is_found_alike(one: &Channel, other: &Channel) -> bool {
+    let looked_at = |channel: &Channel| {
+        (
+            (channel.id, channel.kind, channel.opened),
+            (channel.actor, channel.delegate, channel.recipient),
+            channel.is_live(),
+            (channel.suspended.is_some(), channel.quarantined.is_some()),
+        )
+    };
+    looked_at(one) == looked_at(other)
+}
+
 /// The entries of a pair.
 pub(crate) fn of_pair(key: &PairKey, pair: &Pair) -> Vec<Entry> {
     if pair.suspended.is_none() {

@@ -49,8 +49,8 @@ pub(crate) fn ci() -> Result<()> {
 /// The first step that fails.
 pub(crate) fn long() -> Result<()> {
     checks()?;
-    step("simulator, long", || sim::run(&["--seeds", sim::SEEDS_LONG]))?;
-    step("faults, one by one, long", || sim::run(&sim::EACH_LONG))?;
+    step("simulator, long", || sim::run_long(&["--seeds", sim::SEEDS_LONG]))?;
+    step("faults, one by one, long", || sim::run_long(&sim::EACH_LONG))?;
     step("crashes, long", || crash::run(crash::LONG, 0, None))?;
     step("crashes, planted", crash::finds_the_planted_bug)?;
     step("signers recovered in C", || {

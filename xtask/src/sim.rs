@@ -13,13 +13,36 @@ pub(crate) const EACH: [&str; 7] = ["--each", "--seeds", "2", "--operations", "6
 /// At all of them.
 pub(crate) const EACH_LONG: [&str; 5] = ["--each", "--seeds", "8", "--operations", "200"];
 
-/// Plays seeds.
+/// Plays seeds, with the simulator as the tests build it.
 ///
 /// # Errors
 ///
 /// If one failed, or the simulator does not build.
 pub(crate) fn run<S: AsRef<str>>(arguments: &[S]) -> Result<()> {
-    let mut line = vec!["run", "--quiet", "-p", "bourse-sim", "--bin", "bourse-sim", "--"];
+    run_with("dev", arguments)
+}
+
+/// Plays many seeds: with a simulator that takes minutes to build, and then plays several times as many in a second.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn run_long<S: AsRef<str>>(arguments: &[S]) -> Result<()> {
+    run_with("sim", arguments)
+}
+
+fn run_with<S: AsRef<str>>(profile: &str, arguments: &[S]) -> Result<()> {
+    let mut line = vec![
+        "run",
+        "--quiet",
+        "--profile",
+        profile,
+        "-p",
+        "bourse-sim",
+        "--bin",
+        "bourse-sim",
+        "--",
+    ];
     line.extend(arguments.iter().map(AsRef::as_ref));
     cargo(&line, &[])
 }

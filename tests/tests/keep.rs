@@ -538,6 +538,17 @@ async fn get(address: std::net::SocketAddr, path: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_market_that_is_told_to_stop_as_soon_as_it_says_where_it_is_ends_cleanly() {
+    let mut world = World::apart().await;
+    for _ in 0..20 {
+        // Fails unless the process ends with success.
+        world.stop().await;
+        world.try_run_apart(&[]).unwrap();
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_market_that_stops_is_no_longer_ready_takes_nothing_new_and_ends_what_is_under_way() {
     let mut world = World::start().await;
     let seller = Seller::new(&world, tokens(50)).await;

@@ -17,9 +17,11 @@ pub(crate) async fn serve(config: &Config, args: &ServeArgs) -> anyhow::Result<E
         "--demo needs test tokens, which a market hands out on 127.0.0.1 alone: leave --demo, or listen there"
     );
     let host = Host::start(config).await?;
+    // Whoever reads that it is there may tell it to stop at once.
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
     introduce(config, &host, args.demo)?;
 
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let demo = async {
         match args.demo {
             true => demo(config, &host, args.sales).await,
@@ -27,7 +29,7 @@ pub(crate) async fn serve(config: &Config, args: &ServeArgs) -> anyhow::Result<E
         }
     };
     let outcome = tokio::select! {
-        _ = tokio::signal::ctrl_c() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
         outcome = demo => outcome,
     };

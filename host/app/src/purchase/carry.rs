@@ -259,6 +259,23 @@ fn rehearse(market: &Market, request: &BuyRequest, plan: &Plan, price: &Price) -
     }
 }
 
+/// The buyer's side of a purchase at this price, whoever sells.
+pub(super) fn order(market: &Market, request: &BuyRequest, price: &Price) -> Order {
+    let due = price.quote.price;
+    Order {
+        id: PurchaseId(market.environment.fresh_id()),
+        at: market.now(),
+        identity: request.identity,
+        buyer: request.buyer,
+        signer: request.buyer,
+        s1: request.s1,
+        price: due,
+        fee: market.settlement.fee(due),
+        source: price.quote.source,
+        lenient_seq: market.terms.lenient_seq,
+    }
+}
+
 /// The reservation as it would be made over `paying` as it stands, our signature still missing.
 fn assemble(
     market: &Market,
@@ -267,9 +284,8 @@ fn assemble(
     paying: &Channel,
     price: &Price,
 ) -> Result<ReserveRequest, WampError> {
-    let due = price.quote.price;
-    let fee = market.settlement.fee(due);
-    let credit = due.checked_sub(fee).unwrap_or(Amount::ZERO);
+    let order = order(market, request, price);
+    let credit = order.price.checked_sub(order.fee).unwrap_or(Amount::ZERO);
     let (payable, _) = paying.net(credit);
     let remaining = paying.posted_remaining();
     let paying_balance = remaining.checked_sub(payable).ok_or_else(|| {
@@ -283,18 +299,7 @@ fn assemble(
         .next()
         .ok_or_else(|| of_refusal(&Refusal::SeqExhausted { channel: paying.id }))?;
     Ok(ReserveRequest {
-        order: Order {
-            id: PurchaseId(market.environment.fresh_id()),
-            at: market.now(),
-            identity: request.identity,
-            buyer: request.buyer,
-            signer: request.buyer,
-            s1: request.s1,
-            price: due,
-            fee,
-            source: price.quote.source,
-            lenient_seq: market.terms.lenient_seq,
-        },
+        order,
         callee: plan.callee,
         paying_channel: paying.id,
         paying_seq,

@@ -1,7 +1,7 @@
 //! The sale of an escrowed key: sealed here, and durable in one write. No seller is called, so there is no line to wait
 //! in and nothing that could come between.
 
-use super::carry::{Price, hold, put_back};
+use super::carry::{Price, hold, order, put_back};
 use super::finish::{announce, warn_of_dropped};
 use super::pending::Answer;
 use super::{BuyRequest, UNSIGNED};
@@ -10,8 +10,8 @@ use crate::market::Market;
 use crate::vault::seal;
 use crate::wire::{fault, of_refusal, of_store, of_submit, unexpected, uri};
 use bourse_market::{
-    Command, DeliverRequest, EscrowedKey, Fault, Offer, Order, Outcome, PriceSource, PurchaseId, Receipt,
-    Refusal, SealedKey, View, apply,
+    Command, DeliverRequest, EscrowedKey, Fault, Offer, Outcome, PriceSource, Receipt, Refusal, SealedKey,
+    View, apply,
 };
 use bourse_store::SubmitError;
 use bourse_wamp::WampError;
@@ -97,18 +97,7 @@ fn assemble(
         .ok_or_else(|| of_refusal(&Refusal::SeqExhausted { channel }))?;
     let quote = &price.quote;
     Ok(DeliverRequest {
-        order: Order {
-            id: PurchaseId(market.environment.fresh_id()),
-            at: market.now(),
-            identity: request.identity,
-            buyer: request.buyer,
-            signer: request.buyer,
-            s1: request.s1,
-            price: quote.price,
-            fee: market.settlement.fee(quote.price),
-            source: quote.source,
-            lenient_seq: market.terms.lenient_seq,
-        },
+        order: order(market, request, price),
         escrowed,
         sealed_key: UNSEALED,
         payment_seq,

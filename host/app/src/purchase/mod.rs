@@ -125,11 +125,7 @@ impl Market {
 
     /// The receipt of the posted purchase with this very identity, if there is one. A channel in quarantine makes no other.
     fn replayed(&self, payment: &Channel, identity: &Identity) -> Result<Option<Receipt>, WampError> {
-        // What lies ahead of the channel was not posted, and needs no look into the ledger.
-        let found = match identity.seq > payment.seq {
-            true => None,
-            false => self.read(|ledger| find_receipt(ledger, payment, identity))?,
-        };
+        let found = self.read(|ledger| find_receipt(ledger, payment, identity))?;
         if found.is_none() && payment.quarantined.is_some() {
             return Err(of_refusal(&Refusal::ChannelQuarantined { channel: payment.id }));
         }

@@ -10,7 +10,7 @@ use crate::seller_price::SellerPrices;
 use crate::vault::Vault;
 use crate::wire::{of_store, of_submit};
 use crate::workers::Workers;
-use bourse_chain::{Network, Settlement, Signer};
+use bourse_chain::{KnownSigners, Network, Settlement, Signer};
 use bourse_market::{Address, Command, Demand, Nanos, Outcome};
 use bourse_store::{Reader, Store, StoreError};
 use bourse_wamp::WampError;
@@ -73,6 +73,8 @@ pub(crate) struct Market {
     pub(crate) terms: Terms,
     pub(crate) store: Store,
     pub(crate) signer: Arc<Signer>,
+    /// Delegates whose signatures it checks again and again.
+    pub(crate) known_signers: Arc<KnownSigners>,
     /// Opens what sellers left here.
     pub(crate) vault: Vault,
     pub(crate) settlement: Arc<dyn Settlement>,
@@ -115,6 +117,7 @@ impl Market {
             store: parts.store,
             vault: Vault::new(network.market, &parts.signer),
             signer: parts.signer,
+            known_signers: Arc::default(),
             network,
             settlement: parts.settlement,
             environment: parts.environment,

@@ -5,12 +5,13 @@
 //! the [`Settlement`] trait with its implementations. A settlement turns a verified request into a `market` command.
 //!
 //! What never does: state. Accounts, channels and balances are records of the ledger; a settlement may be dropped
-//! and made anew between any two calls. No other crate of the workspace names alloy or k256.
+//! and made anew between any two calls; and so may what [`KnownSigners`] remembers, to be faster. No other crate of the workspace names alloy or k256.
 
 #![forbid(unsafe_code)]
 
 mod address;
 mod keyfile;
+mod known;
 mod local;
 mod settlement;
 mod signature;
@@ -19,6 +20,7 @@ mod typed;
 
 pub use address::{checksum, keccak256};
 pub use keyfile::{KeyFileError, create_key, load_key, load_or_create_key};
+pub use known::KnownSigners;
 pub use local::{
     FAUCET_LIMIT_TOKENS, LOCAL_BLOCK, LOCAL_CHAIN_ID, LOCAL_FLOAT_TOKENS, LocalSettlement,
     local_verifying_contract,

@@ -1,6 +1,7 @@
 //! Who signed: recovery of an address from a signature, and what is refused before it is tried.
 
 use bourse_market::{Address, Signature};
+use k256::ecdsa::{RecoveryId, Signature as EcdsaSignature, VerifyingKey};
 
 /// The order of secp256k1's group, big-endian. Both r and s lie below it.
 const ORDER: [u8; 32] = [
@@ -56,6 +57,12 @@ pub enum SignatureError {
 /// [`SignatureError`] for v other than 27 or 28, r or s outside 1 to order − 1, s in the upper half, or an r that
 /// is on no point.
 pub fn recover(digest: &[u8; 32], signature: &Signature) -> Result<Address, SignatureError> {
+    let (rs, y_is_odd) = check(signature)?;
+    by::recover(digest, rs, y_is_odd).ok_or(SignatureError::NoKey)
+}
+
+/// The two scalars of a signature that may be tried, r before s, and whether the y coordinate of its point is odd.
+pub(crate) fn check(signature: &Signature) -> Result<(&[u8; 64], bool), SignatureError> {
     let [rs @ .., v] = signature.as_bytes();
     let y_is_odd = match v {
         27 => false,
@@ -68,21 +75,22 @@ pub fn recover(digest: &[u8; 32], signature: &Signature) -> Result<Address, Sign
     if s > HALF_ORDER.as_slice() {
         return Err(SignatureError::HighS);
     }
-    by::recover(digest, rs, y_is_odd).ok_or(SignatureError::NoKey)
+    Ok((rs, y_is_odd))
 }
 
-/// With k256: Rust all the way.
+/// The public key whose signature this is, with k256: Rust all the way.
+pub(crate) fn recover_key(digest: &[u8; 32], rs: &[u8; 64], y_is_odd: bool) -> Option<VerifyingKey> {
+    let signature = EcdsaSignature::from_slice(rs).ok()?;
+    VerifyingKey::recover_from_prehash(digest, &signature, RecoveryId::new(y_is_odd, false)).ok()
+}
+
 #[cfg(any(not(feature = "c-recovery"), test))]
 mod with_k256 {
     use crate::address::address_of_key;
     use bourse_market::Address;
-    use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 
-    pub(super) fn recover(digest: &[u8; 32], rs: &[u8], y_is_odd: bool) -> Option<Address> {
-        let signature = Signature::from_slice(rs).ok()?;
-        let id = RecoveryId::new(y_is_odd, false);
-        let key = VerifyingKey::recover_from_prehash(digest, &signature, id).ok()?;
-        Some(address_of_key(&key))
+    pub(super) fn recover(digest: &[u8; 32], rs: &[u8; 64], y_is_odd: bool) -> Option<Address> {
+        super::recover_key(digest, rs, y_is_odd).map(|key| address_of_key(&key))
     }
 }
 
@@ -94,7 +102,7 @@ mod with_c {
     use secp256k1::Message;
     use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 
-    pub(super) fn recover(digest: &[u8; 32], rs: &[u8], y_is_odd: bool) -> Option<Address> {
+    pub(super) fn recover(digest: &[u8; 32], rs: &[u8; 64], y_is_odd: bool) -> Option<Address> {
         let id = RecoveryId::try_from(i32::from(y_is_odd)).ok()?;
         let signature = RecoverableSignature::from_compact(rs, id).ok()?;
         let key = signature.recover(Message::from_digest(*digest)).ok()?;
@@ -124,7 +132,6 @@ mod tests {
     use crate::Signer;
     use crate::address::address_of_key;
     use alloy_primitives::U256;
-    use k256::ecdsa::{RecoveryId, Signature as EcdsaSignature, VerifyingKey};
 
     const DIGEST: [u8; 32] = [7; 32];
 

@@ -101,10 +101,11 @@ pub(super) async fn verify(
         purchase.payment_seq,
         purchase.payment_balance,
     );
-    let signer = Arc::clone(&market.signer);
+    let (signer, known) = (Arc::clone(&market.signer), Arc::clone(&market.known_signers));
+    let delegate = plan.paying.delegate;
     let checked = market
         .workers
-        .run_owed(move || (bourse_chain::recover(&theirs, &s3), signer.sign(&ours)))
+        .run_owed(move || (known.recover(&theirs, &s3, delegate), signer.sign(&ours)))
         .await;
     let Ok((s3_signer, s4)) = checked else {
         // The answer stands unverified, and that is unclear, not false.
@@ -113,7 +114,7 @@ pub(super) async fn verify(
     Verdict::Forged(unclear(
         uri::INVALID_SIGNATURE,
         match s3_signer {
-            Ok(s3_signer) if s3_signer == plan.paying.delegate => return Verdict::Good(s4),
+            Ok(s3_signer) if s3_signer == delegate => return Verdict::Good(s4),
             Ok(other) => format!("the seller's answer is signed by {other}, not by its delegate"),
             Err(error) => format!("the seller's answer carries a bad signature: {error}"),
         },

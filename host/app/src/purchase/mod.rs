@@ -105,9 +105,10 @@ impl Market {
                 "a point of low order: anybody could open what is sealed to it",
             ));
         }
+        let (known, expected) = (Arc::clone(&self.known_signers), request.buyer);
         let signer = self
             .workers
-            .run_bought(move || bourse_chain::recover(&digest, &s1))
+            .run_bought(move || known.recover(&digest, &s1, expected))
             .await?;
         let signer = signer.map_err(|error| fault(uri::INVALID_SIGNATURE, error.to_string()))?;
         let record = self

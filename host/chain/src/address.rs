@@ -24,6 +24,16 @@ pub(crate) fn address_of_point(point: &[u8]) -> Address {
     address_of_hash(&keccak256(point.get(1..).unwrap_or_default()))
 }
 
+/// An address as alloy has it.
+pub(crate) fn to_alloy(address: Address) -> alloy_primitives::Address {
+    alloy_primitives::Address::new(address.0)
+}
+
+/// An address as the ledger has it.
+pub(crate) fn from_alloy(address: alloy_primitives::Address) -> Address {
+    Address(address.into_array())
+}
+
 /// An address as people exchange it: `0x` and 40 hex digits whose case is a checksum (EIP-55).
 pub fn checksum(address: Address) -> String {
     let lower: String = address.to_string().chars().skip(2).collect();

@@ -10,27 +10,33 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod contracts;
 mod keyfile;
 mod known;
 mod local;
+mod node;
 mod settlement;
 mod signature;
 mod signer;
+mod transaction;
 mod typed;
 
 pub use address::{checksum, keccak256};
+pub use contracts::{Deployment, DeploymentError, Foreign, decode};
 pub use keyfile::{KeyFileError, create_key, load_key, load_or_create_key};
 pub use known::KnownSigners;
 pub use local::{
     FAUCET_LIMIT_TOKENS, LOCAL_BLOCK, LOCAL_CHAIN_ID, LOCAL_FLOAT_TOKENS, LocalSettlement,
     local_verifying_contract,
 };
+pub use node::{Header, Limits, Node, NodeError, RawLog, TransactionReceipt};
 pub use settlement::{
     Block, CloseChannel, Contracts, Network, OpenChannel, SetConsent, Settlement, SettlementError,
     SignedClose, consent_id,
 };
 pub use signature::{SignatureError, recover};
 pub use signer::{KeyError, Signer};
+pub use transaction::{Fees, SignedTransaction, Transaction};
 pub use typed::{
     ChannelClose, ChannelOpen, Consent, DOMAIN_SEPARATOR, Domain, KeyOffer, MarketMemberLogin,
     OFF_CHAIN_CLOSE_AT, RevokeOffer,

@@ -163,6 +163,10 @@ bytes_type!(
     RevisionId, 32, "a revision"
 );
 bytes_type!(
+    /// A block of a chain, among all that were ever mined.
+    BlockHash, 32, "a block's hash"
+);
+bytes_type!(
     /// A transaction of a chain.
     TransactionHash, 32, "a transaction's hash"
 );

@@ -8,6 +8,7 @@
 
 mod amount;
 mod apply;
+pub mod chain;
 mod command;
 mod demand;
 mod escrow;
@@ -31,9 +32,9 @@ pub use command::{
 pub use demand::{Demand, Figures, Sale, Subject};
 pub use escrow::{Debt, EscrowPayment, EscrowSale, Receipt};
 pub use ids::{
-    Address, ApiId, BlockNumber, BuyerPubkey, CatalogId, ChannelId, ConsentId, DecisionId, EscrowedKey,
-    IdError, KeyId, MarketId, Nanos, OfferId, ParseIdError, PurchaseId, RevisionId, SealedKey, Seq,
-    SessionId, Signature, TransactionHash,
+    Address, ApiId, BlockHash, BlockNumber, BuyerPubkey, CatalogId, ChannelId, ConsentId, DecisionId,
+    EscrowedKey, IdError, KeyId, MarketId, Nanos, OfferId, ParseIdError, PurchaseId, RevisionId, SealedKey,
+    Seq, SessionId, Signature, TransactionHash,
 };
 pub use invariants::{
     Auditor, Side, Sums, Violation, check_channel, check_escrow_sale, check_in_place, check_purchase,

@@ -24,6 +24,22 @@ pub enum MemberLevel {
     Retiring = 6,
 }
 
+impl MemberLevel {
+    /// The level of a number, if it has one.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::None,
+            1 => Self::Active,
+            2 => Self::Verified,
+            3 => Self::Retired,
+            4 => Self::Penalty,
+            5 => Self::Blocked,
+            6 => Self::Retiring,
+            _ => return None,
+        })
+    }
+}
+
 /// A member of the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {

@@ -17,7 +17,7 @@ pub use member::{Actor, ActorKey, ActorType, Member, MemberLevel};
 pub use place::Market;
 
 use crate::Refusal;
-use crate::ids::BlockNumber;
+use crate::ids::{Address, ApiId, BlockNumber, CatalogId, MarketId};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a text that names something elsewhere: terms, a profile, a schema. They are hashes of 46 bytes, or short
@@ -41,7 +41,36 @@ pub enum Registration {
     Consent(Consent),
 }
 
+/// What a record of the registry is found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RegistrationKey {
+    /// A member's address.
+    Member(Address),
+    /// A market.
+    Market(MarketId),
+    /// A member's part in a market.
+    Actor(ActorKey),
+    /// A catalog.
+    Catalog(CatalogId),
+    /// An API.
+    Api(ApiId),
+    /// What a consent is about.
+    Consent(ConsentKey),
+}
+
 impl Registration {
+    /// What it is found by.
+    pub fn key(&self) -> RegistrationKey {
+        match self {
+            Self::Member(member) => RegistrationKey::Member(member.address),
+            Self::Market(market) => RegistrationKey::Market(market.id),
+            Self::Actor(actor) => RegistrationKey::Actor(actor.key),
+            Self::Catalog(catalog) => RegistrationKey::Catalog(catalog.id),
+            Self::Api(api) => RegistrationKey::Api(api.id),
+            Self::Consent(consent) => RegistrationKey::Consent(consent.key),
+        }
+    }
+
     /// The block of its last change.
     pub fn block(&self) -> BlockNumber {
         match self {

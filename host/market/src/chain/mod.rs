@@ -1,0 +1,113 @@
+//! What a chain says: its blocks, the events in them, and what the ledger remembers so that it can take them back.
+//!
+//! What lives here: the records and the request to go on or back along the chain. What the events do to the ledger is
+//! decided in `apply`, in the very write that moves the ledger's place on the chain: whatever crashes, each block counts
+//! once.
+//!
+//! What never does: asking a node, and trusting one. Events arrive decoded and in order; that they were seen deep enough
+//! and at the right contracts is for whoever asks.
+
+mod event;
+
+pub use event::{ChainEvent, ChannelTerms, Logged, Payout};
+
+use crate::ids::{BlockHash, BlockNumber, ChannelId, Nanos, TransactionHash};
+use crate::record::ChannelState;
+use crate::registry::{Registration, RegistrationKey};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// One block among all that were ever mined at its height.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockRef {
+    /// Its number.
+    pub number: BlockNumber,
+    /// Its hash.
+    pub hash: BlockHash,
+}
+
+impl fmt::Display for BlockRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.number, self.hash)
+    }
+}
+
+/// How far the ledger has followed the chain, and how to take back what it read last.
+///
+/// One record for each block that may still turn out not to be part of the chain, and for the last one in any case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedBlock {
+    /// The block. All that lies between the one before it and this is applied too.
+    pub block: BlockRef,
+    /// What stood where its events wrote, in the order in which they did. To take the block back is to restore it in the
+    /// opposite order.
+    pub before: Vec<Before>,
+}
+
+/// What an event found before it changed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Before {
+    /// This record of the registry.
+    Registered(Box<Registration>),
+    /// No such record.
+    Unregistered(RegistrationKey),
+    /// No such channel, or none that counted.
+    Unopened(ChannelId),
+    /// A channel as it stood on the chain.
+    Anchored {
+        /// The channel.
+        channel: ChannelId,
+        /// Its state in the ledger.
+        state: ChannelState,
+        /// What the chain had said of it.
+        anchor: Box<Anchor>,
+    },
+}
+
+/// What the chain says of a channel that the ledger knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// Where it was opened.
+    pub opened: Mined,
+    /// The transaction that opened it is no part of the chain any more: nothing moves the channel until it is again.
+    pub orphaned: Option<Nanos>,
+    /// Somebody showed a state of it, and may still be answered with a newer one.
+    pub closing: Option<(Payout, Mined)>,
+    /// It is paid out.
+    pub closed: Option<(Payout, Mined)>,
+}
+
+/// Where on the chain something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mined {
+    /// The block.
+    pub block: BlockNumber,
+    /// The transaction.
+    pub transaction: TransactionHash,
+}
+
+/// Some blocks of the chain, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advance {
+    /// Where the ledger stands; none before the first block.
+    pub after: Option<BlockRef>,
+    /// The last of the blocks.
+    pub to: BlockRef,
+    /// What happened in them, in order.
+    pub events: Vec<Logged>,
+    /// Blocks below this are never taken back: what was kept for that may go.
+    pub settled_below: BlockNumber,
+    /// When.
+    pub at: Nanos,
+}
+
+/// The last blocks that the ledger followed are no part of the chain any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unwind {
+    /// Where the ledger stands.
+    pub from: BlockRef,
+    /// The last block that still is part of it.
+    pub to: BlockRef,
+    /// When.
+    pub at: Nanos,
+}

@@ -1,16 +1,17 @@
 //! Everything that can change a ledger, and what comes of it.
 
 use crate::Amount;
+use crate::chain::{Advance, Anchor, AppliedBlock, Followed, Unwind};
 use crate::escrow::{Debt, EscrowPayment, EscrowSale};
 use crate::ids::{
-    Address, ChannelId, EscrowedKey, KeyId, MarketId, Nanos, OfferId, PurchaseId, SealedKey, Seq, SessionId,
-    Signature,
+    Address, BlockNumber, ChannelId, EscrowedKey, KeyId, MarketId, Nanos, OfferId, PurchaseId, SealedKey,
+    Seq, SessionId, Signature,
 };
 use crate::record::{
     Account, Ask, Binding, Channel, ChannelKind, Decision, Doubt, Identity, Offer, Pair, PairKey,
     PriceSource, Purchase, Reconciliation, ShownState, Suspension, Totals,
 };
-use crate::registry::{Consent, ConsentRequest, Registration};
+use crate::registry::{Consent, ConsentRequest, Registration, RegistrationKey};
 use crate::state::{DroppedWrites, PolicySlot, StateWrite};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -361,6 +362,10 @@ pub enum Command {
     Consent(Box<ConsentRequest>),
     /// The same of one that stands given and ends: it needs no room, and what was recorded with it stays.
     Withdraw(Box<ConsentRequest>),
+    /// Go on along the chain.
+    Advance(Box<Advance>),
+    /// Go back to a block that is still part of it.
+    Unwind(Unwind),
 }
 
 /// A record to write. `store` keeps its indexes from these alone.
@@ -402,6 +407,12 @@ pub enum Change {
     PolicySize(String, u64),
     /// A record of the registry.
     Registered(Box<Registration>),
+    /// No such record any more.
+    Unregistered(RegistrationKey),
+    /// How far the ledger followed the chain; none drops what was kept of a block.
+    Block(BlockNumber, Option<Box<AppliedBlock>>),
+    /// What the chain says of a channel; none if it says nothing any more.
+    Anchor(ChannelId, Option<Box<Anchor>>),
 }
 
 /// The records one command writes, in order.
@@ -430,6 +441,8 @@ pub enum Outcome {
         /// Whether anything changed.
         changed: bool,
     },
+    /// The ledger stands elsewhere on the chain.
+    Followed(Box<Followed>),
     /// The consent as it stands.
     Consented(Box<Consent>),
     /// The new offer.

@@ -1,13 +1,16 @@
 //! A ledger in memory: the reference that tests and the simulator compare with.
 
+use crate::chain::{Anchor, AppliedBlock};
 use crate::command::{Ending, Genesis};
-use crate::invariants::{Auditor, Violation};
-use crate::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member, Registration};
+use crate::invariants::{Auditor, Violation, check_in_place, check_sale_in_place};
+use crate::registry::{
+    Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member, Registration, RegistrationKey,
+};
 use crate::view::{Fault, View};
 use crate::{
-    Account, Address, ApiId, Binding, CatalogId, Change, Changes, Channel, ChannelId, Command, ConsentId,
-    Debt, Decision, DecisionId, EscrowPayment, EscrowSale, EscrowedKey, KeyId, MarketId, Nanos, Offer,
-    OfferId, Outcome, Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState, Reconciliation,
+    Account, Address, ApiId, Binding, BlockNumber, CatalogId, Change, Changes, Channel, ChannelId, Command,
+    ConsentId, Debt, Decision, DecisionId, EscrowPayment, EscrowSale, EscrowedKey, KeyId, MarketId, Nanos,
+    Offer, OfferId, Outcome, Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState, Reconciliation,
     Refusal, Seq, Totals, apply,
 };
 use core::convert::Infallible;
@@ -41,6 +44,8 @@ pub struct MemoryLedger {
     catalogs: BTreeMap<CatalogId, Catalog>,
     apis: BTreeMap<ApiId, Api>,
     consents: BTreeMap<ConsentKey, Consent>,
+    blocks: BTreeMap<BlockNumber, AppliedBlock>,
+    anchors: BTreeMap<ChannelId, Anchor>,
 }
 
 impl MemoryLedger {
@@ -99,6 +104,11 @@ impl MemoryLedger {
                 Change::PolicySize(policy, 0) => drop(self.policy_sizes.remove(&policy)),
                 Change::PolicySize(policy, size) => drop(self.policy_sizes.insert(policy, size)),
                 Change::Registered(registration) => self.register(*registration),
+                Change::Unregistered(key) => self.unregister(&key),
+                Change::Block(number, Some(applied)) => drop(self.blocks.insert(number, *applied)),
+                Change::Block(number, None) => drop(self.blocks.remove(&number)),
+                Change::Anchor(channel, Some(anchor)) => drop(self.anchors.insert(channel, *anchor)),
+                Change::Anchor(channel, None) => drop(self.anchors.remove(&channel)),
             }
         }
     }
@@ -111,6 +121,17 @@ impl MemoryLedger {
             Registration::Catalog(catalog) => drop(self.catalogs.insert(catalog.id, catalog)),
             Registration::Api(api) => drop(self.apis.insert(api.id, api)),
             Registration::Consent(consent) => drop(self.consents.insert(consent.key, consent)),
+        }
+    }
+
+    fn unregister(&mut self, key: &RegistrationKey) {
+        match key {
+            RegistrationKey::Member(address) => drop(self.members.remove(address)),
+            RegistrationKey::Market(id) => drop(self.markets.remove(id)),
+            RegistrationKey::Actor(key) => drop(self.actors.remove(key)),
+            RegistrationKey::Catalog(id) => drop(self.catalogs.remove(id)),
+            RegistrationKey::Api(id) => drop(self.apis.remove(id)),
+            RegistrationKey::Consent(key) => drop(self.consents.remove(key)),
         }
     }
 
@@ -216,6 +237,18 @@ impl MemoryLedger {
         auditor.finish()
     }
 
+    /// Everything that a market would find wrong when it starts: each purchase and sale beside its channels.
+    pub fn glance(&self) -> Vec<Violation> {
+        let channel = |id: &ChannelId| self.channels.get(id);
+        let purchases = self.purchases.values().map(|purchase| {
+            let payment = channel(&purchase.identity.channel);
+            check_in_place(purchase, payment, channel(&purchase.paying_channel))
+        });
+        let sales = self.escrow_sales.values();
+        let sales = sales.map(|sale| check_sale_in_place(sale, channel(&sale.identity.channel)));
+        purchases.chain(sales).filter_map(Result::err).collect()
+    }
+
     /// Feeds every record to an auditor.
     pub fn feed(&self, auditor: &mut Auditor) {
         if let Some(genesis) = &self.genesis {
@@ -238,6 +271,9 @@ impl MemoryLedger {
         self.decisions
             .values()
             .for_each(|decision| auditor.decision(decision));
+        self.anchors
+            .iter()
+            .for_each(|(channel, anchor)| auditor.anchor(*channel, anchor));
         self.policy_values()
             .for_each(|(slot, value)| auditor.policy_value(slot, value.len()));
         self.policy_counters()
@@ -396,5 +432,31 @@ impl View for MemoryLedger {
 
     fn consent_about(&self, key: &ConsentKey) -> Result<Option<Consent>, Infallible> {
         Ok(self.consents.get(key).cloned())
+    }
+
+    fn chain_tip(&self) -> Result<Option<AppliedBlock>, Infallible> {
+        Ok(self.blocks.last_key_value().map(|(_, applied)| applied.clone()))
+    }
+
+    fn applied_from(&self, number: BlockNumber) -> Result<Vec<AppliedBlock>, Infallible> {
+        Ok(self
+            .blocks
+            .range(number..)
+            .rev()
+            .map(|(_, applied)| applied.clone())
+            .collect())
+    }
+
+    fn applied_below(&self, number: BlockNumber, most: usize) -> Result<Vec<BlockNumber>, Infallible> {
+        Ok(self
+            .blocks
+            .range(..number)
+            .map(|(number, _)| *number)
+            .take(most)
+            .collect())
+    }
+
+    fn anchor(&self, channel: &ChannelId) -> Result<Option<Anchor>, Infallible> {
+        Ok(self.anchors.get(channel).cloned())
     }
 }

@@ -1,6 +1,7 @@
 //! Every reason for which the ledger refuses a command. `app` maps each to one WAMP error URI, in one table.
 
 use crate::Amount;
+use crate::chain::BlockRef;
 use crate::ids::{Address, BlockNumber, ChannelId, ConsentId, KeyId, MarketId, Nanos, PurchaseId, Seq};
 
 /// A refused command changes nothing.
@@ -19,6 +20,14 @@ pub enum Refusal {
     #[error("the amount would exceed 2^256 - 1 units")]
     Overflow,
 
+    /// The ledger stands elsewhere on the chain than whoever follows it thought, or keeps to none.
+    #[error("block {to} does not follow the one the ledger stands at, {}", stands.as_deref().map_or_else(|| "none".to_owned(), ToString::to_string))]
+    NotNextBlock {
+        /// Where it stands.
+        stands: Option<Box<BlockRef>>,
+        /// Where it was to go.
+        to: Box<BlockRef>,
+    },
     /// A request names another market.
     #[error("the request names market {named}, this is {ours}")]
     WrongMarket {

@@ -1,10 +1,11 @@
 //! How [`crate::apply`] reads the ledger it is about to change.
 
+use crate::chain::{Anchor, AppliedBlock};
 use crate::command::{Ending, Genesis};
 use crate::escrow::{Debt, EscrowPayment, EscrowSale};
 use crate::ids::{
-    Address, ApiId, CatalogId, ChannelId, ConsentId, DecisionId, EscrowedKey, KeyId, MarketId, Nanos,
-    OfferId, PurchaseId, Seq,
+    Address, ApiId, BlockNumber, CatalogId, ChannelId, ConsentId, DecisionId, EscrowedKey, KeyId, MarketId,
+    Nanos, OfferId, PurchaseId, Seq,
 };
 use crate::record::{Account, Binding, Channel, Offer, Pair, PairKey, Purchase, Totals};
 use crate::refusal::Refusal;
@@ -79,6 +80,14 @@ pub trait View {
     fn consent(&self, id: &ConsentId) -> Result<Option<Consent>, Self::Error>;
     /// A consent, by what it is about.
     fn consent_about(&self, key: &ConsentKey) -> Result<Option<Consent>, Self::Error>;
+    /// The last block of the chain that was followed; none before the first.
+    fn chain_tip(&self) -> Result<Option<AppliedBlock>, Self::Error>;
+    /// The blocks on record from `number` on, the last first.
+    fn applied_from(&self, number: BlockNumber) -> Result<Vec<AppliedBlock>, Self::Error>;
+    /// At most `most` of the blocks on record below `number`, the first first.
+    fn applied_below(&self, number: BlockNumber, most: usize) -> Result<Vec<BlockNumber>, Self::Error>;
+    /// What the chain says of a channel.
+    fn anchor(&self, channel: &ChannelId) -> Result<Option<Anchor>, Self::Error>;
 }
 
 /// Why a command was not applied.

@@ -6,7 +6,7 @@ use crate::index::{self, Entry};
 use crate::keys;
 use crate::records::{ONLY, Records};
 use crate::tables::{Table, Tables};
-use bourse_market::registry::Registration;
+use bourse_market::registry::{Registration, RegistrationKey};
 use bourse_market::{Change, View};
 use heed::RwTxn;
 use serde::Serialize;
@@ -66,6 +66,11 @@ fn record(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Result<(), S
             put(&tables.policy_sizes, txn, &keys::policy(policy), &(policy, size))
         }
         Change::Registered(record) => register(tables, txn, record),
+        Change::Unregistered(key) => unregister(tables, txn, key),
+        Change::Block(number, Some(record)) => put(&tables.chain_blocks, txn, &keys::block(*number), record),
+        Change::Block(number, None) => tables.chain_blocks.delete(txn, &keys::block(*number)),
+        Change::Anchor(channel, Some(record)) => put(&tables.anchors, txn, channel.as_bytes(), record),
+        Change::Anchor(channel, None) => tables.anchors.delete(txn, channel.as_bytes()),
     }
 }
 
@@ -85,7 +90,14 @@ fn entries(records: Records<'_>, change: &Change) -> Result<(Vec<Entry>, Vec<Ent
         Change::EscrowSale(new) => both(records.escrow_sale(&new.id)?, new, index::of_escrow_sale),
         Change::Pair(key, new) => both(records.pair(key)?, new, |pair| index::of_pair(key, pair)),
         Change::Decision(new) => both(records.decision(&new.id)?, new, index::of_decision),
-        Change::Registered(new) => both(records.registered(new)?, new, index::of_registration),
+        Change::Registered(new) => both(records.registered(&new.key())?, new, index::of_registration),
+        Change::Unregistered(key) => {
+            let old = records.registered(key)?;
+            (
+                old.as_ref().map(index::of_registration).unwrap_or_default(),
+                Vec::new(),
+            )
+        }
         Change::Genesis(_)
         | Change::Totals(_)
         | Change::Account(..)
@@ -96,7 +108,9 @@ fn entries(records: Records<'_>, change: &Change) -> Result<(Vec<Entry>, Vec<Ent
         | Change::EscrowPayment(..)
         | Change::PolicyValue(..)
         | Change::PolicyCounter(..)
-        | Change::PolicySize(..) => (Vec::new(), Vec::new()),
+        | Change::PolicySize(..)
+        | Change::Block(..)
+        | Change::Anchor(..) => (Vec::new(), Vec::new()),
     })
 }
 
@@ -109,6 +123,24 @@ fn register(tables: &Tables, txn: &mut RwTxn<'_>, registration: &Registration) -
         Registration::Catalog(record) => put(&tables.catalogs, txn, record.id.as_bytes(), record),
         Registration::Api(record) => put(&tables.apis, txn, record.id.as_bytes(), record),
         Registration::Consent(record) => put(&tables.consents, txn, record.id.as_bytes(), record),
+    }
+}
+
+/// Removes a record of the registry, if it is there.
+fn unregister(tables: &Tables, txn: &mut RwTxn<'_>, key: &RegistrationKey) -> Result<(), StoreError> {
+    match key {
+        RegistrationKey::Member(address) => tables.members.delete(txn, address.as_bytes()),
+        RegistrationKey::Market(id) => tables.markets.delete(txn, id.as_bytes()),
+        RegistrationKey::Actor(key) => tables.actors.delete(txn, &keys::actor(key)),
+        RegistrationKey::Catalog(id) => tables.catalogs.delete(txn, id.as_bytes()),
+        RegistrationKey::Api(id) => tables.apis.delete(txn, id.as_bytes()),
+        RegistrationKey::Consent(about) => {
+            let consent = Records { tables, txn: &*txn }.consent_about(about)?;
+            match consent {
+                Some(consent) => tables.consents.delete(txn, consent.id.as_bytes()),
+                None => Ok(()),
+            }
+        }
     }
 }
 

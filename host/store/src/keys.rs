@@ -2,7 +2,8 @@
 
 use bourse_market::registry::{ActorKey, ConsentKey};
 use bourse_market::{
-    Address, ApiId, ChannelId, ChannelKind, DecisionId, Nanos, OfferId, PairKey, PolicySlot, PurchaseId, Seq,
+    Address, ApiId, BlockNumber, ChannelId, ChannelKind, DecisionId, Nanos, OfferId, PairKey, PolicySlot,
+    PurchaseId, Seq,
 };
 use sha2::{Digest, Sha256};
 
@@ -161,6 +162,11 @@ impl RegistryBy {
 /// `list ‖ whom or what it is of`: what the keys of one list begin with.
 pub(crate) fn registry_by(list: RegistryBy, of: &[u8]) -> Vec<u8> {
     join(&[&[list as u8], of])
+}
+
+/// The key of a block: numbers in their order.
+pub(crate) fn block(number: BlockNumber) -> [u8; 8] {
+    number.0.to_be_bytes()
 }
 
 /// The lists of `consents_by`: the first byte of their keys.

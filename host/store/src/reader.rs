@@ -7,11 +7,13 @@ use crate::keys;
 use crate::query::{Page, Place};
 use crate::records::Records;
 use crate::tables::{Table, Tables};
+use bourse_market::chain::{Anchor, AppliedBlock};
 use bourse_market::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member};
 use bourse_market::{
-    Account, Address, ApiId, Binding, CatalogId, Channel, ChannelId, ChannelKind, ConsentId, Debt, Decision,
-    DecisionId, Ending, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Nanos, Offer,
-    OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Reconciliation, Sale, Seq, Totals, View,
+    Account, Address, ApiId, Binding, BlockNumber, CatalogId, Channel, ChannelId, ChannelKind, ConsentId,
+    Debt, Decision, DecisionId, Ending, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId,
+    Nanos, Offer, OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Reconciliation, Sale, Seq,
+    Totals, View,
 };
 use heed::{RoTxn, WithoutTls};
 use std::collections::BTreeSet;
@@ -587,6 +589,22 @@ impl View for Reader<'_> {
 
     fn consent_about(&self, key: &ConsentKey) -> Result<Option<Consent>, StoreError> {
         self.records().consent_about(key)
+    }
+
+    fn chain_tip(&self) -> Result<Option<AppliedBlock>, StoreError> {
+        self.records().chain_tip()
+    }
+
+    fn applied_from(&self, number: BlockNumber) -> Result<Vec<AppliedBlock>, StoreError> {
+        self.records().applied_from(number)
+    }
+
+    fn applied_below(&self, number: BlockNumber, most: usize) -> Result<Vec<BlockNumber>, StoreError> {
+        self.records().applied_below(number, most)
+    }
+
+    fn anchor(&self, channel: &ChannelId) -> Result<Option<Anchor>, StoreError> {
+        self.records().anchor(channel)
     }
 }
 

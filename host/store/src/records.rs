@@ -5,13 +5,14 @@ use crate::error::StoreError;
 use crate::index;
 use crate::keys;
 use crate::tables::{Table, Tables};
+use bourse_market::chain::{Anchor, AppliedBlock};
 use bourse_market::registry::{
-    Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member, Registration,
+    Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member, Registration, RegistrationKey,
 };
 use bourse_market::{
-    Account, Address, ApiId, Binding, CatalogId, Channel, ChannelId, ConsentId, Debt, Decision, DecisionId,
-    Ending, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Nanos, Offer, OfferId, Pair,
-    PairKey, PolicySlot, Purchase, PurchaseId, Seq, Totals, View,
+    Account, Address, ApiId, Binding, BlockNumber, CatalogId, Channel, ChannelId, ConsentId, Debt, Decision,
+    DecisionId, Ending, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Nanos, Offer,
+    OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Seq, Totals, View,
 };
 use heed::{AnyTls, RoTxn};
 use serde::de::DeserializeOwned;
@@ -63,15 +64,15 @@ impl<'t> Records<'t> {
         self.get(&self.tables.pairs, key)
     }
 
-    /// The record that a registration takes the place of.
-    pub(crate) fn registered(&self, new: &Registration) -> Result<Option<Registration>, StoreError> {
-        Ok(match new {
-            Registration::Member(new) => self.member(&new.address)?.map(Registration::Member),
-            Registration::Market(new) => self.market(&new.id)?.map(Registration::Market),
-            Registration::Actor(new) => self.actor(&new.key)?.map(Registration::Actor),
-            Registration::Catalog(new) => self.catalog(&new.id)?.map(Registration::Catalog),
-            Registration::Api(new) => self.api(&new.id)?.map(Registration::Api),
-            Registration::Consent(new) => self.consent(&new.id)?.map(Registration::Consent),
+    /// A record of the registry.
+    pub(crate) fn registered(&self, key: &RegistrationKey) -> Result<Option<Registration>, StoreError> {
+        Ok(match key {
+            RegistrationKey::Member(address) => self.member(address)?.map(Registration::Member),
+            RegistrationKey::Market(id) => self.market(id)?.map(Registration::Market),
+            RegistrationKey::Actor(key) => self.actor(key)?.map(Registration::Actor),
+            RegistrationKey::Catalog(id) => self.catalog(id)?.map(Registration::Catalog),
+            RegistrationKey::Api(id) => self.api(id)?.map(Registration::Api),
+            RegistrationKey::Consent(key) => self.consent_about(key)?.map(Registration::Consent),
         })
     }
 }
@@ -232,6 +233,40 @@ impl View for Records<'_> {
         let id = index.get(self.txn, &keys::consent_about(key))?;
         id.map(|id| self.named(index, &self.tables.consents, id))
             .transpose()
+    }
+
+    fn chain_tip(&self) -> Result<Option<AppliedBlock>, StoreError> {
+        let table = &self.tables.chain_blocks;
+        let last = table.backwards(self.txn)?.next().transpose()?;
+        last.map(|(_, bytes)| codec::decode(table.name, bytes))
+            .transpose()
+    }
+
+    fn applied_from(&self, number: BlockNumber) -> Result<Vec<AppliedBlock>, StoreError> {
+        let table = &self.tables.chain_blocks;
+        let found = table.from(self.txn, &keys::block(number))?;
+        let mut applied = found
+            .map(|entry| codec::decode(table.name, entry?.1))
+            .collect::<Result<Vec<_>, _>>()?;
+        applied.reverse();
+        Ok(applied)
+    }
+
+    fn applied_below(&self, number: BlockNumber, most: usize) -> Result<Vec<BlockNumber>, StoreError> {
+        let mut numbers = Vec::new();
+        for entry in self.tables.chain_blocks.iter(self.txn)?.take(most) {
+            let key = entry?.0.try_into().unwrap_or([u8::MAX; 8]);
+            let found = BlockNumber(u64::from_be_bytes(key));
+            if found >= number {
+                break;
+            }
+            numbers.push(found);
+        }
+        Ok(numbers)
+    }
+
+    fn anchor(&self, channel: &ChannelId) -> Result<Option<Anchor>, StoreError> {
+        self.get(&self.tables.anchors, channel.as_bytes())
     }
 }
 

@@ -27,6 +27,13 @@ const CONSENT_ROOM: u64 = 2 * Attributes::MAX_TAGS as u64 * LABEL_ROOM;
 const SWEEP_ROOM: u64 =
     (SweepRequest::MAX_ENTRIES + SweepRequest::USUAL_ENTRIES + Offer::MAX_CATEGORIES) as u64 * LABEL_ROOM;
 
+/// Bytes of the map that an event of the chain may take: a record of the registry with its entries in three indexes, and
+/// what it replaces once more, among the means to take it back.
+const EVENT_ROOM: u64 = 4 * LABEL_ROOM;
+
+/// Bytes of the map that going back along the chain may take: what some hundred events wrote, once more.
+const UNWIND_ROOM: u64 = 128 * EVENT_ROOM;
+
 /// Pages that one write of a policy's state may take at most: a leaf, and what it splits into. Writes to one page share
 /// it, so that all of them never take more than twice the pages there are.
 const PAGES_PER_STATE_WRITE: u64 = 2;
@@ -77,7 +84,10 @@ fn kind(command: &Command) -> Kind {
         | Command::Register(_)
         // It frees room in the end, and needs some first.
         | Command::Sweep(_)
-        | Command::Consent(_) => Kind::Starts,
+        | Command::Consent(_)
+        // The chain waits; the sync comes again.
+        | Command::Advance(_)
+        | Command::Unwind(_) => Kind::Starts,
         Command::Revoke(_)
         | Command::Close(_)
         | Command::ReleaseChannel { .. }
@@ -103,6 +113,10 @@ fn cost(command: &Command, promise: u64) -> u64 {
             Registration::Consent(_) => COMMAND_ROOM.saturating_add(CONSENT_ROOM),
             _ => COMMAND_ROOM,
         },
+        Command::Advance(request) => {
+            COMMAND_ROOM.saturating_add(EVENT_ROOM.saturating_mul(request.events.len() as u64))
+        }
+        Command::Unwind(_) => COMMAND_ROOM.saturating_add(UNWIND_ROOM),
         Command::Post(_) | Command::Void(_) => 0,
         _ => COMMAND_ROOM,
     }

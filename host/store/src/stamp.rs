@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Layout of the tables and their records. A folder of a former schema is converted when it is opened for writing, see
 /// `migrate`; one of a later schema is refused.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 const TABLE: &str = "meta";
 const STAMP: &[u8] = b"stamp";

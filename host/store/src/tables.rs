@@ -245,6 +245,10 @@ tables! {
     /// List ‖ whom or what it is of ‖ block of the last change ‖ consent id: all consents, and those by member, delegate,
     /// market, catalog, title, description and tag.
     consents_by = "consents_by",
+    /// Block number -> a block of the chain that was followed, and how to take it back.
+    chain_blocks = "chain_blocks",
+    /// Channel id -> what the chain says of the channel.
+    anchors = "anchors",
 }
 
 /// Named databases in the environment.

@@ -11,6 +11,7 @@ use crate::keys::{self, RegistryBy};
 use crate::reader::{Counts, Reader};
 use crate::records::{ONLY, hex};
 use crate::tables::{Id, Table};
+use bourse_market::chain::{Anchor, AppliedBlock};
 use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Member, Registration};
 use bourse_market::{
     Account, Address, Auditor, Binding, Channel, ChannelId, Debt, Decision, EscrowPayment, EscrowSale,
@@ -174,6 +175,8 @@ impl<'r, 'p> Check<'r, 'p> {
             &tables.catalogs,
             &tables.apis,
             &tables.consents,
+            &tables.chain_blocks,
+            &tables.anchors,
         ];
         let mut total = 0u64;
         for table in records {
@@ -281,6 +284,7 @@ impl<'r, 'p> Check<'r, 'p> {
             },
         )?;
         self.registry()?;
+        self.chain()?;
         let entries = self.indexes()?;
         (self.progress)(self.done, self.total);
         self.report(entries)
@@ -311,6 +315,21 @@ impl<'r, 'p> Check<'r, 'p> {
             Registration::Consent,
             |key, consent: &Consent| (key == consent.id.as_bytes(), index::of_consent(consent)),
         )
+    }
+
+    /// What was followed of a chain. That it says the same of channels as their records is for the auditor.
+    fn chain(&mut self) -> Result<(), StoreError> {
+        let tables = self.reader.tables;
+        self.each(&tables.chain_blocks, |_, key, applied: &AppliedBlock| {
+            (key == keys::block(applied.block.number), Vec::new())
+        })?;
+        self.each(&tables.anchors, |check, key, anchor: &Anchor| {
+            let id = ChannelId::try_from(key);
+            if let Ok(id) = id {
+                check.auditor.anchor(id, anchor);
+            }
+            (id.is_ok(), Vec::new())
+        })
     }
 
     /// Every record of a table of the registry. `visit` is that of [`Check::each`].

@@ -182,7 +182,7 @@ fn play(run: Run) -> Result<Summary, Failure> {
     }
 
     let mut summary = Summary::default();
-    let mut first = true;
+    let (mut first, mut failed_starts) = (true, 0);
     loop {
         // A runtime for each life: when it goes, so does everything the process had under way.
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -191,7 +191,15 @@ fn play(run: Run) -> Result<Summary, Failure> {
             .build()
             .unwrap();
         let ended = runtime.block_on(async {
-            let ended = live(&town, &config, &mut summary, run, first.then_some(weather)).await;
+            let ended = live(
+                &town,
+                &config,
+                &mut summary,
+                run,
+                first.then_some(weather),
+                &mut failed_starts,
+            )
+            .await;
             // While the runtime's own time still counts.
             town.clock.stop();
             ended
@@ -258,6 +266,9 @@ fn write_key(folder: &Path, key: &[u8]) {
     file.write_all(hex.as_bytes()).unwrap();
 }
 
+/// Starts that may fail in a row: the disk fails some, and never all of so many.
+const MAX_FAILED_STARTS: u32 = 20;
+
 /// One life of the market, from its start to a crash or to the end of the run.
 async fn live(
     town: &Arc<Town>,
@@ -265,6 +276,7 @@ async fn live(
     summary: &mut Summary,
     run: Run,
     first: Option<Weather>,
+    failed_starts: &mut u32,
 ) -> Ended {
     town.clock.start();
     let network = Arc::new(Network {
@@ -287,9 +299,16 @@ async fn live(
         // A start that the disk fails is tried again, as its operator would.
         Err(error) => {
             town.note(|| format!("the market did not start: {error:#}"));
+            *failed_starts += 1;
+            if *failed_starts == MAX_FAILED_STARTS {
+                let violation =
+                    format!("{MAX_FAILED_STARTS} times in a row the market does not start: {error:#}");
+                town.reference.lock().violations.push(violation);
+            }
             return Ended::Crashed;
         }
     };
+    *failed_starts = 0;
     *network.stage.lock() = Arc::downgrade(&stage);
     summary.recovered += u64::try_from(stage.recovered()).unwrap();
     check(town, &stage);

@@ -73,7 +73,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         R::ZeroDeposit | R::Overflow => return invalid("amount", refusal),
         R::ZeroBlock => return invalid("current_block_number", refusal),
         R::ChannelExists { .. } => return invalid("channel_oid", refusal),
-        R::NoGenesis | R::GenesisMismatch | R::ChannelQuarantined { .. } => (uri::NOT_READY, vec![]),
+        R::NoGenesis | R::GenesisMismatch | R::NotNextBlock { .. } | R::ChannelQuarantined { .. } => (uri::NOT_READY, vec![]),
         R::DebtHeld { remaining, .. } => (uri::NOT_READY, vec![("remaining", amount(remaining))]),
         R::NotLocal | R::NotTheSeller { .. } => (uri::NOT_AUTHORIZED, vec![]),
         R::InsufficientAccount { holds, needs, .. } => (

@@ -3,7 +3,7 @@
 use super::abi;
 use crate::address::from_alloy;
 use crate::node::RawLog;
-use crate::settlement::Contracts;
+use crate::settlement::{Contracts, consent_id};
 use alloy_primitives::{Bytes, FixedBytes, LogData, U256};
 use alloy_sol_types::SolEvent;
 use bourse_market::chain::{ChainEvent, ChannelTerms, Payout};
@@ -90,7 +90,6 @@ fn of_network(topic: &FixedBytes<32>, data: &LogData) -> Option<Result<ChainEven
     read(topic, data, |event: MemberRegistered| {
         Ok(ChainEvent::MemberChanged {
             member: from_alloy(event.member),
-            block: block(event.registered)?,
             registered: true,
             eula: event.eula,
             profile: event.profile,
@@ -101,7 +100,6 @@ fn of_network(topic: &FixedBytes<32>, data: &LogData) -> Option<Result<ChainEven
         read(topic, data, |event: MemberChanged| {
             Ok(ChainEvent::MemberChanged {
                 member: from_alloy(event.member),
-                block: block(event.changed)?,
                 registered: false,
                 eula: event.eula,
                 profile: event.profile,
@@ -164,14 +162,16 @@ fn of_market(topic: &FixedBytes<32>, data: &LogData) -> Option<Result<ChainEvent
         })
         .or_else(|| {
             read(topic, data, |event: ConsentSet| {
+                let key = ConsentKey {
+                    catalog: CatalogId(event.apiCatalog.0),
+                    member: from_alloy(event.member),
+                    delegate: from_alloy(event.delegate),
+                    delegate_type: actor_type(event.delegateType)?,
+                    market: MarketId(event.marketId.0),
+                };
                 Ok(ChainEvent::ConsentSet {
-                    key: ConsentKey {
-                        catalog: CatalogId(event.apiCatalog.0),
-                        member: from_alloy(event.member),
-                        delegate: from_alloy(event.delegate),
-                        delegate_type: actor_type(event.delegateType)?,
-                        market: MarketId(event.marketId.0),
-                    },
+                    id: consent_id(&key),
+                    key,
                     signed_at: block(event.updated)?,
                     granted: event.consent,
                     service_prefix: event.servicePrefix,

@@ -6,6 +6,7 @@
 //! What never does: recovering signatures (a command carries whom they recover to), pricing, waiting. And no rule of
 //! a purchase is decided anywhere else: callers may check earlier for a quicker answer, never instead.
 
+mod chain;
 mod close;
 mod escrow;
 mod genesis;
@@ -56,6 +57,8 @@ pub fn apply<V: View>(view: &V, command: &Command) -> Result<(Changes, Outcome),
         Command::Register(registration) => register::register(view, registration),
         Command::Consent(request) => register::consent(view, request),
         Command::Withdraw(request) => register::withdraw(view, request),
+        Command::Advance(request) => chain::advance(view, request),
+        Command::Unwind(request) => chain::unwind(view, request),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The registry: what blocks say, and what members say about their own consents.
 
 use super::{Decided, genesis_of};
-use crate::registry::{Consent, ConsentRequest, Registration};
+use crate::registry::{Consent, ConsentRequest, Registration, RegistrationKey};
 use crate::{Address, Change, Fault, Outcome, Refusal, View};
 
 /// Records what a block says. The same again changes nothing, and what an older block says comes too late: blocks may
@@ -15,7 +15,7 @@ pub(super) fn register<V: View>(view: &V, registration: &Registration) -> Decide
             let new = said_by_a_block(consent, standing.as_ref());
             (standing.map(Registration::Consent), Registration::Consent(new))
         }
-        other => (same(view, other)?, other.clone()),
+        other => (registered(view, &other.key())?, other.clone()),
     };
     let late = standing.as_ref().is_some_and(|old| old.block() > new.block());
     if late || standing.as_ref() == Some(&new) {
@@ -27,28 +27,22 @@ pub(super) fn register<V: View>(view: &V, registration: &Registration) -> Decide
     ))
 }
 
-/// The record that a registration other than a consent would take the place of.
-fn same<V: View>(view: &V, registration: &Registration) -> Result<Option<Registration>, Fault<V::Error>> {
-    Ok(match registration {
-        Registration::Member(new) => view
-            .member(&new.address)
-            .map_err(Fault::View)?
-            .map(Registration::Member),
-        Registration::Market(new) => view
-            .market(&new.id)
-            .map_err(Fault::View)?
-            .map(Registration::Market),
-        Registration::Actor(new) => view
-            .actor(&new.key)
-            .map_err(Fault::View)?
-            .map(Registration::Actor),
-        Registration::Catalog(new) => view
-            .catalog(&new.id)
-            .map_err(Fault::View)?
-            .map(Registration::Catalog),
-        Registration::Api(new) => view.api(&new.id).map_err(Fault::View)?.map(Registration::Api),
-        Registration::Consent(new) => standing(view, new)?.map(Registration::Consent),
-    })
+/// The record of the registry under a key.
+pub(super) fn registered<V: View>(
+    view: &V,
+    key: &RegistrationKey,
+) -> Result<Option<Registration>, Fault<V::Error>> {
+    match key {
+        RegistrationKey::Member(address) => view.member(address).map(|found| found.map(Registration::Member)),
+        RegistrationKey::Market(id) => view.market(id).map(|found| found.map(Registration::Market)),
+        RegistrationKey::Actor(key) => view.actor(key).map(|found| found.map(Registration::Actor)),
+        RegistrationKey::Catalog(id) => view.catalog(id).map(|found| found.map(Registration::Catalog)),
+        RegistrationKey::Api(id) => view.api(id).map(|found| found.map(Registration::Api)),
+        RegistrationKey::Consent(key) => view
+            .consent_about(key)
+            .map(|found| found.map(Registration::Consent)),
+    }
+    .map_err(Fault::View)
 }
 
 /// Blocks know nothing of attributes: those on record stay. So does the block that the member signed at, if it is later.

@@ -2,7 +2,7 @@
 
 use super::Mined;
 use crate::Amount;
-use crate::ids::{Address, ApiId, BlockNumber, CatalogId, ChannelId, MarketId, Signature};
+use crate::ids::{Address, ApiId, BlockNumber, CatalogId, ChannelId, ConsentId, MarketId, Signature};
 use crate::record::ChannelKind;
 use crate::registry::{ActorKey, ConsentKey, MemberLevel};
 use serde::{Deserialize, Serialize};
@@ -23,8 +23,6 @@ pub enum ChainEvent {
     MemberChanged {
         /// Who.
         member: Address,
-        /// Block named by the event.
-        block: BlockNumber,
         /// It is the first of this member.
         registered: bool,
         /// The licence it accepted.
@@ -85,6 +83,8 @@ pub enum ChainEvent {
     },
     /// A member gave a consent or took it back.
     ConsentSet {
+        /// The identifier of its record.
+        id: ConsentId,
         /// What it is about.
         key: ConsentKey,
         /// Block at which its member signed it.

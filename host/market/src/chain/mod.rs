@@ -11,8 +11,9 @@ mod event;
 
 pub use event::{ChainEvent, ChannelTerms, Logged, Payout};
 
+use crate::Amount;
 use crate::ids::{BlockHash, BlockNumber, ChannelId, Nanos, TransactionHash};
-use crate::record::ChannelState;
+use crate::record::{Channel, ChannelState};
 use crate::registry::{Registration, RegistrationKey};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,8 @@ pub enum Before {
         channel: ChannelId,
         /// Its state in the ledger.
         state: ChannelState,
+        /// Since when it was in quarantine.
+        quarantined: Option<Nanos>,
         /// What the chain had said of it.
         anchor: Box<Anchor>,
     },
@@ -110,4 +113,67 @@ pub struct Unwind {
     pub to: BlockRef,
     /// When.
     pub at: Nanos,
+}
+
+/// What following the chain came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// The channels that changed, as they stand now.
+    pub channels: Vec<Channel>,
+    /// What an operator should know of.
+    pub surprises: Vec<Surprise>,
+}
+
+/// What the chain said and nobody expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Surprise {
+    /// No contract of XBR does that.
+    #[error(
+        "the chain says that channel {channel} was opened as the contract would not open it: it is passed over"
+    )]
+    Impossible {
+        /// Which.
+        channel: ChannelId,
+    },
+    /// The transaction that opened a channel is no part of the chain any more.
+    #[error(
+        "channel {channel} was opened by a transaction that is no part of the chain any more: nothing moves it until it \
+         is again{}", if *moved { "; sales over it are not backed meanwhile" } else { "" }
+    )]
+    Orphaned {
+        /// Which.
+        channel: ChannelId,
+        /// Something was bought over it.
+        moved: bool,
+    },
+    /// The same identifier was opened again, with other terms.
+    #[error(
+        "channel {channel} was opened anew with other terms after its first opening was dropped by the chain: the sales \
+         over it are not backed, and it stays shut"
+    )]
+    Replaced {
+        /// Which.
+        channel: ChannelId,
+    },
+    /// A channel is being settled, or is, by a final state that the ledger never saw.
+    #[error(
+        "channel {channel} gives back {refund} on the chain, by a state that this ledger never signed: the ledger is \
+         older than that, or somebody else has the market maker's key. Nothing moves the channel any more"
+    )]
+    Unsigned {
+        /// Which.
+        channel: ChannelId,
+        /// What the chain gives back.
+        refund: Amount,
+    },
+    /// A channel is settled with another balance than the ledger's.
+    #[error("channel {channel} gives back {got} on the chain, the ledger expected {expected}")]
+    Refund {
+        /// Which.
+        channel: ChannelId,
+        /// Where the ledger has it.
+        expected: Amount,
+        /// What the chain says.
+        got: Amount,
+    },
 }

@@ -4,6 +4,7 @@ use super::escrow::Escrow;
 use super::line::{Line, Spent};
 use super::step::Step;
 use super::{Side, Violation, check_channel, check_escrow_sale, check_purchase, check_totals};
+use crate::chain::Anchor;
 use crate::{
     Account, Address, Amount, Binding, Channel, ChannelId, ChannelKind, ChannelState, Debt, Decision,
     DecisionId, EscrowPayment, EscrowSale, Genesis, KeyId, Offer, OfferId, PolicySlot, PriceSource, Purchase,
@@ -60,6 +61,8 @@ pub struct Auditor {
     /// Channels that claim their delegate is their actor's.
     bound: BTreeMap<ChannelId, (Address, Address)>,
     lines: BTreeMap<(ChannelId, Side), Line>,
+    /// Channels that the chain knows, and whether it paid them out.
+    anchors: BTreeMap<ChannelId, bool>,
     /// Offers with a limited number of copies.
     limited: BTreeMap<OfferId, (Option<u32>, Option<u32>)>,
     escrow: Escrow,
@@ -129,6 +132,12 @@ impl Auditor {
             .entry((channel.id, channel.kind.into()))
             .or_default()
             .know(channel);
+    }
+
+    /// What the chain says of one channel.
+    pub fn anchor(&mut self, channel: ChannelId, anchor: &Anchor) {
+        self.any_record = true;
+        self.anchors.insert(channel, anchor.closed.is_some());
     }
 
     /// One channel's way out of quarantine.
@@ -289,6 +298,20 @@ impl Auditor {
         for (channel, (delegate, actor)) in self.bound {
             if self.bindings.get(&delegate).map(|binding| binding.actor) != Some(actor) {
                 found.push(Violation::BoundElsewhere { channel, delegate });
+            }
+        }
+        for (channel, paid_out) in self.anchors {
+            let states = [Side::Payment, Side::Paying].map(|side| self.lines.get(&(channel, side))?.state());
+            let agrees = match states.into_iter().flatten().next() {
+                // One that the ledger did not settle stands in quarantine for good.
+                Some((state, quarantined)) => paid_out == (state == ChannelState::Closed) || quarantined,
+                None => false,
+            };
+            if !agrees {
+                found.push(Violation::ChannelShape {
+                    channel,
+                    what: "the chain says otherwise whether it is settled",
+                });
             }
         }
         for (offer, (copies, remaining)) in self.limited {

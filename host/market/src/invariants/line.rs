@@ -50,6 +50,12 @@ impl Line {
         self.channel = Some(Box::new(channel.clone()));
     }
 
+    /// Where its channel stands, and whether it is in quarantine; none if there is no such channel.
+    pub(super) fn state(&self) -> Option<(ChannelState, bool)> {
+        let channel = self.channel.as_ref()?;
+        Some((channel.state, channel.quarantined.is_some()))
+    }
+
     pub(super) fn voided(&mut self, step: &Step) {
         self.parties.entry(step.party).or_insert(step.purchase);
     }

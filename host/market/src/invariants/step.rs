@@ -131,8 +131,8 @@ impl Step {
         let fits = match (channel.seq.cmp(&self.seq), channel.state) {
             (Ordering::Less, _) => false,
             (Ordering::Equal, ChannelState::Open) => left == self.balance,
-            // A final state may have paid a debt for escrowed keys out of what was left.
-            (Ordering::Equal, _) => left <= self.balance,
+            // A final state gives back what was prepaid, and may have paid a debt for escrowed keys out of what was left.
+            (Ordering::Equal, _) => left <= self.balance.saturating_add(channel.returned()),
             (Ordering::Greater, _) => true,
         };
         match fits {

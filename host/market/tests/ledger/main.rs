@@ -13,6 +13,7 @@
 mod accounts;
 mod actions;
 mod audit;
+mod chain;
 mod channels;
 mod closing;
 mod escrow;

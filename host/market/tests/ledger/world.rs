@@ -111,6 +111,7 @@ impl World {
             assert_eq!(before, self.ledger, "a refusal changed the ledger");
         }
         assert_eq!(self.ledger.audit(), [], "after {command:?}");
+        assert_eq!(self.ledger.glance(), [], "at the next start, after {command:?}");
         result
     }
 

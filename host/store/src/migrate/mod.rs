@@ -27,8 +27,8 @@ pub(crate) const OLDEST: u32 = 3;
 /// What leads from one schema to the next. Yields how many records it looked at.
 type Step = fn(&Tables, &mut RwTxn<'_>) -> Result<u64, StoreError>;
 
-/// Each step, and the schema it starts from.
-const LADDER: [(u32, Step); 1] = [(3, v3::convert)];
+/// Each step, and the schema it starts from. Schema 5 added the tables of the chain, and changed no record.
+const LADDER: [(u32, Step); 2] = [(3, v3::convert), (4, |_, _| Ok(0))];
 
 /// Converts the ledger from schema `from`, which is [`OLDEST`] at least, to [`SCHEMA`]. Yields how many records it looked
 /// at. After an error nothing has changed.

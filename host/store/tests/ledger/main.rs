@@ -10,6 +10,7 @@
 )]
 
 mod backup;
+mod chain;
 mod crash;
 mod escrow;
 mod fixture;

@@ -319,7 +319,7 @@ fn who_only_reads_a_ledger_of_schema_3_is_told_what_converts_it() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the data folder {} has schema 3, this program reads schema 4: let `bourse ledger upgrade` or `bourse serve` \
+            "the data folder {} has schema 3, this program reads schema 5: let `bourse ledger upgrade` or `bourse serve` \
              open it once, which converts it",
             path.display()
         )
@@ -339,7 +339,7 @@ fn a_conversion_that_fails_or_is_cut_off_leaves_the_former_ledger_and_succeeds_a
     let disk = TestDisk::new();
     disk.fail_at.store(1, SeqCst);
     let error = Store::open_on(options(&path), &stamp(), disk).unwrap_err();
-    let expected = "has schema 3 and cannot be converted to 4: the ledger's database failed: the disk is broken; \
+    let expected = "has schema 3 and cannot be converted to 5: the ledger's database failed: the disk is broken; \
                     nothing was changed";
     assert!(error.to_string().ends_with(expected), "{error}");
     must_be_unconverted(&path);

@@ -132,6 +132,9 @@ fn spell(record: Change) -> serde_json::Result<Value> {
             Registration::Api(record) => json!(record),
             Registration::Consent(record) => json!(record),
         },
+        Change::Unregistered(key) => json!({ "removed": key }),
+        Change::Block(number, record) => json!({ "number": number, "block": record }),
+        Change::Anchor(channel, record) => keyed("channel", &channel, json!(record)),
         Change::Pair(key, record) => json!({ "key": key, "pair": record }),
         Change::Decision(record) => {
             let Decision { id, header, body } = *record;

@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub(crate) mod chain;
 pub(crate) mod listen;
 mod rule;
 
 pub use bourse_policy::{Hook, Import as Grant, Instances};
+pub use chain::{Chain, ChainMode, ContractAddresses, Local};
 pub use rule::{AppliesTo, OnFailure, Rule, RuleLimits};
 
 /// Everything an operator can set.
@@ -82,32 +84,6 @@ pub struct Store {
     pub path: PathBuf,
     /// Bytes of address space reserved for the ledger; it takes only what it fills.
     pub map_size: usize,
-}
-
-/// `[chain]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Chain {
-    /// `local`: settlement without a chain, with test tokens.
-    pub mode: ChainMode,
-    /// Settings of local mode.
-    pub local: Local,
-}
-
-/// Where purchases settle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ChainMode {
-    /// Without a chain, with test tokens.
-    Local,
-}
-
-/// `[chain.local]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Local {
-    /// Whole tokens the market maker starts with. Counts at the first start only.
-    pub float: u64,
 }
 
 /// `[market]`
@@ -240,21 +216,6 @@ impl Default for Store {
             path: PathBuf::from("bourse-data"),
             map_size: MAP_SIZE,
         }
-    }
-}
-
-impl Default for Chain {
-    fn default() -> Self {
-        Self {
-            mode: ChainMode::Local,
-            local: Local::default(),
-        }
-    }
-}
-
-impl Default for Local {
-    fn default() -> Self {
-        Self { float: 1_000_000_000 }
     }
 }
 
@@ -403,6 +364,7 @@ impl Config {
             SELL_DEADLINE_MS.end()
         );
         self.policies.check()?;
+        self.chain.plan()?;
         for (name, listen) in [
             ("wamp.listen_ws", self.wamp.listen_ws),
             ("wamp.listen_rs", self.wamp.listen_rs),

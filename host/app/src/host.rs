@@ -1,16 +1,18 @@
 //! A running host: opened, recovered, listening; and stopped again without leaving a purchase behind.
 
+use crate::config::chain::Plan;
 use crate::config::{Config, Rule, SignatureRule};
 use crate::environment::{Environment, System};
 use crate::events::{Announcer, topic};
+use crate::follow::{self, Following};
 use crate::market::{Market, Parts, Status, Terms};
 use crate::policies::{self, Manager, Policies, SHIPPED};
 use crate::purchase::{self, RoutedSellers};
 use crate::wire::{bytes, int, uri};
 use crate::workers::Workers;
 use crate::{control, crash, http, keyfile, procedures, sweep, tickets};
-use anyhow::Context;
-use bourse_chain::{LocalSettlement, Network, Settlement, Signer};
+use anyhow::{Context, ensure};
+use bourse_chain::{Block, EthereumSettlement, Follower, LocalSettlement, Network, Settlement, Signer};
 use bourse_market::{Address, Demand, MarketId, Nanos, View};
 use bourse_policy::{
     BreakerOptions, Engine, EngineOptions, Library, LibraryOptions, MAX_WINDOW_MS, PolicyStatus, VerifyingKey,
@@ -54,6 +56,8 @@ pub struct Host {
     stop: CancellationToken,
     control: JoinHandle<()>,
     sweeper: JoinHandle<()>,
+    /// Follows the chain, where there is one.
+    follower: Option<JoinHandle<()>>,
     addresses: Addresses,
     log: Option<DecisionLog>,
     recovered: usize,
@@ -105,7 +109,12 @@ impl Host {
     /// As [`Host::start`].
     pub async fn start_in(config: &Config, environment: Arc<dyn Environment>) -> anyhow::Result<Self> {
         config.check()?;
-        let (store, signer, settlement) = open(config, &*environment, crash::disk(), false).await?;
+        let Opened {
+            store,
+            signer,
+            settlement,
+            following,
+        } = open(config, &*environment, crash::disk(), false).await?;
 
         let demand = Arc::new(Mutex::new(Demand::default()));
         rebuild_demand(&store, &demand, environment.now())?;
@@ -169,6 +178,7 @@ impl Host {
             Duration::from_millis(config.offers.sweep_after_ms),
             stop.clone(),
         );
+        let follower = following.map(|following| follow::start(&market, following, stop.clone()));
         let (ws, rs) = listen(config, &router).await?;
         let host = Self {
             addresses: Addresses { ws, rs, http },
@@ -178,6 +188,7 @@ impl Host {
             stop,
             control,
             sweeper,
+            follower,
             log,
             recovered,
         };
@@ -267,6 +278,9 @@ impl Host {
         let _ = self.control.await;
         // And nobody may hold the ledger.
         let _ = self.sweeper.await;
+        if let Some(follower) = self.follower {
+            let _ = follower.await;
+        }
         self.market.policies.close();
         self.session.leave().await;
         self.router.shutdown().await;
@@ -386,23 +400,38 @@ pub(crate) fn look_at(store: &Store) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a market stands on.
+pub(crate) struct Opened {
+    pub(crate) store: Store,
+    pub(crate) signer: Signer,
+    pub(crate) settlement: Arc<dyn Settlement>,
+    /// The chain to follow, where there is one.
+    pub(crate) following: Option<Following>,
+}
+
 /// The ledger, its key and its settlement; all made at the first start, all checked at every other.
 pub(crate) async fn open(
     config: &Config,
     environment: &dyn Environment,
     disk: Arc<dyn Disk>,
     inline: bool,
-) -> anyhow::Result<(Store, Signer, Arc<dyn Settlement>)> {
+) -> anyhow::Result<Opened> {
     let folder = &config.store.path;
     create_folder(folder)?;
     let former = Store::stamp(folder)?;
     let signer = keyfile::load_or_create(folder, former.is_some())?;
-    let market = match (&former, config.market_id()?) {
-        (_, Some(configured)) => configured,
-        (Some(stamp), None) => stamp.market,
-        (None, None) => MarketId(environment.fresh_id()),
+    let configured = config.market_id()?.or(former.as_ref().map(|stamp| stamp.market));
+    let (settlement, following): (Arc<dyn Settlement>, _) = match config.chain.plan()? {
+        None => {
+            let market = configured.unwrap_or_else(|| MarketId(environment.fresh_id()));
+            let local = LocalSettlement::new(market, signer.address(), config.float());
+            (Arc::new(local), None)
+        }
+        Some(plan) => {
+            let following = look_up(plan, &signer, configured).await?;
+            (Arc::clone(&following.settlement) as _, Some(following))
+        }
     };
-    let settlement = LocalSettlement::new(market, signer.address(), config.float());
     let stamp = stamp(&settlement.network(), signer.address());
     let options = Options {
         map_size: config.store.map_size,
@@ -417,13 +446,48 @@ pub(crate) async fn open(
             .context("cannot endow the new ledger")?;
         crash::point("genesis-committed");
     }
-    Ok((store, signer, Arc::new(settlement)))
+    Ok(Opened {
+        store,
+        signer,
+        settlement,
+        following,
+    })
+}
+
+/// Looks at the deployment that the market is to settle on: whatever is not as it must be keeps it from starting.
+async fn look_up(plan: Plan, signer: &Signer, market: Option<MarketId>) -> anyhow::Result<Following> {
+    let Plan {
+        node,
+        verifiers,
+        follow,
+        poll,
+    } = plan;
+    let deployment = follow.contracts.look_up(&node, signer.address(), market).await?;
+    for verifier in &verifiers {
+        let chain_id = verifier.chain_id().await?;
+        ensure!(
+            chain_id == deployment.chain_id,
+            "the node {} of chain.verify is on chain {chain_id}, chain.rpc is on {}",
+            verifier.name(),
+            deployment.chain_id
+        );
+    }
+    let head = Block::from(&node.latest().await?);
+    let settlement = EthereumSettlement::new(deployment, signer.address(), follow.depth, head);
+    Ok(Following {
+        follower: Follower::new(node, verifiers, follow),
+        settlement: Arc::new(settlement),
+        poll,
+    })
 }
 
 /// What a data folder is stamped with.
 fn stamp(network: &Network, marketmaker: Address) -> Stamp {
     Stamp {
-        mode: "local".to_owned(),
+        mode: match network.contracts {
+            None => "local".to_owned(),
+            Some(_) => "ethereum".to_owned(),
+        },
         chain_id: network.domain.chain_id,
         contract: network.domain.verifying_contract,
         market: network.market,

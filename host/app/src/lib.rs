@@ -14,6 +14,7 @@ mod control;
 mod crash;
 mod environment;
 mod events;
+mod follow;
 mod host;
 mod http;
 mod keyfile;

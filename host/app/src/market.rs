@@ -2,6 +2,7 @@
 
 use crate::environment::Environment;
 use crate::events::Announcer;
+use crate::follow::Course;
 use crate::policies::Policies;
 use crate::providers::{Providers, provider_of_quote, provider_of_sell};
 use crate::purchase::{Pending, Sellers, Turns};
@@ -78,6 +79,8 @@ pub(crate) struct Market {
     /// Opens what sellers left here.
     pub(crate) vault: Vault,
     pub(crate) settlement: Arc<dyn Settlement>,
+    /// How far the ledger came along the chain, where there is one.
+    pub(crate) course: Course,
     pub(crate) network: Network,
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) workers: Workers,
@@ -120,6 +123,7 @@ impl Market {
             known_signers: Arc::default(),
             network,
             settlement: parts.settlement,
+            course: Course::default(),
             environment: parts.environment,
             workers: parts.workers,
             policies: parts.policies,

@@ -10,7 +10,7 @@
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::events::Announcer;
-use crate::host::{look_at, open, open_library, rebuild_demand, terms};
+use crate::host::{Opened, look_at, open, open_library, rebuild_demand, terms};
 use crate::market::{Market, Parts, Status};
 use crate::policies::{self, Policies};
 use crate::workers::Workers;
@@ -80,7 +80,12 @@ impl Stage {
             library,
             mut events,
         } = outside;
-        let (store, signer, settlement) = open(config, &*environment, disk, true).await?;
+        let Opened {
+            store,
+            signer,
+            settlement,
+            ..
+        } = open(config, &*environment, disk, true).await?;
         let demand = Arc::new(Mutex::new(Demand::default()));
         rebuild_demand(&store, &demand, environment.now())?;
         let policies = Arc::new(Policies::new(policies::Parts {

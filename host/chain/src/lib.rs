@@ -11,6 +11,8 @@
 
 mod address;
 mod contracts;
+mod ethereum;
+mod follow;
 mod keyfile;
 mod known;
 mod local;
@@ -23,6 +25,8 @@ mod typed;
 
 pub use address::{checksum, keccak256};
 pub use contracts::{Deployment, DeploymentError, Foreign, decode};
+pub use ethereum::{CLOSE_WINDOW, EthereumSettlement, PRESIGNED_BLOCKS};
+pub use follow::{FollowError, FollowOptions, Follower, KEPT_BLOCKS, Step};
 pub use keyfile::{KeyFileError, create_key, load_key, load_or_create_key};
 pub use known::KnownSigners;
 pub use local::{

@@ -215,6 +215,33 @@ pub enum SettlementError {
         /// As it came.
         got: Amount,
     },
+    /// The chain is so young that the contract would settle by any state that was ever signed.
+    #[error(
+        "the chain is at block {head}, and a market trades from block {needs} on: until then the contract takes states \
+         that were signed to be exchanged only"
+    )]
+    YoungChain {
+        /// The newest block.
+        head: u64,
+        /// The last block without trade.
+        needs: u64,
+    },
+    /// Deposits are taken by the contract.
+    #[error("channels of this market are opened at the contract {contract}; the market sees them there")]
+    OpenAtContract {
+        /// XBRChannel.
+        contract: Address,
+    },
+    /// A closing state that the contract does not take, or not for long enough.
+    #[error("the closing state names block {got}, it must name one of {earliest} to {head}")]
+    CloseAt {
+        /// As it came.
+        got: Amount,
+        /// The first that will do.
+        earliest: u64,
+        /// The last.
+        head: u64,
+    },
     /// Tokens are worth something here.
     #[error("this market settles on a chain and has no faucet")]
     NoFaucet,
@@ -234,6 +261,13 @@ pub trait Settlement: Send + Sync {
 
     /// The first command of a new ledger.
     fn genesis(&self, at: Nanos) -> Command;
+
+    /// Whether keys may be sold at all now.
+    ///
+    /// # Errors
+    ///
+    /// [`SettlementError::YoungChain`], on a chain that has not come far enough.
+    fn check_trading(&self) -> Result<(), SettlementError>;
 
     /// Verifies a request to open a channel. What depends on the ledger (the payer's account, the delegate's actor,
     /// whether the id is fresh) is checked when the command is applied.
@@ -266,11 +300,11 @@ pub trait Settlement: Send + Sync {
     /// [`SettlementError::FaucetLimit`] above the limit, [`SettlementError::NoFaucet`] on a chain.
     fn fund(&self, address: Address, amount: Amount, at: Nanos) -> Result<Command, SettlementError>;
 
-    /// The hash `open_channel` answers for the transaction that opened this channel.
-    fn transaction_of_open(&self, channel: ChannelId) -> [u8; 32];
+    /// The hash `open_channel` answers for the transaction that opened this channel; none where it is not known yet.
+    fn transaction_of_open(&self, channel: ChannelId) -> Option<[u8; 32]>;
 
-    /// The hash `close_channel` answers for the transaction that closed this channel.
-    fn transaction_of_close(&self, channel: ChannelId) -> [u8; 32];
+    /// The hash `close_channel` answers for the transaction that closed this channel; none where it is not known yet.
+    fn transaction_of_close(&self, channel: ChannelId) -> Option<[u8; 32]>;
 
     /// The market's part of a price.
     fn fee(&self, price: Amount) -> Amount;

@@ -45,7 +45,18 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
     let market = uuid::Uuid::from_bytes(network.market.0);
     let data = config.store.path.display();
     say!("Bourse {} · market {market}", env!("CARGO_PKG_VERSION"));
-    say!("  settlement    local: test tokens, no chain");
+    match network.contracts {
+        None => say!("  settlement    local: test tokens, no chain"),
+        Some(contracts) => say!(
+            "  settlement    chain {}: XBRChannel {}{}",
+            network.domain.chain_id,
+            bourse_chain::checksum(contracts.channel),
+            match config.chain.verify.len() {
+                0 => ", one node, which is trusted".to_owned(),
+                others => format!(", confirmed by {others} more nodes"),
+            }
+        ),
+    }
     say!("  market maker  {}", bourse_chain::checksum(network.marketmaker));
     say!(
         "  WebSocket     ws://{}{WS_PATH}  realm {}",

@@ -3,13 +3,13 @@
 //! We sign what the ledger holds and nothing else: the request is compared on a snapshot before a signature of ours
 //! exists, and again inside the write that records it, after which alone it leaves.
 
-use super::open_channel::of_settlement;
 use super::{Reply, while_wanted};
 use crate::events::topic;
 use crate::market::{Market, Status};
 use crate::purchase::UNSIGNED;
 use crate::wire::{
-    Arguments, bytes, dict, fault, int, of_refusal, of_store, of_submit, opt, reply, unexpected, uri,
+    Arguments, bytes, dict, fault, int, of_refusal, of_settlement, of_store, of_submit, opt, reply,
+    unexpected, uri,
 };
 use bourse_chain::CloseChannel;
 use bourse_market::{
@@ -213,7 +213,7 @@ fn answer(market: &Market, channel: &Channel) -> Value {
     Value::Map(dict([
         (
             "transaction",
-            bytes(market.settlement.transaction_of_close(channel.id)),
+            opt(market.settlement.transaction_of_close(channel.id), bytes),
         ),
         ("market_oid", bytes(channel.market.0)),
         ("channel_oid", bytes(channel.id.0)),

@@ -2,7 +2,7 @@
 
 use super::Reply;
 use crate::market::Market;
-use crate::wire::{Arguments, bytes, dict, int, reply};
+use crate::wire::{Arguments, bytes, dict, int, opt, reply, text};
 use bourse_wamp::{Invocation, Value};
 use std::sync::Arc;
 
@@ -14,10 +14,13 @@ pub(super) async fn get_status(market: Arc<Market>, mut invocation: Invocation) 
         ("hash", bytes(head.hash)),
         ("gas_limit", int(head.gas_limit)),
     ]);
+    let progress = market.course.progress();
     Ok(reply(Value::Map(dict([
         ("now", int(market.now().0)),
         ("chain", int(market.network.network_id)),
         ("block", Value::Map(block)),
         ("status", int(market.status() as u8)),
+        ("followed", opt(progress.followed, int)),
+        ("degraded", opt(progress.trouble.as_deref(), text)),
     ]))))
 }

@@ -3,10 +3,10 @@
 use super::Reply;
 use crate::events::topic;
 use crate::market::Market;
-use crate::wire::{Arguments, bytes, channel_dict, dict, fault, int, invalid, reply, unexpected, uri};
-use bourse_chain::{OpenChannel, SettlementError};
+use crate::wire::{Arguments, bytes, channel_dict, dict, int, of_settlement, opt, reply, unexpected};
+use bourse_chain::OpenChannel;
 use bourse_market::{Amount, Outcome};
-use bourse_wamp::{Dict, Invocation, Value, WampError};
+use bourse_wamp::{Dict, Invocation, Value};
 use std::sync::Arc;
 
 const ARGUMENTS: &[&str] = &[
@@ -60,29 +60,13 @@ pub(super) async fn open_channel(market: Arc<Market>, mut invocation: Invocation
         vec![channel_dict(&channel)],
     );
     Ok(reply(Value::Map(dict([
-        ("transaction", bytes(market.settlement.transaction_of_open(id))),
+        (
+            "transaction",
+            opt(market.settlement.transaction_of_open(id), bytes),
+        ),
         ("market_oid", bytes(channel.market.0)),
         ("channel_oid", bytes(channel.id.0)),
         ("state", int(channel.state as u8)),
         ("bound", Value::Bool(channel.bound)),
     ]))))
-}
-
-/// What a request to open or close a channel names that is not this market's.
-pub(super) fn of_settlement(error: SettlementError) -> WampError {
-    let argument = match &error {
-        SettlementError::Signature(_) | SettlementError::WrongSigner { .. } => {
-            return fault(uri::INVALID_SIGNATURE, error.to_string());
-        }
-        SettlementError::NoFaucet => return fault(uri::NOT_AUTHORIZED, error.to_string()),
-        SettlementError::WrongChain { .. } => "verifying_chain_id",
-        SettlementError::WrongContract { .. } => "verifying_contract_adr",
-        SettlementError::WrongMarket { .. } => "market_oid",
-        SettlementError::WrongMarketMaker { .. } => "marketmaker",
-        SettlementError::WrongType { .. } => "channel_type",
-        SettlementError::WrongDelegateType { .. } => "delegate_type",
-        SettlementError::BlockZero => "current_block_number",
-        SettlementError::FaucetLimit { .. } => "amount",
-    };
-    invalid(argument, error)
 }

@@ -1,9 +1,10 @@
 //! `set_consent(…)`: a member lets a delegate use a catalog of APIs, or no longer, by its signature.
 
-use super::open_channel::of_settlement;
 use super::{Reply, member};
 use crate::market::Market;
-use crate::wire::{Arguments, FromValue, Label, consent_dict, describe, invalid, reply, unexpected};
+use crate::wire::{
+    Arguments, FromValue, Label, consent_dict, describe, invalid, of_settlement, reply, unexpected,
+};
 use bourse_chain::SetConsent;
 use bourse_market::registry::Attributes;
 use bourse_market::{Command, Outcome, View};

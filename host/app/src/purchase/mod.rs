@@ -23,7 +23,7 @@ pub use sell::Sellers;
 pub(crate) use turns::Turns;
 
 use crate::market::{Market, Status};
-use crate::wire::{fault, invalid, of_refusal, uri};
+use crate::wire::{fault, invalid, of_refusal, of_settlement, uri};
 use bourse_chain::{ChannelClose, OFF_CHAIN_CLOSE_AT};
 use bourse_market::{
     Address, Amount, BuyerPubkey, Channel, ChannelId, ChannelKind, Identity, Receipt, Refusal, Seq,
@@ -57,6 +57,7 @@ impl Market {
         if self.status() != Status::Running {
             return Err(fault(uri::NOT_READY, "the market is not trading now"));
         }
+        self.settlement.check_trading().map_err(of_settlement)?;
         let payment = tokio::time::timeout_at(deadline, self.verify(&request))
             .await
             .map_err(|_| fault(uri::OVERLOADED, "too many requests wait; nothing was charged"))??;

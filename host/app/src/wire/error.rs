@@ -1,5 +1,6 @@
 //! One table: which WAMP error each refusal becomes.
 
+use bourse_chain::SettlementError;
 use bourse_market::{Amount, Outcome, Refusal, Seq};
 use bourse_store::{StoreError, SubmitError};
 use bourse_wamp::{Dict, Value, WampError};
@@ -210,4 +211,26 @@ pub(crate) fn unexpected(outcome: &Outcome) -> WampError {
 pub(crate) fn of_store(error: StoreError) -> WampError {
     tracing::error!(%error, "the ledger could not be read");
     fault(uri::RUNTIME, "the ledger could not be read")
+}
+/// What a request about money names that is not this market's, or what keeps it from being carried out.
+pub(crate) fn of_settlement(error: SettlementError) -> WampError {
+    let argument = match &error {
+        SettlementError::Signature(_) | SettlementError::WrongSigner { .. } => {
+            return fault(uri::INVALID_SIGNATURE, error.to_string());
+        }
+        SettlementError::YoungChain { .. } => return fault(uri::NOT_READY, error.to_string()),
+        SettlementError::OpenAtContract { .. } | SettlementError::NoFaucet => {
+            return fault(uri::NOT_AUTHORIZED, error.to_string());
+        }
+        SettlementError::WrongChain { .. } => "verifying_chain_id",
+        SettlementError::WrongContract { .. } => "verifying_contract_adr",
+        SettlementError::WrongMarket { .. } => "market_oid",
+        SettlementError::WrongMarketMaker { .. } => "marketmaker",
+        SettlementError::WrongType { .. } => "channel_type",
+        SettlementError::WrongDelegateType { .. } => "delegate_type",
+        SettlementError::BlockZero => "current_block_number",
+        SettlementError::CloseAt { .. } => "current_block_number",
+        SettlementError::FaucetLimit { .. } => "amount",
+    };
+    invalid(argument, error)
 }

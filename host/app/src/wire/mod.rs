@@ -14,4 +14,4 @@ pub(crate) use dicts::{
     reply, text,
 };
 pub use error::uri;
-pub(crate) use error::{fault, invalid, of_refusal, of_store, of_submit, unexpected};
+pub(crate) use error::{fault, invalid, of_refusal, of_settlement, of_store, of_submit, unexpected};

@@ -1,5 +1,6 @@
 //! What a node answers, as far as it is looked at.
 
+use crate::settlement::Block;
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use serde::Deserialize;
 
@@ -19,6 +20,16 @@ pub struct Header {
     pub gas_limit: U64,
     /// Wei that a unit of gas costs at least; none before EIP-1559.
     pub base_fee_per_gas: Option<U256>,
+}
+
+impl From<&Header> for Block {
+    fn from(header: &Header) -> Self {
+        Self {
+            number: header.number.to(),
+            hash: header.hash.0,
+            gas_limit: header.gas_limit.to(),
+        }
+    }
 }
 
 /// An event as it stands in the chain, not looked into.

@@ -1,0 +1,215 @@
+//! `[chain]`: where purchases settle.
+
+use anyhow::{Context, ensure};
+use bourse_chain::{Contracts, FollowOptions, Limits, Node};
+use bourse_market::Address;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// `[chain]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Chain {
+    /// `local`: settlement without a chain, with test tokens. `ethereum`: by the contracts of an XBR deployment.
+    pub mode: ChainMode,
+    /// The node to ask: `http://HOST:PORT` or `https://HOST/PATH`.
+    pub rpc: Option<String>,
+    /// Other nodes, each of which must know of an event too before a channel is opened or settled by it.
+    pub verify: Vec<String>,
+    /// Blocks that must lie above one before it counts.
+    pub depth: u64,
+    /// The first block that may hold an event: that of the contracts' deployment, or any before it.
+    pub from_block: u64,
+    /// Milliseconds between two questions for a new block.
+    pub poll_ms: u64,
+    /// Where the contracts are.
+    pub contracts: Option<ContractAddresses>,
+    /// Settings of local mode.
+    pub local: Local,
+}
+
+/// Where purchases settle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChainMode {
+    /// Without a chain, with test tokens.
+    Local,
+    /// On a chain, by its contracts.
+    Ethereum,
+}
+
+/// `[chain.contracts]`: addresses, `0x` and 40 hex digits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContractAddresses {
+    /// XBRToken.
+    pub token: String,
+    /// XBRNetwork.
+    pub network: String,
+    /// XBRCatalog.
+    pub catalog: String,
+    /// XBRMarket.
+    pub market: String,
+    /// XBRChannel.
+    pub channel: String,
+}
+
+/// `[chain.local]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Local {
+    /// Whole tokens the market maker starts with. Counts at the first start only.
+    pub float: u64,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self {
+            mode: ChainMode::Local,
+            rpc: None,
+            verify: Vec::new(),
+            depth: 20,
+            from_block: 0,
+            poll_ms: 1000,
+            contracts: None,
+            local: Local::default(),
+        }
+    }
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self { float: 1_000_000_000 }
+    }
+}
+
+/// A chain to settle on, as configured.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) node: Node,
+    pub(crate) verifiers: Vec<Node>,
+    pub(crate) follow: FollowOptions,
+    pub(crate) poll: Duration,
+}
+
+impl Chain {
+    /// The chain to settle on; none in local mode.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is missing or makes no sense, with what would.
+    pub(crate) fn plan(&self) -> anyhow::Result<Option<Plan>> {
+        /// Less would busy the node, more would keep buyers waiting for their channels.
+        const POLL_MS: std::ops::RangeInclusive<u64> = 20..=600_000;
+        /// A day and more, on any chain.
+        const MAX_DEPTH: u64 = 100_000;
+        if self.mode == ChainMode::Local {
+            return Ok(None);
+        }
+        let rpc = self.rpc.as_deref().context(
+            "chain.mode is \"ethereum\", and chain.rpc is missing: where is the node, such as http://127.0.0.1:8545?",
+        )?;
+        let addresses = self.contracts.as_ref().context(
+            "chain.mode is \"ethereum\", and [chain.contracts] is missing: expected the addresses of token, network, \
+             catalog, market and channel",
+        )?;
+        ensure!(
+            POLL_MS.contains(&self.poll_ms),
+            "chain.poll_ms is {}: it must lie in {} to {}",
+            self.poll_ms,
+            POLL_MS.start(),
+            POLL_MS.end()
+        );
+        ensure!(
+            self.depth <= MAX_DEPTH,
+            "chain.depth is {}: at most {MAX_DEPTH} blocks",
+            self.depth
+        );
+        let node = |key: &str, url: &str| {
+            Node::at(url, Limits::default()).with_context(|| format!("{key} cannot be used"))
+        };
+        let verifiers = self.verify.iter().map(|url| node("chain.verify", url));
+        Ok(Some(Plan {
+            node: node("chain.rpc", rpc)?,
+            verifiers: verifiers.collect::<anyhow::Result<_>>()?,
+            follow: FollowOptions {
+                contracts: addresses.parse()?,
+                depth: self.depth,
+                from_block: self.from_block,
+            },
+            poll: Duration::from_millis(self.poll_ms),
+        }))
+    }
+}
+
+impl ContractAddresses {
+    fn parse(&self) -> anyhow::Result<Contracts> {
+        let address = |name: &str, text: &str| {
+            text.parse::<Address>()
+                .with_context(|| format!("chain.contracts.{name} is no address"))
+        };
+        Ok(Contracts {
+            token: address("token", &self.token)?,
+            network: address("network", &self.network)?,
+            catalog: address("catalog", &self.catalog)?,
+            market: address("market", &self.market)?,
+            channel: address("channel", &self.channel)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(text: &str) -> anyhow::Result<Option<Plan>> {
+        toml::from_str::<Chain>(text)?.plan()
+    }
+
+    const CONTRACTS: &str = r#"
+        [contracts]
+        token = "0x5b1869D9A4C187F2EAa108f3062412ecf0526b24"
+        network = "0xCfEB869F69431e42cdB54A4F4f105C19C080A601"
+        catalog = "0xC89Ce4735882C9F0f0FE26686c53074E09B0D550"
+        market = "0xD833215cBcc3f914bD1C9ece3EE7BF8B14f841bb"
+        channel = "0x9561C133DD8580860B6b7E504bC5Aa500f0f06a7"
+    "#;
+
+    #[test]
+    fn a_chain_is_planned_when_all_is_there_and_what_is_missing_is_named() {
+        assert!(chain("").unwrap().is_none());
+        let plan = chain(&format!(
+            "mode = \"ethereum\"\nrpc = \"http://127.0.0.1:8545\"\n{CONTRACTS}"
+        ));
+        let plan = plan.unwrap().unwrap();
+        assert_eq!(
+            (plan.follow.depth, plan.node.name()),
+            (20, "http://127.0.0.1:8545")
+        );
+        for (text, says) in [
+            ("mode = \"ethereum\"", "chain.rpc is missing"),
+            (
+                "mode = \"ethereum\"\nrpc = \"http://127.0.0.1:8545\"",
+                "[chain.contracts] is missing",
+            ),
+            (
+                &format!("mode = \"ethereum\"\nrpc = \"127.0.0.1\"\n{CONTRACTS}"),
+                "chain.rpc cannot be used",
+            ),
+            (
+                &format!("mode = \"ethereum\"\nrpc = \"http://127.0.0.1\"\npoll_ms = 1\n{CONTRACTS}"),
+                "chain.poll_ms is 1",
+            ),
+            (
+                &format!(
+                    "mode = \"ethereum\"\nrpc = \"http://127.0.0.1\"\n{}",
+                    CONTRACTS.replace("0x956", "0x9")
+                ),
+                "chain.contracts.channel is no address",
+            ),
+        ] {
+            let error = chain(text).unwrap_err();
+            assert!(format!("{error:#}").contains(says), "{error:#}");
+        }
+    }
+}

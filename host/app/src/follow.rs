@@ -1,0 +1,199 @@
+//! The ledger follows the chain: a step at a time, for as long as the host runs, whatever the node does.
+
+use crate::events::topic;
+use crate::market::Market;
+use crate::wire::channel_dict;
+use bourse_chain::{Block, EthereumSettlement, FollowError, Follower, Step};
+use bourse_market::chain::{BlockRef, Followed};
+use bourse_market::{BlockNumber, ChannelState, Command, Outcome, View};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The longest wait for a node that fails, and the first.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Blocks between two lines of progress while the ledger catches up.
+const PROGRESS: u64 = 10_000;
+
+/// A chain that is to be followed.
+pub(crate) struct Following {
+    pub(crate) follower: Follower,
+    pub(crate) settlement: Arc<EthereumSettlement>,
+    pub(crate) poll: Duration,
+}
+
+/// How far the ledger has come along the chain, for whoever asks.
+#[derive(Debug, Default)]
+pub(crate) struct Course(Mutex<Progress>);
+
+/// Where the ledger stands, and what keeps it from going on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress {
+    /// The last block that counts.
+    pub(crate) followed: Option<u64>,
+    /// Why it goes no further, in words.
+    pub(crate) trouble: Option<String>,
+}
+
+impl Course {
+    pub(crate) fn progress(&self) -> Progress {
+        self.0.lock().clone()
+    }
+
+    fn stands(&self, at: Option<BlockRef>) {
+        let mut progress = self.0.lock();
+        progress.followed = at.map(|block| block.number.0);
+        progress.trouble = None;
+    }
+
+    /// False if that is known already.
+    fn troubled(&self, trouble: &str) -> bool {
+        let mut progress = self.0.lock();
+        let news = progress.trouble.as_deref() != Some(trouble);
+        progress.trouble = Some(trouble.to_owned());
+        news
+    }
+}
+
+/// Follows until `stop`.
+pub(crate) fn start(market: &Arc<Market>, following: Following, stop: CancellationToken) -> JoinHandle<()> {
+    let market = Arc::downgrade(market);
+    let Following {
+        mut follower,
+        settlement,
+        poll,
+    } = following;
+    tokio::spawn(async move {
+        let mut way = Way::default();
+        let mut pause = Duration::ZERO;
+        // A question under way is not waited for: it costs nothing to ask it again.
+        while stop
+            .run_until_cancelled(tokio::time::sleep(pause))
+            .await
+            .is_some()
+        {
+            let Some(market) = market.upgrade() else { return };
+            let Some(stepped) = stop.run_until_cancelled(way.step(&market, &mut follower)).await else {
+                return;
+            };
+            if let Some(head) = follower.head() {
+                settlement.set_head(head);
+            }
+            pause = match stepped {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => poll,
+                Err(trouble) => {
+                    if market.course.troubled(&trouble) {
+                        tracing::warn!(
+                            trouble,
+                            "the chain cannot be followed for now; trade goes on over the channels known"
+                        );
+                    }
+                    (pause * 2).clamp(FIRST_PAUSE, MAX_PAUSE)
+                }
+            };
+        }
+    })
+}
+
+/// The blocks on record that the ledger can go back to, the last first.
+#[derive(Debug, Default)]
+struct Way {
+    kept: Option<Vec<BlockRef>>,
+    told: u64,
+}
+
+impl Way {
+    /// One step. False if there is none to take for now.
+    async fn step(&mut self, market: &Arc<Market>, follower: &mut Follower) -> Result<bool, String> {
+        let kept = match self.kept.take() {
+            Some(kept) => kept,
+            None => on_record(market)?,
+        };
+        let step = follower
+            .next(&kept, market.now())
+            .await
+            .map_err(|error| match &error {
+                // Somebody must look at it: the ledger will not go on by itself.
+                FollowError::Diverged { .. } | FollowError::Disputed { .. } => {
+                    tracing::error!(%error, "the chain is not what it was");
+                    error.to_string()
+                }
+                _ => error.to_string(),
+            });
+        let command = match step {
+            Ok(Step::Wait) => {
+                market.course.stands(kept.first().copied());
+                self.kept = Some(kept);
+                return Ok(false);
+            }
+            Err(trouble) => {
+                self.kept = Some(kept);
+                return Err(trouble);
+            }
+            Ok(Step::Advance(advance)) => Command::Advance(advance),
+            Ok(Step::Unwind(unwind)) => {
+                tracing::warn!(from = %unwind.from, to = %unwind.to, "the chain dropped blocks that counted; the ledger goes back");
+                Command::Unwind(unwind)
+            }
+        };
+        crate::crash::point("blocks-read");
+        let outcome = market
+            .store
+            .submit(command)
+            .await
+            .map_err(|error| error.to_string())?;
+        crate::crash::point("blocks-committed");
+        // What is on record is looked up again: few blocks, and what a crash in between would find.
+        let kept = on_record(market)?;
+        let stands = kept.first().copied();
+        market.course.stands(stands);
+        self.tell(stands, follower.head());
+        self.kept = Some(kept);
+        if let Outcome::Followed(followed) = outcome {
+            announce(market, &followed);
+        }
+        Ok(true)
+    }
+
+    fn tell(&mut self, stands: Option<BlockRef>, head: Option<Block>) {
+        let (Some(stands), Some(head)) = (stands, head) else {
+            return;
+        };
+        if stands.number.0 >= self.told.saturating_add(PROGRESS) {
+            self.told = stands.number.0;
+            tracing::info!(
+                block = stands.number.0,
+                of = head.number,
+                "the ledger catches up with the chain"
+            );
+        }
+    }
+}
+
+fn on_record(market: &Market) -> Result<Vec<BlockRef>, String> {
+    let applied = market
+        .store
+        .read()
+        .and_then(|ledger| ledger.applied_from(BlockNumber(0)))
+        .map_err(|error| error.to_string())?;
+    Ok(applied.iter().map(|applied| applied.block).collect())
+}
+
+/// Tells delegates of their new channels, and the operator of what nobody expected.
+fn announce(market: &Market, followed: &Followed) {
+    for surprise in &followed.surprises {
+        tracing::error!(%surprise, "the chain says what nobody expected");
+    }
+    for channel in &followed.channels {
+        if channel.state == ChannelState::Open && channel.quarantined.is_none() {
+            market.announcer.announce(
+                topic::channel_open(&channel.delegate, channel.kind),
+                vec![channel_dict(channel)],
+            );
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Settlement on a chain: channels are opened and paid out by the contracts, and the ledger follows.
+
+use crate::contracts::Deployment;
+use crate::settlement::{verify_close, verify_consent};
+use crate::{
+    Block, CloseChannel, Domain, Network, OpenChannel, SetConsent, Settlement, SettlementError, SignedClose,
+};
+use alloy_primitives::{U256, U512};
+use bourse_market::registry::ConsentRequest;
+use bourse_market::{Address, Amount, BlockNumber, ChannelId, Command, Genesis, Nanos};
+use parking_lot::RwLock;
+
+/// Blocks for which a signed state may be shown to the contract, from the one it names on.
+pub const PRESIGNED_BLOCKS: u64 = 1440;
+/// How old the block that a closing state names may be when we sign it: what is left of [`PRESIGNED_BLOCKS`] is for the
+/// transaction to be mined in.
+pub const CLOSE_WINDOW: u64 = 1000;
+
+/// A market whose money is real: on the deployment it was looked up in.
+#[derive(Debug)]
+pub struct EthereumSettlement {
+    network: Network,
+    deployment: Deployment,
+    depth: u64,
+    head: RwLock<Block>,
+}
+
+impl EthereumSettlement {
+    /// The market of `deployment`, of market maker `marketmaker`; blocks count when `depth` others lie above them, and
+    /// `head` is the newest.
+    pub fn new(deployment: Deployment, marketmaker: Address, depth: u64, head: Block) -> Self {
+        let network = Network {
+            domain: Domain {
+                chain_id: deployment.chain_id,
+                verifying_contract: deployment.contracts.network,
+            },
+            network_id: deployment.network_id,
+            contracts: Some(deployment.contracts),
+            coin: Some(deployment.coin),
+            eula_hash: Some(deployment.eula_hash.clone()),
+            market: deployment.market,
+            owner: deployment.owner,
+            marketmaker,
+        };
+        Self {
+            network,
+            deployment,
+            depth,
+            head: RwLock::new(head),
+        }
+    }
+
+    /// Tells which block is the newest now.
+    pub fn set_head(&self, head: Block) {
+        *self.head.write() = head;
+    }
+}
+
+impl Settlement for EthereumSettlement {
+    fn domain(&self) -> Domain {
+        self.network.domain
+    }
+
+    fn head_block(&self) -> Block {
+        *self.head.read()
+    }
+
+    fn network(&self) -> Network {
+        self.network.clone()
+    }
+
+    fn genesis(&self, at: Nanos) -> Command {
+        Command::Genesis(Genesis {
+            market: self.network.market,
+            marketmaker: self.network.marketmaker,
+            owner: self.network.owner,
+            float: Amount::ZERO,
+            local: false,
+            at,
+        })
+    }
+
+    /// States exchanged off the chain name block 1. While the contract would still take one, whoever holds both
+    /// signatures of an old state could settle by it.
+    fn check_trading(&self) -> Result<(), SettlementError> {
+        let head = self.head_block().number;
+        let needs = (1 + PRESIGNED_BLOCKS).saturating_add(self.depth);
+        match head > needs {
+            true => Ok(()),
+            false => Err(SettlementError::YoungChain { head, needs }),
+        }
+    }
+
+    fn open_channel(&self, _: &OpenChannel, _: Nanos) -> Result<Command, SettlementError> {
+        let contract = self.deployment.contracts.channel;
+        Err(SettlementError::OpenAtContract { contract })
+    }
+
+    /// A final state must name a recent block, else the contract would not take it; and one that is not final is never
+    /// signed over a recent block: with it anybody could lock what is in the channel for good.
+    fn close_channel(&self, request: &CloseChannel) -> Result<SignedClose, SettlementError> {
+        let head = self.head_block().number;
+        let earliest = head.saturating_sub(CLOSE_WINDOW).max(1);
+        let window = Amount::from_units(earliest.into())..=Amount::from_units(head.into());
+        if !window.contains(&request.close_at) {
+            return Err(SettlementError::CloseAt {
+                got: request.close_at,
+                earliest,
+                head,
+            });
+        }
+        verify_close(&self.network, request)
+    }
+
+    fn set_consent(&self, request: &SetConsent, at: Nanos) -> Result<ConsentRequest, SettlementError> {
+        verify_consent(&self.network, request, BlockNumber(self.head_block().number), at)
+    }
+
+    fn fund(&self, _: Address, _: Amount, _: Nanos) -> Result<Command, SettlementError> {
+        Err(SettlementError::NoFaucet)
+    }
+
+    /// On the chain, in a transaction of its own.
+    fn transaction_of_open(&self, _: ChannelId) -> Option<[u8; 32]> {
+        None
+    }
+
+    /// On the chain, in a transaction of its own.
+    fn transaction_of_close(&self, _: ChannelId) -> Option<[u8; 32]> {
+        None
+    }
+
+    /// What the contract will keep of what the market maker earns of a price: the fee is a part of the coin's whole supply.
+    /// The seller gets the rest, rounded down.
+    fn fee(&self, price: Amount) -> Amount {
+        let wide = |amount: Amount| U512::from(U256::from_limbs(*amount.limbs()));
+        let (supply, fee) = (wide(self.deployment.coin_supply), wide(self.deployment.fee));
+        // A supply of zero and a fee above it were refused at the start.
+        let Some(credit) = (wide(price) * supply.saturating_sub(fee)).checked_div(supply) else {
+            return Amount::ZERO;
+        };
+        let credit = Amount::from_limbs(credit.saturating_to::<U256>().into_limbs());
+        price.checked_sub(credit).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ChannelClose, Contracts, Signer};
+    use bourse_market::{MarketId, Seq};
+
+    const MARKET: MarketId = MarketId([1; 16]);
+
+    fn settlement(fee: Amount, head: u64) -> EthereumSettlement {
+        let address = |byte| Address([byte; 20]);
+        let deployment = Deployment {
+            contracts: Contracts {
+                token: address(1),
+                network: address(2),
+                catalog: address(3),
+                market: address(4),
+                channel: address(5),
+            },
+            chain_id: 1337,
+            network_id: 1337,
+            eula_hash: "QmEula".to_owned(),
+            market: MARKET,
+            owner: address(6),
+            coin: address(1),
+            coin_supply: Amount::from_tokens(1_000_000_000),
+            fee,
+        };
+        let head = Block {
+            number: head,
+            hash: [0; 32],
+            gas_limit: 10_000_000,
+        };
+        EthereumSettlement::new(deployment, address(7), 20, head)
+    }
+
+    #[test]
+    fn w_51_no_trade_while_the_contract_would_take_states_that_name_block_1() {
+        for (head, trades) in [(0, false), (1441, false), (1461, false), (1462, true)] {
+            let result = settlement(Amount::ZERO, head).check_trading();
+            assert_eq!(result.is_ok(), trades, "{head}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn a_fee_and_a_sellers_credit_make_the_price_and_the_seller_gets_no_more_than_the_contract_pays() {
+        let supply = Amount::from_tokens(1_000_000_000);
+        // 5 %.
+        let settlement = settlement(Amount::from_tokens(50_000_000), 5000);
+        let fee = |units| settlement.fee(Amount::from_units(units));
+        assert_eq!(fee(100), Amount::from_units(5));
+        assert_eq!(fee(0), Amount::ZERO);
+        // Of 1 unit the seller's 0.95 are rounded down to 0; of 21 units its 19.95 to 19.
+        assert_eq!(fee(1), Amount::from_units(1));
+        assert_eq!(fee(21), Amount::from_units(2));
+        assert_eq!(settlement.fee(supply), Amount::from_tokens(50_000_000));
+        // Half of all there may be, without an overflow on the way.
+        assert!(settlement.fee(Amount::MAX) < Amount::MAX);
+        assert_eq!(self::settlement(supply, 5000).fee(supply), supply);
+    }
+
+    #[test]
+    fn a_closing_state_names_a_recent_block_of_this_chain() {
+        let settlement = settlement(Amount::ZERO, 5000);
+        let signer = Signer::from_bytes(&[9; 32]).unwrap();
+        let request = |block: u64| {
+            let state = ChannelClose {
+                close_at: Amount::from_units(block.into()),
+                market: MARKET,
+                channel: ChannelId([3; 16]),
+                seq: Seq(4),
+                balance: Amount::from_tokens(5),
+                is_final: true,
+            };
+            CloseChannel {
+                channel: state.channel,
+                chain_id: 1337,
+                close_at: state.close_at,
+                verifying_contract: Address([2; 20]),
+                balance: state.balance,
+                seq: state.seq,
+                is_final: true,
+                signature: signer.sign(&state.digest(&settlement.domain())),
+            }
+        };
+        for block in [4000, 4500, 5000] {
+            let signed = settlement.close_channel(&request(block)).unwrap();
+            assert_eq!(signed.signer, signer.address());
+        }
+        for block in [1, 3999, 5001] {
+            let refused = settlement.close_channel(&request(block)).unwrap_err();
+            assert!(refused.to_string().contains("4000 to 5000"), "{refused}");
+        }
+    }
+}

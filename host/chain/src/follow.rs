@@ -1,0 +1,331 @@
+//! Following the chain: which blocks come next for the ledger, with what happened in them, and which were dropped.
+//!
+//! What lives here: the questions to the node and the judgement of its answers. A block counts only as deep below the
+//! newest as the market was told to wait; should the chain drop even such blocks, the ledger is led back to the last one
+//! that it still has. A step is made by applying it to the ledger and asking for the next: nothing is remembered here
+//! that a restart would miss.
+//!
+//! What never does: applying, waiting, and believing an event of another contract (W-08).
+
+use crate::contracts::{Foreign, decode};
+use crate::node::{Header, Node, NodeError, RawLog};
+use crate::settlement::{Block, Contracts};
+use bourse_market::chain::BlockRef;
+use bourse_market::chain::{Advance, ChainEvent, Logged, Mined, Unwind};
+use bourse_market::{Address, BlockHash, BlockNumber, Nanos, TransactionHash};
+
+/// Blocks asked for at a time at most. Fewer where a node refuses, or answers with more than it may.
+const MAX_RANGE: u64 = 8192;
+/// Events that one step may bring, but for those of a single block: a step is one write.
+const MAX_EVENTS: usize = 512;
+/// Blocks that the ledger can be led back by, beyond those it waits for.
+pub const KEPT_BLOCKS: u64 = 128;
+
+/// How a chain is followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FollowOptions {
+    /// The contracts whose events count.
+    pub contracts: Contracts,
+    /// Blocks that must lie above one before it counts.
+    pub depth: u64,
+    /// The first block that may hold an event: that of the contracts' deployment, or any before it.
+    pub from_block: u64,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Go on.
+    Advance(Box<Advance>),
+    /// Go back: the chain dropped blocks that counted.
+    Unwind(Unwind),
+    /// Nothing, until there are more blocks.
+    Wait,
+}
+
+/// Why the next step is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FollowError {
+    /// The node gave no answer.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The node knows less of the chain than the ledger.
+    #[error("the node {node} is at block {head}, and the ledger followed the chain to {stands} already")]
+    Behind {
+        /// Which.
+        node: String,
+        /// Its newest block.
+        head: u64,
+        /// Where the ledger stands.
+        stands: BlockRef,
+    },
+    /// No block that the ledger remembers is part of the chain that the node shows.
+    #[error(
+        "the node {node} shows another chain: it has none of the blocks {oldest} to {stands} that the ledger followed. \
+         Point the market to a node of its own chain; if the chain itself was rewound that far, restore a backup from \
+         before it"
+    )]
+    Diverged {
+        /// Which.
+        node: String,
+        /// The oldest block on record.
+        oldest: BlockNumber,
+        /// Where the ledger stands.
+        stands: BlockRef,
+    },
+    /// Another node does not know of an event that moves money.
+    #[error(
+        "{verifier} does not confirm the transaction {transaction}, which {node} shows in block {block}: one of them lies or lags"
+    )]
+    Disputed {
+        /// Who shows it.
+        node: String,
+        /// Who does not.
+        verifier: String,
+        /// The transaction.
+        transaction: TransactionHash,
+        /// Where it is said to be.
+        block: BlockNumber,
+    },
+}
+
+/// Follows one chain through one node.
+#[derive(Debug)]
+pub struct Follower {
+    node: Node,
+    /// Who must confirm what moves money.
+    verifiers: Vec<Node>,
+    options: FollowOptions,
+    addresses: Vec<Address>,
+    /// Blocks asked for at a time.
+    range: u64,
+    /// The newest block when all of it was followed.
+    done: Option<BlockHash>,
+    head: Option<Block>,
+    passed_over: u64,
+}
+
+impl Follower {
+    /// Follows `node`. Each of `verifiers` must know of an event too before a channel is opened or settled by it.
+    pub fn new(node: Node, verifiers: Vec<Node>, options: FollowOptions) -> Self {
+        let addresses = options.contracts.named().map(|(_, address)| address).to_vec();
+        Self {
+            node,
+            verifiers,
+            options,
+            addresses,
+            range: MAX_RANGE,
+            done: None,
+            head: None,
+            passed_over: 0,
+        }
+    }
+
+    /// The newest block that the node has shown.
+    pub fn head(&self) -> Option<Block> {
+        self.head
+    }
+
+    /// Entries of the contracts' logs that were no event one can read.
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over
+    }
+
+    /// What to do next, `kept` being the blocks that the ledger can go back to, the last first, and `at` the time.
+    ///
+    /// # Errors
+    ///
+    /// [`FollowError`]. Nothing is lost by it: the same question may be asked again.
+    pub async fn next(&mut self, kept: &[BlockRef], at: Nanos) -> Result<Step, FollowError> {
+        let latest = self.node.latest().await?;
+        let (head, hash) = (latest.number.to::<u64>(), BlockHash(latest.hash.0));
+        self.head = Some(Block::from(&latest));
+        if self.done == Some(hash) {
+            return Ok(Step::Wait);
+        }
+        let stands = kept.first().copied();
+        if let Some(stands) = stands {
+            if head < stands.number.0 {
+                return Err(FollowError::Behind {
+                    node: self.node.name().to_owned(),
+                    head,
+                    stands,
+                });
+            }
+            if let Some(back) = self.look_back(stands, kept, at).await? {
+                return Ok(back);
+            }
+        }
+        let from = stands.map_or(self.options.from_block, |stands| {
+            stands.number.0.saturating_add(1)
+        });
+        let Some(counts) = head
+            .checked_sub(self.options.depth)
+            .filter(|counts| *counts >= from)
+        else {
+            self.done = Some(hash);
+            return Ok(Step::Wait);
+        };
+        self.go_on(stands, from, counts, at).await
+    }
+
+    /// Whether the block that the ledger stands at is still part of the chain; if not, where to go back to.
+    async fn look_back(
+        &self,
+        stands: BlockRef,
+        kept: &[BlockRef],
+        at: Nanos,
+    ) -> Result<Option<Step>, FollowError> {
+        for block in kept {
+            let header = self.node.header(block.number.0).await?;
+            if header.is_some_and(|header| header.hash.0 == block.hash.0) {
+                return Ok((*block != stands).then_some(Step::Unwind(Unwind {
+                    from: stands,
+                    to: *block,
+                    at,
+                })));
+            }
+        }
+        Err(FollowError::Diverged {
+            node: self.node.name().to_owned(),
+            oldest: kept.last().map_or(stands.number, |block| block.number),
+            stands,
+        })
+    }
+
+    /// The blocks from `from` on, `counts` being the last that counts.
+    async fn go_on(
+        &mut self,
+        stands: Option<BlockRef>,
+        from: u64,
+        counts: u64,
+        at: Nanos,
+    ) -> Result<Step, FollowError> {
+        // Half of the way each time, so that close to the end there is a block on record every few.
+        let half = counts.saturating_sub(from).div_ceil(2);
+        let (to, logs) = loop {
+            let to = from.saturating_add(half.min(self.range.saturating_sub(1)));
+            match self.node.logs(from, to, &self.addresses).await {
+                Ok(logs) if logs.len() <= MAX_EVENTS || to == from => break (to, logs),
+                Ok(_) => {}
+                Err(NodeError::Refused { .. } | NodeError::Nonsense { .. }) if to > from => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.range = (to - from).div_ceil(2).max(1);
+        };
+        // Afterwards, so that a block that was replaced meanwhile is seen to be.
+        let Some(last) = self.node.header(to).await? else {
+            return Ok(Step::Wait);
+        };
+        let events = match self.read(from, &last, logs)? {
+            Some(events) => events,
+            // The chain moved between the questions.
+            None => return Ok(Step::Wait),
+        };
+        if let Some(stands) = stands
+            && to == from
+            && last.parent_hash.0 != stands.hash.0
+        {
+            return Ok(Step::Wait);
+        }
+        for (logged, log) in &events {
+            self.confirm(logged, log).await?;
+        }
+        self.range = self.range.saturating_mul(2).min(MAX_RANGE);
+        Ok(Step::Advance(Box::new(Advance {
+            after: stands,
+            to: BlockRef {
+                number: BlockNumber(to),
+                hash: BlockHash(last.hash.0),
+            },
+            events: events.into_iter().map(|(logged, _)| logged).collect(),
+            settled_below: BlockNumber(counts.saturating_sub(KEPT_BLOCKS)),
+            at,
+        })))
+    }
+
+    /// The events in what a node answered, in their order; none if some are not of the blocks asked for.
+    fn read(
+        &mut self,
+        from: u64,
+        last: &Header,
+        mut logs: Vec<RawLog>,
+    ) -> Result<Option<Vec<(Logged, RawLog)>>, FollowError> {
+        let to = last.number.to::<u64>();
+        let incomplete = |what: &str| NodeError::Nonsense {
+            node: self.node.name().to_owned(),
+            method: "eth_getLogs".into(),
+            reason: format!("an event of the blocks {from} to {to} {what}"),
+        };
+        let place = |log: &RawLog| Some((log.block_number?.to::<u64>(), log.log_index?.to::<u64>()));
+        logs.sort_by_key(place);
+        let mut events = Vec::with_capacity(logs.len());
+        let mut before = None;
+        for log in logs {
+            let (Some((block, index)), Some(hash), Some(transaction)) =
+                (place(&log), log.block_hash, log.transaction_hash)
+            else {
+                return Err(incomplete("does not say where it stands").into());
+            };
+            if !(from..=to).contains(&block) {
+                return Err(incomplete(&format!("is of block {block}")).into());
+            }
+            if before.replace((block, index)) == Some((block, index)) {
+                return Err(incomplete(&format!("comes twice: number {index} of block {block}")).into());
+            }
+            if log.removed || (block == to && hash != last.hash) {
+                return Ok(None);
+            }
+            match decode(&self.options.contracts, &log) {
+                Ok(event) => {
+                    let mined = Mined {
+                        block: BlockNumber(block),
+                        transaction: TransactionHash(transaction.0),
+                    };
+                    events.push((Logged { event, mined }, log));
+                }
+                // Not even asked for: what such a node says otherwise is worth nothing.
+                Err(Foreign::Contract(address)) => {
+                    return Err(incomplete(&format!("is of {address}, which was not asked about")).into());
+                }
+                Err(foreign) => {
+                    tracing::debug!(block, index, %foreign, "passed over an entry of the log");
+                    self.passed_over = self.passed_over.saturating_add(1);
+                }
+            }
+        }
+        Ok(Some(events))
+    }
+
+    /// Asks everybody who must confirm an event that moves money.
+    async fn confirm(&self, logged: &Logged, log: &RawLog) -> Result<(), FollowError> {
+        let moves_money = matches!(
+            logged.event,
+            ChainEvent::Opened(_) | ChainEvent::Closing { .. } | ChainEvent::Closed { .. }
+        );
+        if !moves_money {
+            return Ok(());
+        }
+        for verifier in &self.verifiers {
+            let receipt = verifier.receipt(logged.mined.transaction).await?;
+            let confirmed = receipt.is_some_and(|receipt| {
+                Some(receipt.block_hash) == log.block_hash
+                    && receipt.logs.iter().any(|known| {
+                        known.address == log.address
+                            && known.topics == log.topics
+                            && known.data == log.data
+                            && known.log_index == log.log_index
+                    })
+            });
+            if !confirmed {
+                return Err(FollowError::Disputed {
+                    node: self.node.name().to_owned(),
+                    verifier: verifier.name().to_owned(),
+                    transaction: logged.mined.transaction,
+                    block: logged.mined.block,
+                });
+            }
+        }
+        Ok(())
+    }
+}

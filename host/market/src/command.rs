@@ -73,6 +73,19 @@ pub struct OpenRequest {
     pub at: Nanos,
 }
 
+/// Whose a delegate is: by its own word, or the operator's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BindRequest {
+    /// The delegate.
+    pub delegate: Address,
+    /// Its actor.
+    pub actor: Address,
+    /// Channels of that actor that name it, to be used from now on.
+    pub channels: Vec<ChannelId>,
+    /// When.
+    pub at: Nanos,
+}
+
 /// A channel to close. The delegate's signature is already recovered; ours covers the very same state, and is worth
 /// nothing unless this is applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -319,6 +332,8 @@ pub enum Command {
     Fund(FundRequest),
     /// Open a channel.
     Open(Box<OpenRequest>),
+    /// Tell whose a delegate is.
+    Bind(BindRequest),
     /// Close a channel.
     Close(Box<CloseRequest>),
     /// Place an offer.
@@ -427,6 +442,11 @@ pub enum Outcome {
     Funded(Account),
     /// The new channel.
     Opened(Box<Channel>),
+    /// The delegate is its actor's.
+    Bound {
+        /// The channels that are used from now on.
+        channels: Vec<Channel>,
+    },
     /// The channel as it stands closed.
     Closed {
         /// The channel.

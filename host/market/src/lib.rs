@@ -25,9 +25,9 @@ mod view;
 pub use amount::{Amount, ParseAmountError};
 pub use apply::{apply, check_on_sale, find_receipt, find_replay, nettings};
 pub use command::{
-    Change, Changes, CloseRequest, Command, DeliverRequest, Ending, FundRequest, Genesis, OpenRequest, Order,
-    Outcome, PlaceRequest, PostRequest, ReconcileRequest, RecoverRequest, ReserveRequest, RevokeRequest,
-    Shown, SweepRequest, VoidReason, VoidRequest,
+    BindRequest, Change, Changes, CloseRequest, Command, DeliverRequest, Ending, FundRequest, Genesis,
+    OpenRequest, Order, Outcome, PlaceRequest, PostRequest, ReconcileRequest, RecoverRequest, ReserveRequest,
+    RevokeRequest, Shown, SweepRequest, VoidReason, VoidRequest,
 };
 pub use demand::{Demand, Figures, Sale, Subject};
 pub use escrow::{Debt, EscrowPayment, EscrowSale, Receipt};

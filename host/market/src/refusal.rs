@@ -55,6 +55,24 @@ pub enum Refusal {
     /// The delegate is the zero address.
     #[error("the delegate must not be the zero address")]
     ZeroDelegate,
+    /// Another actor came first.
+    #[error("delegate {delegate} is {actor}'s already, and a delegate has one actor for good")]
+    DelegateTaken {
+        /// The delegate.
+        delegate: Address,
+        /// Whose it is.
+        actor: Address,
+    },
+    /// A channel of somebody else.
+    #[error("channel {channel} is not one of {actor} that names delegate {delegate}")]
+    WrongParty {
+        /// The channel.
+        channel: ChannelId,
+        /// The delegate it should name.
+        delegate: Address,
+        /// The actor it should be of.
+        actor: Address,
+    },
     /// A channel without a deposit.
     #[error("the channel's amount must be above 0")]
     ZeroDeposit,

@@ -75,6 +75,7 @@ fn kind(command: &Command) -> Kind {
         Command::Genesis(_)
         | Command::Fund(_)
         | Command::Open(_)
+        | Command::Bind(_)
         | Command::Place(_)
         | Command::Reserve(_)
         | Command::Quarantine { .. }
@@ -115,6 +116,9 @@ fn cost(command: &Command, promise: u64) -> u64 {
         },
         Command::Advance(request) => {
             COMMAND_ROOM.saturating_add(EVENT_ROOM.saturating_mul(request.events.len() as u64))
+        }
+        Command::Bind(request) => {
+            COMMAND_ROOM.saturating_add(EVENT_ROOM.saturating_mul(request.channels.len() as u64))
         }
         Command::Unwind(_) => COMMAND_ROOM.saturating_add(UNWIND_ROOM),
         Command::Post(_) | Command::Void(_) => 0,

@@ -9,7 +9,7 @@ mod server;
 pub(crate) use client::{Attachment, call};
 pub(crate) use server::{Desk, serve};
 
-use crate::{policies, quarantine};
+use crate::{bind, policies, quarantine};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,8 @@ pub(crate) enum Request {
     Policy(policies::Request),
     /// About channels in quarantine.
     Ledger(quarantine::Request),
+    /// Whose a delegate is.
+    Bind(bind::Request),
 }
 
 /// One command, and what follows it.

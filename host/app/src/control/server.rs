@@ -3,7 +3,7 @@
 use super::{Answer, Envelope, MAX_LINE, MAX_SIGNATURE, Request};
 use crate::market::Market;
 use crate::policies::Manager;
-use crate::quarantine;
+use crate::{bind, quarantine};
 use anyhow::{Context, ensure};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,10 @@ impl Desk {
             }
             Request::Ledger(request) => {
                 let reply = quarantine::carry_out(&self.market, request)?;
+                spelled(serde_json::to_value(reply))
+            }
+            Request::Bind(request) => {
+                let reply = bind::carry_out(&self.market, request)?;
                 spelled(serde_json::to_value(reply))
             }
         }

@@ -2,8 +2,8 @@
 
 use super::{Decided, genesis_of};
 use crate::{
-    Account, Address, Amount, Binding, Change, Channel, ChannelKind, ChannelState, Fault, Genesis,
-    OpenRequest, Outcome, Refusal, Seq, View,
+    Account, Address, Amount, BindRequest, Binding, Change, Channel, ChannelId, ChannelKind, ChannelState,
+    Fault, Genesis, OpenRequest, Outcome, Refusal, Seq, View,
 };
 
 /// A new channel at seq 1 with its whole deposit left. In local mode the payer's account is debited in the same
@@ -33,6 +33,58 @@ pub(super) fn open<V: View>(view: &V, request: &OpenRequest) -> Decided<V> {
     let channel = Box::new(fresh(request, bound));
     changes.push(Change::Channel(channel.clone()));
     Ok((changes, Outcome::Opened(channel)))
+}
+
+/// A delegate becomes its actor's, for good, and channels of that actor that name it are used from now on.
+pub(super) fn bind<V: View>(view: &V, request: &BindRequest) -> Decided<V> {
+    genesis_of(view)?;
+    let BindRequest { delegate, actor, .. } = *request;
+    if delegate == Address([0; Address::LEN]) {
+        return Err(Refusal::ZeroDelegate.into());
+    }
+    let mut changes = Vec::with_capacity(1 + request.channels.len());
+    match view.binding(&delegate).map_err(Fault::View)? {
+        Some(binding) if binding.actor != actor => {
+            return Err(Refusal::DelegateTaken {
+                delegate,
+                actor: binding.actor,
+            }
+            .into());
+        }
+        Some(_) => {}
+        None => {
+            let binding = Binding {
+                actor,
+                // None where its first channel is yet to be opened.
+                channel: request
+                    .channels
+                    .first()
+                    .copied()
+                    .unwrap_or(ChannelId([0; ChannelId::LEN])),
+                at: request.at,
+            };
+            changes.push(Change::Binding(delegate, binding));
+        }
+    }
+    let mut channels = Vec::with_capacity(request.channels.len());
+    for id in &request.channels {
+        let channel = view.channel(id).map_err(Fault::View)?;
+        let mut channel = channel.ok_or(Refusal::ChannelUnknown { channel: *id })?;
+        if channel.delegate != delegate || channel.actor != actor {
+            return Err(Refusal::WrongParty {
+                channel: *id,
+                delegate,
+                actor,
+            }
+            .into());
+        }
+        if !channel.bound {
+            channel.bound = true;
+            changes.push(Change::Channel(Box::new(channel.clone())));
+            channels.push(channel);
+        }
+    }
+    Ok((changes, Outcome::Bound { channels }))
 }
 
 fn check_fields(genesis: &Genesis, request: &OpenRequest) -> Result<(), Refusal> {

@@ -588,3 +588,48 @@ fn a_close_that_the_ledger_never_signed_stops_the_channel_for_good() {
     unwind(&mut world, block(10, 0));
     assert!(world.channel(PAYING).is_live());
 }
+
+fn bind(delegate: Address, actor: Address, channels: Vec<ChannelId>) -> Command {
+    let at = Nanos(5);
+    Command::Bind(BindRequest {
+        delegate,
+        actor,
+        channels,
+        at,
+    })
+}
+
+#[test]
+fn a_delegate_is_its_actors_on_its_own_word_or_the_operators_and_no_others_ever() {
+    let mut world = on_chain();
+    follow(
+        &mut world,
+        block(10, 0),
+        vec![opened(terms(ChannelKind::Payment))],
+    );
+    assert!(!world.channel(PAYMENT).is_live());
+    world.refuse(
+        bind(BUYER, STRANGER, vec![PAYMENT]),
+        Refusal::WrongParty {
+            channel: PAYMENT,
+            delegate: BUYER,
+            actor: STRANGER,
+        },
+    );
+    world.accept(bind(BUYER, BUYER_ACTOR, vec![PAYMENT]));
+    assert!(world.channel(PAYMENT).is_live());
+    // Again changes nothing, and another comes too late.
+    let outcome = world.accept(bind(BUYER, BUYER_ACTOR, vec![PAYMENT]));
+    assert_eq!(outcome, Outcome::Bound { channels: vec![] });
+    world.refuse(
+        bind(BUYER, STRANGER, vec![]),
+        Refusal::DelegateTaken {
+            delegate: BUYER,
+            actor: BUYER_ACTOR,
+        },
+    );
+    // Before there is a channel at all.
+    world.accept(bind(SELLER, SELLER_ACTOR, vec![]));
+    follow(&mut world, block(11, 0), vec![opened(terms(ChannelKind::Paying))]);
+    assert!(world.channel(PAYING).is_live());
+}

@@ -13,7 +13,7 @@ mod verify;
 pub(crate) use export::line;
 
 use crate::config::Config;
-use bourse_market::ChannelId;
+use bourse_market::{Address, ChannelId};
 use clap::Subcommand;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +53,18 @@ pub(crate) enum LedgerCommand {
     /// Whatever they moved by since the backup is lost: what a buyer spent, it may spend again; a seller that shows no
     /// state goes on unpaid for what it sold since, or stops selling.
     AcceptLoss(quarantine::AcceptArgs),
+    /// Tell the running market whose a delegate is. On a chain anybody may open a channel that names anybody's delegate:
+    /// without this word, or the delegate's own, no channel that names it is used.
+    ///
+    /// A delegate has one actor, for good.
+    Bind {
+        /// The delegate: 0x and 40 hex digits.
+        #[arg(value_name = "DELEGATE")]
+        delegate: Address,
+        /// The member that its channels belong to.
+        #[arg(value_name = "ACTOR")]
+        actor: Address,
+    },
     /// Write every record as a line of JSON: amounts as decimal strings of base units, ids as 0x and hex. May run beside
     /// the host.
     Export(export::ExportArgs),
@@ -83,6 +95,7 @@ pub(crate) fn run(config: &Config, command: &LedgerCommand) -> anyhow::Result<Ex
         LedgerCommand::Quarantine(args) => quarantine::list(config, args),
         LedgerCommand::Reconcile(args) => quarantine::reconcile(config, args),
         LedgerCommand::AcceptLoss(args) => quarantine::accept_loss(config, args),
+        LedgerCommand::Bind { delegate, actor } => upkeep::bind(config, *delegate, *actor),
         LedgerCommand::Export(args) => export::run(config, args),
         LedgerCommand::Schema => schema::run(config),
         LedgerCommand::Release { channel } => upkeep::release(config, *channel),

@@ -1,8 +1,10 @@
-//! `bourse ledger release` and `upgrade`: what is done to a ledger that no host has open.
+//! `bourse ledger release` and `upgrade`, for a ledger that no host has open, and `bind`, for one that a host has.
 
+use crate::bind;
 use crate::config::Config;
+use crate::control::{self, Attachment};
 use anyhow::Context;
-use bourse_market::{ChannelId, Command, View};
+use bourse_market::{Address, ChannelId, Command, View};
 use bourse_store::{Options, SCHEMA, Store};
 use std::process::ExitCode;
 
@@ -42,6 +44,18 @@ pub(super) fn upgrade(config: &Config) -> anyhow::Result<ExitCode> {
         counts.offers,
         counts.purchases
     );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `bourse ledger bind`: tells the running market whose a delegate is.
+pub(super) fn bind(config: &Config, delegate: Address, actor: Address) -> anyhow::Result<ExitCode> {
+    let request = control::Request::Bind(bind::Request { delegate, actor });
+    let answer = control::call(&config.store.path, request, Attachment::default())?;
+    let reply: bind::Reply = serde_json::from_value(answer).context("the market's answer makes no sense")?;
+    say!("delegate {delegate} is {actor}'s");
+    for channel in &reply.channels {
+        say!("channel {channel} may be used");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -15,6 +15,7 @@
 mod books;
 mod buyer;
 mod calls;
+mod chain;
 mod closing;
 mod code;
 mod decisions;
@@ -31,6 +32,7 @@ pub use buyer::{Buyer, Order, Receipt, send};
 pub use calls::{
     amount_of, bytes_of, call, call_named, error_amount, error_text, int_of, map_of, now, refused, tokens,
 };
+pub use chain::{Chain, Parties};
 pub use closing::{Closer, close, close_args, close_message};
 pub use decisions::decisions;
 pub use ear::Ear;

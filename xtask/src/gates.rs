@@ -1,7 +1,7 @@
 //! The two gates and the test command.
 
 use crate::step::{self, cargo, step};
-use crate::{crash, fuzz, place, policies, python, sim, tidy};
+use crate::{chain, crash, fuzz, place, policies, python, sim, tidy};
 use anyhow::{Context, Result};
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
@@ -17,17 +17,34 @@ const GUIDED: &str = "tests/fuzz/guided/Cargo.toml";
 ///
 /// If a test fails.
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
-    let interpreter = match python::environment() {
-        Ok(interpreter) => Some(interpreter.into_os_string()),
-        Err(error) => {
-            println!("NOT CHECKED: trades with the real XBR clients: {error:#}");
-            None
+    let mut variables = Variables::new();
+    match python::environment() {
+        Ok(interpreter) => {
+            match chain::environment(&interpreter) {
+                Ok(chain) => variables.extend(chain),
+                Err(error) => println!("NOT CHECKED: settlement on a real chain: {error:#}"),
+            }
+            variables.push(("BOURSE_PYTHON", interpreter.into_os_string()));
         }
-    };
-    nextest(interpreter, arguments.iter().map(String::as_str).collect(), false)
+        Err(error) => {
+            println!("NOT CHECKED: trades with the real XBR clients, settlement on a real chain: {error:#}");
+        }
+    }
+    nextest(variables, arguments.iter().map(String::as_str).collect(), false)
 }
 
-/// `cargo xtask ci`. A gate checks everything or fails: here a missing Python is an error.
+/// What tests are told through their environment.
+type Variables = Vec<(&'static str, OsString)>;
+
+/// All that tests need, or an error: for gates.
+fn everything() -> Result<Variables> {
+    let interpreter = python::environment()?;
+    let mut variables = chain::environment(&interpreter)?;
+    variables.push(("BOURSE_PYTHON", interpreter.into_os_string()));
+    Ok(variables)
+}
+
+/// `cargo xtask ci`. A gate checks everything or fails: here a missing Python or node is an error.
 ///
 /// # Errors
 ///
@@ -37,9 +54,7 @@ pub(crate) fn ci() -> Result<()> {
     step("simulator", || sim::run(&["--seeds", sim::SEEDS]))?;
     step("faults, one by one", || sim::run(&sim::EACH))?;
     step("crashes", || crash::run(crash::SHORT, 0, None))?;
-    step("tests", || {
-        nextest(Some(python::environment()?.into_os_string()), Vec::new(), false)
-    })
+    step("tests", || nextest(everything()?, Vec::new(), false))
 }
 
 /// `cargo xtask long`: the steps of `ci`, crashes and tests at full figures, then fuzzing.
@@ -59,9 +74,7 @@ pub(crate) fn long() -> Result<()> {
             &[],
         )
     })?;
-    step("tests, long", || {
-        nextest(Some(python::environment()?.into_os_string()), Vec::new(), true)
-    })?;
+    step("tests, long", || nextest(everything()?, Vec::new(), true))?;
     step("fuzzing", || fuzz::run(None))
 }
 
@@ -112,9 +125,10 @@ fn deny() -> Result<()> {
 }
 
 /// All tests, those of the policies first, so that the workspace's own summary is the last thing printed. Those that need
-/// the XBR clients look for `BOURSE_PYTHON` and say that they were not run where it is unset; those with a small and a
-/// full size look for `BOURSE_LONG`. What is marked ignored is the other process of another test.
-fn nextest(interpreter: Option<OsString>, arguments: Vec<&str>, long: bool) -> Result<()> {
+/// the XBR clients look for `BOURSE_PYTHON`, those that need a chain for `BOURSE_ANVIL` and `BOURSE_CONTRACTS`, and say that
+/// they were not run where it is unset; those with a small and a full size look for `BOURSE_LONG`. What is marked ignored is
+/// the other process of another test.
+fn nextest(variables: Variables, arguments: Vec<&str>, long: bool) -> Result<()> {
     if !step::works(Command::new("cargo").args(["nextest", "--version"])) {
         println!("installing cargo-nextest");
         cargo(&["install", "cargo-nextest", "--locked"], &[])
@@ -132,10 +146,10 @@ fn nextest(interpreter: Option<OsString>, arguments: Vec<&str>, long: bool) -> R
         line.push("--workspace");
     }
     line.extend(arguments);
-    let mut environment = Vec::new();
-    if let Some(interpreter) = &interpreter {
-        environment.push(("BOURSE_PYTHON", interpreter.as_os_str()));
-    }
+    let mut environment: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_os_str()))
+        .collect();
     if long {
         environment.push(("BOURSE_LONG", OsStr::new("1")));
     }

@@ -1,6 +1,7 @@
 //! `cargo xtask ...`: what a developer of this repository runs. `cargo xtask --help` lists it.
 
 mod bench;
+mod chain;
 mod crash;
 mod fuzz;
 mod gates;

@@ -13,6 +13,7 @@ mod commands;
 pub mod config;
 mod control;
 mod crash;
+pub mod dev_chain;
 mod environment;
 mod events;
 mod follow;

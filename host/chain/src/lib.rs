@@ -11,12 +11,14 @@
 
 mod address;
 mod contracts;
+mod deploy;
 mod ethereum;
 mod follow;
 mod keyfile;
 mod known;
 mod local;
 mod node;
+mod sender;
 mod settlement;
 mod signature;
 mod signer;
@@ -24,7 +26,10 @@ mod transaction;
 mod typed;
 
 pub use address::{checksum, keccak256};
-pub use contracts::{Deployment, DeploymentError, Foreign, decode};
+pub use contracts::{
+    ArtifactError, Artifacts, Call, Deployment, DeploymentError, Foreign, NewMarket, decode,
+};
+pub use deploy::{DeployError, deploy};
 pub use ethereum::{CLOSE_WINDOW, EthereumSettlement, PRESIGNED_BLOCKS};
 pub use follow::{FollowError, FollowOptions, Follower, KEPT_BLOCKS, Step};
 pub use keyfile::{KeyFileError, create_key, load_key, load_or_create_key};
@@ -33,7 +38,8 @@ pub use local::{
     FAUCET_LIMIT_TOKENS, LOCAL_BLOCK, LOCAL_CHAIN_ID, LOCAL_FLOAT_TOKENS, LocalSettlement,
     local_verifying_contract,
 };
-pub use node::{Header, Limits, Node, NodeError, RawLog, TransactionReceipt};
+pub use node::{DevNode, Header, Limits, Node, NodeError, RawLog, Snapshot, TransactionReceipt};
+pub use sender::{SendError, Sender};
 pub use settlement::{
     Block, CloseChannel, Contracts, Network, OpenChannel, SetConsent, Settlement, SettlementError,
     SignedClose, consent_id,

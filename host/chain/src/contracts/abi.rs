@@ -26,6 +26,7 @@ pub mod network {
         function token() view returns (address);
         function organization() view returns (address);
         function registerMember(string eula, string profile);
+        function unregisterMember();
 
         event MemberRegistered(address indexed member, uint256 registered, string eula, string profile, uint8 level);
         event MemberChanged(address indexed member, uint256 changed, string eula, string profile, uint8 level);

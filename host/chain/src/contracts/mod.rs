@@ -1,8 +1,12 @@
 //! The XBR contracts: where they are, what they are asked, and what their events say.
 
 pub(crate) mod abi;
+mod artifacts;
+mod calls;
 mod decode;
 
+pub use artifacts::{ArtifactError, Artifacts};
+pub use calls::{Call, NewMarket};
 pub use decode::{Foreign, decode};
 
 use crate::address::{from_alloy, to_alloy};

@@ -8,9 +8,11 @@
 //! makes sense.
 
 mod answer;
+mod dev;
 mod transport;
 
 pub use answer::{Header, RawLog, TransactionReceipt};
+pub use dev::{DevNode, Snapshot};
 
 use crate::address::to_alloy;
 use alloy_json_rpc::{RpcError, RpcRecv, RpcSend};

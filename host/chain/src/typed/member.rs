@@ -1,6 +1,7 @@
 //! What members sign: consents and logins.
 
 use super::{Domain, address, digest, hash_struct, id, number, type_hash};
+use crate::keccak256;
 use alloy_primitives::FixedBytes;
 use bourse_market::{Address, Amount, CatalogId, MarketId};
 
@@ -35,7 +36,7 @@ mod sol {
 ///
 /// This is the form that clients sign and that a market maker verifies. The deployed contract wants another: its
 /// type text ends at `bool consent)`, without `string servicePrefix`, while the hash of the prefix still follows as
-/// the last word. It therefore refuses every signature over this form.
+/// the last word. It therefore refuses every signature over this form: what it takes is [`Consent::contract_digest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent {
     /// Who consents.
@@ -56,10 +57,13 @@ pub struct Consent {
     pub service_prefix: String,
 }
 
+/// The type as the deployed contract writes it: without the prefix, whose hash follows nevertheless.
+const CONTRACT_CONSENT: &[u8] = b"EIP712Consent(uint256 chainId,address verifyingContract,address member,\
+    uint256 updated,bytes16 marketId,address delegate,uint8 delegateType,bytes16 apiCatalog,bool consent)";
+
 impl Consent {
-    /// hashStruct of the message.
-    pub fn struct_hash(&self, domain: &Domain) -> [u8; 32] {
-        let message = sol::EIP712Consent {
+    fn message(&self, domain: &Domain) -> sol::EIP712Consent {
+        sol::EIP712Consent {
             chainId: domain.chain(),
             verifyingContract: domain.contract(),
             member: address(self.member),
@@ -70,13 +74,22 @@ impl Consent {
             apiCatalog: id(&self.catalog.0),
             consent: self.consent,
             servicePrefix: self.service_prefix.clone(),
-        };
-        hash_struct(type_hash!(sol::EIP712Consent), &message)
+        }
+    }
+
+    /// hashStruct of the message.
+    pub fn struct_hash(&self, domain: &Domain) -> [u8; 32] {
+        hash_struct(type_hash!(sol::EIP712Consent), &self.message(domain))
     }
 
     /// What the member signs.
     pub fn digest(&self, domain: &Domain) -> [u8; 32] {
         digest(&self.struct_hash(domain))
+    }
+
+    /// What the member signs for `setConsentFor` of the deployed contract.
+    pub fn contract_digest(&self, domain: &Domain) -> [u8; 32] {
+        digest(&hash_struct(&keccak256(CONTRACT_CONSENT), &self.message(domain)))
     }
 }
 

@@ -60,6 +60,8 @@ async fn the_contracts_lie_where_truffle_puts_them_from_a_fresh_account() {
             channel: address("0x9561C133DD8580860B6b7E504bC5Aa500f0f06a7"),
         }
     );
+    let organization = chain.parties.organization.address();
+    assert_eq!(Contracts::first_of(organization), chain.contracts);
     for (what, at) in [
         ("XBRTypes", "0xe78A0F7E598Cc8b0Bb87894B0F60dD2a88d6a8Ab"),
         ("XBRDomain", "0x254dffcd3277C0b1660F6d42EFbB754edaBAbC2B"),
@@ -69,7 +71,6 @@ async fn the_contracts_lie_where_truffle_puts_them_from_a_fresh_account() {
             "{what}"
         );
     }
-    let organization = chain.parties.organization.address();
     assert_eq!(chain.node().nonce(organization).await, Ok(7));
     assert_eq!(chain.head().await, 7);
 

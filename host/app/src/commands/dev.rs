@@ -1,4 +1,6 @@
-//! `bourse dev …`: keys, test tokens and channels, by the same calls that any client makes.
+//! `bourse dev …`: keys, test tokens and channels, by the same calls that any client makes; and a chain of one's own.
+
+mod chain;
 
 use super::Unreachable;
 use crate::config::Config;
@@ -61,6 +63,8 @@ pub(crate) enum DevCommand {
         #[command(flatten)]
         market: Url,
     },
+    /// Run a real chain with the real contracts and a market on it, until Ctrl-C.
+    Chain(chain::ChainArgs),
 }
 
 /// Where the market is.
@@ -95,6 +99,7 @@ fn tokens(text: &str) -> Result<Amount, String> {
 
 pub(crate) async fn dev(config: &Config, command: DevCommand) -> anyhow::Result<ExitCode> {
     match command {
+        DevCommand::Chain(args) => return chain::run(config, &args).await,
         DevCommand::Key { file } => {
             let signer = create_key(&file)?;
             say!("{}", checksum(signer.address()));

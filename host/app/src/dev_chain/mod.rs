@@ -5,9 +5,11 @@
 //! on which money is real.
 
 mod anvil;
+mod fetch;
 mod parties;
 mod setup;
 
 pub use anvil::{Anvil, AnvilOptions, CHAIN_ID};
+pub use fetch::{find_anvil, find_artifacts};
 pub use parties::Parties;
 pub use setup::{CATALOG, FIRST_TRADE_BLOCK, Members, set_up, set_up_members};

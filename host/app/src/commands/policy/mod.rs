@@ -22,6 +22,8 @@ mod run;
 mod sign;
 mod test;
 
+pub(super) use project::caches;
+
 use crate::config::Config;
 use crate::policies::Request;
 use clap::Subcommand;

@@ -153,7 +153,7 @@ fn refused(file: &Path, error: LoadError) -> anyhow::Error {
 }
 
 /// The folder of the user's caches for all that `bourse` keeps: compilers, compiled code.
-pub(super) fn caches() -> Option<PathBuf> {
+pub(in crate::commands) fn caches() -> Option<PathBuf> {
     let set = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())

@@ -63,6 +63,18 @@ impl Buyer {
             deposit,
         )
         .await;
+        Self::over(world, session, actor, signer, channel, deposit)
+    }
+
+    /// The same over a channel that is open already, and that nothing was bought over.
+    pub fn over(
+        world: &World,
+        session: Session,
+        actor: Signer,
+        signer: Signer,
+        channel: ChannelId,
+        deposit: Amount,
+    ) -> Self {
         Self {
             session,
             actor,

@@ -1,5 +1,7 @@
 //! A real chain: anvil in a process of its own, the real contracts, and the parties with their keys.
 
+use crate::World;
+use bourse_app::config::{ChainMode, Config, ContractAddresses};
 pub use bourse_app::dev_chain::Parties;
 use bourse_app::dev_chain::{Anvil, AnvilOptions, CHAIN_ID, Members, set_up};
 use bourse_chain::{
@@ -8,7 +10,10 @@ use bourse_chain::{
 };
 use bourse_market::chain::ChainEvent;
 use bourse_market::{Address, Amount, ChannelId, ChannelKind, MarketId};
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 /// A chain, with the contracts and, as a rule, a market on it. The node ends when this is dropped.
 pub struct Chain {
@@ -71,6 +76,44 @@ impl Chain {
             parties,
             artifacts,
         })
+    }
+
+    /// A market of `parties.marketmaker` that follows this chain, each block counting when `depth` others lie above it.
+    pub async fn world(&self, depth: u64, change: impl FnOnce(&mut Config)) -> World {
+        let key = hex::encode(self.parties.marketmaker.to_bytes());
+        let fill = move |data: &Path| {
+            let mut file = OpenOptions::new();
+            let path = data.join("marketmaker.key");
+            let mut file = file.write(true).create_new(true).mode(0o600).open(path).unwrap();
+            file.write_all(key.as_bytes()).unwrap();
+        };
+        World::prepared(fill, |config| {
+            self.configure(config, depth);
+            change(config);
+        })
+        .await
+    }
+
+    /// What a market's configuration says of this chain.
+    pub fn configure(&self, config: &mut Config, depth: u64) {
+        let Contracts {
+            token,
+            network,
+            catalog,
+            market,
+            channel,
+        } = self.contracts;
+        let chain = &mut config.chain;
+        chain.mode = ChainMode::Ethereum;
+        chain.rpc = Some(self.url().to_owned());
+        (chain.depth, chain.poll_ms) = (depth, 20);
+        chain.contracts = Some(ContractAddresses {
+            token: token.to_string(),
+            network: network.to_string(),
+            catalog: catalog.to_string(),
+            market: market.to_string(),
+            channel: channel.to_string(),
+        });
     }
 
     /// Where the node answers.

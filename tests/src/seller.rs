@@ -103,6 +103,17 @@ impl Seller {
             deposit,
         )
         .await;
+        Self::over(world, session, provider_id, (actor, signer), (channel, deposit)).await
+    }
+
+    /// The same over a channel that is open already: an actor and its delegate, a channel and what it holds.
+    pub async fn over(
+        world: &World,
+        session: Session,
+        provider_id: &str,
+        (actor, signer): (Signer, Signer),
+        (channel, deposit): (ChannelId, Amount),
+    ) -> Self {
         let mut seller = Self {
             session,
             actor,

@@ -1,0 +1,369 @@
+//! A market that settles on the real contracts of a real node: channels that open, trade and are paid out, a chain that
+//! drops blocks, and nodes that fail.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop"
+)]
+
+use bourse_chain::{ChannelClose, Signer};
+use bourse_market::{Address, Amount, ChannelId, ChannelKind, Seq, Signature};
+use bourse_tests::{
+    Buyer, Chain, Seller, World, amount_of, bytes_of, call, close_args, int_of, map_of, refused, run, tokens,
+    until,
+};
+use bourse_wamp::{Session, Value};
+
+const PAYMENT: ChannelId = ChannelId([0xb2; 16]);
+const PAYING: ChannelId = ChannelId([0xc2; 16]);
+
+/// Blocks above one that counts, in most of these tests.
+const DEPTH: u64 = 3;
+
+/// The channel as the market tells it, none if it knows of none.
+async fn channel_of(session: &Session, kind: ChannelKind, channel: ChannelId) -> Option<Value> {
+    let getter = match kind {
+        ChannelKind::Payment => "xbr.marketmaker.get_payment_channel",
+        ChannelKind::Paying => "xbr.marketmaker.get_paying_channel",
+    };
+    call(session, getter, vec![Value::from(channel.0)]).await.ok()
+}
+
+async fn state_of(session: &Session, kind: ChannelKind, channel: ChannelId) -> Option<u64> {
+    let channel = channel_of(session, kind, channel).await?;
+    map_of(&channel).get("state").and_then(Value::as_u64)
+}
+
+async fn status(session: &Session) -> Value {
+    call(session, "xbr.marketmaker.get_status", vec![]).await.unwrap()
+}
+
+/// What keeps the market from following the chain, if anything does.
+async fn degraded(session: &Session) -> Option<String> {
+    match map_of(&status(session).await).get("degraded") {
+        Some(Value::Str(text)) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// Waits until the market has followed the chain to where it may.
+async fn caught_up(chain: &Chain, session: &Session, depth: u64) {
+    let counts = chain.head().await - depth;
+    until("the ledger follows the chain", async || {
+        let status = status(session).await;
+        map_of(&status).get("followed").and_then(Value::as_u64) == Some(counts)
+    })
+    .await;
+}
+
+async fn bind(world: &World, delegate: Address, actor: Address) {
+    let data = world.data().to_owned();
+    let bound = tokio::task::spawn_blocking(move || {
+        run(
+            &data,
+            &["ledger", "bind", &delegate.to_string(), &actor.to_string()],
+        )
+    });
+    let output = bound.await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// Buyer and seller with the chain's own channels, opened past the market and bound by its operator.
+async fn traders(chain: &Chain, world: &World, depth: u64) -> (Buyer, Seller) {
+    let parties = &chain.parties;
+    chain.open(ChannelKind::Payment, PAYMENT, tokens(500)).await;
+    chain.open(ChannelKind::Paying, PAYING, tokens(400)).await;
+    chain.mine(depth).await;
+    let session = world.session().await;
+    caught_up(chain, &session, depth).await;
+    bind(world, parties.buyer_delegate.address(), parties.buyer.address()).await;
+    bind(world, parties.seller_delegate.address(), parties.seller.address()).await;
+    let signers = |actor: &Signer, delegate: &Signer| (actor.clone(), delegate.clone());
+    let (actor, delegate) = signers(&parties.buyer, &parties.buyer_delegate);
+    let buyer = Buyer::over(world, session, actor, delegate, PAYMENT, tokens(500));
+    let seller = Seller::over(
+        world,
+        world.session().await,
+        "seller-1",
+        signers(&parties.seller, &parties.seller_delegate),
+        (PAYING, tokens(400)),
+    )
+    .await;
+    (buyer, seller)
+}
+
+/// Has the market sign a channel's final state over a recent block, and shows it to the contract.
+async fn settle(
+    chain: &Chain,
+    world: &World,
+    session: &Session,
+    channel: ChannelId,
+    (seq, balance): (Seq, Amount),
+    delegate: &Signer,
+) -> ChannelClose {
+    let state = ChannelClose {
+        close_at: Amount::from_units(chain.head().await.into()),
+        market: world.market(),
+        channel,
+        seq,
+        balance,
+        is_final: true,
+    };
+    // The market may not have seen the newest block yet.
+    until("the market takes the newest block for one", async || {
+        int_of(map_of(&status(session).await).get("block").unwrap(), "number") >= chain_number(&state)
+    })
+    .await;
+    let args = close_args(world, &state, delegate);
+    let answer = call(session, "xbr.marketmaker.close_channel", args)
+        .await
+        .unwrap();
+    let theirs = Signature::try_from(bytes_of(&answer, "signature")).unwrap();
+    let ours = delegate.sign(&state.digest(&world.domain()));
+    // Anybody may show it; here a stranger does.
+    let show = chain.contracts.close_channel(&state, &ours, &theirs);
+    chain.send(&chain.parties.stranger, &show).await;
+    state
+}
+
+fn chain_number(state: &ChannelClose) -> u64 {
+    let [number, ..] = *state.close_at.limbs();
+    number
+}
+
+#[tokio::test]
+async fn channels_open_trade_close_and_pay_out_to_the_unit() {
+    let Some(chain) = Chain::start().await else { return };
+    let world = chain.world(DEPTH, |_| {}).await;
+    let parties = &chain.parties;
+    let before = balances(&chain).await;
+    let (mut buyer, seller) = traders(&chain, &world, DEPTH).await;
+
+    // No amount here divides by 100, of which one part is the market's fee.
+    let prices = [1_234_567_890_123_456_789_u128, 7, 33_000_000_000_000_000_001];
+    let (mut spent, mut earned) = (0, 0);
+    for price in prices {
+        let key = seller.offer(Some(Amount::from_units(price))).await;
+        let quoted = buyer.quote(key).await.unwrap();
+        assert_eq!(quoted, Amount::from_units(price));
+        buyer.buy(key).await.unwrap();
+        spent += price;
+        // The supply is 10^27 units, and a hundredth of it the fee.
+        earned += price * 99 / 100;
+    }
+    let left = |deposit: u64, part| tokens(deposit).checked_sub(Amount::from_units(part)).unwrap();
+    assert_eq!(buyer.balance, left(500, spent));
+    assert_eq!(seller.books().1, left(400, earned));
+
+    let (session, pair) = (world.session().await, (buyer.seq, buyer.balance));
+    settle(&chain, &world, &session, PAYMENT, pair, &parties.buyer_delegate).await;
+    settle(
+        &chain,
+        &world,
+        &session,
+        PAYING,
+        seller.books(),
+        &parties.seller_delegate,
+    )
+    .await;
+    // Signed for good, and not settled before it is deep enough.
+    for (kind, channel) in [(ChannelKind::Payment, PAYMENT), (ChannelKind::Paying, PAYING)] {
+        assert_eq!(state_of(&session, kind, channel).await, Some(2));
+    }
+    chain.mine(DEPTH).await;
+    caught_up(&chain, &session, DEPTH).await;
+    for (kind, channel) in [(ChannelKind::Payment, PAYMENT), (ChannelKind::Paying, PAYING)] {
+        assert_eq!(state_of(&session, kind, channel).await, Some(3));
+    }
+
+    // The contract takes a hundredth of what is earned over a channel, rounded down, on either side of the market.
+    let fee = |amount: u128| amount / 100;
+    let after = balances(&chain).await;
+    let gained = |who: usize| after[who] as i128 - before[who] as i128;
+    let (spent, earned) = (spent as i128, earned as i128);
+    assert_eq!(gained(0), -spent, "the buyer");
+    assert_eq!(gained(1), earned - fee(earned as u128) as i128, "the seller");
+    let kept = spent - fee(spent as u128) as i128;
+    assert_eq!(gained(2), kept - earned, "the market maker");
+    assert_eq!(chain.tokens_of(chain.contracts.channel).await, Amount::ZERO);
+    world.assert_sound();
+}
+
+/// What buyer, seller and market maker hold, in units.
+async fn balances(chain: &Chain) -> [u128; 3] {
+    let parties = &chain.parties;
+    let mut held = [0; 3];
+    for (held, party) in held
+        .iter_mut()
+        .zip([&parties.buyer, &parties.seller, &parties.marketmaker])
+    {
+        let [low, high, ..] = *chain.tokens_of(party.address()).await.limbs();
+        *held = u128::from(low) | u128::from(high) << 64;
+    }
+    held
+}
+
+#[tokio::test]
+async fn a_channel_counts_when_it_is_deep_enough_and_is_used_when_its_delegate_is_known_to_be_its_actors() {
+    let Some(chain) = Chain::start().await else { return };
+    let world = chain.world(DEPTH, |_| {}).await;
+    let session = world.session().await;
+    chain.open(ChannelKind::Payment, PAYMENT, tokens(500)).await;
+    chain.mine(DEPTH - 1).await;
+    caught_up(&chain, &session, DEPTH).await;
+    assert!(
+        channel_of(&session, ChannelKind::Payment, PAYMENT)
+            .await
+            .is_none()
+    );
+    chain.mine(1).await;
+    caught_up(&chain, &session, DEPTH).await;
+    let channel = channel_of(&session, ChannelKind::Payment, PAYMENT).await.unwrap();
+    assert_eq!(amount_of(&channel, "amount"), tokens(500));
+
+    let delegate = chain.parties.buyer_delegate.address();
+    let active = || async {
+        let args = vec![Value::from(delegate.0)];
+        let getter = "xbr.marketmaker.get_active_payment_channel";
+        !matches!(call(&session, getter, args).await, Err(_) | Ok(Value::Null))
+    };
+    assert!(!active().await, "anybody may name anybody's delegate");
+    bind(&world, delegate, chain.parties.buyer.address()).await;
+    assert!(active().await);
+    // And it is no other's any more.
+    let (data, stranger) = (world.data().to_owned(), chain.parties.stranger.address());
+    let again = tokio::task::spawn_blocking(move || {
+        run(
+            &data,
+            &["ledger", "bind", &delegate.to_string(), &stranger.to_string()],
+        )
+    });
+    let output = again.await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("a delegate has one actor for good"), "{said}");
+}
+
+#[tokio::test]
+async fn w_51_a_market_on_a_young_chain_does_not_sell() {
+    let Some(chain) = Chain::start().await else { return };
+    // Deeper than the chain is long beyond the blocks that the contract would take states of.
+    let world = chain.world(DEPTH, |_| {}).await;
+    let (buyer, seller) = traders(&chain, &world, DEPTH).await;
+    let key = seller.offer(Some(tokens(1))).await;
+    let young = chain.world(1_000, |_| {}).await;
+    let order = buyer.order(key, tokens(1));
+    let session = young.session().await;
+    refused(
+        bourse_tests::send(&session, &order).await,
+        "bourse.error.not_ready",
+    );
+    // The same order is good where the chain is old enough.
+    buyer.send(&order).await.unwrap();
+}
+
+/// For each depth of a reorganisation up to twelve blocks: an opening that disappears, and comes again elsewhere.
+#[tokio::test]
+async fn a_chain_that_drops_up_to_twelve_blocks_costs_no_unit() {
+    for dropped in [1, 2, 3, 5, 8, 12] {
+        let Some(chain) = Chain::start().await else { return };
+        let depth = 1;
+        let world = chain.world(depth, |_| {}).await;
+        let session = world.session().await;
+        caught_up(&chain, &session, depth).await;
+        let before = chain.snapshot().await;
+        let (mut buyer, seller) = traders(&chain, &world, depth).await;
+        // Openings and bound blocks make three; the rest are empty.
+        chain.mine(dropped).await;
+        caught_up(&chain, &session, depth).await;
+        let first = seller.offer(Some(tokens(3))).await;
+        buyer.buy(first).await.unwrap();
+        let stood = (buyer.seq, buyer.balance, seller.books());
+
+        // Another chain from before the openings, longer than the one that was.
+        chain.revert(before).await;
+        chain.mine(dropped + 8).await;
+        caught_up(&chain, &session, depth).await;
+        let second = seller.offer(Some(tokens(4))).await;
+        let order = buyer.order(second, tokens(4));
+        // No deposit is behind it.
+        refused(buyer.send(&order).await, "bourse.error.not_ready");
+
+        // Opened again, in other blocks: everything stands where it stood.
+        chain.open(ChannelKind::Paying, PAYING, tokens(400)).await;
+        chain.open(ChannelKind::Payment, PAYMENT, tokens(500)).await;
+        chain.mine(depth).await;
+        caught_up(&chain, &session, depth).await;
+        assert_eq!((buyer.seq, buyer.balance, seller.books()), stood, "{dropped}");
+        buyer.buy(second).await.unwrap();
+        assert_eq!(buyer.balance, tokens(493), "{dropped}");
+        world.assert_sound();
+    }
+}
+
+#[tokio::test]
+async fn an_orphaned_close_leaves_the_channel_final_and_it_is_paid_out_by_the_same_state() {
+    let Some(chain) = Chain::start().await else { return };
+    let depth = 1;
+    let world = chain.world(depth, |_| {}).await;
+    let (mut buyer, seller) = traders(&chain, &world, depth).await;
+    let key = seller.offer(Some(tokens(5))).await;
+    buyer.buy(key).await.unwrap();
+    let session = world.session().await;
+    let before = chain.snapshot().await;
+    let pair = (buyer.seq, buyer.balance);
+    let state = settle(
+        &chain,
+        &world,
+        &session,
+        PAYMENT,
+        pair,
+        &chain.parties.buyer_delegate,
+    )
+    .await;
+    chain.mine(depth).await;
+    caught_up(&chain, &session, depth).await;
+    assert_eq!(state_of(&session, ChannelKind::Payment, PAYMENT).await, Some(3));
+
+    chain.revert(before).await;
+    chain.mine(6).await;
+    caught_up(&chain, &session, depth).await;
+    assert_eq!(state_of(&session, ChannelKind::Payment, PAYMENT).await, Some(2));
+    let next = seller.offer(Some(tokens(5))).await;
+    let order = buyer.order(next, tokens(5));
+    refused(buyer.send(&order).await, "crossbar.error.no_such_object");
+
+    let digest = state.digest(&world.domain());
+    let (ours, theirs) = (&chain.parties.buyer_delegate, &chain.parties.marketmaker);
+    let show = chain
+        .contracts
+        .close_channel(&state, &ours.sign(&digest), &theirs.sign(&digest));
+    chain.send(&chain.parties.stranger, &show).await;
+    chain.mine(depth).await;
+    caught_up(&chain, &session, depth).await;
+    assert_eq!(state_of(&session, ChannelKind::Payment, PAYMENT).await, Some(3));
+    assert_eq!(degraded(&session).await, None);
+    world.assert_sound();
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_at_the_block_that_was_committed() {
+    let Some(chain) = Chain::start().await else { return };
+    let mut world = chain.world(DEPTH, |_| {}).await;
+    let (mut buyer, seller) = traders(&chain, &world, DEPTH).await;
+    let key = seller.offer(Some(tokens(5))).await;
+    buyer.buy(key).await.unwrap();
+    world.stop().await;
+    // The chain goes on without it.
+    chain.mine(300).await;
+    world.restart().await;
+    let session = world.session().await;
+    caught_up(&chain, &session, DEPTH).await;
+    let channel = channel_of(&session, ChannelKind::Payment, PAYMENT).await.unwrap();
+    assert_eq!(amount_of(&channel, "amount"), tokens(500));
+    assert_eq!(state_of(&session, ChannelKind::Payment, PAYMENT).await, Some(1));
+    world.assert_sound();
+}

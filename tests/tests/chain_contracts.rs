@@ -20,7 +20,7 @@ use bourse_market::registry::{ActorKey, ActorType, ConsentKey, MemberLevel};
 use bourse_market::{
     Address, Amount, BlockNumber, CatalogId, ChannelId, ChannelKind, MarketId, Seq, Signature,
 };
-use bourse_tests::{Chain, tokens};
+use bourse_tests::{Chain, tokens, until};
 use serde_json::json;
 
 const PAYMENT: ChannelId = ChannelId([0xAA; 16]);
@@ -613,6 +613,39 @@ async fn what_a_contract_refuses_is_an_error_with_its_reason() {
         .unwrap();
     let text = deploy(&chain.artifacts, &pauper).await.unwrap_err().to_string();
     assert!(text.contains("XBRTypes could not be deployed"), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_reverted_in_its_block_is_an_error_with_its_reason() {
+    let Some(chain) = Chain::start().await else { return };
+    let parties = &chain.parties;
+    let catalog = chain
+        .contracts
+        .create_catalog(CatalogId([1; 16]), String::new(), String::new());
+    // Each would succeed on its own, so both are sent; the block has room for one of that name.
+    chain.dev().mine_at_once(false).await.unwrap();
+    let mine = async {
+        let waiting = async || {
+            let status = chain.dev().ask("txpool_status", json!([])).await.unwrap();
+            status["pending"].clone()
+        };
+        until("two transactions wait", async || waiting().await == "0x2").await;
+        chain.mine(1).await;
+    };
+    let (one, other, ()) = tokio::join!(
+        chain.try_send(&parties.owner, &catalog),
+        chain.try_send(&parties.seller, &catalog),
+        mine
+    );
+    let (done, error) = match (one, other) {
+        (Ok(done), Err(error)) | (Err(error), Ok(done)) => (done, error),
+        both => panic!("{both:?}"),
+    };
+    assert_eq!(done.logs.len(), 1);
+    assert!(
+        matches!(&error, SendError::Reverted { reason, .. } if reason.contains("CATALOG_ALREADY_EXISTS")),
+        "{error}"
+    );
 }
 
 #[tokio::test]

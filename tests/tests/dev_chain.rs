@@ -18,7 +18,10 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long something may take that takes no time on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running `bourse dev chain`.
 struct DevChain {
@@ -57,6 +60,12 @@ impl DevChain {
         self.child.wait().unwrap().success()
     }
 
+    /// SIGKILL: it has no time to take its node along.
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     fn terminate(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
@@ -66,8 +75,7 @@ impl DevChain {
 impl Drop for DevChain {
     fn drop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
-            // It takes its node along, which a SIGKILL would leave behind.
-            self.terminate();
+            let _ = self.child.kill();
             let _ = self.child.wait();
         }
     }
@@ -136,9 +144,9 @@ async fn a_chain_for_developers_trades_and_is_there_again_the_next_time() {
         .await
         .unwrap();
     let mined = receipt.block_number.to::<u64>();
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while node.latest().await.unwrap().number.to::<u64>() < mined + 2 {
-        assert!(std::time::Instant::now() < deadline, "no block follows");
+        assert!(Instant::now() < deadline, "no block follows");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let (head, events) = (node.latest().await.unwrap(), events(&node, &contracts).await);
@@ -165,11 +173,38 @@ async fn a_chain_for_developers_trades_and_is_there_again_the_next_time() {
         std::fs::read_to_string(data.join("chain.toml")).unwrap(),
         settings
     );
+    let before = kept_at(&data);
     sender
         .send(&contracts.transfer(to, Amount::from_tokens(3)))
         .await
         .unwrap();
-    assert!(again.stop());
+    let deadline = Instant::now() + PATIENCE;
+    while kept_at(&data) == before {
+        assert!(Instant::now() < deadline, "the chain is not kept");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    again.kill();
+
+    // Not even a SIGKILL leaves a node behind, nor loses what was there to be seen for a moment.
+    let deadline = Instant::now() + PATIENCE;
+    while node.chain_id().await.is_ok() {
+        assert!(Instant::now() < deadline, "the node outlives whoever started it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let last = DevChain::start(&data, port, &installed);
+    assert_eq!(
+        contracts.tokens_of(&node, to).await.unwrap(),
+        Amount::from_tokens(6)
+    );
+    assert!(last.stop());
+}
+
+/// When the chain was last written to its file.
+fn kept_at(data: &Path) -> SystemTime {
+    std::fs::metadata(data.join("anvil.state"))
+        .unwrap()
+        .modified()
+        .unwrap()
 }
 
 async fn events(node: &Node, contracts: &Contracts) -> Vec<ChainEvent> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 /// The chain's id, as truffle's chains for developers have it.
@@ -19,6 +19,17 @@ const HARDFORK: &str = "london";
 const GAS_LIMIT: u64 = 30_000_000;
 /// How long anvil may take to say where it listens. It takes a tenth of a second where nothing else is going on.
 const START: Duration = Duration::from_secs(30);
+/// How long anvil may take to end.
+const END: Duration = Duration::from_secs(5);
+/// Runs the rest of its arguments as a program, and ends it when standard input ends: with whoever holds the other end,
+/// however that one ends.
+const GUARD: &str = r#"
+    exec 3<&0
+    "$@" </dev/null 3<&- &
+    program=$!
+    { cat <&3; kill $program; } >/dev/null 2>&1 &
+    wait $program
+"#;
 /// What anvil prints before its address.
 const LISTENING: &str = "Listening on ";
 
@@ -33,9 +44,12 @@ pub struct AnvilOptions {
     pub shielded: bool,
 }
 
-/// A running anvil, with an empty chain at first. It ends when this is dropped.
+/// A running anvil, with an empty chain at first. It ends when this is dropped, and when this process ends, however that
+/// comes.
 #[derive(Debug)]
 pub struct Anvil {
+    /// The end of the pipe that its guard waits for. Waiting for a child would close one that is still the child's.
+    guard: ChildStdin,
     child: Child,
     url: String,
     node: DevNode,
@@ -49,8 +63,10 @@ impl Anvil {
     /// If it cannot be started, or ends; with what it said.
     pub async fn start(options: &AnvilOptions) -> anyhow::Result<Self> {
         let program = options.program.display();
-        let mut command = Command::new(&options.program);
+        let mut command = Command::new("sh");
         command
+            .args(["-c", GUARD, "sh"])
+            .arg(&options.program)
             .args([
                 "--host",
                 "127.0.0.1",
@@ -64,7 +80,7 @@ impl Anvil {
             // States of the past, which nobody asks about, would cost more than the blocks.
             .arg("--prune-history")
             .args(["--gas-limit", &GAS_LIMIT.to_string()])
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
@@ -74,6 +90,7 @@ impl Anvil {
         let mut child = command
             .spawn()
             .with_context(|| format!("cannot start anvil, {program}"))?;
+        let guard = child.stdin.take().context("anvil has no guard")?;
         let stdout = child.stdout.take().context("anvil has no output")?;
         let mut lines = BufReader::new(stdout).lines();
         let Ok(address) = timeout(START, listening(&mut lines)).await else {
@@ -103,6 +120,7 @@ impl Anvil {
             "who listens on {address} is on chain {chain}, not {CHAIN_ID}: it is not the anvil that was started"
         );
         Ok(Self {
+            guard,
             child,
             url,
             node: DevNode::new(node),
@@ -133,9 +151,12 @@ impl Anvil {
     ///
     /// # Errors
     ///
-    /// If the system does not let it be ended.
+    /// If it does not end.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        self.child.kill().await.context("cannot end anvil")
+        drop(self.guard);
+        let ended = timeout(END, self.child.wait()).await;
+        ended.context("anvil does not end")?.context("cannot end anvil")?;
+        Ok(())
     }
 }
 

@@ -121,7 +121,7 @@ impl Follower {
         }
     }
 
-    /// The newest block that the node has shown.
+    /// The newest block that the node has shown, and that went with what it said of the others.
     pub fn head(&self) -> Option<Block> {
         self.head
     }
@@ -138,8 +138,14 @@ impl Follower {
     /// [`FollowError`]. Nothing is lost by it: the same question may be asked again.
     pub async fn next(&mut self, kept: &[BlockRef], at: Nanos) -> Result<Step, FollowError> {
         let latest = self.node.latest().await?;
-        let (head, hash) = (latest.number.to::<u64>(), BlockHash(latest.hash.0));
+        let step = self.after(&latest, kept, at).await?;
+        // Only now: what a node says of its head is worth no more than the rest of what it says.
         self.head = Some(Block::from(&latest));
+        Ok(step)
+    }
+
+    async fn after(&mut self, latest: &Header, kept: &[BlockRef], at: Nanos) -> Result<Step, FollowError> {
+        let (head, hash) = (latest.number.to::<u64>(), BlockHash(latest.hash.0));
         if self.done == Some(hash) {
             return Ok(Step::Wait);
         }
@@ -214,9 +220,11 @@ impl Follower {
             self.range = (to - from).div_ceil(2).max(1);
         };
         // Afterwards, so that a block that was replaced meanwhile is seen to be.
-        let Some(last) = self.node.header(to).await? else {
-            return Ok(Step::Wait);
-        };
+        let last = self.node.header(to).await?.ok_or_else(|| NodeError::Nonsense {
+            node: self.node.name().to_owned(),
+            method: "eth_getBlockByNumber".into(),
+            reason: format!("there is no block {to}, and yet {counts} is deep enough to count"),
+        })?;
         let events = match self.read(from, &last, logs)? {
             Some(events) => events,
             // The chain moved between the questions.

@@ -1,0 +1,269 @@
+//! A market whose node fails, or lies: trade goes on over the channels it knows, it says what is wrong, and catches up.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop"
+)]
+
+use bourse_app::dev_chain::{Members, set_up};
+use bourse_chain::{Domain, Sender, Signer, deploy};
+use bourse_market::{ChannelId, ChannelKind};
+use bourse_tests::{Buyer, Chain, Gateway, Mood, Seller, World, call, map_of, quantity, run, tokens, until};
+use bourse_wamp::{Session, Value};
+use serde_json::json;
+
+const PAYMENT: ChannelId = ChannelId([0xb2; 16]);
+const PAYING: ChannelId = ChannelId([0xc2; 16]);
+const LATER: ChannelId = ChannelId([0xb3; 16]);
+const DEPTH: u64 = 2;
+
+async fn status(session: &Session, key: &str) -> Option<Value> {
+    let status = call(session, "xbr.marketmaker.get_status", vec![]).await.unwrap();
+    map_of(&status)
+        .get(key)
+        .filter(|value| **value != Value::Null)
+        .cloned()
+}
+
+async fn trouble(session: &Session) -> Option<String> {
+    match status(session, "degraded").await {
+        Some(Value::Str(text)) => Some(text),
+        _ => None,
+    }
+}
+
+async fn knows(session: &Session, channel: ChannelId) -> bool {
+    let getter = "xbr.marketmaker.get_payment_channel";
+    call(session, getter, vec![Value::from(channel.0)]).await.is_ok()
+}
+
+async fn caught_up(chain: &Chain, session: &Session) {
+    let counts = chain.head().await - DEPTH;
+    until("the ledger follows the chain", async || {
+        let followed = status(session, "followed").await.and_then(|value| value.as_u64());
+        followed == Some(counts) && trouble(session).await.is_none()
+    })
+    .await;
+}
+
+/// A market behind a gateway, with both channels open and bound.
+async fn market(chain: &Chain, gateway: &Gateway) -> (World, Buyer, Seller) {
+    let world = chain
+        .world(DEPTH, |config| config.chain.rpc = Some(gateway.url()))
+        .await;
+    let parties = &chain.parties;
+    chain.open(ChannelKind::Payment, PAYMENT, tokens(500)).await;
+    chain.open(ChannelKind::Paying, PAYING, tokens(400)).await;
+    chain.mine(DEPTH).await;
+    let session = world.session().await;
+    caught_up(chain, &session).await;
+    for (delegate, actor) in [
+        (&parties.buyer_delegate, &parties.buyer),
+        (&parties.seller_delegate, &parties.seller),
+    ] {
+        let (data, words) = (
+            world.data().to_owned(),
+            [delegate, actor].map(|who| who.address().to_string()),
+        );
+        let bound =
+            tokio::task::spawn_blocking(move || run(&data, &["ledger", "bind", &words[0], &words[1]]));
+        assert!(bound.await.unwrap().status.success());
+    }
+    let pair = |actor: &Signer, delegate: &Signer| (actor.clone(), delegate.clone());
+    let (actor, delegate) = pair(&parties.buyer, &parties.buyer_delegate);
+    let buyer = Buyer::over(&world, session, actor, delegate, PAYMENT, tokens(500));
+    let seller = pair(&parties.seller, &parties.seller_delegate);
+    let sessions = world.session().await;
+    let seller = Seller::over(&world, sessions, "seller-1", seller, (PAYING, tokens(400))).await;
+    (world, buyer, seller)
+}
+
+/// What a node may do instead of answering as it should, and what the market is to say of it.
+fn moods() -> Vec<(Mood, &'static str)> {
+    vec![
+        (Mood::Down, "cannot be reached"),
+        (Mood::Busy, "takes no more requests for now"),
+        (Mood::Says("<html>welcome</html>"), "with nonsense"),
+        (
+            Mood::Says(r#"{"jsonrpc":"2.0","id":1,"result":"0x"}"#),
+            "with nonsense",
+        ),
+        (
+            Mood::Says(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"out of order today"}}"#),
+            "out of order today",
+        ),
+        // Its head is far below where the ledger stands.
+        (
+            Mood::lies(|method, mut result| {
+                if method == "eth_getBlockByNumber" && result.is_object() {
+                    result["number"] = quantity(7);
+                }
+                result
+            }),
+            "is at block 7",
+        ),
+        // Its head is far above what it has.
+        (
+            Mood::lies(|method, mut result| {
+                let number = result["number"]
+                    .as_str()
+                    .map(|text| text.trim_start_matches("0x").to_owned());
+                if let ("eth_getBlockByNumber", Some(number)) = (method, number) {
+                    let number = u64::from_str_radix(&number, 16).unwrap();
+                    result["number"] = quantity(number + 1_000_000);
+                }
+                result
+            }),
+            "asked for block",
+        ),
+        // A chain of its own.
+        (
+            Mood::lies(|method, mut result| {
+                if method == "eth_getBlockByNumber" && result.is_object() {
+                    result["hash"] = json!(format!("0x{}", "77".repeat(32)));
+                }
+                result
+            }),
+            "shows another chain",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn whatever_a_node_does_trade_goes_on_and_the_ledger_catches_up() {
+    let Some(chain) = Chain::start().await else { return };
+    let gateway = Gateway::to(chain.url()).await;
+    let (world, mut buyer, seller) = market(&chain, &gateway).await;
+    let session = world.session().await;
+    for (number, (mood, says)) in moods().into_iter().enumerate() {
+        gateway.be(mood);
+        // There is something to read.
+        let later = ChannelId([u8::try_from(number).unwrap(); 16]);
+        chain.open(ChannelKind::Payment, later, tokens(1)).await;
+        chain.mine(DEPTH).await;
+        until("the market says what is wrong", async || {
+            trouble(&session).await.is_some_and(|text| text.contains(says))
+        })
+        .await;
+        let key = seller.offer(Some(tokens(1))).await;
+        buyer.buy(key).await.unwrap();
+        assert!(!knows(&session, later).await, "{says}");
+
+        gateway.be(Mood::Honest);
+        caught_up(&chain, &session).await;
+        assert!(knows(&session, later).await, "{says}");
+    }
+    world.assert_sound();
+}
+
+#[tokio::test]
+async fn a_silent_node_holds_up_nobody_and_a_market_stops_beside_it() {
+    let Some(chain) = Chain::start().await else { return };
+    let gateway = Gateway::to(chain.url()).await;
+    let (mut world, mut buyer, seller) = market(&chain, &gateway).await;
+    gateway.be(Mood::Silent);
+    chain.mine(1).await;
+    for _ in 0..3 {
+        let key = seller.offer(Some(tokens(1))).await;
+        buyer.buy(key).await.unwrap();
+    }
+    let stopped = tokio::time::timeout(std::time::Duration::from_secs(10), world.stop());
+    stopped.await.expect("a stop waits for no node");
+}
+
+/// A node shows an opening that no other node knows of: with somebody to ask, nothing comes of it.
+#[tokio::test]
+async fn an_opening_that_a_node_invents_is_found_out_by_another() {
+    let Some(chain) = Chain::start().await else { return };
+    // As the contract would log it, but for the amount: of a channel that was opened, then dropped.
+    let before = chain.snapshot().await;
+    chain.open(ChannelKind::Payment, LATER, tokens(500)).await;
+    let contract = chain.contracts.channel;
+    let head = chain.head().await;
+    let logged = chain.node().logs(head, head, &[contract]).await.unwrap();
+    let [log] = logged.as_slice() else {
+        panic!("{logged:?}")
+    };
+    let invented = json!({
+        "address": log.address,
+        "topics": log.topics,
+        "data": log.data,
+        "transactionHash": log.transaction_hash,
+        "logIndex": "0x0",
+    });
+    chain.revert(before).await;
+
+    let gateway = Gateway::to(chain.url()).await;
+    let (rpc, verifier) = (gateway.url(), chain.url().to_owned());
+    let world = chain
+        .world(DEPTH, |config| {
+            config.chain.rpc = Some(rpc);
+            config.chain.verify = vec![verifier];
+        })
+        .await;
+    let session = world.session().await;
+    caught_up(&chain, &session).await;
+    chain.mine(1).await;
+    let counts = chain.head().await - DEPTH + 1;
+    let hash = chain.node().header(counts).await.unwrap().unwrap().hash;
+    gateway.be(Mood::lies(move |method, mut result| {
+        if let ("eth_getLogs", Some(logs)) = (method, result.as_array_mut()) {
+            let mut log = invented.clone();
+            log["blockNumber"] = quantity(counts);
+            log["blockHash"] = json!(hash);
+            logs.push(log);
+        }
+        result
+    }));
+    chain.mine(1).await;
+    until("the lie is found out", async || {
+        trouble(&session)
+            .await
+            .is_some_and(|text| text.contains("does not confirm the transaction"))
+    })
+    .await;
+    assert!(!knows(&session, LATER).await);
+
+    gateway.be(Mood::Honest);
+    caught_up(&chain, &session).await;
+    assert!(!knows(&session, LATER).await);
+    // And what both know of counts.
+    chain.open(ChannelKind::Payment, LATER, tokens(5)).await;
+    chain.mine(DEPTH).await;
+    caught_up(&chain, &session).await;
+    assert!(knows(&session, LATER).await);
+}
+
+/// W-08: a deployment of somebody else's logs the same events, with our market and our market maker in them.
+#[tokio::test]
+async fn w_08_what_foreign_contracts_log_changes_nothing() {
+    let Some(chain) = Chain::start().await else { return };
+    let world = chain.world(DEPTH, |_| {}).await;
+    let session = world.session().await;
+    let parties = &chain.parties;
+    // The same members, the same market and the same market maker, on contracts that are not ours.
+    let rogue = Sender::new(chain.node().clone(), parties.organization.clone()).await;
+    let theirs = deploy(&chain.artifacts, &rogue.unwrap()).await.unwrap();
+    let members = Members::new(chain.dev(), parties, &parties.marketmaker)
+        .await
+        .unwrap();
+    set_up(chain.dev(), &theirs, &members, Chain::MARKET)
+        .await
+        .unwrap();
+    let open = chain.opening(ChannelKind::Payment, LATER, tokens(500)).await;
+    let domain = Domain {
+        verifying_contract: theirs.network,
+        ..chain.domain()
+    };
+    let signature = parties.buyer.sign(&open.digest(&domain));
+    let opened = chain
+        .send(&parties.marketmaker, &theirs.open_channel(&open, &signature))
+        .await;
+    assert!(!opened.logs.is_empty());
+    chain.mine(DEPTH).await;
+    caught_up(&chain, &session).await;
+    assert!(!knows(&session, LATER).await);
+}

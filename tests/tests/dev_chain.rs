@@ -130,6 +130,10 @@ async fn a_chain_for_developers_trades_and_is_there_again_the_next_time() {
     ] {
         assert!(settings.lines().any(|other| other == line), "{line}:\n{settings}");
     }
+    // A market reads them as they are.
+    let file = data.join("chain.toml");
+    let checked = bourse_tests::run(&data, &["config", "check", "--config", file.to_str().unwrap()]);
+    assert!(checked.status.success(), "{checked:?}");
     let id = settings.lines().find_map(|line| line.strip_prefix("id = "));
     let id: MarketId = id.unwrap().trim_matches('"').parse().unwrap();
     assert_eq!(id, found.market);

@@ -10,6 +10,7 @@ use bourse_chain::{
 };
 use bourse_market::chain::ChainEvent;
 use bourse_market::{Address, Amount, ChannelId, ChannelKind, MarketId};
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -114,6 +115,39 @@ impl Chain {
             market: market.to_string(),
             channel: channel.to_string(),
         });
+    }
+
+    /// The same in the environment, for a host in a process of its own, whose node answers at `rpc`.
+    pub fn variables(&self, rpc: &str, depth: u64) -> Vec<(&'static str, OsString)> {
+        let contracts = self.contracts;
+        [
+            ("BOURSE__CHAIN__MODE", "ethereum".to_owned()),
+            ("BOURSE__CHAIN__RPC", rpc.to_owned()),
+            ("BOURSE__CHAIN__DEPTH", depth.to_string()),
+            ("BOURSE__CHAIN__POLL_MS", "20".to_owned()),
+            (
+                "BOURSE__CHAIN__CONTRACTS__TOKEN",
+                format!("\"{}\"", contracts.token),
+            ),
+            (
+                "BOURSE__CHAIN__CONTRACTS__NETWORK",
+                format!("\"{}\"", contracts.network),
+            ),
+            (
+                "BOURSE__CHAIN__CONTRACTS__CATALOG",
+                format!("\"{}\"", contracts.catalog),
+            ),
+            (
+                "BOURSE__CHAIN__CONTRACTS__MARKET",
+                format!("\"{}\"", contracts.market),
+            ),
+            (
+                "BOURSE__CHAIN__CONTRACTS__CHANNEL",
+                format!("\"{}\"", contracts.channel),
+            ),
+        ]
+        .map(|(name, value)| (name, value.into()))
+        .to_vec()
     }
 
     /// Where the node answers.

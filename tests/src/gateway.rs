@@ -18,6 +18,8 @@ pub enum Mood {
     Honest,
     /// Not at all: connections are closed at once.
     Down,
+    /// As the node behind it does, after so long.
+    Slow(Duration),
     /// Never.
     Silent,
     /// With these bytes for a body, whatever was asked.
@@ -78,6 +80,11 @@ async fn answer(mut stream: TcpStream, node: &str, mood: Mood) -> std::io::Resul
             tokio::time::sleep(Duration::from_secs(60)).await;
             return Ok(());
         }
+        Mood::Slow(pause) => {
+            let asked = read(&mut stream).await?;
+            tokio::time::sleep(*pause).await;
+            asked
+        }
         _ => read(&mut stream).await?,
     };
     let (status, body) = match mood {
@@ -105,7 +112,7 @@ async fn answer(mut stream: TcpStream, node: &str, mood: Mood) -> std::io::Resul
 async fn read(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
-        let mut chunk = [0; 16 * 1024];
+        let mut chunk = vec![0; 16 * 1024];
         let count = stream.read(&mut chunk).await?;
         bytes.extend_from_slice(&chunk[..count]);
         let end = bytes

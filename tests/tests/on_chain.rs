@@ -11,11 +11,13 @@
 
 use bourse_chain::{ChannelClose, Signer};
 use bourse_market::{Address, Amount, ChannelId, ChannelKind, Seq, Signature};
+use bourse_store::Store;
 use bourse_tests::{
-    Buyer, Chain, Seller, World, amount_of, bytes_of, call, close_args, int_of, map_of, refused, run, tokens,
-    until,
+    Buyer, Chain, Gateway, Mood, Seller, World, amount_of, bytes_of, call, close_args, int_of, map_of,
+    refused, run, tokens, until,
 };
 use bourse_wamp::{Session, Value};
+use std::time::Duration;
 
 const PAYMENT: ChannelId = ChannelId([0xb2; 16]);
 const PAYING: ChannelId = ChannelId([0xc2; 16]);
@@ -365,5 +367,54 @@ async fn a_restart_goes_on_at_the_block_that_was_committed() {
     let channel = channel_of(&session, ChannelKind::Payment, PAYMENT).await.unwrap();
     assert_eq!(amount_of(&channel, "amount"), tokens(500));
     assert_eq!(state_of(&session, ChannelKind::Payment, PAYMENT).await, Some(1));
+    world.assert_sound();
+}
+
+/// The real process is killed again and again while it reads some hundred blocks: each block counts once, whenever that is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_while_the_ledger_catches_up_loses_no_event_and_counts_none_twice() {
+    const CHANNELS: u8 = 40;
+    let Some(chain) = Chain::start().await else { return };
+    let mut world = chain.world(DEPTH, |_| {}).await;
+    world.stop().await;
+    for number in 0..CHANNELS {
+        chain
+            .open(
+                ChannelKind::Payment,
+                ChannelId([number; 16]),
+                tokens(1 + u64::from(number)),
+            )
+            .await;
+        chain.mine(u64::from(number % 7)).await;
+    }
+    chain.mine(DEPTH).await;
+    let gateway = Gateway::to(chain.url()).await;
+    gateway.be(Mood::Slow(Duration::from_millis(8)));
+    let variables = chain.variables(&gateway.url(), DEPTH);
+    let mut cut_short = 0;
+    for life in 0..30 {
+        world.try_run_apart(&variables).unwrap();
+        tokio::time::sleep(Duration::from_millis(20 + 11 * (life % 9))).await;
+        world.kill();
+        let ledger = Store::open_read_only(world.data(), 1 << 30).unwrap();
+        let channels = ledger.read().unwrap().counts().unwrap().channels;
+        cut_short += u32::from(channels > 0 && channels < u64::from(CHANNELS));
+        if channels == u64::from(CHANNELS) {
+            break;
+        }
+    }
+    assert!(cut_short > 0, "no kill fell between the first event and the last");
+
+    gateway.be(Mood::Honest);
+    world.try_run_apart(&variables).unwrap();
+    let session = world.session().await;
+    caught_up(&chain, &session, DEPTH).await;
+    for number in 0..CHANNELS {
+        let channel = channel_of(&session, ChannelKind::Payment, ChannelId([number; 16])).await;
+        assert_eq!(
+            amount_of(&channel.unwrap(), "amount"),
+            tokens(1 + u64::from(number))
+        );
+    }
     world.assert_sound();
 }

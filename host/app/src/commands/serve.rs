@@ -81,6 +81,10 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
     introduce_rules(&config.rules(), &host.problems());
     if demo {
         say!("next: watch the sales; then stop with Ctrl-C and run `bourse ledger verify --data {data}`");
+    } else if network.contracts.is_some() {
+        say!(
+            "next: when a member opens a channel, `bourse ledger bind DELEGATE ACTOR --data {data}` lets it be used"
+        );
     } else {
         say!("next: `bourse dev key buyer.key` makes a first key, or add --demo to watch a market at work");
     }

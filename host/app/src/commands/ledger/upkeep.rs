@@ -4,6 +4,7 @@ use crate::bind;
 use crate::config::Config;
 use crate::control::{self, Attachment};
 use anyhow::Context;
+use bourse_chain::checksum;
 use bourse_market::{Address, ChannelId, Command, View};
 use bourse_store::{Options, SCHEMA, Store};
 use std::process::ExitCode;
@@ -52,7 +53,7 @@ pub(super) fn bind(config: &Config, delegate: Address, actor: Address) -> anyhow
     let request = control::Request::Bind(bind::Request { delegate, actor });
     let answer = control::call(&config.store.path, request, Attachment::default())?;
     let reply: bind::Reply = serde_json::from_value(answer).context("the market's answer makes no sense")?;
-    say!("delegate {delegate} is {actor}'s");
+    say!("delegate {} is {}'s", checksum(delegate), checksum(actor));
     for channel in &reply.channels {
         say!("channel {channel} may be used");
     }

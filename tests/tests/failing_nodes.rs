@@ -222,7 +222,7 @@ async fn an_opening_that_a_node_invents_is_found_out_by_another() {
     until("the lie is found out", async || {
         trouble(&session)
             .await
-            .is_some_and(|text| text.contains("does not confirm the transaction"))
+            .is_some_and(|text| text.contains("does not confirm what"))
     })
     .await;
     assert!(!knows(&session, LATER).await);

@@ -36,6 +36,8 @@ pub(crate) struct Progress {
     pub(crate) followed: Option<u64>,
     /// Why it goes no further, in words.
     pub(crate) trouble: Option<String>,
+    /// It has come to the end once since the host started.
+    pub(crate) caught_up: bool,
 }
 
 impl Course {
@@ -47,6 +49,10 @@ impl Course {
         let mut progress = self.0.lock();
         progress.followed = at.map(|block| block.number.0);
         progress.trouble = None;
+    }
+
+    fn caught_up(&self) {
+        self.0.lock().caught_up = true;
     }
 
     /// False if that is known already.
@@ -127,6 +133,7 @@ impl Way {
         let command = match step {
             Ok(Step::Wait) => {
                 market.course.stands(kept.first().copied());
+                market.course.caught_up();
                 self.kept = Some(kept);
                 return Ok(false);
             }

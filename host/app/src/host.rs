@@ -439,7 +439,13 @@ pub(crate) async fn open(
         ..Options::at(folder)
     };
     let store = Store::open_on(options, &stamp, disk)?;
-    if store.read().and_then(|ledger| ledger.genesis())?.is_none() {
+    let genesis = store.read().and_then(|ledger| ledger.genesis())?;
+    let owner = settlement.network().owner;
+    ensure!(
+        genesis.as_ref().is_none_or(|genesis| genesis.owner == owner),
+        "the market's owner is {owner} now, and was another when the ledger was made: a node lies, or this is another market"
+    );
+    if genesis.is_none() {
         store
             .submit(settlement.genesis(environment.now()))
             .await
@@ -464,12 +470,15 @@ async fn look_up(plan: Plan, signer: &Signer, market: Option<MarketId>) -> anyho
     } = plan;
     let deployment = follow.contracts.look_up(&node, signer.address(), market).await?;
     for verifier in &verifiers {
-        let chain_id = verifier.chain_id().await?;
+        let theirs = follow
+            .contracts
+            .look_up(verifier, signer.address(), market)
+            .await?;
         ensure!(
-            chain_id == deployment.chain_id,
-            "the node {} of chain.verify is on chain {chain_id}, chain.rpc is on {}",
+            theirs == deployment,
+            "the node {} of chain.verify does not say the same of the deployment as {}: {theirs:?} and {deployment:?}",
             verifier.name(),
-            deployment.chain_id
+            node.name()
         );
     }
     let head = Block::from(&node.latest().await?);

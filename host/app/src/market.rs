@@ -18,7 +18,7 @@ use bourse_wamp::WampError;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Where the market stands; the numbers are those of `get_status`.
@@ -95,6 +95,8 @@ pub(crate) struct Market {
     pub(crate) pending: Arc<Pending>,
     /// The buyer's delegate each session has proven to be, if any.
     buyers: Mutex<HashMap<u64, Option<Address>>>,
+    /// Purchases whose end could not be written: they, and their channels, wait for the next start.
+    pub(crate) unresolved: AtomicU64,
     status: AtomicU8,
 }
 
@@ -136,6 +138,7 @@ impl Market {
             turns: Turns::default(),
             pending: Arc::default(),
             buyers: Mutex::default(),
+            unresolved: AtomicU64::new(0),
             status: AtomicU8::new(Status::None as u8),
         }
     }

@@ -60,6 +60,12 @@ pub(crate) struct Reply {
 ///
 /// Why not, in words; nothing has changed then, or, of several channels, not the one that is named.
 pub(crate) fn carry_out(market: &Market, request: Request) -> Result<Reply, String> {
+    // The chain may say that a channel has no deposit any more.
+    if market.network.contracts.is_some() && !market.course.progress().caught_up {
+        return Err(
+            "the ledger has not caught up with the chain yet: try again when `get_status` says so".to_owned(),
+        );
+    }
     match request {
         Request::Reconcile(claim) => {
             let channel = claim.channel;

@@ -21,6 +21,7 @@ use bourse_store::{Disk, Reader, Report, StoreError};
 use bourse_wamp::{CallResult, Invocation, Value, WampError};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use crate::purchase::Sellers;
@@ -155,7 +156,12 @@ impl Stage {
         &self.market.network
     }
 
-    /// Purchases that the start found under way and voided.
+    /// Purchases whose end the disk did not take: they, and their channels, wait for the next stage.
+    pub fn unresolved(&self) -> u64 {
+        self.market.unresolved.load(Ordering::Relaxed)
+    }
+
+    /// Purchases that a former stage left under way and that were voided at the start.
     pub fn recovered(&self) -> usize {
         self.recovered
     }

@@ -7,11 +7,12 @@
 //!
 //! What never does: applying, waiting, and believing an event of another contract (W-08).
 
+use crate::address::from_alloy;
 use crate::contracts::{Foreign, decode};
 use crate::node::{Header, Node, NodeError, RawLog};
 use crate::settlement::{Block, Contracts};
 use bourse_market::chain::BlockRef;
-use bourse_market::chain::{Advance, ChainEvent, Logged, Mined, Unwind};
+use bourse_market::chain::{Advance, Logged, Mined, Unwind};
 use bourse_market::{Address, BlockHash, BlockNumber, Nanos, TransactionHash};
 
 /// Blocks asked for at a time at most. Fewer where a node refuses, or answers with more than it may.
@@ -73,19 +74,15 @@ pub enum FollowError {
         /// Where the ledger stands.
         stands: BlockRef,
     },
-    /// Another node does not know of an event that moves money.
-    #[error(
-        "{verifier} does not confirm the transaction {transaction}, which {node} shows in block {block}: one of them lies or lags"
-    )]
+    /// Another node does not say the same.
+    #[error("{verifier} does not confirm what {node} says: {what}. One of them lies or lags")]
     Disputed {
-        /// Who shows it.
+        /// Who says it.
         node: String,
         /// Who does not.
         verifier: String,
-        /// The transaction.
-        transaction: TransactionHash,
-        /// Where it is said to be.
-        block: BlockNumber,
+        /// What.
+        what: String,
     },
 }
 
@@ -93,7 +90,7 @@ pub enum FollowError {
 #[derive(Debug)]
 pub struct Follower {
     node: Node,
-    /// Who must confirm what moves money.
+    /// Who must say the same.
     verifiers: Vec<Node>,
     options: FollowOptions,
     addresses: Vec<Address>,
@@ -106,9 +103,10 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Follows `node`. Each of `verifiers` must know of an event too before a channel is opened or settled by it.
+    /// Follows `node`. Each of `verifiers` must have the same blocks and the same events of channels.
     pub fn new(node: Node, verifiers: Vec<Node>, options: FollowOptions) -> Self {
-        let addresses = options.contracts.named().map(|(_, address)| address).to_vec();
+        // The token logs a great deal, by anybody's doing, and nothing that is read here.
+        let addresses = options.contracts.logging().to_vec();
         Self {
             node,
             verifiers,
@@ -199,14 +197,15 @@ impl Follower {
         })
     }
 
-    /// The blocks from `from` on, `counts` being the last that counts.
+    /// The blocks from `from` on, `head` being the newest.
     async fn go_on(
         &mut self,
         stands: Option<BlockRef>,
         from: u64,
-        counts: u64,
+        head: u64,
         at: Nanos,
     ) -> Result<Step, FollowError> {
+        let counts = head.saturating_sub(self.options.depth);
         // Half of the way each time, so that close to the end there is a block on record every few.
         let half = counts.saturating_sub(from).div_ceil(2);
         let (to, logs) = loop {
@@ -215,6 +214,10 @@ impl Follower {
                 Ok(logs) if logs.len() <= MAX_EVENTS || to == from => break (to, logs),
                 Ok(_) => {}
                 Err(NodeError::Refused { .. } | NodeError::Nonsense { .. }) if to > from => {}
+                // More in one block than a node hands over at once: a part for each contract.
+                Err(NodeError::Refused { .. } | NodeError::Nonsense { .. }) => {
+                    break (to, self.logs_by_contract(from).await?);
+                }
                 Err(error) => return Err(error.into()),
             }
             self.range = (to - from).div_ceil(2).max(1);
@@ -225,19 +228,18 @@ impl Follower {
             method: "eth_getBlockByNumber".into(),
             reason: format!("there is no block {to}, and yet {counts} is deep enough to count"),
         })?;
-        let events = match self.read(from, &last, logs)? {
-            Some(events) => events,
-            // The chain moved between the questions.
-            None => return Ok(Step::Wait),
-        };
-        if let Some(stands) = stands
-            && to == from
-            && last.parent_hash.0 != stands.hash.0
-        {
-            return Ok(Step::Wait);
+        for verifier in &self.verifiers {
+            self.confirm(verifier, from, &last, &logs).await?;
         }
-        for (logged, log) in &events {
-            self.confirm(logged, log).await?;
+        // The chain may have moved between the questions.
+        let Some(events) = self.read(from, &last, logs)? else {
+            return Ok(Step::Wait);
+        };
+        if let Some(stands) = stands {
+            let still = self.node.header(stands.number.0).await?;
+            if still.is_none_or(|still| still.hash.0 != stands.hash.0) {
+                return Ok(Step::Wait);
+            }
         }
         self.range = self.range.saturating_mul(2).min(MAX_RANGE);
         Ok(Step::Advance(Box::new(Advance {
@@ -246,7 +248,8 @@ impl Follower {
                 number: BlockNumber(to),
                 hash: BlockHash(last.hash.0),
             },
-            events: events.into_iter().map(|(logged, _)| logged).collect(),
+            events,
+            head: BlockNumber(head),
             settled_below: BlockNumber(counts.saturating_sub(KEPT_BLOCKS)),
             at,
         })))
@@ -258,14 +261,13 @@ impl Follower {
         from: u64,
         last: &Header,
         mut logs: Vec<RawLog>,
-    ) -> Result<Option<Vec<(Logged, RawLog)>>, FollowError> {
+    ) -> Result<Option<Vec<Logged>>, FollowError> {
         let to = last.number.to::<u64>();
         let incomplete = |what: &str| NodeError::Nonsense {
             node: self.node.name().to_owned(),
             method: "eth_getLogs".into(),
             reason: format!("an event of the blocks {from} to {to} {what}"),
         };
-        let place = |log: &RawLog| Some((log.block_number?.to::<u64>(), log.log_index?.to::<u64>()));
         logs.sort_by_key(place);
         let mut events = Vec::with_capacity(logs.len());
         let mut before = None;
@@ -290,7 +292,7 @@ impl Follower {
                         block: BlockNumber(block),
                         transaction: TransactionHash(transaction.0),
                     };
-                    events.push((Logged { event, mined }, log));
+                    events.push(Logged { event, mined });
                 }
                 // Not even asked for: what such a node says otherwise is worth nothing.
                 Err(Foreign::Contract(address)) => {
@@ -305,35 +307,67 @@ impl Follower {
         Ok(Some(events))
     }
 
-    /// Asks everybody who must confirm an event that moves money.
-    async fn confirm(&self, logged: &Logged, log: &RawLog) -> Result<(), FollowError> {
-        let moves_money = matches!(
-            logged.event,
-            ChainEvent::Opened(_) | ChainEvent::Closing { .. } | ChainEvent::Closed { .. }
-        );
-        if !moves_money {
-            return Ok(());
+    /// The events of one block, asked for contract by contract.
+    async fn logs_by_contract(&self, block: u64) -> Result<Vec<RawLog>, NodeError> {
+        let mut logs = Vec::new();
+        for address in &self.addresses {
+            logs.extend(self.node.logs(block, block, &[*address]).await?);
         }
-        for verifier in &self.verifiers {
-            let receipt = verifier.receipt(logged.mined.transaction).await?;
-            let confirmed = receipt.is_some_and(|receipt| {
-                Some(receipt.block_hash) == log.block_hash
-                    && receipt.logs.iter().any(|known| {
-                        known.address == log.address
-                            && known.topics == log.topics
-                            && known.data == log.data
-                            && known.log_index == log.log_index
-                    })
-            });
-            if !confirmed {
-                return Err(FollowError::Disputed {
-                    node: self.node.name().to_owned(),
-                    verifier: verifier.name().to_owned(),
-                    transaction: logged.mined.transaction,
-                    block: logged.mined.block,
-                });
-            }
+        Ok(logs)
+    }
+
+    /// Whether another node has the same block, as deep, and the same events of channels up to it: neither one more, which
+    /// would be invented, nor one less, which would be hidden.
+    async fn confirm(
+        &self,
+        verifier: &Node,
+        from: u64,
+        last: &Header,
+        logs: &[RawLog],
+    ) -> Result<(), FollowError> {
+        let to = last.number.to::<u64>();
+        let disputed = |what: String| FollowError::Disputed {
+            node: self.node.name().to_owned(),
+            verifier: verifier.name().to_owned(),
+            what,
+        };
+        let head = verifier.latest().await?.number.to::<u64>();
+        if head < to.saturating_add(self.options.depth) {
+            return Err(disputed(format!(
+                "block {to} is not as deep there: its newest is {head}"
+            )));
+        }
+        let known = verifier.header(to).await?;
+        if known.is_none_or(|known| known.hash != last.hash) {
+            return Err(disputed(format!("block {to} is another there")));
+        }
+        let channel = self.options.contracts.channel;
+        let mut theirs = verifier.logs(from, to, &[channel]).await?;
+        let mut ours: Vec<&RawLog> = logs
+            .iter()
+            .filter(|log| from_alloy(log.address) == channel)
+            .collect();
+        theirs.sort_by_key(place);
+        ours.sort_by_key(|log| place(log));
+        let same = |(ours, theirs): (&&RawLog, &RawLog)| {
+            place(ours) == place(theirs)
+                && ours.block_hash == theirs.block_hash
+                && ours.transaction_hash == theirs.transaction_hash
+                && ours.topics == theirs.topics
+                && ours.data == theirs.data
+        };
+        if ours.len() != theirs.len() || !ours.iter().zip(&theirs).all(same) {
+            return Err(disputed(format!(
+                "XBRChannel logged {} events in the blocks {from} to {to} there, {} here, and they are not the same",
+                theirs.len(),
+                ours.len()
+            )));
         }
         Ok(())
     }
+}
+
+/// Where an entry of the log stands.
+fn place(log: &RawLog) -> Option<(u64, u64)> {
+    Some((log.block_number?.to::<u64>(), log.log_index?.to::<u64>()))
 }

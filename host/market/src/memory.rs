@@ -378,7 +378,9 @@ impl View for MemoryLedger {
     }
 
     fn quarantined_of(&self, delegate: &Address) -> Result<Option<ChannelId>, Infallible> {
-        let shut = |channel: &&Channel| channel.delegate == *delegate && channel.quarantined.is_some();
+        let shut = |channel: &&Channel| {
+            channel.delegate == *delegate && channel.bound && channel.quarantined.is_some()
+        };
         Ok(self.channels.values().find(shut).map(|channel| channel.id))
     }
 

@@ -73,6 +73,15 @@ pub enum Refusal {
         /// The actor it should be of.
         actor: Address,
     },
+    /// The chain holds no deposit for it any more, or not yet again.
+    #[error(
+        "channel {channel} has no deposit behind it on the chain: it is being settled or was, or its opening was dropped; \
+         nothing can let it go on but the chain itself"
+    )]
+    NotBacked {
+        /// The channel.
+        channel: ChannelId,
+    },
     /// A channel without a deposit.
     #[error("the channel's amount must be above 0")]
     ZeroDeposit,

@@ -4,6 +4,7 @@
 //! it was taken is not in it. Restoring takes the mark away and shuts every channel instead.
 
 use crate::change;
+use crate::codec;
 use crate::disk::SystemDisk;
 use crate::env::{self, LedgerEnv};
 use crate::error::{OpenError, StoreError};
@@ -14,7 +15,8 @@ use crate::stamp::{self, Stamp};
 use crate::store::{MAP_STEP, Options, Store, open_existing};
 use crate::tables::CHUNK;
 use crate::verify::Report;
-use bourse_market::{ChannelId, Command, Fault, Nanos, apply};
+use bourse_market::chain::{AppliedBlock, UNKNOWN_BLOCK};
+use bourse_market::{Change, ChannelId, Command, Fault, Nanos, apply};
 use heed::{CompactionOption, RwTxn};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -188,7 +190,23 @@ fn shut_channels(store: &Store, at: Nanos) -> Result<(), StoreError> {
             shut(store, &mut txn, key, at)?;
         }
     }
+    distrust_openings(store, &mut txn)?;
     Ok(txn.commit()?)
+}
+
+/// Notes with every block of the chain on record that channels opened since may have been traded over.
+fn distrust_openings(store: &Store, txn: &mut RwTxn<'_>) -> Result<(), StoreError> {
+    let table = &store.tables().chain_blocks;
+    let blocks = table
+        .iter(&*txn)?
+        .map(|entry| codec::decode::<AppliedBlock>(table.name, entry?.1))
+        .collect::<Result<Vec<_>, _>>()?;
+    for mut applied in blocks {
+        applied.untrusted = Some(UNKNOWN_BLOCK);
+        let change = Change::Block(applied.block.number, Some(Box::new(applied)));
+        change::write(store.tables(), txn, &change)?;
+    }
+    Ok(())
 }
 
 fn shut(store: &Store, txn: &mut RwTxn<'_>, key: &[u8], at: Nanos) -> Result<(), StoreError> {

@@ -172,9 +172,14 @@ impl View for Records<'_> {
 
     fn quarantined_of(&self, delegate: &Address) -> Result<Option<ChannelId>, StoreError> {
         let index = &self.tables.quarantined_channels;
-        let first = index.prefix(self.txn, delegate.as_bytes())?.next().transpose()?;
-        let id = first.and_then(|(key, _)| index::trailing_id(key));
-        Ok(id.map(ChannelId))
+        for entry in index.prefix(self.txn, delegate.as_bytes())? {
+            let id = ChannelId(index::trailing_id(entry?.0).unwrap_or_default());
+            // Anybody can open a channel that names it.
+            if self.channel(&id)?.is_some_and(|channel| channel.bound) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     fn escrow_payment(&self, channel: &ChannelId) -> Result<Option<EscrowPayment>, StoreError> {

@@ -15,6 +15,7 @@ use bourse_market::{
 use bourse_store::SubmitError;
 use bourse_wamp::WampError;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Tries to write a purchase's end. What the disk refuses this often stays pending until the next start.
@@ -179,6 +180,7 @@ async fn resolve(market: &Market, id: PurchaseId, command: Command) -> Result<Op
                 return posted_before(market, id);
             }
             Err(error) => {
+                market.unresolved.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(purchase = %id, %error, "a purchase could not be resolved; it waits for the next start");
                 return Err(of_submit(error));
             }

@@ -76,7 +76,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         R::ChannelExists { .. } => return invalid("channel_oid", refusal),
         R::NoGenesis | R::GenesisMismatch | R::NotNextBlock { .. } | R::ChannelQuarantined { .. } => (uri::NOT_READY, vec![]),
         R::DebtHeld { remaining, .. } => (uri::NOT_READY, vec![("remaining", amount(remaining))]),
-        R::NotLocal | R::DelegateTaken { .. } | R::WrongParty { .. } | R::NotTheSeller { .. } => (uri::NOT_AUTHORIZED, vec![]),
+        R::NotLocal | R::NotBacked { .. } | R::DelegateTaken { .. } | R::WrongParty { .. } | R::NotTheSeller { .. } => (uri::NOT_AUTHORIZED, vec![]),
         R::InsufficientAccount { holds, needs, .. } => (
             uri::INSUFFICIENT_FUNDS,
             vec![("holds", amount(holds)), ("needs", amount(needs))],

@@ -78,6 +78,7 @@ pub mod catalog {
 
 pub mod channel {
     alloy_sol_types::sol! {
+        function market() view returns (address);
         function openChannel(uint8 ctype, uint256 openedAt, bytes16 marketId, bytes16 channelId, address actor,
             address delegate, address marketmaker, address recipient, uint256 amount, bytes signature);
         function closeChannel(bytes16 channelId, uint256 closeAt, uint32 closingChannelSeq, uint256 balance,

@@ -111,6 +111,11 @@ impl Contracts {
         ]
     }
 
+    /// Those whose events are read.
+    pub(crate) fn logging(&self) -> [Address; 4] {
+        [self.network, self.catalog, self.market, self.channel]
+    }
+
     /// Looks at the deployment through `node`: that the contracts are there, and that one of its markets is that of
     /// `marketmaker`, and `expected` if it is given.
     ///
@@ -152,6 +157,18 @@ impl Contracts {
                 address: network,
                 function: "verifyingContract",
                 reason: format!("it names {contract} instead of itself"),
+            });
+        }
+        let beneath = ask(node, "XBRChannel", self.channel, abi::channel::marketCall {}).await?;
+        if from_alloy(beneath) != self.market {
+            return Err(DeploymentError::WrongContract {
+                contract: "XBRChannel",
+                address: self.channel,
+                function: "market",
+                reason: format!(
+                    "it settles for {beneath}, XBRMarket is configured as {}",
+                    self.market
+                ),
             });
         }
         let maker = to_alloy(marketmaker);

@@ -6,7 +6,7 @@
 use super::{Decided, genesis_of};
 use crate::chain::{
     Advance, Anchor, AppliedBlock, Before, ChainEvent, ChannelTerms, Followed, Logged, Mined, Payout,
-    Surprise, Unwind,
+    Surprise, UNKNOWN_BLOCK, Unwind,
 };
 use crate::registry::{
     Actor, Api, Attributes, Catalog, Consent, MAX_REFERENCE, Market, Member, MemberLevel, Registration,
@@ -34,7 +34,12 @@ pub(super) fn advance<V: View>(view: &V, request: &Advance) -> Decided<V> {
         }
         .into());
     }
+    let untrusted = match tip.as_ref().map(|applied| applied.untrusted) {
+        None | Some(Some(UNKNOWN_BLOCK)) => Some(request.head),
+        Some(known) => known,
+    };
     let mut draft = Draft::over(view, genesis, request.at);
+    draft.untrusted = untrusted;
     for logged in &request.events {
         draft.happen(logged)?;
     }
@@ -52,6 +57,7 @@ pub(super) fn advance<V: View>(view: &V, request: &Advance) -> Decided<V> {
     let applied = AppliedBlock {
         block: request.to,
         before: std::mem::take(&mut draft.before),
+        untrusted: untrusted.filter(|untrusted| request.to.number < *untrusted),
     };
     changes.push(Change::Block(request.to.number, Some(Box::new(applied))));
     Ok((changes, Outcome::Followed(draft.report())))
@@ -94,6 +100,7 @@ struct Draft<'v, V> {
     bindings: BTreeMap<Address, Binding>,
     before: Vec<Before>,
     surprises: Vec<Surprise>,
+    untrusted: Option<BlockNumber>,
 }
 
 impl<'v, V: View> Draft<'v, V> {
@@ -108,6 +115,7 @@ impl<'v, V: View> Draft<'v, V> {
             bindings: BTreeMap::new(),
             before: Vec::new(),
             surprises: Vec::new(),
+            untrusted: None,
         }
     }
 
@@ -229,8 +237,12 @@ impl<'v, V: View> Draft<'v, V> {
                 return Ok(());
             }
             _ => {
-                let bound = self.is_bound(terms)?;
-                fresh(terms, mined.block, self.at, bound)
+                let mut channel = fresh(terms, mined.block, self.at, self.is_bound(terms)?);
+                // What was bought over it then is on no record here.
+                if self.untrusted.is_some_and(|untrusted| mined.block <= untrusted) {
+                    channel.quarantined = Some(self.at);
+                }
+                channel
             }
         };
         self.before.push(Before::Unopened(id));
@@ -242,6 +254,7 @@ impl<'v, V: View> Draft<'v, V> {
                 orphaned: None,
                 closing: None,
                 closed: None,
+                shut: None,
             }),
         );
         Ok(())
@@ -294,7 +307,10 @@ impl<'v, V: View> Draft<'v, V> {
             }
             // The ledger does not know the state that was shown: it is older than the chain, or somebody has the key.
             None => {
-                channel.quarantined.get_or_insert(self.at);
+                if channel.quarantined.is_none() {
+                    channel.quarantined = Some(self.at);
+                    anchor.shut = Some(self.at);
+                }
                 self.surprises.push(Surprise::Unsigned {
                     channel: id,
                     refund: payout.refund,
@@ -306,15 +322,23 @@ impl<'v, V: View> Draft<'v, V> {
         Ok(())
     }
 
+    /// Restores a record of the registry, unless its member said something since, which no block is to undo.
+    fn restore(&mut self, key: RegistrationKey, record: Option<Registration>) -> Result<(), Fault<V::Error>> {
+        let said_since = match self.registered(&key)? {
+            Some(Registration::Consent(consent)) => !consent.synced,
+            _ => false,
+        };
+        if !said_since {
+            self.registry.insert(key, record);
+        }
+        Ok(())
+    }
+
     /// Restores what stood before an event.
     fn take_back(&mut self, before: &Before) -> Result<(), Fault<V::Error>> {
         match before {
-            Before::Registered(record) => {
-                self.registry.insert(record.key(), Some((**record).clone()));
-            }
-            Before::Unregistered(key) => {
-                self.registry.insert(*key, None);
-            }
+            Before::Registered(record) => self.restore(record.key(), Some((**record).clone()))?,
+            Before::Unregistered(key) => self.restore(*key, None)?,
             Before::Unopened(id) => {
                 let (Some(mut channel), Some(mut anchor)) = (self.channel(id)?, self.anchor(id)?) else {
                     return Ok(());
@@ -343,7 +367,11 @@ impl<'v, V: View> Draft<'v, V> {
                     (ChannelState::Open, Some(_)) => ChannelState::Closing,
                     (state, _) => *state,
                 };
-                channel.quarantined = *quarantined;
+                // Whoever shut it since, for another reason, shut it for good.
+                let shut = self.anchor(id)?.and_then(|anchor| anchor.shut);
+                if channel.quarantined.is_none() || channel.quarantined == shut {
+                    channel.quarantined = *quarantined;
+                }
                 self.channels.insert(*id, channel);
                 self.anchors.insert(*id, Some((**anchor).clone()));
             }
@@ -584,13 +612,15 @@ fn said(
                 Some(Registration::Consent(old)) => Some(old),
                 _ => None,
             };
+            // Whoever sent it may name any block; no later one than its own counts.
+            let signed = (*signed_at).min(block);
             // No URI is that long: it covers nothing.
             let fits = service_prefix.len() <= Consent::MAX_SERVICE_PREFIX;
             Registration::Consent(Consent {
                 id: *id,
                 key: *key,
                 updated: block,
-                signed_at: old.map_or(*signed_at, |old| old.signed_at.max(*signed_at)),
+                signed_at: old.map_or(signed, |old| old.signed_at.max(signed)),
                 at,
                 granted: *granted && fits,
                 service_prefix: if fits {

@@ -24,12 +24,24 @@ pub(super) fn close<V: View>(view: &V, request: &CloseRequest) -> Decided<V> {
         }
         .into());
     }
-    if let Some(closing) = &channel.closing {
-        if !is_same(closing, request) {
+    if let Some(closing) = &mut channel.closing {
+        if !is_same(closing, request) || request.close_at < closing.close_at {
             return Err(Refusal::ChannelNotOpen { channel: id }.into());
         }
+        let again = request.close_at == closing.close_at;
+        // The contract takes a state for so many blocks only. Until it has, the one final state is signed anew.
+        if !again && (genesis.local || channel.state != ChannelState::Closing) {
+            return Err(Refusal::ChannelNotOpen { channel: id }.into());
+        }
+        let mut changes = Vec::new();
+        if !again {
+            closing.close_at = request.close_at;
+            closing.delegate_signature = request.delegate_signature;
+            closing.marketmaker_signature = request.marketmaker_signature;
+            changes.push(Change::Channel(Box::new(channel.clone())));
+        }
         let channel = Box::new(channel);
-        return Ok((Vec::new(), Outcome::Closed { channel, again: true }));
+        return Ok((changes, Outcome::Closed { channel, again }));
     }
     // What was paid for no purchase yet is not its seller's to leave with.
     let returned = give_back(&mut channel)?;
@@ -78,12 +90,10 @@ fn give_back(channel: &mut Channel) -> Result<Amount, Refusal> {
     Ok(prepaid)
 }
 
-/// The signature is verified, and never part of what makes two requests the same.
+/// Whether it is the state that was signed already, over whichever block. The signature is verified, and never part of
+/// what makes two requests the same.
 fn is_same(closing: &Closing, request: &CloseRequest) -> bool {
-    closing.seq == request.seq
-        && closing.balance == request.balance
-        && closing.is_final == request.is_final
-        && closing.close_at == request.close_at
+    closing.seq == request.seq && closing.balance == request.balance && closing.is_final == request.is_final
 }
 
 /// Open, nothing under way, and the state is the posted one, to the unit, what was prepaid given back, or that less all

@@ -4,6 +4,7 @@
 //! no channel moves before its delegate has shown the latest state, or the operator bears that nobody does.
 
 use super::Decided;
+use crate::chain::Anchor;
 use crate::{
     Amount, Change, Channel, ChannelId, ChannelKind, ChannelState, Fault, Outcome, ReconcileRequest,
     Reconciliation, Refusal, Shown, View,
@@ -29,6 +30,12 @@ pub(super) fn reconcile<V: View>(view: &V, request: &ReconcileRequest) -> Decide
         .quarantined
         .take()
         .ok_or(Refusal::NotQuarantined { channel: id })?;
+    let anchor = view.anchor(&id).map_err(Fault::View)?;
+    let gone =
+        |anchor: &Anchor| anchor.orphaned.is_some() || anchor.closing.is_some() || anchor.closed.is_some();
+    if anchor.as_ref().is_some_and(gone) {
+        return Err(Refusal::NotBacked { channel: id }.into());
+    }
     if let Some(purchase) = channel.pending {
         return Err(Refusal::PurchasePending {
             purchase,

@@ -43,7 +43,13 @@ pub struct AppliedBlock {
     /// What stood where its events wrote, in the order in which they did. To take the block back is to restore it in the
     /// opposite order.
     pub before: Vec<Before>,
+    /// Up to this block a channel may have been traded over by a ledger that is lost: one that was before this, or that was
+    /// ahead of the backup this was made of. [`UNKNOWN_BLOCK`] until the newest block at that time is known.
+    pub untrusted: Option<BlockNumber>,
 }
+
+/// A block that is yet to be known.
+pub const UNKNOWN_BLOCK: BlockNumber = BlockNumber(u64::MAX);
 
 /// What an event found before it changed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +84,8 @@ pub struct Anchor {
     pub closing: Option<(Payout, Mined)>,
     /// It is paid out.
     pub closed: Option<(Payout, Mined)>,
+    /// Set while it is in quarantine because of an ending that the ledger never signed.
+    pub shut: Option<Nanos>,
 }
 
 /// Where on the chain something happened.
@@ -98,6 +106,8 @@ pub struct Advance {
     pub to: BlockRef,
     /// What happened in them, in order.
     pub events: Vec<Logged>,
+    /// The newest block.
+    pub head: BlockNumber,
     /// Blocks below this are never taken back: what was kept for that may go.
     pub settled_below: BlockNumber,
     /// When.

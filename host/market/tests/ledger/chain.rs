@@ -32,6 +32,7 @@ fn advance(world: &World, to: BlockRef, events: Vec<ChainEvent>) -> Advance {
             .into_iter()
             .map(|event| logged(to.number.0, event))
             .collect(),
+        head: BlockNumber(0),
         settled_below: BlockNumber(0),
         at: world.now,
     }
@@ -632,4 +633,118 @@ fn a_delegate_is_its_actors_on_its_own_word_or_the_operators_and_no_others_ever(
     world.accept(bind(SELLER, SELLER_ACTOR, vec![]));
     follow(&mut world, block(11, 0), vec![opened(terms(ChannelKind::Paying))]);
     assert!(world.channel(PAYING).is_live());
+}
+
+#[test]
+fn channels_that_a_lost_ledger_may_have_traded_over_open_in_quarantine() {
+    // A ledger without a block, on a chain that is at block 20 already.
+    let mut world = on_chain();
+    world.accept(bind(BUYER, BUYER_ACTOR, vec![]));
+    let open = |number| {
+        opened(ChannelTerms {
+            channel: ChannelId([number; 16]),
+            ..terms(ChannelKind::Payment)
+        })
+    };
+    for (number, head) in [(10, 20), (20, 22), (21, 25)] {
+        let mut request = advance(&world, block(number, 0), vec![open(number as u8)]);
+        request.head = BlockNumber(head);
+        world.accept(Command::Advance(Box::new(request)));
+    }
+    let live = [10, 20, 21].map(|number| world.channel(ChannelId([number; 16])).is_live());
+    assert_eq!(live, [false, false, true]);
+
+    // What its delegate shows lets one go on, as after a backup.
+    let channel = ChannelId([10; 16]);
+    world.accept(Command::Reconcile(Box::new(ReconcileRequest {
+        channel,
+        shown: None,
+        accept_loss: true,
+        prepaid: None,
+        at: world.now,
+    })));
+    assert!(world.channel(channel).is_live());
+}
+
+#[test]
+fn a_final_state_is_signed_anew_over_a_later_block_until_it_is_paid_out_and_no_other_ever() {
+    let mut world = with_channels();
+    world.place(|_| ());
+    world.buy();
+    let first = world.close_request(PAYMENT);
+    world.accept(Command::Close(Box::new(first.clone())));
+    let later = |by: u128| {
+        let close_at = first.close_at.checked_add(Amount::from_units(by)).unwrap();
+        CloseRequest {
+            close_at,
+            marketmaker_signature: signature(9),
+            ..first.clone()
+        }
+    };
+    let refused = Refusal::ChannelNotOpen { channel: PAYMENT };
+    let other = CloseRequest {
+        balance: tokens(1),
+        ..later(2)
+    };
+    world.refuse(Command::Close(Box::new(other)), refused.clone());
+    world.accept(Command::Close(Box::new(later(7))));
+    let closing = world.channel(PAYMENT).closing.unwrap();
+    assert_eq!(
+        (closing.close_at, closing.marketmaker_signature),
+        (later(7).close_at, signature(9))
+    );
+    // The same again is the same, an earlier block is none of its business.
+    let again = world.accept(Command::Close(Box::new(later(7))));
+    assert!(matches!(again, Outcome::Closed { again: true, .. }));
+    world.refuse(Command::Close(Box::new(later(3))), refused.clone());
+
+    let events = vec![ChainEvent::Closed {
+        channel: PAYMENT,
+        payout: payout(10, 90),
+    }];
+    follow(&mut world, block(12, 0), events);
+    world.refuse(Command::Close(Box::new(later(8))), refused);
+}
+
+#[test]
+fn nothing_but_the_chain_lets_a_channel_go_on_that_has_no_deposit_behind_it() {
+    let release = |world: &World, channel| {
+        Command::Reconcile(Box::new(ReconcileRequest {
+            channel,
+            shown: None,
+            accept_loss: true,
+            prepaid: None,
+            at: world.now,
+        }))
+    };
+    let mut world = with_channels();
+    unwind(&mut world, block(9, 0));
+    let refused = |channel| Refusal::NotBacked { channel };
+    world.refuse(release(&world, PAYMENT), refused(PAYMENT));
+
+    let mut world = with_channels();
+    let events = vec![ChainEvent::Closed {
+        channel: PAYING,
+        payout: payout(0, 50),
+    }];
+    follow(&mut world, block(11, 0), events);
+    world.refuse(release(&world, PAYING), refused(PAYING));
+}
+
+#[test]
+fn a_consent_that_names_a_block_to_come_counts_as_of_its_own() {
+    let mut world = on_chain();
+    let ChainEvent::ConsentSet { id, key, .. } = consent(true, "com.") else {
+        unreachable!()
+    };
+    let poisoned = ChainEvent::ConsentSet {
+        id,
+        key,
+        signed_at: BlockNumber(u64::MAX),
+        granted: true,
+        service_prefix: "com.".to_owned(),
+    };
+    follow(&mut world, block(5, 0), vec![poisoned]);
+    let consent = world.ledger.consent(&id).unwrap().unwrap();
+    assert_eq!(consent.signed_at, BlockNumber(5));
 }

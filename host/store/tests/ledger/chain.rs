@@ -119,6 +119,7 @@ fn next(dice: &mut Dice, tip: Option<&AppliedBlock>, kept: &[BlockRef]) -> Comma
             hash: BlockHash(hash),
         },
         events: events.collect(),
+        head: BlockNumber(0),
         settled_below: BlockNumber(number.saturating_sub(12)),
         at: Nanos(number),
     }))
@@ -218,5 +219,68 @@ fn blocks_taken_back_leave_every_record_and_entry_of_the_registry_as_they_were()
         })],
     );
     assert_eq!(everything(&store), before);
+    assert_sound(&store);
+}
+
+#[test]
+fn a_restored_ledger_takes_openings_it_never_saw_for_channels_that_were_traded_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, backup, new) = ["old", "backup", "new"]
+        .map(|name| folder.path().join(name))
+        .into();
+    let store = open(&old);
+    let mut dice = Dice(79);
+    do_all(&store, [on_chain()]);
+    let tip = |store: &Store| store.read().unwrap().chain_tip().unwrap();
+    for _ in 0..5 {
+        let command = next(&mut dice, tip(&store).as_ref(), &[]);
+        do_all(&store, [command]);
+    }
+    store.backup(&backup, Nanos(5)).unwrap();
+    store.shutdown();
+    Store::restore(&backup, &options(&new), Nanos(6), &mut |_, _| {}).unwrap();
+
+    let store = open(&new);
+    let open_at = |store: &Store, ahead: u64| {
+        let tip = tip(store).unwrap().block;
+        let number = tip.number.0 + 1;
+        let channel = ChannelId(id(b'n', number));
+        let event = ChainEvent::Opened(Box::new(ChannelTerms {
+            channel,
+            kind: ChannelKind::Payment,
+            market: MARKET,
+            actor: address(b'm', 1),
+            delegate: address(b'd', 9),
+            marketmaker: MAKER,
+            recipient: MAKER,
+            amount: Amount::from_tokens(1),
+            signature: Signature([7; 65]),
+        }));
+        let mut hash = [0; 32];
+        hash[..8].copy_from_slice(&number.to_be_bytes());
+        let advance = Advance {
+            after: Some(tip),
+            to: BlockRef {
+                number: BlockNumber(number),
+                hash: BlockHash(hash),
+            },
+            events: vec![Logged {
+                event,
+                mined: Mined {
+                    block: BlockNumber(number),
+                    transaction: TransactionHash(hash),
+                },
+            }],
+            head: BlockNumber(number + ahead),
+            settled_below: BlockNumber(0),
+            at: Nanos(number),
+        };
+        do_all(store, [Command::Advance(Box::new(advance))]);
+        let channel = store.read().unwrap().channel(&channel).unwrap().unwrap();
+        channel.quarantined.is_some()
+    };
+    // The chain was two blocks ahead when the restored ledger saw it first.
+    let shut: Vec<bool> = (0..5).map(|_| open_at(&store, 2)).collect();
+    assert_eq!(shut, [true, true, true, false, false]);
     assert_sound(&store);
 }

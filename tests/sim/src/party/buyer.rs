@@ -179,8 +179,9 @@ impl Buyer {
             Ok(Err(error)) if is_passing(&error) => {}
             Ok(Err(error)) => {
                 forget();
-                // Each seller has one line, so no purchase comes to its head while another is under way.
-                if format!("{:?}", error.args).contains("moved on") {
+                // Each seller has one line, so no purchase comes to its head while another is under way; but for one whose
+                // end the disk refused again and again.
+                if format!("{:?}", error.args).contains("moved on") && stage.unresolved() == 0 {
                     town.violated(format!("two purchases met at one seller: {error:?}"));
                 }
                 if known(&self.books.lock()).is_some() {

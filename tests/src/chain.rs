@@ -81,18 +81,28 @@ impl Chain {
 
     /// A market of `parties.marketmaker` that follows this chain, each block counting when `depth` others lie above it.
     pub async fn world(&self, depth: u64, change: impl FnOnce(&mut Config)) -> World {
-        let key = hex::encode(self.parties.marketmaker.to_bytes());
-        let fill = move |data: &Path| {
-            let mut file = OpenOptions::new();
-            let path = data.join("marketmaker.key");
-            let mut file = file.write(true).create_new(true).mode(0o600).open(path).unwrap();
-            file.write_all(key.as_bytes()).unwrap();
-        };
-        World::prepared(fill, |config| {
-            self.configure(config, depth);
-            change(config);
-        })
+        World::prepared(
+            |data| self.keep_key(data),
+            |config| {
+                self.configure(config, depth);
+                change(config);
+            },
+        )
         .await
+    }
+
+    /// Writes the market maker's key into a data folder.
+    pub fn keep_key(&self, data: &Path) {
+        let path = data.join("marketmaker.key");
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .unwrap();
+        let key = hex::encode(self.parties.marketmaker.to_bytes());
+        file.write_all(key.as_bytes()).unwrap();
     }
 
     /// What a market's configuration says of this chain.

@@ -1,7 +1,11 @@
 //! Measuring: the benchmark itself is a binary of the `tests` crate, so that it drives what the tests drive.
 
+use crate::gates;
 use crate::step::cargo;
 use anyhow::Result;
+
+/// How the lines begin that are measured on a chain.
+const CHAIN: &str = "chain.follow";
 
 /// Builds the benchmark with the release profile and runs it.
 ///
@@ -22,5 +26,16 @@ pub(crate) fn run(filter: Option<&str>) -> Result<()> {
         "--",
     ];
     arguments.extend(filter);
-    cargo(&arguments, &[])
+    // What follows a chain needs a node.
+    let wants_chain = filter.is_none_or(|filter| CHAIN.contains(filter) || filter.contains(CHAIN));
+    let variables = if wants_chain {
+        gates::everything()?
+    } else {
+        Vec::new()
+    };
+    let environment: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_os_str()))
+        .collect();
+    cargo(&arguments, &environment)
 }

@@ -34,10 +34,10 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
 }
 
 /// What tests are told through their environment.
-type Variables = Vec<(&'static str, OsString)>;
+pub(crate) type Variables = Vec<(&'static str, OsString)>;
 
 /// All that tests need, or an error: for gates.
-fn everything() -> Result<Variables> {
+pub(crate) fn everything() -> Result<Variables> {
     let interpreter = python::environment()?;
     let mut variables = chain::environment(&interpreter)?;
     variables.push(("BOURSE_PYTHON", interpreter.into_os_string()));

@@ -8,6 +8,7 @@ use bourse_delegates::{
 };
 use bourse_market::{Amount, ApiId, ChannelId, ChannelKind, KeyId, Seq};
 use bourse_wamp::{CallOptions, CallResult, Dict, Session, Value};
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -35,7 +36,13 @@ impl Host {
 
     /// Starts it on a folder of somebody else's.
     pub(crate) fn start_in(data: &Path) -> Self {
+        Self::start_among(data, &[])
+    }
+
+    /// The same with these environment variables.
+    pub(crate) fn start_among(data: &Path, variables: &[(&str, OsString)]) -> Self {
         let mut command = Command::new(host_binary());
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         command.arg("serve").arg("--data").arg(data);
         for listener in ["--listen-ws", "--listen-rs", "--listen-http"] {
             command.args([listener, "127.0.0.1:0"]);

@@ -37,11 +37,14 @@ async def main(options):
     paid, spent_inflight, paid_seq = await m.balance(buying, m.PAYMENT, buyer.channel_oid)
     owed, owed_inflight, owed_seq = await m.balance(selling, m.PAYING, seller.channel_oid)
     prices = [purchase["price"] for purchase in purchases]
+    # What a market on a chain leaves its sellers of each price, rounded down.
+    credits = [int(price) * (100 - options.fee_percent) // 100 for price in prices]
     spent, earned = buyer_start - buyer.remaining, seller_start - seller.remaining
     agree = (
-        prices == [sale["price"] for sale in seller.sales]
+        credits == [int(sale["price"]) for sale in seller.sales]
         and [purchase["key_id"] for purchase in purchases] == [sale["key_id"] for sale in seller.sales]
-        and spent == earned == sum(map(int, prices))
+        and spent == sum(map(int, prices))
+        and earned == sum(credits)
         and (paid, spent_inflight, paid_seq) == (buyer.remaining, 0, buyer.seq)
         and (owed, owed_inflight, owed_seq) == (seller.remaining, 0, seller.seq)
     )
@@ -78,6 +81,7 @@ if __name__ == "__main__":
     parser.add_argument("--buyer-serializer", choices=sorted(m.SERIALIZERS))
     parser.add_argument("--seller-key-file")
     parser.add_argument("--buyer-key-file")
+    parser.add_argument("--fee-percent", type=int, default=0, help="the market's fee, out of each price")
     parser.add_argument("--provider-id")
     parser.add_argument("--name", default="trade", help="the part of the data service's URI that both use")
     m.run(main, parser.parse_args())

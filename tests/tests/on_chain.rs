@@ -17,6 +17,7 @@ use bourse_tests::{
     refused, run, tokens, until,
 };
 use bourse_wamp::{Session, Value};
+use std::path::Path;
 use std::time::Duration;
 
 const PAYMENT: ChannelId = ChannelId([0xb2; 16]);
@@ -206,6 +207,117 @@ async fn balances(chain: &Chain) -> [u128; 3] {
         *held = u128::from(low) | u128::from(high) << 64;
     }
     held
+}
+
+/// The original Python seller and buyer, unmodified, over channels of the real contracts, to the payout.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_real_clients_trade_over_channels_of_the_real_contracts() {
+    const KEYS: usize = 8;
+    let Some(interpreter) = std::env::var_os("BOURSE_PYTHON") else {
+        eprintln!("NOT CHECKED: BOURSE_PYTHON is unset; `cargo xtask test` sets it");
+        return;
+    };
+    let Some(chain) = Chain::start().await else { return };
+    let world = chain.world(DEPTH, |_| {}).await;
+    let parties = &chain.parties;
+    chain.open(ChannelKind::Payment, PAYMENT, tokens(500)).await;
+    chain.open(ChannelKind::Paying, PAYING, tokens(400)).await;
+    chain.mine(DEPTH).await;
+    let session = world.session().await;
+    caught_up(&chain, &session, DEPTH).await;
+    bind(&world, parties.buyer_delegate.address(), parties.buyer.address()).await;
+    bind(
+        &world,
+        parties.seller_delegate.address(),
+        parties.seller.address(),
+    )
+    .await;
+
+    let keep = |name: &str, key: &Signer| {
+        let path = world.folder().join(name);
+        std::fs::write(&path, hex::encode(key.to_bytes())).unwrap();
+        path
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/trade.py");
+    let output = tokio::process::Command::new(interpreter)
+        .arg(script)
+        .args([
+            "--url",
+            &world.url(),
+            "--deposit",
+            "0",
+            "--fee-percent",
+            "1",
+            "--price",
+            "3.5",
+        ])
+        .args([
+            "--keys",
+            &KEYS.to_string(),
+            "--serializer",
+            "cbor",
+            "--seller-key-file",
+        ])
+        .arg(keep("seller.key", &parties.seller_delegate))
+        .arg("--buyer-key-file")
+        .arg(keep("buyer.key", &parties.buyer_delegate))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let summary: serde_json::Value = serde_json::from_str(said.trim()).unwrap();
+    assert_eq!(
+        (&summary["decrypted"], &summary["agree"]),
+        (&KEYS.into(), &true.into()),
+        "{summary:#}"
+    );
+
+    // 8 keys at 3.5 tokens, of which a hundredth is the market's fee.
+    let before = balances(&chain).await;
+    let moves = u32::try_from(KEYS).unwrap();
+    let milli = |count: u128| Amount::from_units(count * 1_000_000_000_000_000);
+    let (spent, earned) = (milli(28_000), milli(27_720));
+    let at = |deposit: u64, part| (Seq(1 + moves), tokens(deposit).checked_sub(part).unwrap());
+    settle(
+        &chain,
+        &world,
+        &session,
+        PAYMENT,
+        at(500, spent),
+        &parties.buyer_delegate,
+    )
+    .await;
+    settle(
+        &chain,
+        &world,
+        &session,
+        PAYING,
+        at(400, earned),
+        &parties.seller_delegate,
+    )
+    .await;
+    chain.mine(DEPTH).await;
+    caught_up(&chain, &session, DEPTH).await;
+    for (kind, channel) in [(ChannelKind::Payment, PAYMENT), (ChannelKind::Paying, PAYING)] {
+        assert_eq!(state_of(&session, kind, channel).await, Some(3));
+    }
+    let after = balances(&chain).await;
+    let token = 1_000_000_000_000_000_000_u128;
+    assert_eq!(after[0] - before[0], 472 * token, "the buyer's rest comes back");
+    // The contract takes its hundredth of what the seller earned as well.
+    assert_eq!(
+        after[1] - before[1],
+        27_720 * token / 1000 * 99 / 100,
+        "the seller is paid"
+    );
+    world.assert_sound();
 }
 
 #[tokio::test]

@@ -237,6 +237,37 @@ async fn an_opening_that_a_node_invents_is_found_out_by_another() {
     assert!(knows(&session, LATER).await);
 }
 
+/// A node keeps an opening to itself, or lags behind: with somebody to ask, the ledger waits.
+#[tokio::test]
+async fn an_opening_that_a_node_hides_is_found_out_by_another() {
+    let Some(chain) = Chain::start().await else { return };
+    let gateway = Gateway::to(chain.url()).await;
+    let (rpc, verifier) = (gateway.url(), chain.url().to_owned());
+    let world = chain
+        .world(DEPTH, |config| {
+            config.chain.rpc = Some(rpc);
+            config.chain.verify = vec![verifier];
+        })
+        .await;
+    let session = world.session().await;
+    caught_up(&chain, &session).await;
+    gateway.be(Mood::lies(|method, result| match method {
+        "eth_getLogs" => json!([]),
+        _ => result,
+    }));
+    chain.open(ChannelKind::Payment, LATER, tokens(5)).await;
+    chain.mine(DEPTH).await;
+    until("the lie is found out", async || {
+        trouble(&session)
+            .await
+            .is_some_and(|text| text.contains("1 events"))
+    })
+    .await;
+    gateway.be(Mood::Honest);
+    caught_up(&chain, &session).await;
+    assert!(knows(&session, LATER).await, "nothing was passed over");
+}
+
 /// W-08: a deployment of somebody else's logs the same events, with our market and our market maker in them.
 #[tokio::test]
 async fn w_08_what_foreign_contracts_log_changes_nothing() {

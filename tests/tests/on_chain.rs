@@ -364,10 +364,10 @@ async fn a_channel_counts_when_it_is_deep_enough_and_is_used_when_its_delegate_i
 #[tokio::test]
 async fn w_51_a_market_on_a_young_chain_does_not_sell() {
     let Some(chain) = Chain::start().await else { return };
-    // Deeper than the chain is long beyond the blocks that the contract would take states of.
     let world = chain.world(DEPTH, |_| {}).await;
     let (buyer, seller) = traders(&chain, &world, DEPTH).await;
     let key = seller.offer(Some(tokens(1))).await;
+    // As deep as this, the chain is not yet beyond the blocks up to which the contract takes such states.
     let young = chain.world(1_000, |_| {}).await;
     let order = buyer.order(key, tokens(1));
     let session = young.session().await;
@@ -379,7 +379,7 @@ async fn w_51_a_market_on_a_young_chain_does_not_sell() {
     buyer.send(&order).await.unwrap();
 }
 
-/// For each depth of a reorganisation up to twelve blocks: an opening that disappears, and comes again elsewhere.
+/// Openings that disappear with the last 4 to 15 blocks, and come again elsewhere.
 #[tokio::test]
 async fn a_chain_that_drops_up_to_twelve_blocks_costs_no_unit() {
     for dropped in [1, 2, 3, 5, 8, 12] {
@@ -390,7 +390,6 @@ async fn a_chain_that_drops_up_to_twelve_blocks_costs_no_unit() {
         caught_up(&chain, &session, depth).await;
         let before = chain.snapshot().await;
         let (mut buyer, seller) = traders(&chain, &world, depth).await;
-        // Openings and bound blocks make three; the rest are empty.
         chain.mine(dropped).await;
         caught_up(&chain, &session, depth).await;
         let first = seller.offer(Some(tokens(3))).await;
@@ -463,22 +462,30 @@ async fn an_orphaned_close_leaves_the_channel_final_and_it_is_paid_out_by_the_sa
     world.assert_sound();
 }
 
+/// W-33: nothing that happens while the market is away is missed.
 #[tokio::test]
-async fn a_restart_goes_on_at_the_block_that_was_committed() {
+async fn a_channel_that_opens_while_the_market_is_down_is_there_after_its_start() {
     let Some(chain) = Chain::start().await else { return };
     let mut world = chain.world(DEPTH, |_| {}).await;
     let (mut buyer, seller) = traders(&chain, &world, DEPTH).await;
     let key = seller.offer(Some(tokens(5))).await;
     buyer.buy(key).await.unwrap();
     world.stop().await;
-    // The chain goes on without it.
-    chain.mine(300).await;
+    let later = ChannelId([0xb3; 16]);
+    chain.mine(150).await;
+    chain.open(ChannelKind::Payment, later, tokens(7)).await;
+    chain.mine(150).await;
     world.restart().await;
     let session = world.session().await;
     caught_up(&chain, &session, DEPTH).await;
-    let channel = channel_of(&session, ChannelKind::Payment, PAYMENT).await.unwrap();
-    assert_eq!(amount_of(&channel, "amount"), tokens(500));
-    assert_eq!(state_of(&session, ChannelKind::Payment, PAYMENT).await, Some(1));
+    let opened = channel_of(&session, ChannelKind::Payment, later).await.unwrap();
+    assert_eq!(amount_of(&opened, "amount"), tokens(7));
+    // And what was sold before is as it was.
+    let getter = "xbr.marketmaker.get_payment_channel_balance";
+    let balance = call(&session, getter, vec![Value::from(PAYMENT.0)])
+        .await
+        .unwrap();
+    assert_eq!(amount_of(&balance, "remaining"), tokens(495));
     world.assert_sound();
 }
 

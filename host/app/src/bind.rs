@@ -1,7 +1,7 @@
 //! Whose a delegate is, on the operator's word, while the market runs.
 //!
-//! On a chain anybody may open a channel that names anybody's delegate. So a delegate counts as its actor's only when it
-//! says so itself, or the operator does; until then no channel that names it is used.
+//! On a chain anybody may open a channel that names anybody's delegate. So a delegate counts as its actor's only when the
+//! operator says so; until then no channel that names it is used.
 
 use crate::market::Market;
 use bourse_market::{Address, BindRequest, ChannelId, ChannelKind, Command, Outcome, View};

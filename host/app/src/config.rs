@@ -445,12 +445,13 @@ impl Config {
         rules
     }
 
-    /// With every default filled in that another setting decides. The market's id is none of these: without one, it
+    /// With every default filled in that another setting decides, and without secrets: to be shown. The market's id is none of these: without one, it
     /// is made at the first start.
     pub fn in_full(&self) -> Self {
         let mut full = self.clone();
         full.policies.dir = Some(self.policy_dir());
         full.policies.rule = self.rules();
+        full.chain = self.chain.without_secrets();
         full
     }
 

@@ -3,8 +3,8 @@
 use crate::events::topic;
 use crate::market::Market;
 use crate::wire::channel_dict;
-use bourse_chain::{Block, EthereumSettlement, FollowError, Follower, Step};
-use bourse_market::chain::{BlockRef, Followed};
+use bourse_chain::{Block, EthereumSettlement, Follower, Step};
+use bourse_market::chain::{BlockRef, Followed, Unwind};
 use bourse_market::{BlockNumber, ChannelState, Command, Outcome, View};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ pub(crate) fn start(market: &Arc<Market>, following: Following, stop: Cancellati
     } = following;
     tokio::spawn(async move {
         let mut way = Way::default();
-        let mut pause = Duration::ZERO;
+        let (mut pause, mut failures) = (Duration::ZERO, 0);
         // A question under way is not waited for: it costs nothing to ask it again.
         while stop
             .run_until_cancelled(tokio::time::sleep(pause))
@@ -88,6 +88,7 @@ pub(crate) fn start(market: &Arc<Market>, following: Following, stop: Cancellati
             if let Some(head) = follower.head() {
                 settlement.set_head(head);
             }
+            failures = if stepped.is_ok() { 0 } else { failures + 1 };
             pause = match stepped {
                 Ok(true) => Duration::ZERO,
                 Ok(false) => poll,
@@ -98,7 +99,7 @@ pub(crate) fn start(market: &Arc<Market>, following: Following, stop: Cancellati
                             "the chain cannot be followed for now; trade goes on over the channels known"
                         );
                     }
-                    (pause * 2).clamp(FIRST_PAUSE, MAX_PAUSE)
+                    FIRST_PAUSE.saturating_mul(1 << failures.min(8)).min(MAX_PAUSE)
                 }
             };
         }
@@ -122,15 +123,12 @@ impl Way {
         let step = follower
             .next(&kept, market.now())
             .await
-            .map_err(|error| match &error {
-                // Somebody must look at it: the ledger will not go on by itself.
-                FollowError::Diverged { .. } | FollowError::Disputed { .. } => {
-                    tracing::error!(%error, "the chain is not what it was");
-                    error.to_string()
-                }
-                _ => error.to_string(),
-            });
+            .map_err(|error| error.to_string());
         let command = match step {
+            Ok(Step::Again) => {
+                self.kept = Some(kept);
+                return Ok(true);
+            }
             Ok(Step::Wait) => {
                 market.course.stands(kept.first().copied());
                 market.course.caught_up();
@@ -144,7 +142,9 @@ impl Way {
             Ok(Step::Advance(advance)) => Command::Advance(advance),
             Ok(Step::Unwind(unwind)) => {
                 tracing::warn!(from = %unwind.from, to = %unwind.to, "the chain dropped blocks that counted; the ledger goes back");
-                Command::Unwind(unwind)
+                // A block on record at a time, so that one write takes what one wrote: the rest is asked for again.
+                let to = kept.get(1).copied().unwrap_or(unwind.to);
+                Command::Unwind(Unwind { to, ..unwind })
             }
         };
         crate::crash::point("blocks-read");

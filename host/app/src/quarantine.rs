@@ -63,7 +63,8 @@ pub(crate) fn carry_out(market: &Market, request: Request) -> Result<Reply, Stri
     // The chain may say that a channel has no deposit any more.
     if market.network.contracts.is_some() && !market.course.progress().caught_up {
         return Err(
-            "the ledger has not caught up with the chain yet: try again when `get_status` says so".to_owned(),
+            "the ledger has not caught up with the chain yet: try again when `get_status` says `caught_up`"
+                .to_owned(),
         );
     }
     match request {

@@ -131,7 +131,7 @@ impl Settlement for EthereumSettlement {
     }
 
     /// What the contract will keep of what the market maker earns of a price: the fee is a part of the coin's whole supply.
-    /// The seller gets the rest, rounded down.
+    /// The seller is credited with the rest, rounded down, of which the contract keeps its part once more at the payout.
     fn fee(&self, price: Amount) -> Amount {
         let wide = |amount: Amount| U512::from(U256::from_limbs(*amount.limbs()));
         let (supply, fee) = (wide(self.deployment.coin_supply), wide(self.deployment.fee));

@@ -40,6 +40,8 @@ pub enum Step {
     Advance(Box<Advance>),
     /// Go back: the chain dropped blocks that counted.
     Unwind(Unwind),
+    /// Ask again at once: the chain moved between two questions, or fewer blocks are to be asked for.
+    Again,
     /// Nothing, until there are more blocks.
     Wait,
 }
@@ -99,7 +101,6 @@ pub struct Follower {
     /// The newest block when all of it was followed.
     done: Option<BlockHash>,
     head: Option<Block>,
-    passed_over: u64,
 }
 
 impl Follower {
@@ -115,18 +116,12 @@ impl Follower {
             range: MAX_RANGE,
             done: None,
             head: None,
-            passed_over: 0,
         }
     }
 
     /// The newest block that the node has shown, and that went with what it said of the others.
     pub fn head(&self) -> Option<Block> {
         self.head
-    }
-
-    /// Entries of the contracts' logs that were no event one can read.
-    pub fn passed_over(&self) -> u64 {
-        self.passed_over
     }
 
     /// What to do next, `kept` being the blocks that the ledger can go back to, the last first, and `at` the time.
@@ -229,16 +224,24 @@ impl Follower {
             reason: format!("there is no block {to}, and yet {counts} is deep enough to count"),
         })?;
         for verifier in &self.verifiers {
-            self.confirm(verifier, from, &last, &logs).await?;
+            match self.confirm(verifier, from, &last, &logs).await {
+                Err(FollowError::Node(NodeError::Refused { .. } | NodeError::Nonsense { .. }))
+                    if to > from =>
+                {
+                    self.range = (to - from).div_ceil(2).max(1);
+                    return Ok(Step::Again);
+                }
+                confirmed => confirmed?,
+            }
         }
         // The chain may have moved between the questions.
         let Some(events) = self.read(from, &last, logs)? else {
-            return Ok(Step::Wait);
+            return Ok(Step::Again);
         };
         if let Some(stands) = stands {
             let still = self.node.header(stands.number.0).await?;
             if still.is_none_or(|still| still.hash.0 != stands.hash.0) {
-                return Ok(Step::Wait);
+                return Ok(Step::Again);
             }
         }
         self.range = self.range.saturating_mul(2).min(MAX_RANGE);
@@ -257,7 +260,7 @@ impl Follower {
 
     /// The events in what a node answered, in their order; none if some are not of the blocks asked for.
     fn read(
-        &mut self,
+        &self,
         from: u64,
         last: &Header,
         mut logs: Vec<RawLog>,
@@ -298,9 +301,11 @@ impl Follower {
                 Err(Foreign::Contract(address)) => {
                     return Err(incomplete(&format!("is of {address}, which was not asked about")).into());
                 }
+                Err(unreadable @ Foreign::Unreadable { .. }) => {
+                    tracing::warn!(block, index, %unreadable, "passed over an event that says nothing");
+                }
                 Err(foreign) => {
                     tracing::debug!(block, index, %foreign, "passed over an entry of the log");
-                    self.passed_over = self.passed_over.saturating_add(1);
                 }
             }
         }

@@ -20,7 +20,7 @@ const OFTEN: u32 = 8;
 /// The public keys of those who sign again and again, such as the delegates of open channels.
 ///
 /// A recovery finds out who signed. Where it is known who should have, and by an earlier signature with which key, it is
-/// enough to check that key, with multiples of it made beforehand: some 20 µs in place of 55. The answer is
+/// enough to check that key, with multiples of it made beforehand: some 25 µs in place of 55. The answer is
 /// the same in every case; this is a cache, and may be dropped and made anew at any time.
 #[derive(Default)]
 pub struct KnownSigners {

@@ -38,7 +38,9 @@ pub use local::{
     FAUCET_LIMIT_TOKENS, LOCAL_BLOCK, LOCAL_CHAIN_ID, LOCAL_FLOAT_TOKENS, LocalSettlement,
     local_verifying_contract,
 };
-pub use node::{DevNode, Header, Limits, Node, NodeError, RawLog, Snapshot, TransactionReceipt};
+pub use node::{
+    DevNode, Header, Limits, Node, NodeError, RawLog, Snapshot, TransactionReceipt, without_secrets,
+};
 pub use sender::{SendError, Sender};
 pub use settlement::{
     Block, CloseChannel, Contracts, Network, OpenChannel, SetConsent, Settlement, SettlementError,

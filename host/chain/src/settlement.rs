@@ -217,7 +217,7 @@ pub enum SettlementError {
     },
     /// The chain is so young that the contract would settle by any state that was ever signed.
     #[error(
-        "the chain is at block {head}, and a market trades from block {needs} on: until then the contract takes states \
+        "the chain is at block {head}, and a market trades behind block {needs}: until then the contract takes states \
          that were signed to be exchanged only"
     )]
     YoungChain {

@@ -1,4 +1,4 @@
-//! Transactions of the market maker: what they do, what they may cost, and their signed form.
+//! Transactions: what they do, what they may cost, and their signed form.
 
 use crate::Signer;
 use crate::address::to_alloy;

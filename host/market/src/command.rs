@@ -73,7 +73,7 @@ pub struct OpenRequest {
     pub at: Nanos,
 }
 
-/// Whose a delegate is: by its own word, or the operator's.
+/// Whose a delegate is, on the operator's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BindRequest {
     /// The delegate.

@@ -86,7 +86,7 @@ fn kind(command: &Command) -> Kind {
         // It frees room in the end, and needs some first.
         | Command::Sweep(_)
         | Command::Consent(_)
-        // The chain waits; the sync comes again.
+        // The chain waits; the follower asks again.
         | Command::Advance(_)
         | Command::Unwind(_) => Kind::Starts,
         Command::Revoke(_)

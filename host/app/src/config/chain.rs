@@ -14,7 +14,7 @@ pub struct Chain {
     pub mode: ChainMode,
     /// The node to ask: `http://HOST:PORT` or `https://HOST/PATH`.
     pub rpc: Option<String>,
-    /// Other nodes, each of which must know of an event too before a channel is opened or settled by it.
+    /// Other nodes, each of which must have the same blocks and the same events of channels.
     pub verify: Vec<String>,
     /// Blocks that must lie above one before it counts.
     pub depth: u64,
@@ -93,6 +93,15 @@ pub(crate) struct Plan {
 }
 
 impl Chain {
+    /// As it may be shown.
+    pub(super) fn without_secrets(&self) -> Self {
+        let mut shown = self.clone();
+        for url in shown.rpc.iter_mut().chain(&mut shown.verify) {
+            *url = bourse_chain::without_secrets(url);
+        }
+        shown
+    }
+
     /// The chain to settle on; none in local mode.
     ///
     /// # Errors
@@ -174,6 +183,15 @@ mod tests {
         market = "0xD833215cBcc3f914bD1C9ece3EE7BF8B14f841bb"
         channel = "0x9561C133DD8580860B6b7E504bC5Aa500f0f06a7"
     "#;
+
+    #[test]
+    fn what_is_shown_of_a_node_is_where_it_is() {
+        let text =
+            "rpc = \"https://node.example.org/v3/a-secret\"\nverify = [\"https://b.example.org/a-secret\"]";
+        let shown = toml::from_str::<Chain>(text).unwrap().without_secrets();
+        assert!(!toml::to_string(&shown).unwrap().contains("a-secret"));
+        assert!(toml::to_string(&shown).unwrap().contains("node.example.org"));
+    }
 
     #[test]
     fn a_chain_is_planned_when_all_is_there_and_what_is_missing_is_named() {

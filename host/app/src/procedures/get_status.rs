@@ -21,6 +21,10 @@ pub(super) async fn get_status(market: Arc<Market>, mut invocation: Invocation) 
         ("block", Value::Map(block)),
         ("status", int(market.status() as u8)),
         ("followed", opt(progress.followed, int)),
+        (
+            "caught_up",
+            opt(market.network.contracts.map(|_| progress.caught_up), Value::Bool),
+        ),
         ("degraded", opt(progress.trouble.as_deref(), text)),
     ]))))
 }

@@ -105,6 +105,22 @@ fn lowest(error: &dyn core::error::Error) -> String {
     lowest.to_string()
 }
 
+/// The address of a node as it may be shown: what comes behind its host is often a secret, and so is a user's name.
+pub fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (host, more) = match rest.split_once(['/', '?', '#']) {
+        Some((host, more)) => (host, !more.is_empty()),
+        None => (rest, false),
+    };
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let scheme = if scheme.is_empty() {
+        String::new()
+    } else {
+        format!("{scheme}://")
+    };
+    format!("{scheme}{host}{}", if more { "/…" } else { "" })
+}
+
 /// A node.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -121,7 +137,7 @@ impl Node {
     /// [`NodeError::Address`].
     pub fn at(url: &str, limits: Limits) -> Result<Self, NodeError> {
         let wrong = |reason: String| NodeError::Address {
-            url: url.to_owned(),
+            url: without_secrets(url),
             reason,
         };
         let parsed = reqwest::Url::parse(url).map_err(|error| wrong(error.to_string()))?;
@@ -416,6 +432,27 @@ mod tests {
             "200 OK",
             &format!(r#"{{"jsonrpc":"2.0","id":0,"result":{json}}}"#),
         )
+    }
+
+    #[test]
+    fn nothing_is_shown_of_an_address_behind_its_host() {
+        for (url, shown) in [
+            (
+                "https://node.example.org/v3/a-secret",
+                "https://node.example.org/…",
+            ),
+            (
+                "wss://me:a-secret@node.example.org:8546",
+                "wss://node.example.org:8546",
+            ),
+            ("node.example.org/a-secret", "node.example.org/…"),
+            ("http://127.0.0.1:8545/?key=a-secret", "http://127.0.0.1:8545/…"),
+            ("http://127.0.0.1:8545", "http://127.0.0.1:8545"),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
+        let error = Node::at("wss://node.example.org/a-secret", Limits::default()).unwrap_err();
+        assert!(!error.to_string().contains("a-secret"), "{error}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl fmt::Display for BlockRef {
 
 /// How far the ledger has followed the chain, and how to take back what it read last.
 ///
-/// One record for each block that may still turn out not to be part of the chain, and for the last one in any case.
+/// One record for each step that may still have to be taken back, and for the last one in any case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppliedBlock {
     /// The block. All that lies between the one before it and this is applied too.
@@ -158,8 +158,8 @@ pub enum Surprise {
     },
     /// The same identifier was opened again, with other terms.
     #[error(
-        "channel {channel} was opened anew with other terms after its first opening was dropped by the chain: the sales \
-         over it are not backed, and it stays shut"
+        "channel {channel} was opened anew with other terms after its first opening was dropped by the chain: what was \
+         sold over it is not backed, and it stays shut"
     )]
     Replaced {
         /// Which.

@@ -54,7 +54,7 @@ pub(crate) enum LedgerCommand {
     /// state goes on unpaid for what it sold since, or stops selling.
     AcceptLoss(quarantine::AcceptArgs),
     /// Tell the running market whose a delegate is. On a chain anybody may open a channel that names anybody's delegate:
-    /// without this word, or the delegate's own, no channel that names it is used.
+    /// without this word no channel that names it is used.
     ///
     /// A delegate has one actor, for good.
     Bind {

@@ -40,7 +40,7 @@ pub use ear::Ear;
 pub use escrow::{Absent, Left, place};
 pub use gateway::{Gateway, Mood, quantity};
 pub use network::{Fate, Network};
-pub use process::{Process, run};
+pub use process::{Process, run, run_with};
 pub use seller::{Behaviour, Sell, Seller};
 pub use watch::{figures, policy_status, until};
 pub use world::{Wire, World, fund, open, open_args, open_message};

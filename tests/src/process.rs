@@ -127,6 +127,15 @@ pub fn run(data: &Path, args: &[&str]) -> Output {
     bourse(data).args(args).output().unwrap()
 }
 
+/// The same with these environment variables.
+pub fn run_with(data: &Path, args: &[&str], environment: &[(&str, &str)]) -> Output {
+    bourse(data)
+        .args(args)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap()
+}
+
 fn serve_command(data: &Path) -> Command {
     let mut command = bourse(data);
     command.arg("serve");

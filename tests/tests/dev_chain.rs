@@ -10,7 +10,7 @@
 )]
 
 use bourse_app::dev_chain::{FIRST_TRADE_BLOCK, Parties};
-use bourse_chain::{Contracts, Limits, Node, Sender, decode, load_key};
+use bourse_chain::{Contracts, Limits, Node, Sender, create_key, decode, load_key};
 use bourse_market::chain::ChainEvent;
 use bourse_market::{Address, Amount, MarketId};
 use std::ffi::OsString;
@@ -30,7 +30,17 @@ struct DevChain {
 }
 
 impl DevChain {
-    fn start(data: &Path, port: u16, [anvil, contracts]: &[OsString; 2]) -> Self {
+    fn start(data: &Path, port: u16, installed: &[OsString; 2]) -> Self {
+        Self::start_with(data, port, installed, &[])
+    }
+
+    /// The same with these environment variables.
+    fn start_with(
+        data: &Path,
+        port: u16,
+        [anvil, contracts]: &[OsString; 2],
+        environment: &[(&str, &Path)],
+    ) -> Self {
         let mut child = Command::new(bourse_tests::binary())
             .args(["dev", "chain", "--port", &port.to_string(), "--data"])
             .arg(data)
@@ -38,6 +48,7 @@ impl DevChain {
             .arg(anvil)
             .arg("--contracts")
             .arg(contracts)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -203,6 +214,33 @@ async fn a_chain_for_developers_trades_and_is_there_again_the_next_time() {
     assert!(last.stop());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configured_key_is_the_market_makers_and_a_market_on_the_chain_is_told_of_it() {
+    let Some(installed) = installed() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (data, key) = (folder.path().join("data"), folder.path().join("a \"key\""));
+    let marketmaker = create_key(&key).unwrap().address();
+    let port = free_port();
+    let environment = [("BOURSE__CHAIN__KEY", key.as_path())];
+    let chain = DevChain::start_with(&data, port, &installed, &environment);
+    assert!(chain.said.contains(key.to_str().unwrap()), "{}", chain.said);
+    assert!(!data.join("marketmaker.key").exists());
+    let node = Node::at(&format!("http://127.0.0.1:{port}"), Limits::default()).unwrap();
+    let organization = Parties::well_known().unwrap().organization.address();
+    let contracts = Contracts::first_of(organization);
+    contracts.look_up(&node, marketmaker, None).await.unwrap();
+    // With the settings alone, a market finds it too.
+    let settings = data.join("chain.toml");
+    let shown = bourse_tests::run(
+        &data,
+        &["keys", "show-address", "--config", settings.to_str().unwrap()],
+    );
+    assert!(shown.status.success(), "{shown:?}");
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert_eq!(shown.trim().parse::<Address>().unwrap(), marketmaker);
+    assert!(chain.stop());
+}
+
 /// When the chain was last written to its file.
 fn kept_at(data: &Path) -> SystemTime {
     std::fs::metadata(data.join("anvil.state"))
@@ -246,7 +284,7 @@ async fn what_is_in_the_folder_is_never_written_over() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("anvil.state");
     std::fs::write(&state, "somebody's notes").unwrap();
-    bourse_chain::create_key(&folder.path().join("marketmaker.key")).unwrap();
+    create_key(&folder.path().join("marketmaker.key")).unwrap();
     let said = run(folder.path(), 0);
     assert!(said.contains("anvil.state holds no chain"), "{said}");
     assert_eq!(std::fs::read(&state).unwrap(), b"somebody's notes");

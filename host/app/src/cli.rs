@@ -46,6 +46,9 @@ enum Command {
     /// Check, copy, restore and look at the ledger.
     #[command(subcommand)]
     Ledger(commands::LedgerCommand),
+    /// Make, take over and look at the market maker's key.
+    #[command(subcommand)]
+    Keys(commands::KeysCommand),
     /// Keys, test tokens and channels for a market in local mode.
     #[command(subcommand)]
     Dev(commands::DevCommand),
@@ -134,6 +137,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Config(ConfigCommand::Check) => commands::check_config(&config),
         Command::Ledger(command) => commands::ledger(&config, &command),
+        Command::Keys(command) => commands::keys(&config, command),
         Command::Dev(command) => block_on(commands::dev(&config, command)),
         Command::Policy(command) => block_on(commands::policy(&config, command)),
         Command::Decisions(command) => commands::decisions(&config, &command),

@@ -16,6 +16,9 @@ pub use bourse_policy::{Hook, Import as Grant, Instances};
 pub use chain::{Chain, ChainMode, ContractAddresses, Local};
 pub use rule::{AppliesTo, OnFailure, Rule, RuleLimits};
 
+/// The market maker's key in the data folder, where no other file is configured.
+pub(crate) const KEY_FILE: &str = "marketmaker.key";
+
 /// Everything an operator can set.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -435,6 +438,14 @@ impl Config {
             .unwrap_or_else(|| self.store.path.join("policies"))
     }
 
+    /// Where the market maker's key is.
+    pub fn key_path(&self) -> PathBuf {
+        self.chain
+            .key
+            .clone()
+            .unwrap_or_else(|| self.store.path.join(KEY_FILE))
+    }
+
     /// The rules in force: the configured ones and, where none of them is about prices, `surge` for dynamic offers.
     pub fn rules(&self) -> Vec<Rule> {
         let mut rules = self.policies.rule.clone();
@@ -445,8 +456,8 @@ impl Config {
         rules
     }
 
-    /// With every default filled in that another setting decides, and without secrets: to be shown. The market's id is none of these: without one, it
-    /// is made at the first start.
+    /// With every default filled in that another setting decides, and without secrets: to be shown. The market's id is none
+    /// of these, nor is its key: without one, it is made at the first start.
     pub fn in_full(&self) -> Self {
         let mut full = self.clone();
         full.policies.dir = Some(self.policy_dir());
@@ -542,6 +553,29 @@ mod tests {
         ] {
             assert!(said.contains(key), "{said}");
         }
+    }
+
+    #[test]
+    fn the_key_is_in_the_data_folder_unless_it_is_elsewhere() {
+        let mut config = Config::default();
+        config.store.path = PathBuf::from("data");
+        assert_eq!(config.key_path(), Path::new("data/marketmaker.key"));
+        // To write it down would ask for a key that is made at the first start.
+        assert_eq!(config.in_full().chain.key, None);
+        let variables = [
+            ("BOURSE__CHAIN__KEY", "/safe/key.json"),
+            ("BOURSE__CHAIN__KEY_PASSPHRASE_FILE", "/safe/passphrase"),
+            // No setting, and nothing that would be printed with them.
+            ("BOURSE_KEY_PASSPHRASE", "sesame"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::load(None, variables.into_iter()).unwrap();
+        assert_eq!(config.key_path(), Path::new("/safe/key.json"));
+        assert_eq!(
+            config.chain.key_passphrase_file.as_deref(),
+            Some(Path::new("/safe/passphrase"))
+        );
+        assert!(!format!("{config:?}").contains("sesame"));
     }
 
     #[test]

@@ -419,7 +419,7 @@ pub(crate) async fn open(
     let folder = &config.store.path;
     create_folder(folder)?;
     let former = Store::stamp(folder)?;
-    let signer = keyfile::load_or_create(folder, former.is_some())?;
+    let signer = keyfile::load_or_create(config, former.is_some())?;
     let configured = config.market_id()?.or(former.as_ref().map(|stamp| stamp.market));
     let (settlement, following): (Arc<dyn Settlement>, _) = match config.chain.plan()? {
         None => {

@@ -15,9 +15,11 @@ mod deploy;
 mod ethereum;
 mod follow;
 mod keyfile;
+mod keystore;
 mod known;
 mod local;
 mod node;
+mod passphrase;
 mod sender;
 mod settlement;
 mod signature;
@@ -32,7 +34,8 @@ pub use contracts::{
 pub use deploy::{DeployError, deploy};
 pub use ethereum::{CLOSE_WINDOW, EthereumSettlement, PRESIGNED_BLOCKS};
 pub use follow::{FollowError, FollowOptions, Follower, KEPT_BLOCKS, Step};
-pub use keyfile::{KeyFileError, create_key, load_key, load_or_create_key};
+pub use keyfile::{KeyFileError, create_key, load_key, load_or_create_key, save_key, unlock_key};
+pub use keystore::KeystoreError;
 pub use known::KnownSigners;
 pub use local::{
     FAUCET_LIMIT_TOKENS, LOCAL_BLOCK, LOCAL_CHAIN_ID, LOCAL_FLOAT_TOKENS, LocalSettlement,
@@ -41,6 +44,7 @@ pub use local::{
 pub use node::{
     DevNode, Header, Limits, Node, NodeError, RawLog, Snapshot, TransactionReceipt, without_secrets,
 };
+pub use passphrase::Passphrase;
 pub use sender::{SendError, Sender};
 pub use settlement::{
     Block, CloseChannel, Contracts, Network, OpenChannel, SetConsent, Settlement, SettlementError,

@@ -4,6 +4,7 @@ use anyhow::{Context, ensure};
 use bourse_chain::{Contracts, FollowOptions, Limits, Node};
 use bourse_market::Address;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// `[chain]`
@@ -12,6 +13,12 @@ use std::time::Duration;
 pub struct Chain {
     /// `local`: settlement without a chain, with test tokens. `ethereum`: by the contracts of an XBR deployment.
     pub mode: ChainMode,
+    /// The file of the market maker's key: hex, 32 raw bytes or a keystore file, readable by its owner alone. It must be
+    /// there. If it is not given, `marketmaker.key` in the data folder, which is made at the first start.
+    pub key: Option<PathBuf>,
+    /// The file of the passphrase that opens an encrypted key, readable by its owner alone. The environment variable
+    /// `BOURSE_KEY_PASSPHRASE` goes before it. A key that is made at the first start is encrypted with it.
+    pub key_passphrase_file: Option<PathBuf>,
     /// The node to ask: `http://HOST:PORT` or `https://HOST/PATH`.
     pub rpc: Option<String>,
     /// Other nodes, each of which must have the same blocks and the same events of channels.
@@ -66,6 +73,8 @@ impl Default for Chain {
     fn default() -> Self {
         Self {
             mode: ChainMode::Local,
+            key: None,
+            key_passphrase_file: None,
             rpc: None,
             verify: Vec::new(),
             depth: 20,

@@ -1,7 +1,7 @@
 //! `bourse dev chain`: anvil, the XBR contracts, and a market that can trade on them.
 
 use crate::commands::policy::caches;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::dev_chain::{Anvil, AnvilOptions, CATALOG, Members, Parties, find_anvil, find_artifacts, set_up};
 use crate::keyfile;
 use anyhow::Context;
@@ -105,7 +105,7 @@ async fn prepare(config: &Config, anvil: &Anvil, artifacts: &Artifacts) -> anyho
         other => Some(other.with_context(|| format!("cannot read the chain {}", state.display()))?),
     };
     let stamp = Store::stamp(data)?;
-    let marketmaker = keyfile::load_or_create(data, stamp.is_some() || former.is_some())?;
+    let marketmaker = keyfile::load_or_create(config, stamp.is_some() || former.is_some())?;
     let contracts = Contracts::first_of(parties.organization.address());
     let resumed = former.is_some();
     match former {
@@ -135,8 +135,8 @@ async fn prepare(config: &Config, anvil: &Anvil, artifacts: &Artifacts) -> anyho
             )
         })?;
     let quiet = head(node).await?;
-    introduce(anvil, &found, &parties, &marketmaker, data, resumed)?;
-    save_settings(anvil.url(), &found, data)?;
+    introduce(anvil, &found, &parties, &marketmaker, config, resumed)?;
+    save_settings(anvil.url(), &found, config)?;
     Ok(quiet)
 }
 
@@ -214,7 +214,7 @@ fn introduce(
     found: &Deployment,
     parties: &Parties,
     marketmaker: &Signer,
-    data: &Path,
+    config: &Config,
     resumed: bool,
 ) -> anyhow::Result<()> {
     let market = Uuid::from_bytes(found.market.0);
@@ -233,9 +233,9 @@ fn introduce(
     say!(
         "  market maker     {}  {}",
         checksum(marketmaker.address()),
-        data.join(keyfile::FILE).display()
+        config.key_path().display()
     );
-    let folder = data.join(PARTIES);
+    let folder = config.store.path.join(PARTIES);
     for (name, signer) in [
         ("organization", &parties.organization),
         ("owner", &parties.owner),
@@ -281,9 +281,24 @@ fn write_key(file: &Path, signer: &Signer) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write the key {}", file.display()))
 }
 
+/// The lines of settings that name the market maker's key and its passphrase, where they are not at the usual place: a market
+/// on this chain must find the same ones.
+fn key_settings(chain: &config::Chain) -> String {
+    let files = [
+        ("key", &chain.key),
+        ("key_passphrase_file", &chain.key_passphrase_file),
+    ];
+    let line = |(name, file): (&str, &Option<PathBuf>)| {
+        let file = toml::Value::from(file.as_ref()?.display().to_string());
+        Some(format!("{name} = {file}\n"))
+    };
+    files.into_iter().filter_map(line).collect()
+}
+
 /// Writes the settings of a market on this chain, if there are none yet: somebody may have changed them.
-fn save_settings(rpc: &str, found: &Deployment, data: &Path) -> anyhow::Result<()> {
-    let contracts = found.contracts;
+fn save_settings(rpc: &str, found: &Deployment, config: &Config) -> anyhow::Result<()> {
+    let (contracts, data) = (found.contracts, &config.store.path);
+    let key = key_settings(&config.chain);
     let text = format!(
         r#"# A market on the chain of `bourse dev chain`.
 
@@ -291,7 +306,7 @@ fn save_settings(rpc: &str, found: &Deployment, data: &Path) -> anyhow::Result<(
 mode = "ethereum"
 rpc = "{rpc}"
 depth = {DEPTH}
-
+{key}
 [chain.contracts]
 token = "{}"
 network = "{}"

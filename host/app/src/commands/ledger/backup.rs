@@ -29,7 +29,7 @@ pub(super) fn take(config: &Config, target: &Path) -> anyhow::Result<ExitCode> {
     say!("backup    {}", target.display());
     say!(
         "keep {} apart from it, and as safe: a backup is of no use without it",
-        keyfile::FILE
+        config.key_path().display()
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -39,12 +39,12 @@ pub(super) fn restore(config: &Config, backup: &Path) -> anyhow::Result<ExitCode
     let folder = &config.store.path;
     let stamp =
         Store::stamp(backup)?.with_context(|| format!("there is no ledger in {}", backup.display()))?;
-    let key = keyfile::load(folder)?;
+    let (key, key_path) = (keyfile::load(config)?, config.key_path());
     if let Some(key) = &key {
         ensure!(
             key.address() == stamp.marketmaker,
             "{} belongs to market maker {}, the backup to {}: put that one's key there first",
-            folder.join(keyfile::FILE).display(),
+            key_path.display(),
             key.address(),
             stamp.marketmaker
         );
@@ -62,9 +62,9 @@ pub(super) fn restore(config: &Config, backup: &Path) -> anyhow::Result<ExitCode
     say!("restored  {}", folder.display());
     if key.is_none() {
         say!(
-            "put the key of market maker {} there as {} before you start the host",
+            "put the key of market maker {} at {} before you start the host",
             stamp.marketmaker,
-            keyfile::FILE
+            key_path.display()
         );
     }
     say!(

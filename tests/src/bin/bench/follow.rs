@@ -100,6 +100,11 @@ async fn fill(chain: &Chain) {
             chain.mine(1000).await;
         }
     }
+    // The node mines some of them after it has taken them.
+    while chain.node().nonce(seller.address()).await.unwrap() < first + EVENTS {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
 }
 
 /// Waits until the host has followed the chain up to `block`.

@@ -479,7 +479,7 @@ async fn every_record_is_exported_beside_the_running_market_and_its_layout_told(
 
     let said = done(world.data(), &["--output", "json", "ledger", "schema"]);
     let schema: serde_json::Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(schema["number"], 4);
+    assert_eq!(schema["number"], 5);
     let tables = schema["tables"].as_array().unwrap();
     let channels = tables.iter().find(|table| table["name"] == "channels").unwrap();
     assert_eq!(
@@ -590,7 +590,7 @@ fn a_ledger_of_an_earlier_version_is_upgraded_once_and_read_from_then_on() {
     );
     let said = done(data, &["ledger", "upgrade"]);
     assert!(
-        said.contains("has schema 4: 10 channels, 7 offers, 10 purchases"),
+        said.contains("has schema 5: 10 channels, 7 offers, 10 purchases"),
         "{said}"
     );
     assert!(

@@ -7,6 +7,7 @@ use crate::ids::{
     Address, BlockNumber, ChannelId, EscrowedKey, KeyId, MarketId, Nanos, OfferId, PurchaseId, SealedKey,
     Seq, SessionId, Signature,
 };
+use crate::outbox::{AttemptRequest, ConcludeRequest, IntendRequest, Intent, Nonce, NonceLine};
 use crate::record::{
     Account, Ask, Binding, Channel, ChannelKind, Decision, Doubt, Identity, Offer, Pair, PairKey,
     PriceSource, Purchase, Reconciliation, ShownState, Suspension, Totals,
@@ -381,6 +382,17 @@ pub enum Command {
     Advance(Box<Advance>),
     /// Go back to a block that is still part of it.
     Unwind(Unwind),
+    /// Have a channel opened on the chain.
+    Intend(Box<IntendRequest>),
+    /// Sign a transaction, at first or with a higher price.
+    Attempt(AttemptRequest),
+    /// A transaction has come to its end.
+    Conclude(ConcludeRequest),
+    /// The chain dropped the block that a transaction was in: it has not come to its end after all.
+    Reopen(Nonce),
+    /// The market maker's next transaction on the chain has this nonce. Where none of the ledger's is under way, it goes on
+    /// from there.
+    MoveLine(Nonce),
 }
 
 /// A record to write. `store` keeps its indexes from these alone.
@@ -428,6 +440,10 @@ pub enum Change {
     Block(BlockNumber, Option<Box<AppliedBlock>>),
     /// What the chain says of a channel; none if it says nothing any more.
     Anchor(ChannelId, Option<Box<Anchor>>),
+    /// A transaction of the market maker.
+    Intent(Box<Intent>),
+    /// Which nonces are given out.
+    NonceLine(NonceLine),
 }
 
 /// The records one command writes, in order.
@@ -463,6 +479,15 @@ pub enum Outcome {
     },
     /// The ledger stands elsewhere on the chain.
     Followed(Box<Followed>),
+    /// The transaction that opens the channel is on record, or has been.
+    Intended {
+        /// It.
+        intent: Box<Intent>,
+        /// The very same was asked for before, and nothing happened now.
+        again: bool,
+    },
+    /// The transaction as it ended.
+    Concluded(Box<Intent>),
     /// The consent as it stands.
     Consented(Box<Consent>),
     /// The new offer.

@@ -15,6 +15,7 @@ mod escrow;
 mod ids;
 mod invariants;
 mod memory;
+pub mod outbox;
 pub mod plant;
 mod record;
 mod refusal;

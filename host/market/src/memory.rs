@@ -3,6 +3,7 @@
 use crate::chain::{Anchor, AppliedBlock};
 use crate::command::{Ending, Genesis};
 use crate::invariants::{Auditor, Violation, check_in_place, check_sale_in_place};
+use crate::outbox::{Intent, IntentKey, Nonce, NonceLine};
 use crate::registry::{
     Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member, Registration, RegistrationKey,
 };
@@ -46,6 +47,8 @@ pub struct MemoryLedger {
     consents: BTreeMap<ConsentKey, Consent>,
     blocks: BTreeMap<BlockNumber, AppliedBlock>,
     anchors: BTreeMap<ChannelId, Anchor>,
+    intents: BTreeMap<IntentKey, Intent>,
+    nonce_line: Option<NonceLine>,
 }
 
 impl MemoryLedger {
@@ -109,6 +112,8 @@ impl MemoryLedger {
                 Change::Block(number, None) => drop(self.blocks.remove(&number)),
                 Change::Anchor(channel, Some(anchor)) => drop(self.anchors.insert(channel, *anchor)),
                 Change::Anchor(channel, None) => drop(self.anchors.remove(&channel)),
+                Change::Intent(intent) => drop(self.intents.insert(intent.key, *intent)),
+                Change::NonceLine(line) => self.nonce_line = Some(line),
             }
         }
     }
@@ -274,6 +279,8 @@ impl MemoryLedger {
         self.anchors
             .iter()
             .for_each(|(channel, anchor)| auditor.anchor(*channel, anchor));
+        self.intents.values().for_each(|intent| auditor.intent(intent));
+        self.nonce_line.iter().for_each(|line| auditor.nonce_line(line));
         self.policy_values()
             .for_each(|(slot, value)| auditor.policy_value(slot, value.len()));
         self.policy_counters()
@@ -460,5 +467,36 @@ impl View for MemoryLedger {
 
     fn anchor(&self, channel: &ChannelId) -> Result<Option<Anchor>, Infallible> {
         Ok(self.anchors.get(channel).cloned())
+    }
+
+    fn nonce_line(&self) -> Result<Option<NonceLine>, Infallible> {
+        Ok(self.nonce_line)
+    }
+
+    fn intent(&self, key: &IntentKey) -> Result<Option<Intent>, Infallible> {
+        Ok(self.intents.get(key).cloned())
+    }
+
+    fn intent_at(&self, nonce: Nonce) -> Result<Option<Intent>, Infallible> {
+        let mut intents = self.intents.values();
+        Ok(intents.find(|intent| intent.nonce == nonce).cloned())
+    }
+
+    fn unfinished_intents(&self) -> Result<Vec<Intent>, Infallible> {
+        let intents = self.intents.values();
+        let mut unfinished: Vec<_> = intents.filter(|intent| intent.is_unfinished()).cloned().collect();
+        unfinished.sort_by_key(|intent| intent.nonce);
+        Ok(unfinished)
+    }
+
+    fn locking_intents(&self, provider: Option<&Address>) -> Result<Vec<Intent>, Infallible> {
+        let locks = |intent: &&Intent| {
+            intent
+                .locks()
+                .is_some_and(|terms| provider.is_none_or(|provider| terms.actor == *provider))
+        };
+        let mut locking: Vec<_> = self.intents.values().filter(locks).cloned().collect();
+        locking.sort_by_key(|intent| (intent.opens().map(|terms| terms.actor), intent.key.channel));
+        Ok(locking)
     }
 }

@@ -3,6 +3,7 @@
 use crate::Amount;
 use crate::chain::BlockRef;
 use crate::ids::{Address, BlockNumber, ChannelId, ConsentId, KeyId, MarketId, Nanos, PurchaseId, Seq};
+use crate::outbox::Nonce;
 
 /// A refused command changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,103 @@ pub enum Refusal {
         /// Where it was to go.
         to: Box<BlockRef>,
     },
+    /// Transactions need a chain.
+    #[error("this market settles without a chain and sends no transactions")]
+    NoChain,
+    /// Nothing is known yet of the transactions that the market maker sent.
+    #[error("the market maker's next nonce is not known yet: the node did not say")]
+    NoNonce,
+    /// Too many transactions are under way.
+    #[error("{unfinished} transactions of the market maker are under way, at most {most}: try again later")]
+    OutboxFull {
+        /// Under way.
+        unfinished: usize,
+        /// The most.
+        most: usize,
+    },
+    /// An actor's allowance is for one channel at a time.
+    #[error("a payment channel of {actor} is being opened already, {channel}: one after the other")]
+    OpenUnderWay {
+        /// Who opens it.
+        actor: Address,
+        /// The channel under way.
+        channel: ChannelId,
+    },
+    /// The signature that is to bind the delegate is not its own.
+    #[error("the binding of delegate {delegate} is signed by {signer}")]
+    DelegateUnproven {
+        /// The delegate.
+        delegate: Address,
+        /// Whom the signature recovers to.
+        signer: Address,
+    },
+    /// A paying channel of less than is worth a transaction.
+    #[error("a paying channel takes {minimum} tokens at least, the request names {got}")]
+    PayingMinimum {
+        /// The least.
+        minimum: Amount,
+        /// As signed.
+        got: Amount,
+    },
+    /// More than the market maker locks for this provider.
+    #[error(
+        "the market maker locks at most {limit} tokens in paying channels of {provider}, {locked} are locked already, and \
+         the request names {got}"
+    )]
+    PayingLimit {
+        /// The provider.
+        provider: Address,
+        /// The most; 0 for one that its operator did not list.
+        limit: Amount,
+        /// In its other channels.
+        locked: Amount,
+        /// As signed.
+        got: Amount,
+    },
+    /// More than the market maker locks at all.
+    #[error(
+        "the market maker locks at most {cap} tokens in all paying channels, {locked} are locked already, and the request \
+         names {got}"
+    )]
+    PayingCap {
+        /// The most.
+        cap: Amount,
+        /// In all other channels.
+        locked: Amount,
+        /// As signed.
+        got: Amount,
+    },
+    /// There is no transaction of that nonce.
+    #[error("no transaction of this ledger has nonce {nonce}")]
+    IntentUnknown {
+        /// As named.
+        nonce: Nonce,
+    },
+    /// The transaction has come to its end.
+    #[error("the transaction of nonce {nonce} is finished")]
+    IntentFinished {
+        /// Its nonce.
+        nonce: Nonce,
+    },
+    /// The transaction was sent often enough, or not for more than before.
+    #[error("the transaction of nonce {nonce} cannot be sent so: {what}")]
+    AttemptRefused {
+        /// Its nonce.
+        nonce: Nonce,
+        /// Why.
+        what: &'static str,
+    },
+    /// A transaction ends only as the chain that was followed shows.
+    #[error("the transaction of nonce {nonce} did not end so: {what}")]
+    NotItsEnd {
+        /// Its nonce.
+        nonce: Nonce,
+        /// Why.
+        what: &'static str,
+    },
+    /// The ledger's own transactions are under way.
+    #[error("nonces cannot be passed over while transactions are under way")]
+    LineBusy,
     /// A request names another market.
     #[error("the request names market {named}, this is {ours}")]
     WrongMarket {

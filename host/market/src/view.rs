@@ -7,6 +7,7 @@ use crate::ids::{
     Address, ApiId, BlockNumber, CatalogId, ChannelId, ConsentId, DecisionId, EscrowedKey, KeyId, MarketId,
     Nanos, OfferId, PurchaseId, Seq,
 };
+use crate::outbox::{Intent, IntentKey, Nonce, NonceLine};
 use crate::record::{Account, Binding, Channel, Offer, Pair, PairKey, Purchase, Totals};
 use crate::refusal::Refusal;
 use crate::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member};
@@ -88,6 +89,16 @@ pub trait View {
     fn applied_below(&self, number: BlockNumber, most: usize) -> Result<Vec<BlockNumber>, Self::Error>;
     /// What the chain says of a channel.
     fn anchor(&self, channel: &ChannelId) -> Result<Option<Anchor>, Self::Error>;
+    /// Which nonces of the market maker are given out; none before the first.
+    fn nonce_line(&self) -> Result<Option<NonceLine>, Self::Error>;
+    /// A transaction of the market maker.
+    fn intent(&self, key: &IntentKey) -> Result<Option<Intent>, Self::Error>;
+    /// The transaction of a nonce.
+    fn intent_at(&self, nonce: Nonce) -> Result<Option<Intent>, Self::Error>;
+    /// The transactions that are neither mined nor failed, by nonce.
+    fn unfinished_intents(&self) -> Result<Vec<Intent>, Self::Error>;
+    /// The transactions that lock tokens of the market maker ([`Intent::locks`]): for this provider, or for all.
+    fn locking_intents(&self, provider: Option<&Address>) -> Result<Vec<Intent>, Self::Error>;
 }
 
 /// Why a command was not applied.

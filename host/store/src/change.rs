@@ -71,6 +71,8 @@ fn record(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Result<(), S
         Change::Block(number, None) => tables.chain_blocks.delete(txn, &keys::block(*number)),
         Change::Anchor(channel, Some(record)) => put(&tables.anchors, txn, channel.as_bytes(), record),
         Change::Anchor(channel, None) => tables.anchors.delete(txn, channel.as_bytes()),
+        Change::Intent(record) => put(&tables.intents, txn, &keys::intent(&record.key), record),
+        Change::NonceLine(record) => put(&tables.nonce_line, txn, ONLY, record),
     }
 }
 
@@ -90,6 +92,7 @@ fn entries(records: Records<'_>, change: &Change) -> Result<(Vec<Entry>, Vec<Ent
         Change::EscrowSale(new) => both(records.escrow_sale(&new.id)?, new, index::of_escrow_sale),
         Change::Pair(key, new) => both(records.pair(key)?, new, |pair| index::of_pair(key, pair)),
         Change::Decision(new) => both(records.decision(&new.id)?, new, index::of_decision),
+        Change::Intent(new) => both(records.intent(&new.key)?, new, index::of_intent),
         Change::Registered(new) => both(records.registered(&new.key())?, new, index::of_registration),
         Change::Unregistered(key) => {
             let old = records.registered(key)?;
@@ -110,7 +113,8 @@ fn entries(records: Records<'_>, change: &Change) -> Result<(Vec<Entry>, Vec<Ent
         | Change::PolicyCounter(..)
         | Change::PolicySize(..)
         | Change::Block(..)
-        | Change::Anchor(..) => (Vec::new(), Vec::new()),
+        | Change::Anchor(..)
+        | Change::NonceLine(_) => (Vec::new(), Vec::new()),
     })
 }
 

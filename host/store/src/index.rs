@@ -3,10 +3,11 @@
 use crate::keys::{self, ConsentsBy, RegistryBy};
 use crate::query::Place;
 use crate::tables::Id;
+use bourse_market::outbox::{Intent, IntentKey, Purpose};
 use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Registration};
 use bourse_market::{
-    BlockNumber, Channel, ChannelKind, Decision, EscrowSale, Nanos, Offer, Pair, PairKey, Purchase,
-    PurchaseState,
+    BlockNumber, Channel, ChannelId, ChannelKind, Decision, EscrowSale, Nanos, Offer, Pair, PairKey,
+    Purchase, PurchaseState,
 };
 
 /// One entry of an index: in that table, under that key, that value.
@@ -240,6 +241,28 @@ pub(crate) fn of_consent(consent: &Consent) -> Vec<Entry> {
         list(keys::consents_by_text(ConsentsBy::Tag, tag));
     }
     entries
+}
+
+/// The entries of a transaction of the market maker.
+pub(crate) fn of_intent(intent: &Intent) -> Vec<Entry> {
+    let (key, nonce) = (keys::intent(&intent.key), keys::nonce(intent.nonce).to_vec());
+    let mut entries = vec![entry(Id::nonces, nonce.clone(), &key)];
+    if intent.is_unfinished() {
+        entries.push(entry(Id::outbox, nonce, &key));
+    }
+    if let Some(terms) = intent.locks() {
+        let key = keys::delegates_channel(&terms.actor, &terms.channel);
+        entries.push(entry(Id::locking, key, &[]));
+    }
+    entries
+}
+
+/// The opening that an entry of `locking` is of.
+pub(crate) fn opening_of(key: &[u8]) -> Option<IntentKey> {
+    trailing_id(key).map(|channel| IntentKey {
+        purpose: Purpose::Open,
+        channel: ChannelId(channel),
+    })
 }
 
 /// When a `posted_by_time` key says its purchase was posted, or a `decisions_by_time` key its decision was taken.

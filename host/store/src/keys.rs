@@ -1,5 +1,6 @@
 //! Keys of the tables: fixed-length parts joined, numbers in big-endian order so that they sort.
 
+use bourse_market::outbox::{IntentKey, Nonce};
 use bourse_market::registry::{ActorKey, ConsentKey};
 use bourse_market::{
     Address, ApiId, BlockNumber, ChannelId, ChannelKind, DecisionId, Nanos, OfferId, PairKey, PolicySlot,
@@ -167,6 +168,16 @@ pub(crate) fn registry_by(list: RegistryBy, of: &[u8]) -> Vec<u8> {
 /// The key of a block: numbers in their order.
 pub(crate) fn block(number: BlockNumber) -> [u8; 8] {
     number.0.to_be_bytes()
+}
+
+/// `purpose ‖ channel`.
+pub(crate) fn intent(key: &IntentKey) -> Vec<u8> {
+    join(&[&[key.purpose as u8], key.channel.as_bytes()])
+}
+
+/// The key of a nonce: numbers in their order.
+pub(crate) fn nonce(nonce: Nonce) -> [u8; 8] {
+    nonce.0.to_be_bytes()
 }
 
 /// The lists of `consents_by`: the first byte of their keys.

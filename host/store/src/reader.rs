@@ -8,6 +8,7 @@ use crate::query::{Page, Place};
 use crate::records::Records;
 use crate::tables::{Table, Tables};
 use bourse_market::chain::{Anchor, AppliedBlock};
+use bourse_market::outbox::{Intent, IntentKey, Nonce, NonceLine};
 use bourse_market::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member};
 use bourse_market::{
     Account, Address, ApiId, Binding, BlockNumber, CatalogId, Channel, ChannelId, ChannelKind, ConsentId,
@@ -605,6 +606,26 @@ impl View for Reader<'_> {
 
     fn anchor(&self, channel: &ChannelId) -> Result<Option<Anchor>, StoreError> {
         self.records().anchor(channel)
+    }
+
+    fn nonce_line(&self) -> Result<Option<NonceLine>, StoreError> {
+        self.records().nonce_line()
+    }
+
+    fn intent(&self, key: &IntentKey) -> Result<Option<Intent>, StoreError> {
+        self.records().intent(key)
+    }
+
+    fn intent_at(&self, nonce: Nonce) -> Result<Option<Intent>, StoreError> {
+        self.records().intent_at(nonce)
+    }
+
+    fn unfinished_intents(&self) -> Result<Vec<Intent>, StoreError> {
+        self.records().unfinished_intents()
+    }
+
+    fn locking_intents(&self, provider: Option<&Address>) -> Result<Vec<Intent>, StoreError> {
+        self.records().locking_intents(provider)
     }
 }
 

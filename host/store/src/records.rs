@@ -6,6 +6,7 @@ use crate::index;
 use crate::keys;
 use crate::tables::{Table, Tables};
 use bourse_market::chain::{Anchor, AppliedBlock};
+use bourse_market::outbox::{Intent, IntentKey, Nonce, NonceLine};
 use bourse_market::registry::{
     Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member, Registration, RegistrationKey,
 };
@@ -272,6 +273,44 @@ impl View for Records<'_> {
 
     fn anchor(&self, channel: &ChannelId) -> Result<Option<Anchor>, StoreError> {
         self.get(&self.tables.anchors, channel.as_bytes())
+    }
+
+    fn nonce_line(&self) -> Result<Option<NonceLine>, StoreError> {
+        self.get(&self.tables.nonce_line, ONLY)
+    }
+
+    fn intent(&self, key: &IntentKey) -> Result<Option<Intent>, StoreError> {
+        self.get(&self.tables.intents, &keys::intent(key))
+    }
+
+    fn intent_at(&self, nonce: Nonce) -> Result<Option<Intent>, StoreError> {
+        let index = &self.tables.nonces;
+        let key = index.get(self.txn, &keys::nonce(nonce))?;
+        key.map(|key| self.named(index, &self.tables.intents, key))
+            .transpose()
+    }
+
+    fn unfinished_intents(&self) -> Result<Vec<Intent>, StoreError> {
+        let index = &self.tables.outbox;
+        index
+            .iter(self.txn)?
+            .map(|entry| self.named(index, &self.tables.intents, entry?.1))
+            .collect()
+    }
+
+    fn locking_intents(&self, provider: Option<&Address>) -> Result<Vec<Intent>, StoreError> {
+        let index = &self.tables.locking;
+        let mut intents = Vec::new();
+        let from: &[u8] = provider.map_or(&keys::LEAST, |provider| provider.as_bytes());
+        for entry in index.from(self.txn, from)? {
+            let (key, _) = entry?;
+            if provider.is_some_and(|provider| !key.starts_with(provider.as_bytes())) {
+                break;
+            }
+            let opening = index::opening_of(key).map(|opening| keys::intent(&opening));
+            intents.push(self.named(index, &self.tables.intents, &opening.unwrap_or_default())?);
+        }
+        Ok(intents)
     }
 }
 

@@ -34,6 +34,9 @@ const EVENT_ROOM: u64 = 4 * LABEL_ROOM;
 /// Bytes of the map that going back along the chain may take: what some hundred events wrote, once more.
 const UNWIND_ROOM: u64 = 128 * EVENT_ROOM;
 
+/// Bytes of the map that an opening on the chain may take: each transaction that it makes or releases is as much as an event.
+const OPENING_ROOM: u64 = 24 * EVENT_ROOM;
+
 /// Pages that one write of a policy's state may take at most: a leaf, and what it splits into. Writes to one page share
 /// it, so that all of them never take more than twice the pages there are.
 const PAGES_PER_STATE_WRITE: u64 = 2;
@@ -88,13 +91,18 @@ fn kind(command: &Command) -> Kind {
         | Command::Consent(_)
         // The chain waits; the follower asks again.
         | Command::Advance(_)
-        | Command::Unwind(_) => Kind::Starts,
+        | Command::Unwind(_)
+        | Command::Intend(_)
+        | Command::MoveLine(_) => Kind::Starts,
         Command::Revoke(_)
         | Command::Close(_)
         | Command::ReleaseChannel { .. }
         | Command::ReleasePair(_)
         | Command::Reconcile(_)
-        | Command::Withdraw(_) => Kind::Ends,
+        | Command::Withdraw(_)
+        | Command::Attempt(_)
+        | Command::Conclude(_)
+        | Command::Reopen(_) => Kind::Ends,
         Command::Post(_) | Command::Void(_) => Kind::Promised,
     }
 }
@@ -121,6 +129,8 @@ fn cost(command: &Command, promise: u64) -> u64 {
             COMMAND_ROOM.saturating_add(EVENT_ROOM.saturating_mul(request.channels.len() as u64))
         }
         Command::Unwind(_) => COMMAND_ROOM.saturating_add(UNWIND_ROOM),
+        // Two transactions, and some whose deposits are free again.
+        Command::Intend(_) => COMMAND_ROOM.saturating_add(OPENING_ROOM),
         Command::Post(_) | Command::Void(_) => 0,
         _ => COMMAND_ROOM,
     }

@@ -249,6 +249,16 @@ tables! {
     chain_blocks = "chain_blocks",
     /// Channel id -> what the chain says of the channel.
     anchors = "anchors",
+    /// Purpose ‖ channel -> a transaction of the market maker.
+    intents = "intents",
+    /// Nonce -> purpose ‖ channel of the transaction that has it.
+    nonces = "nonces",
+    /// Nonce of each transaction that is neither mined nor failed -> its purpose ‖ channel.
+    outbox = "outbox",
+    /// Provider ‖ channel of each opening that locks tokens of the market maker, or may come to.
+    locking = "locking",
+    /// Which nonces are given out: one record.
+    nonce_line = "nonce_line",
 }
 
 /// Named databases in the environment.

@@ -12,6 +12,7 @@ use crate::reader::{Counts, Reader};
 use crate::records::{ONLY, hex};
 use crate::tables::{Id, Table};
 use bourse_market::chain::{Anchor, AppliedBlock};
+use bourse_market::outbox::{Intent, NonceLine};
 use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Member, Registration};
 use bourse_market::{
     Account, Address, Auditor, Binding, Channel, ChannelId, Debt, Decision, EscrowPayment, EscrowSale,
@@ -27,7 +28,7 @@ const MAX_VIOLATIONS: usize = 1000;
 const STRIDE: u64 = 4096;
 
 /// The indexes, each of which must hold what its records say and nothing else.
-pub(crate) const INDEXES: [Id; 22] = [
+pub(crate) const INDEXES: [Id; 25] = [
     Id::offer_by_key,
     Id::offers_by_api,
     Id::offers_by_seller,
@@ -50,6 +51,9 @@ pub(crate) const INDEXES: [Id; 22] = [
     Id::registry_by,
     Id::consent_about,
     Id::consents_by,
+    Id::nonces,
+    Id::outbox,
+    Id::locking,
 ];
 
 /// Something that is not as it must be.
@@ -177,6 +181,7 @@ impl<'r, 'p> Check<'r, 'p> {
             &tables.consents,
             &tables.chain_blocks,
             &tables.anchors,
+            &tables.intents,
         ];
         let mut total = 0u64;
         for table in records {
@@ -201,6 +206,7 @@ impl<'r, 'p> Check<'r, 'p> {
         (self.progress)(0, self.total);
         self.only::<Genesis>(&tables.genesis, |auditor, genesis| auditor.genesis(genesis))?;
         self.only::<Totals>(&tables.totals, |auditor, totals| auditor.totals(totals))?;
+        self.only::<NonceLine>(&tables.nonce_line, |auditor, line| auditor.nonce_line(line))?;
         self.each(&tables.accounts, |check, key, account: &Account| {
             let address = Address::try_from(key).ok();
             address
@@ -317,7 +323,7 @@ impl<'r, 'p> Check<'r, 'p> {
         )
     }
 
-    /// What was followed of a chain. That it says the same of channels as their records is for the auditor.
+    /// What was followed of a chain, and sent to it. That it says the same of channels as their records is for the auditor.
     fn chain(&mut self) -> Result<(), StoreError> {
         let tables = self.reader.tables;
         self.each(&tables.chain_blocks, |_, key, applied: &AppliedBlock| {
@@ -329,6 +335,10 @@ impl<'r, 'p> Check<'r, 'p> {
                 check.auditor.anchor(id, anchor);
             }
             (id.is_ok(), Vec::new())
+        })?;
+        self.each(&tables.intents, |check, key, intent: &Intent| {
+            check.auditor.intent(intent);
+            (key == keys::intent(&intent.key), index::of_intent(intent))
         })
     }
 
@@ -546,6 +556,14 @@ impl<'r, 'p> Check<'r, 'p> {
             }
             Id::consent_about => consent(index::trailing_id(value)),
             Id::consents_by => consent(index::trailing_id(key)),
+            Id::nonces | Id::outbox => self
+                .record(&self.reader.tables.intents, value)
+                .as_ref()
+                .map(index::of_intent),
+            Id::locking => index::opening_of(key)
+                .and_then(|opening| records.intent(&opening).ok()?)
+                .as_ref()
+                .map(index::of_intent),
             Id::registry_by => self.listed(key, value),
             Id::suspended_pairs => pair(key),
             Id::suspended_providers => pair(value),

@@ -74,6 +74,14 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         R::ZeroDeposit | R::Overflow => return invalid("amount", refusal),
         R::ZeroBlock => return invalid("current_block_number", refusal),
         R::ChannelExists { .. } => return invalid("channel_oid", refusal),
+        R::PayingMinimum { .. } => return invalid("amount", refusal),
+        R::DelegateUnproven { .. } => (uri::INVALID_SIGNATURE, vec![]),
+        R::NoNonce | R::OpenUnderWay { .. } => (uri::NOT_READY, vec![]),
+        R::OutboxFull { .. } => (uri::OVERLOADED, vec![]),
+        R::PayingLimit { limit: most, locked, .. } | R::PayingCap { cap: most, locked, .. } => (
+            uri::INSUFFICIENT_FUNDS,
+            vec![("most", amount(most)), ("locked", amount(locked))],
+        ),
         R::NoGenesis | R::GenesisMismatch | R::NotNextBlock { .. } | R::ChannelQuarantined { .. } => (uri::NOT_READY, vec![]),
         R::DebtHeld { remaining, .. } => (uri::NOT_READY, vec![("remaining", amount(remaining))]),
         R::NotLocal | R::NotBacked { .. } | R::DelegateTaken { .. } | R::WrongParty { .. } | R::NotTheSeller { .. } => (uri::NOT_AUTHORIZED, vec![]),
@@ -159,7 +167,14 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         | R::PrepaidBeyond { .. }
         | R::NothingShown { .. }
         | R::ConsentMisnamed { .. }
-        | R::DecisionMismatch { .. } => (uri::RUNTIME, vec![]),
+        | R::DecisionMismatch { .. }
+        // Answers to the market maker's own tasks.
+        | R::NoChain
+        | R::IntentUnknown { .. }
+        | R::IntentFinished { .. }
+        | R::AttemptRefused { .. }
+        | R::NotItsEnd { .. }
+        | R::LineBusy => (uri::RUNTIME, vec![]),
     };
     let mut error = fault(uri, refusal.to_string());
     error

@@ -13,6 +13,7 @@ mod genesis;
 mod offers;
 mod open;
 mod order;
+mod outbox;
 mod quarantine;
 mod recover;
 mod register;
@@ -60,6 +61,11 @@ pub fn apply<V: View>(view: &V, command: &Command) -> Result<(Changes, Outcome),
         Command::Withdraw(request) => register::withdraw(view, request),
         Command::Advance(request) => chain::advance(view, request),
         Command::Unwind(request) => chain::unwind(view, request),
+        Command::Intend(request) => outbox::intend(view, request),
+        Command::Attempt(request) => outbox::attempt(view, request),
+        Command::Conclude(request) => outbox::conclude(view, request),
+        Command::Reopen(nonce) => outbox::reopen(view, *nonce),
+        Command::MoveLine(nonce) => outbox::move_line(view, *nonce),
     }
 }
 

@@ -87,7 +87,8 @@ pub(super) fn bind<V: View>(view: &V, request: &BindRequest) -> Decided<V> {
     Ok((changes, Outcome::Bound { channels }))
 }
 
-fn check_fields(genesis: &Genesis, request: &OpenRequest) -> Result<(), Refusal> {
+/// What a request to open names is this market's, and its actor signed it.
+pub(super) fn check_fields(genesis: &Genesis, request: &OpenRequest) -> Result<(), Refusal> {
     if request.market != genesis.market {
         return Err(Refusal::WrongMarket {
             named: request.market,

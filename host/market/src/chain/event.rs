@@ -137,7 +137,7 @@ pub enum ChainEvent {
 }
 
 /// What a channel was opened with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelTerms {
     /// Its identifier.
     pub channel: ChannelId,

@@ -2,9 +2,11 @@
 
 use super::escrow::Escrow;
 use super::line::{Line, Spent};
+use super::outbox::Outbox;
 use super::step::Step;
 use super::{Side, Violation, check_channel, check_escrow_sale, check_purchase, check_totals};
 use crate::chain::Anchor;
+use crate::outbox::{Intent, NonceLine};
 use crate::{
     Account, Address, Amount, Binding, Channel, ChannelId, ChannelKind, ChannelState, Debt, Decision,
     DecisionId, EscrowPayment, EscrowSale, Genesis, KeyId, Offer, OfferId, PolicySlot, PriceSource, Purchase,
@@ -63,6 +65,7 @@ pub struct Auditor {
     lines: BTreeMap<(ChannelId, Side), Line>,
     /// Channels that the chain knows, and whether it paid them out.
     anchors: BTreeMap<ChannelId, bool>,
+    outbox: Outbox,
     /// Offers with a limited number of copies.
     limited: BTreeMap<OfferId, (Option<u32>, Option<u32>)>,
     escrow: Escrow,
@@ -138,6 +141,18 @@ impl Auditor {
     pub fn anchor(&mut self, channel: ChannelId, anchor: &Anchor) {
         self.any_record = true;
         self.anchors.insert(channel, anchor.closed.is_some());
+    }
+
+    /// One transaction of the market maker.
+    pub fn intent(&mut self, intent: &Intent) {
+        self.any_record = true;
+        self.outbox.intent(intent);
+    }
+
+    /// Which nonces are given out.
+    pub fn nonce_line(&mut self, line: &NonceLine) {
+        self.any_record = true;
+        self.outbox.line(line);
     }
 
     /// One channel's way out of quarantine.
@@ -295,6 +310,7 @@ impl Auditor {
             told_earned.add(less);
         }
         self.escrow.finish(&mut |violation| found.push(violation));
+        self.outbox.finish(&mut |violation| found.push(violation));
         for (channel, (delegate, actor)) in self.bound {
             if self.bindings.get(&delegate).map(|binding| binding.actor) != Some(actor) {
                 found.push(Violation::BoundElsewhere { channel, delegate });

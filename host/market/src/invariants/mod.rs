@@ -9,6 +9,7 @@
 mod auditor;
 mod escrow;
 mod line;
+mod outbox;
 mod step;
 mod violation;
 

@@ -1,5 +1,6 @@
 //! The ways a ledger can be wrong.
 
+use crate::outbox::{Nonce, NonceLine};
 use crate::{Address, Amount, ChannelId, ChannelKind, Debt, DecisionId, KeyId, OfferId, PurchaseId, Seq};
 
 /// Which of its two channels a purchase is looked at from.
@@ -57,6 +58,25 @@ pub enum Violation {
         channel: ChannelId,
         /// What is wrong, in words.
         what: &'static str,
+    },
+    /// A transaction of the market maker whose record does not hold together.
+    #[error("the transaction of nonce {nonce}: {what}")]
+    Transaction {
+        /// Its nonce.
+        nonce: Nonce,
+        /// What is wrong, in words.
+        what: &'static str,
+    },
+    /// Nonces that are given out and no transaction has, or the other way round.
+    #[error(
+        "nonces {} to {} are given out but for the last, {} of them passed over, and there are {count} transactions",
+        line.first, line.next, line.skipped
+    )]
+    NonceLine {
+        /// What is on record.
+        line: NonceLine,
+        /// Transactions.
+        count: u64,
     },
     /// A channel that may be used although its delegate belongs to somebody else, or to nobody.
     #[error("channel {channel} is bound, but delegate {delegate} does not belong to its actor")]

@@ -20,6 +20,7 @@ mod escrow;
 mod escrow_properties;
 mod netting;
 mod offers;
+mod outbox;
 mod properties;
 mod purchase_refusals;
 mod purchase_rules;

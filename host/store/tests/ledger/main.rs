@@ -18,6 +18,7 @@ mod folder;
 mod group;
 mod log;
 mod model;
+mod outbox;
 mod query;
 mod reads;
 mod registry;

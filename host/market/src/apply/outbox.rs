@@ -1,0 +1,417 @@
+//! The market maker's transactions: made, signed, ended.
+//!
+//! A nonce is given out in the write that makes the transaction it is for. The approval of a paying channel has the nonce
+//! right before that of the opening: no other approval can come between.
+
+use super::open::check_fields;
+use super::{Decided, genesis_of};
+use crate::chain::{ChannelTerms, Mined};
+use crate::outbox::{
+    AttemptRequest, ConcludeRequest, IntendRequest, Intent, IntentKey, Nonce, NonceLine, PayingLimits,
+    Progress, Purpose, Verdict, Wanted,
+};
+use crate::{
+    Address, Amount, Binding, Change, ChannelId, ChannelKind, ChannelState, Fault, Genesis, Nanos,
+    OpenRequest, Outcome, Refusal, View,
+};
+
+/// Channels whose deposits are found to be free again, and are told so in one write.
+const MOST_RELEASED: usize = 16;
+
+/// Has a channel opened on the chain. The very same request again changes nothing.
+pub(super) fn intend<V: View>(view: &V, request: &IntendRequest) -> Decided<V> {
+    let genesis = on_chain(view)?;
+    let open = &request.open;
+    check_fields(&genesis, open)?;
+    let key = |purpose| IntentKey {
+        purpose,
+        channel: open.id,
+    };
+    let wanted = wanted(open);
+    if let Some(intent) = view.intent(&key(Purpose::Open)).map_err(Fault::View)? {
+        let again = match (&intent.wanted, &wanted) {
+            (
+                Wanted::Open { terms, opened_at, .. },
+                Wanted::Open {
+                    terms: asked,
+                    opened_at: at,
+                    ..
+                },
+            ) => terms == asked && opened_at == at,
+            _ => false,
+        };
+        let intent = Box::new(intent);
+        return match again {
+            true => Ok((Vec::new(), Outcome::Intended { intent, again })),
+            false => Err(Refusal::ChannelExists { channel: open.id }.into()),
+        };
+    }
+    if view.channel(&open.id).map_err(Fault::View)?.is_some() {
+        return Err(Refusal::ChannelExists { channel: open.id }.into());
+    }
+    let mut changes = Vec::new();
+    changes.extend(bind(view, open, request.bound_by)?);
+
+    let unfinished = view.unfinished_intents().map_err(Fault::View)?;
+    let places = match open.kind {
+        ChannelKind::Payment => 1,
+        ChannelKind::Paying => 2,
+    };
+    if unfinished.len().saturating_add(places) > Intent::MAX_UNFINISHED {
+        return Err(Refusal::OutboxFull {
+            unfinished: unfinished.len(),
+            most: Intent::MAX_UNFINISHED,
+        }
+        .into());
+    }
+    let mut line = Line::of(view, open.at)?;
+    match open.kind {
+        ChannelKind::Payment => check_one_at_a_time(&unfinished, open)?,
+        ChannelKind::Paying => {
+            changes.extend(check_limits(view, open, &request.limits)?);
+            let amount = open.amount;
+            let approve = line.give(
+                key(Purpose::Approve),
+                Wanted::Approve { amount },
+                request.gas.approve,
+            )?;
+            changes.push(Change::Intent(Box::new(approve)));
+        }
+    }
+    let intent = Box::new(line.give(key(Purpose::Open), wanted, request.gas.open)?);
+    changes.push(Change::Intent(intent.clone()));
+    changes.push(Change::NonceLine(line.line));
+    Ok((changes, Outcome::Intended { intent, again: false }))
+}
+
+/// A transaction is signed, for more than before if it was.
+pub(super) fn attempt<V: View>(view: &V, request: &AttemptRequest) -> Decided<V> {
+    let nonce = request.nonce;
+    let mut intent = unfinished(view, nonce)?;
+    let refused = |what| Err(Refusal::AttemptRefused { nonce, what }.into());
+    if intent.attempts.len() >= Intent::MAX_ATTEMPTS {
+        return refused("it was signed as often as may be");
+    }
+    if let Some(last) = intent.attempts.last()
+        && last.price.most() >= request.attempt.price.most()
+    {
+        return refused("it must pay more than its last form");
+    }
+    intent.attempts.push(request.attempt.clone());
+    intent.progress = Progress::Sent;
+    Ok((vec![Change::Intent(Box::new(intent))], Outcome::Done))
+}
+
+/// A transaction has come to its end, in blocks that the ledger has followed.
+pub(super) fn conclude<V: View>(view: &V, request: &ConcludeRequest) -> Decided<V> {
+    let nonce = request.nonce;
+    let mut intent = unfinished(view, nonce)?;
+    let channel = intent.key.channel;
+    let opened = match intent.key.purpose {
+        Purpose::Open => view.anchor(&channel).map_err(Fault::View)?,
+        Purpose::Approve | Purpose::Clear => None,
+    };
+    let opened = opened.filter(|anchor| anchor.orphaned.is_none());
+    let opened = opened.map(|anchor| anchor.opened);
+    let refused = |what| Fault::Refused(Refusal::NotItsEnd { nonce, what });
+    let known = |mined: &Mined| {
+        let ours = intent
+            .attempts
+            .iter()
+            .any(|attempt| attempt.hash == mined.transaction);
+        ours || opened.as_ref() == Some(mined)
+    };
+    let tip = view.chain_tip().map_err(Fault::View)?;
+    let check = |mined: &Mined| {
+        if !known(mined) {
+            return Err(refused("that is no form of it"));
+        }
+        match tip.as_ref().is_some_and(|tip| tip.block.number >= mined.block) {
+            true => Ok(()),
+            false => Err(refused("its block does not count yet")),
+        }
+    };
+    let progress = match &request.verdict {
+        Verdict::Mined(mined) => {
+            check(mined)?;
+            Progress::Mined(*mined)
+        }
+        Verdict::Reverted { mined, .. } if opened.is_none() => {
+            check(mined)?;
+            Progress::Failed {
+                reason: reason_of(&request.verdict),
+                mined: Some(*mined),
+            }
+        }
+        Verdict::Displaced if opened.is_none() => Progress::Failed {
+            reason: reason_of(&request.verdict),
+            mined: None,
+        },
+        Verdict::Reverted { .. } | Verdict::Displaced => {
+            return Err(refused("the chain says that the channel is open"));
+        }
+    };
+    let failed = matches!(progress, Progress::Failed { .. });
+    intent.progress = progress;
+    let mut changes = vec![Change::Intent(Box::new(intent.clone()))];
+    if failed
+        && intent
+            .opens()
+            .is_some_and(|terms| terms.kind == ChannelKind::Paying)
+    {
+        changes.extend(clear(view, channel, request.at)?);
+    }
+    Ok((changes, Outcome::Concluded(Box::new(intent))))
+}
+
+/// The chain went back to before the transaction's end.
+pub(super) fn reopen<V: View>(view: &V, nonce: Nonce) -> Decided<V> {
+    on_chain(view)?;
+    let mut intent = at(view, nonce)?;
+    if intent.is_unfinished() {
+        return Ok((Vec::new(), Outcome::Done));
+    }
+    intent.progress = match intent.attempts.is_empty() {
+        true => Progress::Waiting,
+        false => Progress::Sent,
+    };
+    if let Wanted::Open { released, .. } = &mut intent.wanted {
+        *released = false;
+    }
+    Ok((vec![Change::Intent(Box::new(intent))], Outcome::Done))
+}
+
+/// The line of nonces begins, or passes over those that somebody else used.
+pub(super) fn move_line<V: View>(view: &V, to: Nonce) -> Decided<V> {
+    on_chain(view)?;
+    let line = match view.nonce_line().map_err(Fault::View)? {
+        None => NonceLine {
+            first: to,
+            next: to,
+            skipped: 0,
+        },
+        Some(line) if to <= line.next => return Ok((Vec::new(), Outcome::Done)),
+        Some(_) if !view.unfinished_intents().map_err(Fault::View)?.is_empty() => {
+            return Err(Refusal::LineBusy.into());
+        }
+        Some(line) => NonceLine {
+            next: to,
+            skipped: line.skipped.saturating_add(to.0.saturating_sub(line.next.0)),
+            ..line
+        },
+    };
+    Ok((vec![Change::NonceLine(line)], Outcome::Done))
+}
+
+fn on_chain<V: View>(view: &V) -> Result<Genesis, Fault<V::Error>> {
+    let genesis = genesis_of(view)?;
+    match genesis.local {
+        true => Err(Refusal::NoChain.into()),
+        false => Ok(genesis),
+    }
+}
+
+fn at<V: View>(view: &V, nonce: Nonce) -> Result<Intent, Fault<V::Error>> {
+    let intent = view.intent_at(nonce).map_err(Fault::View)?;
+    intent.ok_or(Fault::Refused(Refusal::IntentUnknown { nonce }))
+}
+
+fn unfinished<V: View>(view: &V, nonce: Nonce) -> Result<Intent, Fault<V::Error>> {
+    on_chain(view)?;
+    let intent = at(view, nonce)?;
+    match intent.is_unfinished() {
+        true => Ok(intent),
+        false => Err(Refusal::IntentFinished { nonce }.into()),
+    }
+}
+
+fn wanted(open: &OpenRequest) -> Wanted {
+    Wanted::Open {
+        terms: Box::new(ChannelTerms {
+            channel: open.id,
+            kind: open.kind,
+            market: open.market,
+            actor: open.actor,
+            delegate: open.delegate,
+            marketmaker: open.marketmaker,
+            recipient: open.recipient,
+            amount: open.amount,
+            signature: open.signature,
+        }),
+        opened_at: open.open_at,
+        released: false,
+    }
+}
+
+/// The nonces that are given out, and the next of them.
+struct Line {
+    line: NonceLine,
+    at: Nanos,
+}
+
+impl Line {
+    fn of<V: View>(view: &V, at: Nanos) -> Result<Self, Fault<V::Error>> {
+        let line = view.nonce_line().map_err(Fault::View)?;
+        let line = line.ok_or(Fault::Refused(Refusal::NoNonce))?;
+        Ok(Self { line, at })
+    }
+
+    /// A new transaction at the end of the line.
+    fn give(&mut self, key: IntentKey, wanted: Wanted, gas_limit: u64) -> Result<Intent, Refusal> {
+        let nonce = self.line.next;
+        self.line.next = nonce.next().ok_or(Refusal::Overflow)?;
+        Ok(Intent {
+            key,
+            wanted,
+            nonce,
+            gas_limit,
+            attempts: Vec::new(),
+            progress: Progress::Waiting,
+            at: self.at,
+        })
+    }
+}
+
+/// The delegate is not another actor's, and this actor's from now on if it says so itself.
+fn bind<V: View>(
+    view: &V,
+    open: &OpenRequest,
+    bound_by: Option<Address>,
+) -> Result<Option<Change>, Fault<V::Error>> {
+    let OpenRequest { delegate, actor, .. } = *open;
+    if let Some(signer) = bound_by.filter(|signer| *signer != delegate) {
+        return Err(Refusal::DelegateUnproven { delegate, signer }.into());
+    }
+    match view.binding(&delegate).map_err(Fault::View)? {
+        Some(binding) if binding.actor != actor => Err(Refusal::DelegateTaken {
+            delegate,
+            actor: binding.actor,
+        }
+        .into()),
+        None if bound_by.is_some() => {
+            let binding = Binding {
+                actor,
+                channel: open.id,
+                at: open.at,
+            };
+            Ok(Some(Change::Binding(delegate, binding)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The contract takes what the actor allowed it to take: of two openings over one allowance the second would fail.
+fn check_one_at_a_time(unfinished: &[Intent], open: &OpenRequest) -> Result<(), Refusal> {
+    let same = |terms: &&ChannelTerms| terms.kind == ChannelKind::Payment && terms.actor == open.actor;
+    match unfinished.iter().filter_map(Intent::opens).find(same) {
+        None => Ok(()),
+        Some(terms) => Err(Refusal::OpenUnderWay {
+            actor: open.actor,
+            channel: terms.channel,
+        }),
+    }
+}
+
+/// What is locked for the provider, and for all, with this channel's deposit. Yields what is found to be free again.
+fn check_limits<V: View>(
+    view: &V,
+    open: &OpenRequest,
+    limits: &PayingLimits,
+) -> Result<Vec<Change>, Fault<V::Error>> {
+    let got = open.amount;
+    if got < limits.minimum {
+        return Err(Refusal::PayingMinimum {
+            minimum: limits.minimum,
+            got,
+        }
+        .into());
+    }
+    let above = |locked: Amount, most| locked.checked_add(got).is_none_or(|all| all > most);
+    // What it must not be by itself is seen without looking at any other.
+    let provider = open.actor;
+    let locked = match above(Amount::ZERO, limits.provider) {
+        true => Amount::ZERO,
+        false => locked(view, Some(&provider))?.0,
+    };
+    if above(locked, limits.provider) {
+        return Err(Refusal::PayingLimit {
+            provider,
+            limit: limits.provider,
+            locked,
+            got,
+        }
+        .into());
+    }
+    let (locked, free) = self::locked(view, None)?;
+    if above(locked, limits.cap) {
+        return Err(Refusal::PayingCap {
+            cap: limits.cap,
+            locked,
+            got,
+        }
+        .into());
+    }
+    Ok(free)
+}
+
+/// Tokens that the market maker has locked, or is about to: for one provider, or for all. And the channels that are paid
+/// out for good, which need not be looked at again.
+fn locked<V: View>(view: &V, provider: Option<&Address>) -> Result<(Amount, Vec<Change>), Fault<V::Error>> {
+    let kept = view.applied_from(crate::BlockNumber(0)).map_err(Fault::View)?;
+    let oldest = kept.last().map(|applied| applied.block.number);
+    let (mut sum, mut free) = (Amount::ZERO, Vec::new());
+    for mut intent in view.locking_intents(provider).map_err(Fault::View)? {
+        let id = intent.key.channel;
+        let channel = view.channel(&id).map_err(Fault::View)?;
+        if channel.is_some_and(|channel| channel.state == ChannelState::Closed) {
+            let anchor = view.anchor(&id).map_err(Fault::View)?;
+            let closed = anchor.and_then(|anchor| anchor.closed);
+            let for_good = closed.is_some_and(|(_, mined)| oldest.is_some_and(|oldest| mined.block < oldest));
+            if let Wanted::Open { released, .. } = &mut intent.wanted
+                && for_good
+                && free.len() < MOST_RELEASED
+            {
+                *released = true;
+                free.push(Change::Intent(Box::new(intent)));
+            }
+            continue;
+        }
+        if let Some(terms) = intent.opens() {
+            sum = sum.saturating_add(terms.amount);
+        }
+    }
+    Ok((sum, free))
+}
+
+/// What XBRChannel may still take for a paying channel that was not opened, it may take no more.
+fn clear<V: View>(view: &V, channel: ChannelId, at: Nanos) -> Result<Vec<Change>, Fault<V::Error>> {
+    let key = |purpose| IntentKey { purpose, channel };
+    let approved = view.intent(&key(Purpose::Approve)).map_err(Fault::View)?;
+    let cleared = view.intent(&key(Purpose::Clear)).map_err(Fault::View)?;
+    let (Some(approved), None) = (approved, cleared) else {
+        return Ok(Vec::new());
+    };
+    let amount = Amount::ZERO;
+    let mut line = Line::of(view, at)?;
+    let intent = line.give(
+        key(Purpose::Clear),
+        Wanted::Approve { amount },
+        approved.gas_limit,
+    )?;
+    Ok(vec![
+        Change::Intent(Box::new(intent)),
+        Change::NonceLine(line.line),
+    ])
+}
+
+/// Why a transaction failed, no longer than is kept.
+fn reason_of(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Reverted { reason, .. } => reason.chars().take(Intent::MAX_REASON).collect(),
+        Verdict::Mined(_) | Verdict::Displaced => {
+            "its nonce was taken by a transaction that is none of this \
+             ledger's: somebody else sends with the market maker's key"
+                .to_owned()
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! What the market maker wants of the chain: each of its transactions is a record before it is signed.
+//!
+//! What lives here: the records, and the requests that make and move them. A transaction's nonce is taken in the very write
+//! that makes its record, and stays: whatever crashes, what is sent again is the same transaction, or the same with a higher
+//! price, and the chain takes one of them.
+//!
+//! What never does: signing, sending, and asking a node what became of it.
+
+use crate::Amount;
+use crate::chain::{ChannelTerms, Mined};
+use crate::command::OpenRequest;
+use crate::ids::{Address, BlockNumber, ChannelId, Nanos, TransactionHash};
+use crate::record::ChannelKind;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// The place of a transaction among all of its sender's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Nonce(pub u64);
+
+impl Nonce {
+    /// The place behind it; none behind the last.
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
+    }
+}
+
+impl fmt::Display for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// What a transaction is for, besides its channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Purpose {
+    /// It lets XBRChannel take the deposit of a paying channel.
+    Approve = 1,
+    /// It opens the channel.
+    Open = 2,
+    /// The channel was not opened: it takes back what XBRChannel was allowed to take for it.
+    Clear = 3,
+}
+
+/// Which transaction: one for each purpose and channel, for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct IntentKey {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The channel.
+    pub channel: ChannelId,
+}
+
+/// What a transaction is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wanted {
+    /// XBRChannel may take so many tokens of the market maker, in place of what it was allowed before.
+    Approve {
+        /// Exactly what the channel will lock.
+        amount: Amount,
+    },
+    /// A channel is to be opened.
+    Open {
+        /// Its terms, with its actor's signature.
+        terms: Box<ChannelTerms>,
+        /// The block that was signed.
+        opened_at: Amount,
+        /// What it locked is free again for good, so that it counts no more.
+        released: bool,
+    },
+}
+
+/// What a transaction may cost for each unit of gas, in wei.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GasPrice {
+    /// One price: chains from before the London fork.
+    Legacy {
+        /// Paid in any case.
+        price: u64,
+    },
+    /// A limit for tip and base fee together, and a tip for the miner (EIP-1559).
+    Market {
+        /// The limit.
+        most: u64,
+        /// The tip.
+        tip: u64,
+    },
+}
+
+impl GasPrice {
+    /// The most that is paid for a unit of gas, in wei.
+    pub fn most(&self) -> u64 {
+        match *self {
+            Self::Legacy { price } => price,
+            Self::Market { most, .. } => most,
+        }
+    }
+}
+
+/// One signed form of a transaction. All forms of one have its nonce, so that the chain takes one at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The hash that it is known by.
+    pub hash: TransactionHash,
+    /// What it may cost.
+    pub price: GasPrice,
+    /// The newest block when it was made.
+    pub head: BlockNumber,
+    /// When.
+    pub at: Nanos,
+}
+
+/// How far a transaction has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Progress {
+    /// It is not signed yet.
+    Waiting,
+    /// It is signed, and may be in the network, or in a block that does not count yet.
+    Sent,
+    /// It is in a block that counts, and did what it was for.
+    Mined(Mined),
+    /// It did not, and never will.
+    Failed {
+        /// Why, in the contract's words if it has any.
+        reason: String,
+        /// Where it was reverted; none if another transaction took its place.
+        mined: Option<Mined>,
+    },
+}
+
+/// A transaction that the market maker wants to be on the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Which it is.
+    pub key: IntentKey,
+    /// What it does.
+    pub wanted: Wanted,
+    /// Its place among the market maker's transactions.
+    pub nonce: Nonce,
+    /// Gas it may take.
+    pub gas_limit: u64,
+    /// Its signed forms, the first first.
+    pub attempts: Vec<Attempt>,
+    /// How far it has come.
+    pub progress: Progress,
+    /// When it was wanted.
+    pub at: Nanos,
+}
+
+impl Intent {
+    /// Transactions that may be under way at a time. Nodes keep some 64 of a sender.
+    pub const MAX_UNFINISHED: usize = 60;
+    /// Signed forms of one: with each an eighth dearer than the one before, the last costs more than forty times the first.
+    pub const MAX_ATTEMPTS: usize = 32;
+    /// Characters of a reason that are kept.
+    pub const MAX_REASON: usize = 200;
+
+    /// Whether it is neither mined nor failed.
+    pub fn is_unfinished(&self) -> bool {
+        matches!(self.progress, Progress::Waiting | Progress::Sent)
+    }
+
+    /// The channel it opens, if that is what it does.
+    pub fn opens(&self) -> Option<&ChannelTerms> {
+        match &self.wanted {
+            Wanted::Open { terms, .. } => Some(terms),
+            Wanted::Approve { .. } => None,
+        }
+    }
+
+    /// The paying channel that has tokens of the market maker locked because of it, or may come to.
+    pub fn locks(&self) -> Option<&ChannelTerms> {
+        match &self.wanted {
+            Wanted::Open {
+                terms,
+                released: false,
+                ..
+            } if terms.kind == ChannelKind::Paying && !matches!(self.progress, Progress::Failed { .. }) => {
+                Some(terms)
+            }
+            _ => None,
+        }
+    }
+
+    /// The transaction as it is known: where it is mined, else its newest form.
+    pub fn transaction(&self) -> Option<TransactionHash> {
+        match &self.progress {
+            Progress::Mined(mined)
+            | Progress::Failed {
+                mined: Some(mined), ..
+            } => Some(mined.transaction),
+            _ => self.attempts.last().map(|attempt| attempt.hash),
+        }
+    }
+}
+
+/// The market maker's nonces: which are given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NonceLine {
+    /// The first that was given out here.
+    pub first: Nonce,
+    /// The next to be.
+    pub next: Nonce,
+    /// Nonces in between that somebody else used.
+    pub skipped: u64,
+}
+
+/// What the market maker may lock in paying channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PayingLimits {
+    /// In all channels of this provider together.
+    pub provider: Amount,
+    /// In those of all providers.
+    pub cap: Amount,
+    /// In one channel at least.
+    pub minimum: Amount,
+}
+
+/// Gas that the transactions of an opening may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpeningGas {
+    /// The approval before a paying channel, and the one that takes it back.
+    pub approve: u64,
+    /// The opening.
+    pub open: u64,
+}
+
+/// A channel to be opened on the chain. The signatures are already recovered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntendRequest {
+    /// What its actor signed.
+    pub open: OpenRequest,
+    /// Whom the signature that binds the delegate recovers to, if there is one.
+    pub bound_by: Option<Address>,
+    /// For a paying channel.
+    pub limits: PayingLimits,
+    /// Gas for it.
+    pub gas: OpeningGas,
+}
+
+/// A signed form of a transaction, about to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRequest {
+    /// The transaction.
+    pub nonce: Nonce,
+    /// Its form.
+    pub attempt: Attempt,
+}
+
+/// What became of a transaction, in blocks that count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It did what it was for.
+    Mined(Mined),
+    /// It was reverted.
+    Reverted {
+        /// Where.
+        mined: Mined,
+        /// Why.
+        reason: String,
+    },
+    /// Another transaction has its nonce.
+    Displaced,
+}
+
+/// The end of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConcludeRequest {
+    /// The transaction.
+    pub nonce: Nonce,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// When.
+    pub at: Nanos,
+}

@@ -1,0 +1,521 @@
+//! The market maker's transactions: one line of nonces, limits on what it locks, ends that the chain has shown.
+
+use crate::world::*;
+use bourse_market::chain::*;
+use bourse_market::outbox::*;
+use bourse_market::*;
+
+fn limits() -> PayingLimits {
+    PayingLimits {
+        provider: tokens(100),
+        cap: tokens(120),
+        minimum: tokens(5),
+    }
+}
+
+/// A market on a chain at block 10, whose market maker sent five transactions before.
+fn on_chain() -> World {
+    let mut world = World::empty();
+    world.accept(Command::Genesis(Genesis {
+        local: false,
+        float: Amount::ZERO,
+        ..genesis()
+    }));
+    world.accept(Command::MoveLine(Nonce(5)));
+    follow(&mut world, 10, vec![]);
+    world
+}
+
+fn follow(world: &mut World, number: u64, events: Vec<Logged>) {
+    let to = BlockRef {
+        number: BlockNumber(number),
+        hash: BlockHash([7; 32]),
+    };
+    let after = world.ledger.chain_tip().unwrap().map(|applied| applied.block);
+    world.accept(Command::Advance(Box::new(Advance {
+        after,
+        to,
+        events,
+        settled_below: BlockNumber(number.saturating_sub(3)),
+        head: to.number,
+        at: world.now,
+    })));
+}
+
+fn request(open: OpenRequest) -> IntendRequest {
+    IntendRequest {
+        open,
+        bound_by: None,
+        limits: limits(),
+        gas: OpeningGas {
+            approve: 100_000,
+            open: 1_000_000,
+        },
+    }
+}
+
+fn intend(request: IntendRequest) -> Command {
+    Command::Intend(Box::new(request))
+}
+
+/// A paying channel of another id, deposit and provider.
+fn paying(world: &World, id: u8, deposit: u64, actor: Address) -> OpenRequest {
+    OpenRequest {
+        id: ChannelId([id; 16]),
+        amount: tokens(deposit),
+        actor,
+        recipient: actor,
+        signer: actor,
+        ..world.open_paying()
+    }
+}
+
+fn intent(world: &World, purpose: Purpose, channel: ChannelId) -> Option<Intent> {
+    world.ledger.intent(&IntentKey { purpose, channel }).unwrap()
+}
+
+fn hash(nonce: u64, price: u64) -> TransactionHash {
+    let mut hash = [9; 32];
+    hash[..8].copy_from_slice(&nonce.to_be_bytes());
+    hash[8..16].copy_from_slice(&price.to_be_bytes());
+    TransactionHash(hash)
+}
+
+fn attempt(nonce: u64, most: u64) -> Command {
+    Command::Attempt(AttemptRequest {
+        nonce: Nonce(nonce),
+        attempt: Attempt {
+            hash: hash(nonce, most),
+            price: GasPrice::Market { most, tip: 1 },
+            head: BlockNumber(10),
+            at: Nanos(3),
+        },
+    })
+}
+
+fn mined(block: u64, transaction: TransactionHash) -> Mined {
+    Mined {
+        block: BlockNumber(block),
+        transaction,
+    }
+}
+
+fn conclude(nonce: u64, verdict: Verdict) -> Command {
+    Command::Conclude(ConcludeRequest {
+        nonce: Nonce(nonce),
+        verdict,
+        at: Nanos(8),
+    })
+}
+
+fn not_its_end(nonce: u64, what: &'static str) -> Refusal {
+    let nonce = Nonce(nonce);
+    Refusal::NotItsEnd { nonce, what }
+}
+
+fn opened(open: &OpenRequest, at: Mined) -> Logged {
+    let event = ChainEvent::Opened(Box::new(ChannelTerms {
+        channel: open.id,
+        kind: open.kind,
+        market: open.market,
+        actor: open.actor,
+        delegate: open.delegate,
+        marketmaker: open.marketmaker,
+        recipient: open.recipient,
+        amount: open.amount,
+        signature: open.signature,
+    }));
+    Logged { event, mined: at }
+}
+
+#[test]
+fn w_29_each_transaction_has_a_nonce_of_its_own_and_the_same_request_never_a_second() {
+    let mut world = on_chain();
+    let payment = intend(request(world.open_payment()));
+    let paying = intend(request(world.open_paying()));
+    for (command, nonce) in [(&payment, 5), (&paying, 7)] {
+        for again in [false, true] {
+            match world.accept(command.clone()) {
+                Outcome::Intended { intent, again: was } => {
+                    assert_eq!((intent.nonce, was), (Nonce(nonce), again));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let line = world.ledger.nonce_line().unwrap().unwrap();
+    assert_eq!((line.first, line.next, line.skipped), (Nonce(5), Nonce(8), 0));
+    // Another request under the same id is none of these.
+    let other = OpenRequest {
+        amount: tokens(7),
+        ..world.open_payment()
+    };
+    world.refuse(
+        intend(request(other)),
+        Refusal::ChannelExists { channel: PAYMENT },
+    );
+}
+
+#[test]
+fn w_30_a_paying_channel_has_its_exact_approval_right_before_it_and_no_other_comes_between() {
+    let mut world = on_chain();
+    for (id, deposit) in [(1, 20), (2, 30)] {
+        let open = paying(&world, id, deposit, SELLER_ACTOR);
+        world.accept(intend(request(open)));
+    }
+    for (id, deposit, nonce) in [(1, 20, 5), (2, 30, 7)] {
+        let channel = ChannelId([id; 16]);
+        let approve = intent(&world, Purpose::Approve, channel).unwrap();
+        let amount = tokens(deposit);
+        assert_eq!(
+            (approve.nonce, approve.wanted),
+            (Nonce(nonce), Wanted::Approve { amount })
+        );
+        assert_eq!(
+            intent(&world, Purpose::Open, channel).unwrap().nonce,
+            Nonce(nonce + 1)
+        );
+    }
+}
+
+#[test]
+fn w_06_what_a_request_to_open_names_is_checked_in_the_write() {
+    let mut world = on_chain();
+    let open = world.open_payment();
+    let zero = Address([0; 20]);
+    let other = MarketId([9; 16]);
+    for (open, refusal) in [
+        (
+            OpenRequest {
+                market: other,
+                ..open.clone()
+            },
+            Refusal::WrongMarket {
+                named: other,
+                ours: MARKET,
+            },
+        ),
+        (
+            OpenRequest {
+                marketmaker: STRANGER,
+                ..open.clone()
+            },
+            Refusal::WrongMarketMaker {
+                named: STRANGER,
+                ours: MM,
+            },
+        ),
+        (
+            OpenRequest {
+                recipient: STRANGER,
+                ..open.clone()
+            },
+            Refusal::WrongRecipient {
+                named: STRANGER,
+                expected: MM,
+            },
+        ),
+        (
+            OpenRequest {
+                delegate: zero,
+                ..open.clone()
+            },
+            Refusal::ZeroDelegate,
+        ),
+        (
+            OpenRequest {
+                amount: Amount::ZERO,
+                ..open.clone()
+            },
+            Refusal::ZeroDeposit,
+        ),
+        (
+            OpenRequest {
+                open_at: Amount::ZERO,
+                ..open.clone()
+            },
+            Refusal::ZeroBlock,
+        ),
+        (
+            OpenRequest {
+                signer: STRANGER,
+                ..open.clone()
+            },
+            Refusal::WrongSigner {
+                signer: STRANGER,
+                expected: BUYER_ACTOR,
+            },
+        ),
+    ] {
+        world.refuse(intend(request(open)), refusal);
+    }
+    let (delegate, signer) = (BUYER, STRANGER);
+    let unproven = IntendRequest {
+        bound_by: Some(signer),
+        ..request(open.clone())
+    };
+    world.refuse(intend(unproven), Refusal::DelegateUnproven { delegate, signer });
+    // Its own word binds it, and from then on nobody else opens a channel that names it.
+    let bound = IntendRequest {
+        bound_by: Some(BUYER),
+        ..request(open.clone())
+    };
+    world.accept(intend(bound));
+    assert_eq!(world.ledger.binding(&BUYER).unwrap().unwrap().actor, BUYER_ACTOR);
+    let thief = OpenRequest {
+        id: ChannelId([3; 16]),
+        actor: STRANGER,
+        signer: STRANGER,
+        ..open.clone()
+    };
+    world.refuse(
+        intend(request(thief)),
+        Refusal::DelegateTaken {
+            delegate,
+            actor: BUYER_ACTOR,
+        },
+    );
+    // The contract takes what the buyer allows it: one channel after the other.
+    let second = OpenRequest {
+        id: ChannelId([4; 16]),
+        ..open
+    };
+    world.refuse(
+        intend(request(second)),
+        Refusal::OpenUnderWay {
+            actor: BUYER_ACTOR,
+            channel: PAYMENT,
+        },
+    );
+}
+
+#[test]
+fn w_06_the_market_maker_locks_no_more_than_its_operator_allows() {
+    let mut world = on_chain();
+    let open = |world: &World, id, deposit| request(paying(world, id, deposit, SELLER_ACTOR));
+    let small = open(&world, 1, 4);
+    world.refuse(
+        intend(small),
+        Refusal::PayingMinimum {
+            minimum: tokens(5),
+            got: tokens(4),
+        },
+    );
+    let unlisted = IntendRequest {
+        limits: PayingLimits {
+            provider: Amount::ZERO,
+            ..limits()
+        },
+        ..open(&world, 1, 5)
+    };
+    let beyond = |limit, locked, got| Refusal::PayingLimit {
+        provider: SELLER_ACTOR,
+        limit,
+        locked,
+        got,
+    };
+    world.refuse(intend(unlisted), beyond(Amount::ZERO, Amount::ZERO, tokens(5)));
+    world.accept(intend(open(&world, 1, 60)));
+    let second = intend(open(&world, 2, 41));
+    world.refuse(second, beyond(tokens(100), tokens(60), tokens(41)));
+    world.accept(intend(open(&world, 2, 40)));
+    // Another provider has a limit of its own, and the cap is for all.
+    let other = request(paying(&world, 3, 21, STRANGER));
+    let capped = Refusal::PayingCap {
+        cap: tokens(120),
+        locked: tokens(100),
+        got: tokens(21),
+    };
+    world.refuse(intend(other), capped);
+    // What was never locked counts no more, and neither does what was paid out.
+    world.accept(attempt(6, 10));
+    let reverted = Verdict::Reverted {
+        mined: mined(10, hash(6, 10)),
+        reason: "INVALID_CHANNEL_ACTOR".to_owned(),
+    };
+    world.accept(conclude(6, reverted));
+    let first = paying(&world, 2, 40, SELLER_ACTOR);
+    world.accept(attempt(8, 10));
+    follow(&mut world, 11, vec![opened(&first, mined(11, hash(8, 10)))]);
+    world.accept(conclude(8, Verdict::Mined(mined(11, hash(8, 10)))));
+    let closed = ChainEvent::Closed {
+        channel: first.id,
+        payout: Payout {
+            payout: Amount::ZERO,
+            fee: Amount::ZERO,
+            refund: tokens(40),
+            at: 5,
+        },
+    };
+    let paid = mined(12, TransactionHash([4; 32]));
+    follow(
+        &mut world,
+        12,
+        vec![Logged {
+            event: closed,
+            mined: paid,
+        }],
+    );
+    // It closed by a state of nobody's: it stays in quarantine, and so does its deposit in the sum.
+    let refused = world.submit(intend(open(&world, 4, 61))).unwrap_err();
+    assert_eq!(refused, beyond(tokens(100), tokens(40), tokens(61)));
+    world.accept(intend(open(&world, 4, 60)));
+}
+
+#[test]
+fn a_transaction_ends_only_in_a_block_that_was_followed_and_by_a_form_of_its_own() {
+    let mut world = on_chain();
+    world.accept(intend(request(world.open_payment())));
+    let ours = hash(5, 10);
+    let foreign = TransactionHash([3; 32]);
+    let unsigned = conclude(5, Verdict::Mined(mined(10, ours)));
+    world.refuse(unsigned, not_its_end(5, "that is no form of it"));
+    world.accept(attempt(5, 10));
+    let what = "it must pay more than its last form";
+    let nonce = Nonce(5);
+    world.refuse(attempt(5, 10), Refusal::AttemptRefused { nonce, what });
+    world.accept(attempt(5, 12));
+    world.refuse(
+        conclude(5, Verdict::Mined(mined(10, foreign))),
+        not_its_end(5, "that is no form of it"),
+    );
+    world.refuse(
+        conclude(5, Verdict::Mined(mined(11, ours))),
+        not_its_end(5, "its block does not count yet"),
+    );
+    let open = world.open_payment();
+    follow(&mut world, 11, vec![opened(&open, mined(11, ours))]);
+    // The channel is there: nothing else can have become of it.
+    for verdict in [
+        Verdict::Displaced,
+        Verdict::Reverted {
+            mined: mined(11, ours),
+            reason: String::new(),
+        },
+    ] {
+        world.refuse(
+            conclude(5, verdict),
+            not_its_end(5, "the chain says that the channel is open"),
+        );
+    }
+    world.accept(conclude(5, Verdict::Mined(mined(11, ours))));
+    world.refuse(attempt(5, 14), Refusal::IntentFinished { nonce });
+    let unknown = conclude(6, Verdict::Displaced);
+    world.refuse(unknown, Refusal::IntentUnknown { nonce: Nonce(6) });
+    // A chain that goes back further than it should takes the end with it.
+    world.accept(Command::Reopen(nonce));
+    assert_eq!(world.ledger.unfinished_intents().unwrap().len(), 1);
+    world.accept(conclude(5, Verdict::Mined(mined(11, ours))));
+    assert_eq!(world.ledger.unfinished_intents().unwrap(), []);
+}
+
+#[test]
+fn what_was_approved_for_a_channel_that_was_not_opened_is_taken_back() {
+    let mut world = on_chain();
+    world.accept(intend(request(world.open_paying())));
+    world.accept(attempt(5, 10));
+    world.accept(attempt(6, 10));
+    world.accept(conclude(5, Verdict::Mined(mined(10, hash(5, 10)))));
+    let reason = "x".repeat(500);
+    let at = mined(10, hash(6, 10));
+    world.accept(conclude(6, Verdict::Reverted { mined: at, reason }));
+    let failed = intent(&world, Purpose::Open, PAYING).unwrap();
+    match failed.progress {
+        Progress::Failed { reason, mined } => assert_eq!((reason.len(), mined), (200, Some(at))),
+        other => panic!("{other:?}"),
+    }
+    let clear = intent(&world, Purpose::Clear, PAYING).unwrap();
+    let amount = Amount::ZERO;
+    assert_eq!(
+        (clear.nonce, clear.wanted),
+        (Nonce(7), Wanted::Approve { amount })
+    );
+    // Reopened and failed again, it is taken back once.
+    world.accept(Command::Reopen(Nonce(6)));
+    world.accept(conclude(6, Verdict::Displaced));
+    assert_eq!(world.ledger.nonce_line().unwrap().unwrap().next, Nonce(8));
+}
+
+#[test]
+fn nonces_that_somebody_else_used_are_passed_over_only_while_nothing_is_under_way() {
+    let mut world = on_chain();
+    world.accept(Command::MoveLine(Nonce(9)));
+    // Never back.
+    world.accept(Command::MoveLine(Nonce(7)));
+    let line = world.ledger.nonce_line().unwrap().unwrap();
+    assert_eq!((line.first, line.next, line.skipped), (Nonce(5), Nonce(9), 4));
+    world.accept(intend(request(world.open_payment())));
+    world.refuse(Command::MoveLine(Nonce(11)), Refusal::LineBusy);
+}
+
+#[test]
+fn so_many_transactions_are_under_way_and_no_more() {
+    let mut world = on_chain();
+    for number in 0..u8::try_from(Intent::MAX_UNFINISHED).unwrap() {
+        let actor = Address([number; 20]);
+        let open = OpenRequest {
+            id: ChannelId([number; 16]),
+            actor,
+            signer: actor,
+            ..world.open_payment()
+        };
+        world.accept(intend(request(open)));
+    }
+    world.refuse(
+        intend(request(world.open_payment())),
+        Refusal::OutboxFull {
+            unfinished: 60,
+            most: 60,
+        },
+    );
+}
+
+#[test]
+fn without_a_chain_there_is_nothing_to_send_and_without_a_nonce_nothing_is_promised() {
+    let mut local = World::endowed();
+    local.refuse(intend(request(local.open_payment())), Refusal::NoChain);
+    local.refuse(Command::MoveLine(Nonce(1)), Refusal::NoChain);
+    let mut world = World::empty();
+    world.accept(Command::Genesis(Genesis {
+        local: false,
+        float: Amount::ZERO,
+        ..genesis()
+    }));
+    world.refuse(intend(request(world.open_payment())), Refusal::NoNonce);
+}
+
+#[test]
+fn an_audit_sees_nonces_that_are_missing_or_there_twice() {
+    let mut world = on_chain();
+    world.accept(intend(request(world.open_paying())));
+    let sound = world.ledger.clone();
+    let mut approve = intent(&world, Purpose::Approve, PAYING).unwrap();
+    approve.nonce = Nonce(6);
+    let mut ledger = sound.clone();
+    ledger.commit(vec![Change::Intent(Box::new(approve))]);
+    let found = ledger.audit();
+    assert!(
+        found
+            .iter()
+            .any(|found| found.to_string().contains("another has the same nonce")),
+        "{found:?}"
+    );
+    assert!(
+        found
+            .iter()
+            .any(|found| found.to_string().contains("approved right before")),
+        "{found:?}"
+    );
+    let mut ledger = sound;
+    let line = NonceLine {
+        first: Nonce(5),
+        next: Nonce(9),
+        skipped: 1,
+    };
+    ledger.commit(vec![Change::NonceLine(line)]);
+    assert!(
+        matches!(ledger.audit()[..], [Violation::NonceLine { count: 2, .. }]),
+        "{:?}",
+        ledger.audit()
+    );
+}

@@ -199,7 +199,12 @@ async fn cases(world: &World, seller: &Seller, buyer: &Buyer) -> Vec<Case> {
             0,
             "status:str current_block_no:int accounts:dict",
         ),
-        case("get_status", vec![], 0, "now:int chain:int block:dict status:int"),
+        case(
+            "get_status",
+            vec![],
+            0,
+            "now:int chain:int block:dict status:int followed:int? degraded:str?",
+        ),
         case(
             "get_config",
             vec![("include_eula_text", Value::from(false))],

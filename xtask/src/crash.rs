@@ -3,6 +3,7 @@
 use crate::place;
 use crate::step::cargo;
 use anyhow::{Context, Result, bail};
+use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
 /// Kills in the gate of every change: one market's life, some ten seconds.
@@ -27,6 +28,20 @@ pub(crate) fn run(kills: u64, from: u64, plant: Option<&str>) -> Result<()> {
     let mut arguments = vec!["--bin", "crash", "--", "--kills", &kills, "--from", &from];
     arguments.extend(plant.into_iter().flat_map(|bug| ["--plant", bug]));
     cargo(&[&["run"], &BUILT[..], &arguments].concat(), &[])
+}
+
+/// Has a host die at each step of a transaction to a chain, told where that is by `variables`.
+///
+/// # Errors
+///
+/// If a transaction is lost, or sent twice.
+pub(crate) fn transactions(variables: &[(&'static str, OsString)]) -> Result<()> {
+    let variables: Vec<(&str, &OsStr)> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_os_str()))
+        .collect();
+    let test = ["--test", "outbox", "a_death_at_any_step"];
+    cargo(&[&["test"], &BUILT[..], &test[..]].concat(), &variables)
 }
 
 /// Has the harness, built by [`run`], find a host that replies before POST is durable: one that finds nothing proves

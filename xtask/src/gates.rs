@@ -54,6 +54,7 @@ pub(crate) fn ci() -> Result<()> {
     step("simulator", || sim::run(&["--seeds", sim::SEEDS]))?;
     step("faults, one by one", || sim::run(&sim::EACH))?;
     step("crashes", || crash::run(crash::SHORT, 0, None))?;
+    step("crashes of transactions", || crash::transactions(&everything()?))?;
     step("tests", || nextest(everything()?, Vec::new(), false))
 }
 
@@ -67,6 +68,7 @@ pub(crate) fn long() -> Result<()> {
     step("simulator, long", || sim::run_long(&["--seeds", sim::SEEDS_LONG]))?;
     step("faults, one by one, long", || sim::run_long(&sim::EACH_LONG))?;
     step("crashes, long", || crash::run(crash::LONG, 0, None))?;
+    step("crashes of transactions", || crash::transactions(&everything()?))?;
     step("crashes, planted", crash::finds_the_planted_bug)?;
     step("signers recovered in C", || {
         cargo(

@@ -2,9 +2,11 @@
 //!
 //! Unknown keys are refused: a mistyped `on_failure` must not silently become the default.
 
+use crate::outbox::Limits;
 use anyhow::{Context, ensure};
 use bourse_market::Amount;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -99,6 +101,13 @@ pub struct Market {
     pub sell_deadline_ms: u64,
     /// Milliseconds in which a seller that prices its own offers must answer; half of a purchase's deadline at most.
     pub quote_deadline_ms: u64,
+    /// On a chain: whole tokens that the market maker locks at most in the paying channels of a provider, by its member's
+    /// address. For one that is not listed it opens none.
+    pub paying_limits: BTreeMap<String, u64>,
+    /// Whole tokens that it locks in all paying channels together; none for as much as the limits come to.
+    pub paying_cap: Option<u64>,
+    /// Whole tokens that a paying channel takes at least.
+    pub paying_minimum: u64,
 }
 
 /// `[offers]`
@@ -228,6 +237,9 @@ impl Default for Market {
             id: None,
             sell_deadline_ms: 10_000,
             quote_deadline_ms: 1_000,
+            paying_limits: BTreeMap::new(),
+            paying_cap: None,
+            paying_minimum: 1,
         }
     }
 }
@@ -264,6 +276,27 @@ impl Default for Http {
         Self {
             listen: loopback(8082),
         }
+    }
+}
+
+impl Market {
+    /// What may be locked in paying channels.
+    ///
+    /// # Errors
+    ///
+    /// If a provider's address is none.
+    pub(crate) fn limits(&self) -> anyhow::Result<Limits> {
+        let providers = self.paying_limits.iter().map(|(provider, tokens)| {
+            let address = provider
+                .parse()
+                .with_context(|| format!("market.paying_limits: `{provider}` is no member's address"))?;
+            Ok((address, Amount::from_tokens(*tokens)))
+        });
+        Ok(Limits {
+            providers: providers.collect::<anyhow::Result<_>>()?,
+            cap: self.paying_cap.map_or(Amount::MAX, Amount::from_tokens),
+            minimum: Amount::from_tokens(self.paying_minimum),
+        })
     }
 }
 
@@ -368,6 +401,7 @@ impl Config {
         );
         self.policies.check()?;
         self.chain.plan()?;
+        self.market.limits()?;
         for (name, listen) in [
             ("wamp.listen_ws", self.wamp.listen_ws),
             ("wamp.listen_rs", self.wamp.listen_rs),

@@ -22,6 +22,11 @@ pub(crate) mod topic {
         format!("xbr.marketmaker.delegate.{delegate}.on_{kind}_channel_open")
     }
 
+    /// Where a delegate learns that its channel was not opened after all.
+    pub(crate) fn channel_open_failed(delegate: &Address) -> String {
+        format!("xbr.marketmaker.delegate.{delegate}.on_channel_open_failed")
+    }
+
     /// Where everybody, and the delegate by itself, learns of the end of a channel.
     pub(crate) fn channel_closing(delegate: &Address, kind: ChannelKind) -> [String; 2] {
         let kind = name(kind);

@@ -2,8 +2,9 @@
 
 use crate::events::topic;
 use crate::market::Market;
+use crate::outbox::Sending;
 use crate::wire::channel_dict;
-use bourse_chain::{Block, EthereumSettlement, Follower, Step};
+use bourse_chain::{Block, EthereumSettlement, Follower, Settlement, Step};
 use bourse_market::chain::{BlockRef, Followed, Unwind};
 use bourse_market::{BlockNumber, ChannelState, Command, Outcome, View};
 use parking_lot::Mutex;
@@ -23,6 +24,8 @@ pub(crate) struct Following {
     pub(crate) follower: Follower,
     pub(crate) settlement: Arc<EthereumSettlement>,
     pub(crate) poll: Duration,
+    /// How the market maker's own transactions go to it.
+    pub(crate) sending: Sending,
 }
 
 /// How far the ledger has come along the chain, for whoever asks.
@@ -38,6 +41,8 @@ pub(crate) struct Progress {
     pub(crate) trouble: Option<String>,
     /// It has come to the end once since the host started.
     pub(crate) caught_up: bool,
+    /// Wei that the node would pay for a unit of gas.
+    pub(crate) gas_price: Option<u128>,
 }
 
 impl Course {
@@ -53,6 +58,10 @@ impl Course {
 
     fn caught_up(&self) {
         self.0.lock().caught_up = true;
+    }
+
+    fn costs(&self, gas_price: u128) {
+        self.0.lock().gas_price = Some(gas_price);
     }
 
     /// False if that is known already.
@@ -71,6 +80,7 @@ pub(crate) fn start(market: &Arc<Market>, following: Following, stop: Cancellati
         mut follower,
         settlement,
         poll,
+        ..
     } = following;
     tokio::spawn(async move {
         let mut way = Way::default();
@@ -86,7 +96,15 @@ pub(crate) fn start(market: &Arc<Market>, following: Following, stop: Cancellati
                 return;
             };
             if let Some(head) = follower.head() {
+                let news = settlement.head_block() != head;
                 settlement.set_head(head);
+                // What it was before will do if the node does not say.
+                if stepped.is_ok()
+                    && (news || market.course.progress().gas_price.is_none())
+                    && let Some(Ok(gas_price)) = stop.run_until_cancelled(follower.gas_price()).await
+                {
+                    market.course.costs(gas_price);
+                }
             }
             failures = if stepped.is_ok() { 0 } else { failures + 1 };
             pause = match stepped {

@@ -6,13 +6,16 @@ use crate::environment::{Environment, System};
 use crate::events::{Announcer, topic};
 use crate::follow::{self, Following};
 use crate::market::{Market, Parts, Status, Terms};
+use crate::outbox::{self, Outbox, Sending};
 use crate::policies::{self, Manager, Policies, SHIPPED};
 use crate::purchase::{self, RoutedSellers};
 use crate::wire::{bytes, int, uri};
 use crate::workers::Workers;
 use crate::{control, crash, http, keyfile, procedures, sweep, tickets};
 use anyhow::{Context, ensure};
-use bourse_chain::{Block, EthereumSettlement, Follower, LocalSettlement, Network, Settlement, Signer};
+use bourse_chain::{
+    Block, Contracts, EthereumSettlement, Follower, LocalSettlement, Network, Settlement, Signer,
+};
 use bourse_market::{Address, Demand, MarketId, Nanos, View};
 use bourse_policy::{
     BreakerOptions, Engine, EngineOptions, Library, LibraryOptions, MAX_WINDOW_MS, PolicyStatus, VerifyingKey,
@@ -58,6 +61,8 @@ pub struct Host {
     sweeper: JoinHandle<()>,
     /// Follows the chain, where there is one.
     follower: Option<JoinHandle<()>>,
+    /// Brings the market maker's transactions to it.
+    courier: Option<JoinHandle<()>>,
     addresses: Addresses,
     log: Option<DecisionLog>,
     recovered: usize,
@@ -132,8 +137,16 @@ impl Host {
         policies::watch(&policies).context("cannot watch the policy folder")?;
         let (router, session) = join_own_router(config).await?;
 
+        let outbox = match &following {
+            None => None,
+            Some(following) => Some(Arc::new(Outbox::new(
+                following.sending.clone(),
+                config.market.limits()?,
+            ))),
+        };
         let market = Arc::new(Market::new(Parts {
             terms: terms(config),
+            outbox,
             store,
             signer: Arc::new(signer),
             settlement,
@@ -178,6 +191,8 @@ impl Host {
             Duration::from_millis(config.offers.sweep_after_ms),
             stop.clone(),
         );
+        let poll = Duration::from_millis(config.chain.poll_ms);
+        let courier = outbox::start(&market, poll, stop.clone());
         let follower = following.map(|following| follow::start(&market, following, stop.clone()));
         let (ws, rs) = listen(config, &router).await?;
         let host = Self {
@@ -189,6 +204,7 @@ impl Host {
             control,
             sweeper,
             follower,
+            courier,
             log,
             recovered,
         };
@@ -278,8 +294,8 @@ impl Host {
         let _ = self.control.await;
         // And nobody may hold the ledger.
         let _ = self.sweeper.await;
-        if let Some(follower) = self.follower {
-            let _ = follower.await;
+        for task in [self.follower, self.courier].into_iter().flatten() {
+            let _ = task.await;
         }
         self.market.policies.close();
         self.session.leave().await;
@@ -467,6 +483,8 @@ async fn look_up(plan: Plan, signer: &Signer, market: Option<MarketId>) -> anyho
         verifiers,
         follow,
         poll,
+        max_fee,
+        bump_after,
     } = plan;
     let deployment = follow.contracts.look_up(&node, signer.address(), market).await?;
     for verifier in &verifiers {
@@ -482,11 +500,22 @@ async fn look_up(plan: Plan, signer: &Signer, market: Option<MarketId>) -> anyho
         );
     }
     let head = Block::from(&node.latest().await?);
+    let sending = Sending {
+        node: node.clone(),
+        contracts: Contracts {
+            token: deployment.coin,
+            ..deployment.contracts
+        },
+        chain_id: deployment.chain_id,
+        max_fee,
+        patience: bump_after,
+    };
     let settlement = EthereumSettlement::new(deployment, signer.address(), follow.depth, head);
     Ok(Following {
         follower: Follower::new(node, verifiers, follow),
         settlement: Arc::new(settlement),
         poll,
+        sending,
     })
 }
 

@@ -21,6 +21,7 @@ mod host;
 mod http;
 mod keyfile;
 mod market;
+mod outbox;
 mod output;
 mod policies;
 mod procedures;

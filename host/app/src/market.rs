@@ -3,6 +3,7 @@
 use crate::environment::Environment;
 use crate::events::Announcer;
 use crate::follow::Course;
+use crate::outbox::Outbox;
 use crate::policies::Policies;
 use crate::providers::{Providers, provider_of_quote, provider_of_sell};
 use crate::purchase::{Pending, Sellers, Turns};
@@ -81,6 +82,8 @@ pub(crate) struct Market {
     pub(crate) settlement: Arc<dyn Settlement>,
     /// How far the ledger came along the chain, where there is one.
     pub(crate) course: Course,
+    /// Its own transactions, where there is a chain.
+    pub(crate) outbox: Option<Arc<Outbox>>,
     pub(crate) network: Network,
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) workers: Workers,
@@ -106,6 +109,7 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) signer: Arc<Signer>,
     pub(crate) settlement: Arc<dyn Settlement>,
+    pub(crate) outbox: Option<Arc<Outbox>>,
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) workers: Workers,
     pub(crate) policies: Arc<Policies>,
@@ -126,6 +130,7 @@ impl Market {
             network,
             settlement: parts.settlement,
             course: Course::default(),
+            outbox: parts.outbox,
             environment: parts.environment,
             workers: parts.workers,
             policies: parts.policies,

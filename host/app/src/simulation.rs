@@ -100,6 +100,7 @@ impl Stage {
         })?);
         let market = Arc::new(Market::new(Parts {
             terms: terms(config),
+            outbox: None,
             store,
             signer: Arc::new(signer),
             settlement,

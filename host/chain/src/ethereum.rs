@@ -1,20 +1,22 @@
 //! Settlement on a chain: channels are opened and paid out by the contracts, and the ledger follows.
 
 use crate::contracts::Deployment;
-use crate::settlement::{verify_close, verify_consent};
+use crate::settlement::{verify_close, verify_consent, verify_open};
 use crate::{
-    Block, CloseChannel, Domain, Network, OpenChannel, SetConsent, Settlement, SettlementError, SignedClose,
+    Block, CloseChannel, DelegateBinding, Domain, Network, OpenChannel, SetConsent, Settlement,
+    SettlementError, SignedClose, SignedOpen, recover,
 };
 use alloy_primitives::{U256, U512};
 use bourse_market::registry::ConsentRequest;
 use bourse_market::{Address, Amount, BlockNumber, ChannelId, Command, Genesis, Nanos};
+use core::ops::RangeInclusive;
 use parking_lot::RwLock;
 
 /// Blocks for which a signed state may be shown to the contract, from the one it names on.
 pub const PRESIGNED_BLOCKS: u64 = 1440;
-/// How old the block that a closing state names may be when we sign it: what is left of [`PRESIGNED_BLOCKS`] is for the
-/// transaction to be mined in.
-pub const CLOSE_WINDOW: u64 = 1000;
+/// How old the block that a message for the contract names may be when it comes to us: what is left of [`PRESIGNED_BLOCKS`] is
+/// for the transaction to be mined in.
+pub const SIGNING_WINDOW: u64 = 1000;
 
 /// A market whose money is real: on the deployment it was looked up in.
 #[derive(Debug)]
@@ -48,6 +50,14 @@ impl EthereumSettlement {
             depth,
             head: RwLock::new(head),
         }
+    }
+
+    /// The blocks at which a message may have been signed that is to go to the contract, and the first and last of them.
+    fn window(&self) -> (RangeInclusive<Amount>, u64, u64) {
+        let head = self.head_block().number;
+        let earliest = head.saturating_sub(SIGNING_WINDOW).max(1);
+        let blocks = Amount::from_units(earliest.into())..=Amount::from_units(head.into());
+        (blocks, earliest, head)
     }
 
     /// Tells which block is the newest now.
@@ -91,17 +101,33 @@ impl Settlement for EthereumSettlement {
         }
     }
 
-    fn open_channel(&self, _: &OpenChannel, _: Nanos) -> Result<Command, SettlementError> {
-        let contract = self.deployment.contracts.channel;
-        Err(SettlementError::OpenAtContract { contract })
+    /// Signed at a recent block, so that the contract still takes it when its transaction is mined.
+    fn open_channel(&self, request: &OpenChannel, at: Nanos) -> Result<SignedOpen, SettlementError> {
+        let (window, earliest, head) = self.window();
+        if !window.contains(&request.opened_at) {
+            return Err(SettlementError::OpenAt {
+                got: request.opened_at,
+                earliest,
+                head,
+            });
+        }
+        let binding = DelegateBinding {
+            market: request.market,
+            actor: request.member,
+            delegate: request.delegate,
+        };
+        let bound_by = match &request.delegate_signature {
+            None => None,
+            Some(signature) => Some(recover(&binding.digest(&self.network.domain), signature)?),
+        };
+        let request = verify_open(&self.network, request, at)?;
+        Ok(SignedOpen { request, bound_by })
     }
 
     /// A final state must name a recent block, else the contract would not take it; and one that is not final is never
     /// signed over a recent block: with it anybody could lock what is in the channel for good.
     fn close_channel(&self, request: &CloseChannel) -> Result<SignedClose, SettlementError> {
-        let head = self.head_block().number;
-        let earliest = head.saturating_sub(CLOSE_WINDOW).max(1);
-        let window = Amount::from_units(earliest.into())..=Amount::from_units(head.into());
+        let (window, earliest, head) = self.window();
         if !window.contains(&request.close_at) {
             return Err(SettlementError::CloseAt {
                 got: request.close_at,
@@ -147,8 +173,8 @@ impl Settlement for EthereumSettlement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ChannelClose, Contracts, Signer};
-    use bourse_market::{MarketId, Seq};
+    use crate::{ChannelClose, ChannelOpen, Contracts, Signer};
+    use bourse_market::{ChannelKind, MarketId, Seq};
 
     const MARKET: MarketId = MarketId([1; 16]);
 
@@ -235,6 +261,60 @@ mod tests {
         for block in [1, 3999, 5001] {
             let refused = settlement.close_channel(&request(block)).unwrap_err();
             assert!(refused.to_string().contains("4000 to 5000"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_opening_names_a_recent_block_and_its_delegate_may_say_whose_it_is() {
+        let settlement = settlement(Amount::ZERO, 5000);
+        let actor = Signer::from_bytes(&[9; 32]).unwrap();
+        let delegate = Signer::from_bytes(&[8; 32]).unwrap();
+        let request = |block: u64, binder: Option<&Signer>| {
+            let open = ChannelOpen {
+                kind: ChannelKind::Paying,
+                opened_at: Amount::from_units(block.into()),
+                market: MARKET,
+                channel: ChannelId([3; 16]),
+                actor: actor.address(),
+                delegate: delegate.address(),
+                marketmaker: Address([7; 20]),
+                recipient: actor.address(),
+                amount: Amount::from_tokens(5),
+            };
+            let binding = DelegateBinding {
+                market: MARKET,
+                actor: open.actor,
+                delegate: open.delegate,
+            };
+            let domain = settlement.domain();
+            let sent = OpenChannel {
+                member: open.actor,
+                market: MARKET,
+                channel: open.channel,
+                chain_id: 1337,
+                opened_at: open.opened_at,
+                verifying_contract: Address([2; 20]),
+                channel_type: 2,
+                delegate: open.delegate,
+                marketmaker: open.marketmaker,
+                recipient: open.recipient,
+                amount: open.amount,
+                signature: actor.sign(&open.digest(&domain)),
+                delegate_signature: binder.map(|binder| binder.sign(&binding.digest(&domain))),
+            };
+            settlement.open_channel(&sent, Nanos(1))
+        };
+        for block in [4000, 5000] {
+            assert_eq!(request(block, None).unwrap().bound_by, None);
+        }
+        for block in [0, 3999, 5001] {
+            let refused = request(block, None).unwrap_err().to_string();
+            assert!(refused.contains("4000 to 5000"), "{refused}");
+        }
+        // Whoever signed it: whether that is the delegate is seen in the write.
+        for binder in [&delegate, &actor] {
+            let signed = request(5000, Some(binder)).unwrap();
+            assert_eq!(signed.bound_by, Some(binder.address()));
         }
     }
 }

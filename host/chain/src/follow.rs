@@ -124,6 +124,15 @@ impl Follower {
         self.head
     }
 
+    /// What the node would pay for a unit of gas, in wei.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError`], if there is no answer to use.
+    pub async fn gas_price(&self) -> Result<u128, NodeError> {
+        self.node.gas_price().await
+    }
+
     /// What to do next, `kept` being the blocks that the ledger can go back to, the last first, and `at` the time.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ pub use contracts::{
     ArtifactError, Artifacts, Call, Deployment, DeploymentError, Foreign, NewMarket, decode,
 };
 pub use deploy::{DeployError, deploy};
-pub use ethereum::{CLOSE_WINDOW, EthereumSettlement, PRESIGNED_BLOCKS};
+pub use ethereum::{EthereumSettlement, PRESIGNED_BLOCKS, SIGNING_WINDOW};
 pub use follow::{FollowError, FollowOptions, Follower, KEPT_BLOCKS, Step};
 pub use keyfile::{KeyFileError, create_key, load_key, load_or_create_key, save_key, unlock_key};
 pub use keystore::KeystoreError;
@@ -48,12 +48,12 @@ pub use passphrase::Passphrase;
 pub use sender::{SendError, Sender};
 pub use settlement::{
     Block, CloseChannel, Contracts, Network, OpenChannel, SetConsent, Settlement, SettlementError,
-    SignedClose, consent_id,
+    SignedClose, SignedOpen, consent_id,
 };
 pub use signature::{SignatureError, recover};
 pub use signer::{KeyError, Signer};
 pub use transaction::{Fees, SignedTransaction, Transaction};
 pub use typed::{
-    ChannelClose, ChannelOpen, Consent, DOMAIN_SEPARATOR, Domain, KeyOffer, MarketMemberLogin,
-    OFF_CHAIN_CLOSE_AT, RevokeOffer,
+    ChannelClose, ChannelOpen, Consent, DOMAIN_SEPARATOR, DelegateBinding, Domain, KeyOffer,
+    MarketMemberLogin, OFF_CHAIN_CLOSE_AT, RevokeOffer,
 };

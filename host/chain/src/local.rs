@@ -4,7 +4,7 @@ use crate::address::address_of_hash;
 use crate::settlement::{verify_close, verify_consent, verify_open};
 use crate::{
     Block, CloseChannel, Domain, Network, OpenChannel, SetConsent, Settlement, SettlementError, SignedClose,
-    keccak256,
+    SignedOpen, keccak256,
 };
 use bourse_market::registry::ConsentRequest;
 use bourse_market::{
@@ -90,8 +90,13 @@ impl Settlement for LocalSettlement {
         Ok(())
     }
 
-    fn open_channel(&self, request: &OpenChannel, at: Nanos) -> Result<Command, SettlementError> {
-        verify_open(&self.network, request, at).map(|open| Command::Open(Box::new(open)))
+    /// A delegate is that of the first actor that names it: its own word is not needed.
+    fn open_channel(&self, request: &OpenChannel, at: Nanos) -> Result<SignedOpen, SettlementError> {
+        let request = verify_open(&self.network, request, at)?;
+        Ok(SignedOpen {
+            request,
+            bound_by: None,
+        })
     }
 
     /// Any block from 1 on: there is none to be old against.
@@ -130,7 +135,7 @@ mod tests {
     use super::*;
     use crate::{ChannelOpen, Consent, SignatureError, Signer, consent_id};
     use bourse_market::registry::{ActorType, Attributes};
-    use bourse_market::{CatalogId, ChannelKind, Signature};
+    use bourse_market::{CatalogId, ChannelKind, OpenRequest, Signature};
 
     const MARKET: MarketId = MarketId([1; 16]);
     const MAKER: Address = Address([2; 20]);
@@ -166,21 +171,20 @@ mod tests {
             recipient: open.recipient,
             amount: open.amount,
             signature: signer.sign(&open.digest(&domain)),
+            delegate_signature: None,
         }
     }
 
-    fn open(change: impl FnOnce(&mut OpenChannel)) -> Result<Command, SettlementError> {
+    fn open(change: impl FnOnce(&mut OpenChannel)) -> Result<OpenRequest, SettlementError> {
         let mut request = request(&Signer::from_bytes(&[9; 32]).unwrap());
         change(&mut request);
-        settlement().open_channel(&request, AT)
+        Ok(settlement().open_channel(&request, AT)?.request)
     }
 
     #[test]
-    fn a_signed_request_becomes_the_command_to_open() {
+    fn a_signed_request_becomes_one_to_the_ledger() {
         let sent = request(&Signer::from_bytes(&[9; 32]).unwrap());
-        let Ok(Command::Open(open)) = open(|_| ()) else {
-            panic!("refused")
-        };
+        let open = open(|_| ()).unwrap();
         assert_eq!((open.signer, open.actor, open.at), (sent.member, sent.member, AT));
         assert_eq!(
             (open.id, open.kind, open.amount),

@@ -34,6 +34,8 @@ pub struct OpenChannel {
     pub amount: Amount,
     /// The member's signature over all of it ([`ChannelOpen`]).
     pub signature: Signature,
+    /// The delegate's signature, if it says itself whose it is ([`DelegateBinding`](crate::DelegateBinding)).
+    pub delegate_signature: Option<Signature>,
 }
 
 /// A request to close a channel, as it came over the wire.
@@ -86,6 +88,15 @@ pub struct SetConsent {
     pub signature: Signature,
     /// The member that the caller is logged in as, if any.
     pub login: Option<Address>,
+}
+
+/// A request to open a channel of this market's, signed by its actor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedOpen {
+    /// What its actor signed.
+    pub request: OpenRequest,
+    /// Whom the signature that binds the delegate recovers to; none without one, or where nobody needs it.
+    pub bound_by: Option<Address>,
 }
 
 /// A closing state of this market's, and whom its signature recovers to.
@@ -226,11 +237,15 @@ pub enum SettlementError {
         /// The last block without trade.
         needs: u64,
     },
-    /// Deposits are taken by the contract.
-    #[error("channels of this market are opened at the contract {contract}; the market sees them there")]
-    OpenAtContract {
-        /// XBRChannel.
-        contract: Address,
+    /// An opening that the contract does not take, or not for long enough.
+    #[error("the request was signed at block {got}, it must be one of {earliest} to {head}")]
+    OpenAt {
+        /// As it came.
+        got: Amount,
+        /// The first that will do.
+        earliest: u64,
+        /// The last.
+        head: u64,
     },
     /// A closing state that the contract does not take, or not for long enough.
     #[error("the closing state names block {got}, it must name one of {earliest} to {head}")]
@@ -275,7 +290,7 @@ pub trait Settlement: Send + Sync {
     /// # Errors
     ///
     /// [`SettlementError`], saying what was expected and what came.
-    fn open_channel(&self, request: &OpenChannel, at: Nanos) -> Result<Command, SettlementError>;
+    fn open_channel(&self, request: &OpenChannel, at: Nanos) -> Result<SignedOpen, SettlementError>;
 
     /// Reads a request to close a channel. Whether the signer is its delegate and the state the posted one is checked
     /// when the command is applied.

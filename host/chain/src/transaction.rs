@@ -5,6 +5,7 @@ use crate::address::to_alloy;
 use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Bytes, TxKind, U256};
+use bourse_market::outbox::GasPrice;
 use bourse_market::{Address, TransactionHash};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,20 @@ pub enum Fees {
         /// The tip.
         max_priority_fee: u128,
     },
+}
+
+impl From<GasPrice> for Fees {
+    fn from(price: GasPrice) -> Self {
+        match price {
+            GasPrice::Legacy { price } => Self::Legacy {
+                gas_price: price.into(),
+            },
+            GasPrice::Market { most, tip } => Self::Market {
+                max_fee: most.into(),
+                max_priority_fee: tip.into(),
+            },
+        }
+    }
 }
 
 /// A transaction to be signed.

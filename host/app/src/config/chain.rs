@@ -29,6 +29,10 @@ pub struct Chain {
     pub from_block: u64,
     /// Milliseconds between two questions for a new block.
     pub poll_ms: u64,
+    /// Gwei that the market maker pays for a unit of gas at most.
+    pub max_fee_gwei: u64,
+    /// Blocks after which a transaction of the market maker that is in none is sent again for an eighth more.
+    pub bump_after_blocks: u64,
     /// Where the contracts are.
     pub contracts: Option<ContractAddresses>,
     /// Settings of local mode.
@@ -80,6 +84,8 @@ impl Default for Chain {
             depth: 20,
             from_block: 0,
             poll_ms: 1000,
+            max_fee_gwei: 500,
+            bump_after_blocks: 10,
             contracts: None,
             local: Local::default(),
         }
@@ -99,6 +105,9 @@ pub(crate) struct Plan {
     pub(crate) verifiers: Vec<Node>,
     pub(crate) follow: FollowOptions,
     pub(crate) poll: Duration,
+    /// Wei that a unit of gas may cost.
+    pub(crate) max_fee: u64,
+    pub(crate) bump_after: u64,
 }
 
 impl Chain {
@@ -121,6 +130,9 @@ impl Chain {
         const POLL_MS: std::ops::RangeInclusive<u64> = 20..=600_000;
         /// A day and more, on any chain.
         const MAX_DEPTH: u64 = 100_000;
+        /// From less than any chain asks to what nobody would pay.
+        const FEE_GWEI: std::ops::RangeInclusive<u64> = 1..=1_000_000;
+        const WEI_PER_GWEI: u64 = 1_000_000_000;
         if self.mode == ChainMode::Local {
             return Ok(None);
         }
@@ -143,6 +155,17 @@ impl Chain {
             "chain.depth is {}: at most {MAX_DEPTH} blocks",
             self.depth
         );
+        ensure!(
+            FEE_GWEI.contains(&self.max_fee_gwei),
+            "chain.max_fee_gwei is {}: it must lie in {} to {}",
+            self.max_fee_gwei,
+            FEE_GWEI.start(),
+            FEE_GWEI.end()
+        );
+        ensure!(
+            self.bump_after_blocks > 0,
+            "chain.bump_after_blocks is 0: a transaction waits for one block at least"
+        );
         let node = |key: &str, url: &str| {
             Node::at(url, Limits::default()).with_context(|| format!("{key} cannot be used"))
         };
@@ -156,6 +179,8 @@ impl Chain {
                 from_block: self.from_block,
             },
             poll: Duration::from_millis(self.poll_ms),
+            max_fee: self.max_fee_gwei.saturating_mul(WEI_PER_GWEI),
+            bump_after: self.bump_after_blocks,
         }))
     }
 }

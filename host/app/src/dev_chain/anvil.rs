@@ -15,6 +15,8 @@ pub const CHAIN_ID: u64 = 1337;
 const MNEMONIC: &str = "myth like bonus scare over problem client lizard pioneer submit female collect";
 /// What the contracts were written before; later forks refuse nothing that they do, but this is known to work.
 const HARDFORK: &str = "london";
+/// Blocks whose state is kept: a market looks back as far as its depth.
+const KEPT_STATES: usize = 64;
 /// Gas in a block. Making the largest contract takes 5.1 million.
 const GAS_LIMIT: u64 = 30_000_000;
 /// How long anvil may take to say where it listens. It takes a tenth of a second where nothing else is going on.
@@ -78,7 +80,7 @@ impl Anvil {
             .args(["--port", &options.port.to_string()])
             .args(["--chain-id", &CHAIN_ID.to_string()])
             // States of the past, which nobody asks about, would cost more than the blocks.
-            .arg("--prune-history")
+            .args(["--prune-history", &KEPT_STATES.to_string()])
             .args(["--gas-limit", &GAS_LIMIT.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

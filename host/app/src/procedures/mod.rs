@@ -16,6 +16,7 @@ mod get_gas_price;
 mod get_offer;
 mod get_quote;
 mod get_status;
+mod get_transaction_receipt;
 mod open_channel;
 mod pages;
 mod place_offer;
@@ -50,6 +51,7 @@ table! {
     "xbr.marketmaker.get_status" => get_status::get_status,
     "xbr.marketmaker.get_config" => get_config::get_config,
     "xbr.marketmaker.get_gas_price" => get_gas_price::get_gas_price,
+    "xbr.marketmaker.get_transaction_receipt" => get_transaction_receipt::get_transaction_receipt,
     "xbr.marketmaker.place_offer" => place_offer::place_offer,
     "xbr.marketmaker.get_offer" => get_offer::get_offer,
     "xbr.marketmaker.query_offers" => query_offers::query_offers,

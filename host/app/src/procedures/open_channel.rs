@@ -3,10 +3,15 @@
 use super::Reply;
 use crate::events::topic;
 use crate::market::Market;
-use crate::wire::{Arguments, bytes, channel_dict, dict, int, of_settlement, opt, reply, unexpected};
-use bourse_chain::OpenChannel;
-use bourse_market::{Amount, Outcome};
-use bourse_wamp::{Dict, Invocation, Value};
+use crate::outbox::Outbox;
+use crate::outbox::open::open;
+use crate::wire::{
+    Arguments, FromValue, bytes, channel_dict, describe, dict, int, invalid, of_settlement, opt, reply,
+    unexpected,
+};
+use bourse_chain::{OpenChannel, SignedOpen};
+use bourse_market::{Amount, Command, OpenRequest, Outcome, Signature, View};
+use bourse_wamp::{Dict, Invocation, Value, WampError};
 use std::sync::Arc;
 
 const ARGUMENTS: &[&str] = &[
@@ -40,17 +45,25 @@ pub(super) async fn open_channel(market: Arc<Market>, mut invocation: Invocation
         recipient: arguments.required("recipient")?,
         amount: arguments.required("amount")?,
         signature: arguments.required("signature")?,
+        delegate_signature: binding(arguments.optional("attributes")?)?,
     };
-    let _attributes: Option<Dict> = arguments.optional("attributes")?;
-
-    let (desk, at) = (Arc::clone(&market), market.now());
-    let id = request.channel;
-    let command = market
+    let at = market.now();
+    let desk = Arc::clone(&market);
+    let signed = market
         .workers
         .run(move || desk.settlement.open_channel(&request, at))
         .await?
         .map_err(of_settlement)?;
-    let channel = match market.submit(command).await? {
+    match &market.outbox {
+        None => here(&market, signed.request).await,
+        Some(outbox) => on_chain(&market, outbox, signed).await,
+    }
+}
+
+/// Without a chain the channel is open once it is on record.
+async fn here(market: &Arc<Market>, request: OpenRequest) -> Reply {
+    let id = request.id;
+    let channel = match market.submit(Command::Open(Box::new(request))).await? {
         Outcome::Opened(channel) => channel,
         other => return Err(unexpected(&other)),
     };
@@ -69,4 +82,37 @@ pub(super) async fn open_channel(market: Arc<Market>, mut invocation: Invocation
         ("state", int(channel.state as u8)),
         ("bound", Value::Bool(channel.bound)),
     ]))))
+}
+
+/// On a chain it is open when its transaction is, deep enough. Here that one is on record, and signed.
+async fn on_chain(market: &Arc<Market>, outbox: &Outbox, signed: SignedOpen) -> Reply {
+    let (actor, delegate) = (signed.request.actor, signed.request.delegate);
+    let intent = open(market, outbox, signed).await?;
+    let binding = market.read(|ledger| ledger.binding(&delegate))?;
+    let bound = binding.is_some_and(|binding| binding.actor == actor);
+    Ok(reply(Value::Map(dict([
+        ("transaction", opt(intent.transaction(), |hash| bytes(hash.0))),
+        ("market_oid", bytes(market.network.market.0)),
+        ("channel_oid", bytes(intent.key.channel.0)),
+        ("state", int(0u8)),
+        ("bound", Value::Bool(bound)),
+    ]))))
+}
+
+/// The delegate's signature that binds it to its actor, if the attributes have one. All else in them is passed over.
+fn binding(attributes: Option<Dict>) -> Result<Option<Signature>, WampError> {
+    match attributes.unwrap_or_default().remove("delegate_signature") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            let got = describe(&value);
+            let signature = Signature::from_value(value);
+            let expected = Signature::EXPECTED;
+            signature.map(Some).ok_or_else(|| {
+                invalid(
+                    "attributes",
+                    format_args!("delegate_signature: expected {expected}, got {got}"),
+                )
+            })
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::error::invalid;
 use bourse_market::{
     Address, Amount, ApiId, BlockNumber, BuyerPubkey, CatalogId, ChannelId, KeyId, MarketId, Nanos, Offer,
-    OfferId, Seq, Signature,
+    OfferId, Seq, Signature, TransactionHash,
 };
 use bourse_store::Place;
 use bourse_wamp::{Dict, Invocation, Value, WampError};
@@ -42,6 +42,7 @@ from_bytes!(
     Address = "20 bytes",
     BuyerPubkey = "32 bytes",
     Signature = "65 bytes",
+    TransactionHash = "32 bytes",
 );
 
 impl FromValue for Amount {

@@ -227,6 +227,7 @@ pub(crate) fn of_store(error: StoreError) -> WampError {
     tracing::error!(%error, "the ledger could not be read");
     fault(uri::RUNTIME, "the ledger could not be read")
 }
+
 /// What a request about money names that is not this market's, or what keeps it from being carried out.
 pub(crate) fn of_settlement(error: SettlementError) -> WampError {
     let argument = match &error {
@@ -234,7 +235,7 @@ pub(crate) fn of_settlement(error: SettlementError) -> WampError {
             return fault(uri::INVALID_SIGNATURE, error.to_string());
         }
         SettlementError::YoungChain { .. } => return fault(uri::NOT_READY, error.to_string()),
-        SettlementError::OpenAtContract { .. } | SettlementError::NoFaucet => {
+        SettlementError::NoFaucet => {
             return fault(uri::NOT_AUTHORIZED, error.to_string());
         }
         SettlementError::WrongChain { .. } => "verifying_chain_id",
@@ -244,7 +245,7 @@ pub(crate) fn of_settlement(error: SettlementError) -> WampError {
         SettlementError::WrongType { .. } => "channel_type",
         SettlementError::WrongDelegateType { .. } => "delegate_type",
         SettlementError::BlockZero => "current_block_number",
-        SettlementError::CloseAt { .. } => "current_block_number",
+        SettlementError::CloseAt { .. } | SettlementError::OpenAt { .. } => "current_block_number",
         SettlementError::FaucetLimit { .. } => "amount",
     };
     invalid(argument, error)

@@ -7,6 +7,7 @@ use crate::settlement::Contracts;
 use crate::{ChannelClose, ChannelOpen, Consent};
 use alloy_primitives::{Bytes, FixedBytes, U256};
 use alloy_sol_types::SolCall;
+use bourse_market::outbox::Wanted;
 use bourse_market::registry::ActorType;
 use bourse_market::{Address, Amount, CatalogId, MarketId, Signature};
 
@@ -163,6 +164,26 @@ impl Contracts {
             signature: bytes(signature),
         };
         Call::new(self.channel, &call)
+    }
+
+    /// What a transaction of the market maker does.
+    pub fn wanted(&self, wanted: &Wanted) -> Call {
+        let (terms, opened_at) = match wanted {
+            Wanted::Approve { amount } => return self.approve_channels(*amount),
+            Wanted::Open { terms, opened_at, .. } => (terms, *opened_at),
+        };
+        let open = ChannelOpen {
+            kind: terms.kind,
+            opened_at,
+            market: terms.market,
+            channel: terms.channel,
+            actor: terms.actor,
+            delegate: terms.delegate,
+            marketmaker: terms.marketmaker,
+            recipient: terms.recipient,
+            amount: terms.amount,
+        };
+        self.open_channel(&open, &terms.signature)
     }
 
     /// Anybody shows a state of a channel, signed by its delegate and by the market maker.

@@ -343,6 +343,52 @@ impl Node {
         Ok(nonce.to())
     }
 
+    /// Transactions that an address had sent as of the block `block`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::chain_id`].
+    pub async fn nonce_at(&self, of: Address, block: u64) -> Result<u64, NodeError> {
+        let nonce: U64 = self
+            .ask("eth_getTransactionCount", (to_alloy(of), U64::from(block)))
+            .await?;
+        Ok(nonce.to())
+    }
+
+    /// Whether the node knows a transaction: of a block, or one that waits for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::chain_id`].
+    pub async fn knows(&self, transaction: TransactionHash) -> Result<bool, NodeError> {
+        let known: serde_json::Value = self
+            .ask("eth_getTransactionByHash", (B256::new(transaction.0),))
+            .await?;
+        Ok(known.is_object())
+    }
+
+    /// Tries what a call of `from` would do, as of the block `block`, or of the newest.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::chain_id`]; [`NodeError::Refused`] if the contract would revert.
+    pub async fn rehearse(
+        &self,
+        from: Address,
+        to: Address,
+        input: &[u8],
+        block: Option<u64>,
+    ) -> Result<(), NodeError> {
+        let call = json!({
+            "from": to_alloy(from),
+            "to": to_alloy(to),
+            "input": Bytes::copy_from_slice(input),
+        });
+        let block = block.map_or_else(|| json!("latest"), |block| json!(U64::from(block)));
+        let _: Bytes = self.ask("eth_call", (call, block)).await?;
+        Ok(())
+    }
+
     /// Wei for a unit of gas, as the node would offer.
     ///
     /// # Errors

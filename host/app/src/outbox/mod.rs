@@ -1,0 +1,80 @@
+//! The market maker's own transactions: from a request to a block that counts.
+//!
+//! What lives here: what a request is held against at the node before it becomes a record ([`open`]), and the task that
+//! signs, sends, follows and, if need be, pays more ([`send`]).
+//!
+//! What never does: a nonce, a limit or an end of a transaction that the ledger did not decide. All that this task knows
+//! beyond the ledger is forgotten at a stop, and found again at the node.
+
+mod fees;
+pub(crate) mod open;
+mod send;
+
+pub(crate) use send::start;
+
+use bourse_chain::{Contracts, Node};
+use bourse_market::outbox::PayingLimits;
+use bourse_market::{Address, Amount};
+use std::collections::BTreeMap;
+use tokio::sync::{Notify, watch};
+
+/// How transactions are sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Sending {
+    pub(crate) node: Node,
+    /// Where, with the market's own coin for the token: that is what channels lock.
+    pub(crate) contracts: Contracts,
+    pub(crate) chain_id: u64,
+    /// The most that is paid for a unit of gas, in wei.
+    pub(crate) max_fee: u64,
+    /// Blocks after which a transaction that is in none is sent again for more.
+    pub(crate) patience: u64,
+}
+
+/// What may be locked in paying channels, as configured.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// For each provider that is listed.
+    pub(crate) providers: BTreeMap<Address, Amount>,
+    /// For all of them together.
+    pub(crate) cap: Amount,
+    /// In one channel at least.
+    pub(crate) minimum: Amount,
+}
+
+impl Limits {
+    /// Those that a channel of `provider` is held to: one that is not listed gets nothing.
+    fn of(&self, provider: &Address) -> PayingLimits {
+        PayingLimits {
+            provider: self.providers.get(provider).copied().unwrap_or_default(),
+            cap: self.cap,
+            minimum: self.minimum,
+        }
+    }
+}
+
+/// Where requests meet the task that sends.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    pub(crate) sending: Sending,
+    limits: Limits,
+    /// There is something to send.
+    wake: Notify,
+    /// Counts what was signed.
+    signed: watch::Sender<u64>,
+}
+
+impl Outbox {
+    pub(crate) fn new(sending: Sending, limits: Limits) -> Self {
+        Self {
+            sending,
+            limits,
+            wake: Notify::new(),
+            signed: watch::Sender::new(0),
+        }
+    }
+
+    fn has_signed(&self) {
+        self.signed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}

@@ -295,6 +295,9 @@ fn key_settings(chain: &config::Chain) -> String {
     files.into_iter().filter_map(line).collect()
 }
 
+/// Half of what the market maker has.
+const PAYING_LIMIT: u64 = 5_000;
+
 /// Writes the settings of a market on this chain, if there are none yet: somebody may have changed them.
 fn save_settings(rpc: &str, found: &Deployment, config: &Config) -> anyhow::Result<()> {
     let (contracts, data) = (found.contracts, &config.store.path);
@@ -316,6 +319,10 @@ channel = "{}"
 
 [market]
 id = "{}"
+
+# Whole tokens that the market maker locks for the seller, in paying channels.
+[market.paying_limits]
+"{}" = {PAYING_LIMIT}
 "#,
         checksum(contracts.token),
         checksum(contracts.network),
@@ -323,6 +330,7 @@ id = "{}"
         checksum(contracts.market),
         checksum(contracts.channel),
         Uuid::from_bytes(found.market.0),
+        checksum(Parties::well_known()?.seller.address()),
     );
     let file = data.join(SETTINGS);
     let shown = file.display();

@@ -5,12 +5,15 @@
 use crate::client::call;
 use crate::reply::Reply;
 use crate::{Balance, DelegateError, MarketClient};
-use bourse_chain::{ChannelClose, ChannelOpen, OFF_CHAIN_CLOSE_AT, Signer};
+use bourse_chain::{ChannelClose, ChannelOpen, Signer};
 use bourse_market::{Address, Amount, ChannelId, ChannelKind};
 use bourse_wamp::{Dict, Session, Value};
 
-/// Block number that openings are signed at. Every block number from 1 on is accepted in local mode.
-const OPENED_AT: Amount = Amount::from_units(1);
+/// The block that openings and closings are signed at: the newest. Without a chain there is one, number 1.
+async fn newest_block(client: &MarketClient) -> Result<u64, DelegateError> {
+    let status = client.call("status", Vec::new(), Dict::new()).await?;
+    Reply::new("xbr.marketmaker.status", status)?.u64("current_block_no")
+}
 
 /// Asks the faucet for test tokens.
 ///
@@ -45,10 +48,10 @@ pub async fn open_channel(
     actor: &Signer,
     terms: ChannelTerms,
 ) -> Result<ChannelId, DelegateError> {
-    let facts = client.facts();
+    let (facts, block) = (client.facts(), newest_block(client).await?);
     let message = ChannelOpen {
         kind: terms.kind,
-        opened_at: OPENED_AT,
+        opened_at: Amount::from_units(block.into()),
         market: facts.market,
         channel: ChannelId(rand::random()),
         actor: actor.address(),
@@ -65,7 +68,7 @@ pub async fn open_channel(
         message.market.0.into(),
         message.channel.0.into(),
         facts.domain.chain_id.into(),
-        1_u8.into(),
+        block.into(),
         facts.domain.verifying_contract.0.into(),
         (message.kind as u8).into(),
         message.delegate.0.into(),
@@ -92,11 +95,11 @@ pub async fn close_channel(
     kind: ChannelKind,
     channel: ChannelId,
 ) -> Result<Balance, DelegateError> {
-    let facts = client.facts();
+    let (facts, block) = (client.facts(), newest_block(client).await?);
     let (stands, remaining) = client.standing(kind, channel).await?;
     let last = Balance { remaining, ..stands };
     let message = ChannelClose {
-        close_at: OFF_CHAIN_CLOSE_AT,
+        close_at: Amount::from_units(block.into()),
         market: facts.market,
         channel,
         seq: last.seq,
@@ -106,7 +109,7 @@ pub async fn close_channel(
     let args = vec![
         channel.0.into(),
         facts.domain.chain_id.into(),
-        1_u8.into(),
+        block.into(),
         facts.domain.verifying_contract.0.into(),
         message.balance.to_be_bytes().into(),
         message.seq.0.into(),

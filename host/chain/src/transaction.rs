@@ -7,10 +7,9 @@ use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Bytes, TxKind, U256};
 use bourse_market::outbox::GasPrice;
 use bourse_market::{Address, TransactionHash};
-use serde::{Deserialize, Serialize};
 
 /// What a transaction may cost for each unit of gas, in wei.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fees {
     /// One price: chains from before the London fork.
     Legacy {

@@ -438,8 +438,8 @@ pub enum Change {
     Unregistered(RegistrationKey),
     /// How far the ledger followed the chain; none drops what was kept of a block.
     Block(BlockNumber, Option<Box<AppliedBlock>>),
-    /// What the chain says of a channel; none if it says nothing any more.
-    Anchor(ChannelId, Option<Box<Anchor>>),
+    /// What the chain says of a channel.
+    Anchor(ChannelId, Box<Anchor>),
     /// A transaction of the market maker.
     Intent(Box<Intent>),
     /// Which nonces are given out.

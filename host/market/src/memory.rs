@@ -110,8 +110,7 @@ impl MemoryLedger {
                 Change::Unregistered(key) => self.unregister(&key),
                 Change::Block(number, Some(applied)) => drop(self.blocks.insert(number, *applied)),
                 Change::Block(number, None) => drop(self.blocks.remove(&number)),
-                Change::Anchor(channel, Some(anchor)) => drop(self.anchors.insert(channel, *anchor)),
-                Change::Anchor(channel, None) => drop(self.anchors.remove(&channel)),
+                Change::Anchor(channel, anchor) => drop(self.anchors.insert(channel, *anchor)),
                 Change::Intent(intent) => drop(self.intents.insert(intent.key, *intent)),
                 Change::NonceLine(line) => self.nonce_line = Some(line),
             }

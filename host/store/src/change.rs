@@ -69,8 +69,7 @@ fn record(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Result<(), S
         Change::Unregistered(key) => unregister(tables, txn, key),
         Change::Block(number, Some(record)) => put(&tables.chain_blocks, txn, &keys::block(*number), record),
         Change::Block(number, None) => tables.chain_blocks.delete(txn, &keys::block(*number)),
-        Change::Anchor(channel, Some(record)) => put(&tables.anchors, txn, channel.as_bytes(), record),
-        Change::Anchor(channel, None) => tables.anchors.delete(txn, channel.as_bytes()),
+        Change::Anchor(channel, record) => put(&tables.anchors, txn, channel.as_bytes(), record),
         Change::Intent(record) => put(&tables.intents, txn, &keys::intent(&record.key), record),
         Change::NonceLine(record) => put(&tables.nonce_line, txn, ONLY, record),
     }

@@ -69,7 +69,7 @@ const KINDS: [Kind; 27] = kinds! {
     apis: Api = |_, record| Ok(registered(Registration::Api(record)));
     consents: Consent = |_, record| Ok(registered(Registration::Consent(record)));
     chain_blocks: Box<AppliedBlock> = |_, record| Ok(Change::Block(record.block.number, Some(record)));
-    anchors: Box<Anchor> = |key, record| Ok(Change::Anchor(key.try_into()?, Some(record)));
+    anchors: Box<Anchor> = |key, record| Ok(Change::Anchor(key.try_into()?, record));
     nonce_line: NonceLine = |_, record| Ok(Change::NonceLine(record));
     intents: Box<Intent> = |_, record| Ok(Change::Intent(record));
 };

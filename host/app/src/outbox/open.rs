@@ -5,9 +5,7 @@ use crate::market::Market;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
 use bourse_chain::{DeploymentError, NodeError, SignedOpen};
 use bourse_market::outbox::{IntendRequest, Intent, IntentKey, OpeningGas, Progress, Purpose, Wanted};
-use bourse_market::{
-    Address, Amount, ChannelKind, Command, Fault, OpenRequest, Outcome, View, apply, chain::ChannelTerms,
-};
+use bourse_market::{Address, Amount, ChannelKind, Command, Fault, OpenRequest, Outcome, View, apply};
 use bourse_wamp::{Value, WampError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,7 +127,7 @@ async fn look(market: &Market, outbox: &Outbox, open: &OpenRequest) -> Result<()
         enough(payer, "lets XBRChannel take", allowed, open.amount)?;
     }
     let call = contracts.wanted(&Wanted::Open {
-        terms: Box::new(terms(open)),
+        terms: Box::new(open.into()),
         opened_at: open.open_at,
         released: false,
     });
@@ -154,20 +152,6 @@ async fn look(market: &Market, outbox: &Outbox, open: &OpenRequest) -> Result<()
 
 /// What every token says of somebody who takes more than was approved.
 const ALLOWANCE: &str = "allowance";
-
-fn terms(open: &OpenRequest) -> ChannelTerms {
-    ChannelTerms {
-        channel: open.id,
-        kind: open.kind,
-        market: open.market,
-        actor: open.actor,
-        delegate: open.delegate,
-        marketmaker: open.marketmaker,
-        recipient: open.recipient,
-        amount: open.amount,
-        signature: open.signature,
-    }
-}
 
 fn enough(who: Address, does: &str, has: Amount, needs: Amount) -> Result<(), WampError> {
     if has >= needs {

@@ -22,7 +22,6 @@ pub mod network {
         function verifyingChain() view returns (uint256);
         function verifyingContract() view returns (address);
         function eula() view returns (string);
-        function contribution() view returns (uint256);
         function token() view returns (address);
         function organization() view returns (address);
         function registerMember(string eula, string profile);
@@ -40,7 +39,6 @@ pub mod market {
         function getMarketOwner(bytes16 marketId) view returns (address);
         function getMarketCoin(bytes16 marketId) view returns (address);
         function getMarketFee(bytes16 marketId) view returns (uint256);
-        function isActor(bytes16 marketId, address actor, uint8 actorType) view returns (bool);
         function createMarket(bytes16 marketId, address coin, string terms, string meta, address maker,
             uint256 providerSecurity, uint256 consumerSecurity, uint256 marketFee);
         function joinMarket(bytes16 marketId, uint8 actorType, string meta) returns (uint256);

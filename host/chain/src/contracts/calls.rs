@@ -214,17 +214,6 @@ impl Contracts {
         ask(node, "XBRNetwork", self.network, abi::network::eulaCall {}).await
     }
 
-    /// What the network takes of every fee, out of [`Contracts::token_supply`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Contracts::eula`].
-    pub async fn contribution(&self, node: &Node) -> Result<Amount, DeploymentError> {
-        let call = abi::network::contributionCall {};
-        let units = ask(node, "XBRNetwork", self.network, call).await?;
-        Ok(amount(units))
-    }
-
     /// Who receives what the network takes.
     ///
     /// # Errors
@@ -268,19 +257,6 @@ impl Contracts {
             spender: to_alloy(self.channel),
         };
         Ok(amount(ask(node, "XBRToken", self.token, call).await?))
-    }
-
-    /// The market that has this market maker, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// As [`Contracts::eula`].
-    pub async fn market_of(&self, node: &Node, maker: Address) -> Result<Option<MarketId>, DeploymentError> {
-        let call = abi::market::marketsByMakerCall {
-            maker: to_alloy(maker),
-        };
-        let market = ask(node, "XBRMarket", self.market, call).await?;
-        Ok((!market.is_zero()).then_some(MarketId(market.0)))
     }
 }
 

@@ -322,15 +322,6 @@ impl Node {
         Ok(code.to_vec())
     }
 
-    /// What an address holds of the chain's own coin, in wei.
-    ///
-    /// # Errors
-    ///
-    /// As [`Node::chain_id`].
-    pub async fn balance(&self, of: Address) -> Result<U256, NodeError> {
-        self.ask("eth_getBalance", (to_alloy(of), "latest")).await
-    }
-
     /// Transactions that an address has sent, as of the newest block: the next nonce, if none is under way.
     ///
     /// # Errors

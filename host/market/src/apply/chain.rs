@@ -3,6 +3,7 @@
 //! A block counts in the very write that moves the ledger's place on the chain, so that it counts once whatever crashes.
 //! Nothing that an event says is refused: it has happened. What makes no sense of it is passed over, and told.
 
+use super::open::fresh;
 use super::{Decided, genesis_of};
 use crate::chain::{
     Advance, Anchor, AppliedBlock, Before, ChainEvent, ChannelTerms, Followed, Logged, Mined, Payout,
@@ -13,8 +14,8 @@ use crate::registry::{
     RegistrationKey,
 };
 use crate::{
-    Address, Amount, Binding, BlockNumber, Change, Channel, ChannelId, ChannelKind, ChannelState, Fault,
-    Genesis, Nanos, Outcome, Refusal, Seq, View,
+    Address, Amount, BlockNumber, Change, Channel, ChannelId, ChannelKind, ChannelState, Fault, Genesis,
+    Nanos, Outcome, Refusal, Seq, View,
 };
 use std::collections::BTreeMap;
 
@@ -96,8 +97,7 @@ struct Draft<'v, V> {
     at: Nanos,
     registry: BTreeMap<RegistrationKey, Option<Registration>>,
     channels: BTreeMap<ChannelId, Channel>,
-    anchors: BTreeMap<ChannelId, Option<Anchor>>,
-    bindings: BTreeMap<Address, Binding>,
+    anchors: BTreeMap<ChannelId, Anchor>,
     before: Vec<Before>,
     surprises: Vec<Surprise>,
     untrusted: Option<BlockNumber>,
@@ -112,7 +112,6 @@ impl<'v, V: View> Draft<'v, V> {
             registry: BTreeMap::new(),
             channels: BTreeMap::new(),
             anchors: BTreeMap::new(),
-            bindings: BTreeMap::new(),
             before: Vec::new(),
             surprises: Vec::new(),
             untrusted: None,
@@ -127,11 +126,9 @@ impl<'v, V: View> Draft<'v, V> {
         });
         let channels = self.channels.values().cloned();
         let anchors = self.anchors.iter();
-        let bindings = self.bindings.iter();
         registry
-            .chain(bindings.map(|(delegate, binding)| Change::Binding(*delegate, *binding)))
             .chain(channels.map(|channel| Change::Channel(Box::new(channel))))
-            .chain(anchors.map(|(id, anchor)| Change::Anchor(*id, anchor.clone().map(Box::new))))
+            .chain(anchors.map(|(id, anchor)| Change::Anchor(*id, Box::new(anchor.clone()))))
             .collect()
     }
 
@@ -158,7 +155,7 @@ impl<'v, V: View> Draft<'v, V> {
 
     fn anchor(&self, id: &ChannelId) -> Result<Option<Anchor>, Fault<V::Error>> {
         match self.anchors.get(id) {
-            Some(drafted) => Ok(drafted.clone()),
+            Some(drafted) => Ok(Some(drafted.clone())),
             None => self.view.anchor(id).map_err(Fault::View),
         }
     }
@@ -237,7 +234,9 @@ impl<'v, V: View> Draft<'v, V> {
                 return Ok(());
             }
             _ => {
-                let mut channel = fresh(terms, mined.block, self.at, self.is_bound(terms)?);
+                // The event does not name the block that was signed; it lies at most some hours before its own.
+                let open_at = Amount::from_units(mined.block.0.into());
+                let mut channel = fresh(terms, open_at, self.at, self.is_bound(terms)?);
                 // What was bought over it then is on no record here.
                 if self.untrusted.is_some_and(|untrusted| mined.block <= untrusted) {
                     channel.quarantined = Some(self.at);
@@ -249,13 +248,13 @@ impl<'v, V: View> Draft<'v, V> {
         self.channels.insert(id, channel);
         self.anchors.insert(
             id,
-            Some(Anchor {
+            Anchor {
                 opened: mined,
                 orphaned: None,
                 closing: None,
                 closed: None,
                 shut: None,
-            }),
+            },
         );
         Ok(())
     }
@@ -318,7 +317,7 @@ impl<'v, V: View> Draft<'v, V> {
             }
         }
         self.channels.insert(id, channel);
-        self.anchors.insert(id, Some(anchor));
+        self.anchors.insert(id, anchor);
         Ok(())
     }
 
@@ -351,7 +350,7 @@ impl<'v, V: View> Draft<'v, V> {
                     moved: has_moved(&channel),
                 });
                 self.channels.insert(*id, channel);
-                self.anchors.insert(*id, Some(anchor));
+                self.anchors.insert(*id, anchor);
             }
             Before::Anchored {
                 channel: id,
@@ -373,7 +372,7 @@ impl<'v, V: View> Draft<'v, V> {
                     channel.quarantined = *quarantined;
                 }
                 self.channels.insert(*id, channel);
-                self.anchors.insert(*id, Some((**anchor).clone()));
+                self.anchors.insert(*id, (**anchor).clone());
             }
         }
         Ok(())
@@ -394,36 +393,6 @@ fn has_moved(channel: &Channel) -> bool {
         || !channel.spent.is_zero()
         || channel.pending.is_some()
         || channel.closing.is_some()
-}
-
-fn fresh(terms: &ChannelTerms, block: BlockNumber, at: Nanos, bound: bool) -> Channel {
-    Channel {
-        id: terms.channel,
-        kind: terms.kind,
-        market: terms.market,
-        actor: terms.actor,
-        delegate: terms.delegate,
-        marketmaker: terms.marketmaker,
-        recipient: terms.recipient,
-        amount: terms.amount,
-        // The event does not name the block that was signed; it lies at most some hours before this.
-        open_at: Amount::from_units(block.0.into()),
-        opened: at,
-        open_signature: terms.signature,
-        state: ChannelState::Open,
-        bound,
-        seq: Seq::FIRST,
-        remaining: terms.amount,
-        inflight: Amount::ZERO,
-        spent: Amount::ZERO,
-        pending: None,
-        suspended: None,
-        unresolved: 0,
-        abandoned: None,
-        prepaid: Amount::ZERO,
-        closing: None,
-        quarantined: None,
-    }
 }
 
 /// The record of the registry that an event is about.

@@ -1,9 +1,10 @@
 //! Opening channels.
 
 use super::{Decided, genesis_of};
+use crate::chain::ChannelTerms;
 use crate::{
     Account, Address, Amount, BindRequest, Binding, Change, Channel, ChannelId, ChannelKind, ChannelState,
-    Fault, Genesis, OpenRequest, Outcome, Refusal, Seq, View,
+    Fault, Genesis, Nanos, OpenRequest, Outcome, Refusal, Seq, View,
 };
 
 /// A new channel at seq 1 with its whole deposit left. In local mode the payer's account is debited in the same
@@ -30,7 +31,7 @@ pub(super) fn open<V: View>(view: &V, request: &OpenRequest) -> Decided<V> {
             true
         }
     };
-    let channel = Box::new(fresh(request, bound));
+    let channel = Box::new(fresh(&request.into(), request.open_at, request.at, bound));
     changes.push(Change::Channel(channel.clone()));
     Ok((changes, Outcome::Opened(channel)))
 }
@@ -148,23 +149,24 @@ fn debit<V: View>(view: &V, address: Address, needs: Amount) -> Result<Change, F
     Ok(Change::Account(address, Account { balance, ..account }))
 }
 
-fn fresh(request: &OpenRequest, bound: bool) -> Channel {
+/// A channel as it begins, with the whole deposit left.
+pub(super) fn fresh(terms: &ChannelTerms, open_at: Amount, at: Nanos, bound: bool) -> Channel {
     Channel {
-        id: request.id,
-        kind: request.kind,
-        market: request.market,
-        actor: request.actor,
-        delegate: request.delegate,
-        marketmaker: request.marketmaker,
-        recipient: request.recipient,
-        amount: request.amount,
-        open_at: request.open_at,
-        opened: request.at,
-        open_signature: request.signature,
+        id: terms.channel,
+        kind: terms.kind,
+        market: terms.market,
+        actor: terms.actor,
+        delegate: terms.delegate,
+        marketmaker: terms.marketmaker,
+        recipient: terms.recipient,
+        amount: terms.amount,
+        open_at,
+        opened: at,
+        open_signature: terms.signature,
         state: ChannelState::Open,
         bound,
         seq: Seq::FIRST,
-        remaining: request.amount,
+        remaining: terms.amount,
         inflight: Amount::ZERO,
         spent: Amount::ZERO,
         pending: None,

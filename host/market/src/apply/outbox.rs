@@ -5,7 +5,7 @@
 
 use super::open::check_fields;
 use super::{Decided, genesis_of};
-use crate::chain::{ChannelTerms, Mined};
+use crate::chain::{ChannelTerms, Mined, UNKNOWN_BLOCK};
 use crate::outbox::{
     AttemptRequest, ConcludeRequest, IntendRequest, Intent, IntentKey, Nonce, NonceLine, PayingLimits,
     Progress, Purpose, Verdict, Wanted,
@@ -227,17 +227,7 @@ fn unfinished<V: View>(view: &V, nonce: Nonce) -> Result<Intent, Fault<V::Error>
 
 fn wanted(open: &OpenRequest) -> Wanted {
     Wanted::Open {
-        terms: Box::new(ChannelTerms {
-            channel: open.id,
-            kind: open.kind,
-            market: open.market,
-            actor: open.actor,
-            delegate: open.delegate,
-            marketmaker: open.marketmaker,
-            recipient: open.recipient,
-            amount: open.amount,
-            signature: open.signature,
-        }),
+        terms: Box::new(open.into()),
         opened_at: open.open_at,
         released: false,
     }
@@ -357,8 +347,8 @@ fn check_limits<V: View>(
 /// Tokens that the market maker has locked, or is about to: for one provider, or for all. And the channels that are paid
 /// out for good, which need not be looked at again.
 fn locked<V: View>(view: &V, provider: Option<&Address>) -> Result<(Amount, Vec<Change>), Fault<V::Error>> {
-    let kept = view.applied_from(crate::BlockNumber(0)).map_err(Fault::View)?;
-    let oldest = kept.last().map(|applied| applied.block.number);
+    let kept = view.applied_below(UNKNOWN_BLOCK, 1).map_err(Fault::View)?;
+    let oldest = kept.first().copied();
     let (mut sum, mut free) = (Amount::ZERO, Vec::new());
     for mut intent in view.locking_intents(provider).map_err(Fault::View)? {
         let id = intent.key.channel;

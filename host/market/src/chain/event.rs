@@ -2,6 +2,7 @@
 
 use super::Mined;
 use crate::Amount;
+use crate::command::OpenRequest;
 use crate::ids::{Address, ApiId, BlockNumber, CatalogId, ChannelId, ConsentId, MarketId, Signature};
 use crate::record::ChannelKind;
 use crate::registry::{ActorKey, ConsentKey, MemberLevel};
@@ -157,6 +158,22 @@ pub struct ChannelTerms {
     pub amount: Amount,
     /// The actor's signature over the opening.
     pub signature: Signature,
+}
+
+impl From<&OpenRequest> for ChannelTerms {
+    fn from(open: &OpenRequest) -> Self {
+        Self {
+            channel: open.id,
+            kind: open.kind,
+            market: open.market,
+            actor: open.actor,
+            delegate: open.delegate,
+            marketmaker: open.marketmaker,
+            recipient: open.recipient,
+            amount: open.amount,
+            signature: open.signature,
+        }
+    }
 }
 
 /// Where the deposit of a channel goes.

@@ -140,6 +140,10 @@ impl Follower {
     /// [`FollowError`]. Nothing is lost by it: the same question may be asked again.
     pub async fn next(&mut self, kept: &[BlockRef], at: Nanos) -> Result<Step, FollowError> {
         let latest = self.node.latest().await?;
+        if self.done == Some(BlockHash(latest.hash.0)) {
+            // It is the block that was looked at before: whatever else is said of it now is not looked at.
+            return Ok(Step::Wait);
+        }
         let step = self.after(&latest, kept, at).await?;
         // Only now: what a node says of its head is worth no more than the rest of what it says.
         self.head = Some(Block::from(&latest));
@@ -148,9 +152,6 @@ impl Follower {
 
     async fn after(&mut self, latest: &Header, kept: &[BlockRef], at: Nanos) -> Result<Step, FollowError> {
         let (head, hash) = (latest.number.to::<u64>(), BlockHash(latest.hash.0));
-        if self.done == Some(hash) {
-            return Ok(Step::Wait);
-        }
         let stands = kept.first().copied();
         if let Some(stands) = stands {
             if head < stands.number.0 {

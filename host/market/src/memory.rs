@@ -495,7 +495,7 @@ impl View for MemoryLedger {
                 .is_some_and(|terms| provider.is_none_or(|provider| terms.actor == *provider))
         };
         let mut locking: Vec<_> = self.intents.values().filter(locks).cloned().collect();
-        locking.sort_by_key(|intent| (intent.opens().map(|terms| terms.actor), intent.key.channel));
+        locking.sort_by_key(|intent| (intent.opens().map(|terms| terms.actor), intent.key));
         Ok(locking)
     }
 }

@@ -31,25 +31,15 @@ impl fmt::Display for Nonce {
     }
 }
 
-/// What a transaction is for, besides its channel.
+/// Which transaction: what it is for, and of what. There is one of each, for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[repr(u8)]
-pub enum Purpose {
+pub enum IntentKey {
     /// It lets XBRChannel take the deposit of a paying channel.
-    Approve = 1,
+    Approve(ChannelId),
     /// It opens the channel.
-    Open = 2,
+    Open(ChannelId),
     /// The channel was not opened: it takes back what XBRChannel was allowed to take for it.
-    Clear = 3,
-}
-
-/// Which transaction: one for each purpose and channel, for good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct IntentKey {
-    /// What it is for.
-    pub purpose: Purpose,
-    /// The channel.
-    pub channel: ChannelId,
+    Clear(ChannelId),
 }
 
 /// What a transaction is to do.

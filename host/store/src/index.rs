@@ -3,7 +3,7 @@
 use crate::keys::{self, ConsentsBy, RegistryBy};
 use crate::query::Place;
 use crate::tables::Id;
-use bourse_market::outbox::{Intent, IntentKey, Purpose};
+use bourse_market::outbox::{Intent, IntentKey};
 use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Registration};
 use bourse_market::{
     BlockNumber, Channel, ChannelId, ChannelKind, Decision, EscrowSale, Nanos, Offer, Pair, PairKey,
@@ -259,10 +259,7 @@ pub(crate) fn of_intent(intent: &Intent) -> Vec<Entry> {
 
 /// The opening that an entry of `locking` is of.
 pub(crate) fn opening_of(key: &[u8]) -> Option<IntentKey> {
-    trailing_id(key).map(|channel| IntentKey {
-        purpose: Purpose::Open,
-        channel: ChannelId(channel),
-    })
+    trailing_id(key).map(|channel| IntentKey::Open(ChannelId(channel)))
 }
 
 /// When a `posted_by_time` key says its purchase was posted, or a `decisions_by_time` key its decision was taken.

@@ -170,9 +170,13 @@ pub(crate) fn block(number: BlockNumber) -> [u8; 8] {
     number.0.to_be_bytes()
 }
 
-/// `purpose ‖ channel`.
+/// `purpose ‖ channel`. The purposes' numbers are on disk, and stay.
 pub(crate) fn intent(key: &IntentKey) -> Vec<u8> {
-    join(&[&[key.purpose as u8], key.channel.as_bytes()])
+    match key {
+        IntentKey::Approve(channel) => join(&[&[1], channel.as_bytes()]),
+        IntentKey::Open(channel) => join(&[&[2], channel.as_bytes()]),
+        IntentKey::Clear(channel) => join(&[&[3], channel.as_bytes()]),
+    }
 }
 
 /// The key of a nonce: numbers in their order.

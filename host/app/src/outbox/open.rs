@@ -4,7 +4,7 @@ use super::Outbox;
 use crate::market::Market;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
 use bourse_chain::{DeploymentError, NodeError, SignedOpen};
-use bourse_market::outbox::{IntendRequest, Intent, IntentKey, OpeningGas, Progress, Purpose, Wanted};
+use bourse_market::outbox::{IntendRequest, Intent, IntentKey, OpeningGas, Progress, Wanted};
 use bourse_market::{Address, Amount, ChannelKind, Command, Fault, OpenRequest, Outcome, View, apply};
 use bourse_wamp::{Value, WampError};
 use std::sync::Arc;
@@ -38,10 +38,7 @@ pub(crate) async fn open(
         bound_by: signed.bound_by,
         open: signed.request,
     };
-    let key = IntentKey {
-        purpose: Purpose::Open,
-        channel: request.open.id,
-    };
+    let key = IntentKey::Open(request.open.id);
     let command = Command::Intend(Box::new(request.clone()));
     if !is_known(market, &command)? {
         look(market, outbox, &request.open).await?;

@@ -10,7 +10,7 @@ use crate::wire::{bytes, dict, int, opt, text};
 use bourse_chain::{Header, NodeError, SignedTransaction, Transaction};
 use bourse_market::chain::Mined;
 use bourse_market::outbox::{
-    Attempt, AttemptRequest, ConcludeRequest, GasPrice, Intent, Nonce, Progress, Purpose, Verdict,
+    Attempt, AttemptRequest, ConcludeRequest, GasPrice, Intent, IntentKey, Nonce, Progress, Verdict,
 };
 use bourse_market::{BlockHash, BlockNumber, Command, Outcome, TransactionHash, View};
 use bourse_store::{Reader, StoreError};
@@ -328,8 +328,8 @@ async fn verdict(
     counts: BlockNumber,
 ) -> Result<Option<Verdict>, String> {
     let node = &outbox.sending.node;
-    if intent.key.purpose == Purpose::Open {
-        let anchor = read(market, |ledger| ledger.anchor(&intent.key.channel))?;
+    if let IntentKey::Open(channel) = intent.key {
+        let anchor = read(market, |ledger| ledger.anchor(&channel))?;
         if let Some(anchor) = anchor.filter(|anchor| anchor.orphaned.is_none()) {
             return Ok(Some(Verdict::Mined(anchor.opened)));
         }

@@ -87,13 +87,14 @@ async fn here(market: &Arc<Market>, request: OpenRequest) -> Reply {
 /// On a chain it is open when its transaction is, deep enough. Here that one is on record, and signed.
 async fn on_chain(market: &Arc<Market>, outbox: &Outbox, signed: SignedOpen) -> Reply {
     let (actor, delegate) = (signed.request.actor, signed.request.delegate);
+    let channel = signed.request.id;
     let intent = open(market, outbox, signed).await?;
     let binding = market.read(|ledger| ledger.binding(&delegate))?;
     let bound = binding.is_some_and(|binding| binding.actor == actor);
     Ok(reply(Value::Map(dict([
         ("transaction", opt(intent.transaction(), |hash| bytes(hash.0))),
         ("market_oid", bytes(market.network.market.0)),
-        ("channel_oid", bytes(intent.key.channel.0)),
+        ("channel_oid", bytes(channel.0)),
         ("state", int(0u8)),
         ("bound", Value::Bool(bound)),
     ]))))

@@ -8,7 +8,7 @@ use super::{Decided, genesis_of};
 use crate::chain::{ChannelTerms, Mined, UNKNOWN_BLOCK};
 use crate::outbox::{
     AttemptRequest, ConcludeRequest, IntendRequest, Intent, IntentKey, Nonce, NonceLine, PayingLimits,
-    Progress, Purpose, Verdict, Wanted,
+    Progress, Verdict, Wanted,
 };
 use crate::{
     Address, Amount, Binding, Change, ChannelId, ChannelKind, ChannelState, Fault, Genesis, Nanos,
@@ -23,12 +23,8 @@ pub(super) fn intend<V: View>(view: &V, request: &IntendRequest) -> Decided<V> {
     let genesis = on_chain(view)?;
     let open = &request.open;
     check_fields(&genesis, open)?;
-    let key = |purpose| IntentKey {
-        purpose,
-        channel: open.id,
-    };
     let wanted = wanted(open);
-    if let Some(intent) = view.intent(&key(Purpose::Open)).map_err(Fault::View)? {
+    if let Some(intent) = view.intent(&IntentKey::Open(open.id)).map_err(Fault::View)? {
         let again = match (&intent.wanted, &wanted) {
             (
                 Wanted::Open { terms, opened_at, .. },
@@ -71,14 +67,14 @@ pub(super) fn intend<V: View>(view: &V, request: &IntendRequest) -> Decided<V> {
             changes.extend(check_limits(view, open, &request.limits)?);
             let amount = open.amount;
             let approve = line.give(
-                key(Purpose::Approve),
+                IntentKey::Approve(open.id),
                 Wanted::Approve { amount },
                 request.gas.approve,
             )?;
             changes.push(Change::Intent(Box::new(approve)));
         }
     }
-    let intent = Box::new(line.give(key(Purpose::Open), wanted, request.gas.open)?);
+    let intent = Box::new(line.give(IntentKey::Open(open.id), wanted, request.gas.open)?);
     changes.push(Change::Intent(intent.clone()));
     changes.push(Change::NonceLine(line.line));
     Ok((changes, Outcome::Intended { intent, again: false }))
@@ -106,10 +102,9 @@ pub(super) fn attempt<V: View>(view: &V, request: &AttemptRequest) -> Decided<V>
 pub(super) fn conclude<V: View>(view: &V, request: &ConcludeRequest) -> Decided<V> {
     let nonce = request.nonce;
     let mut intent = unfinished(view, nonce)?;
-    let channel = intent.key.channel;
-    let opened = match intent.key.purpose {
-        Purpose::Open => view.anchor(&channel).map_err(Fault::View)?,
-        Purpose::Approve | Purpose::Clear => None,
+    let opened = match &intent.key {
+        IntentKey::Open(channel) => view.anchor(channel).map_err(Fault::View)?,
+        IntentKey::Approve(_) | IntentKey::Clear(_) => None,
     };
     let opened = opened.filter(|anchor| anchor.orphaned.is_none());
     let opened = opened.map(|anchor| anchor.opened);
@@ -154,12 +149,10 @@ pub(super) fn conclude<V: View>(view: &V, request: &ConcludeRequest) -> Decided<
     let failed = matches!(progress, Progress::Failed { .. });
     intent.progress = progress;
     let mut changes = vec![Change::Intent(Box::new(intent.clone()))];
-    if failed
-        && intent
-            .opens()
-            .is_some_and(|terms| terms.kind == ChannelKind::Paying)
+    if let Some(terms) = intent.opens().filter(|_| failed)
+        && terms.kind == ChannelKind::Paying
     {
-        changes.extend(clear(view, channel, request.at)?);
+        changes.extend(clear(view, terms.channel, request.at)?);
     }
     Ok((changes, Outcome::Concluded(Box::new(intent))))
 }
@@ -351,7 +344,9 @@ fn locked<V: View>(view: &V, provider: Option<&Address>) -> Result<(Amount, Vec<
     let oldest = kept.first().copied();
     let (mut sum, mut free) = (Amount::ZERO, Vec::new());
     for mut intent in view.locking_intents(provider).map_err(Fault::View)? {
-        let id = intent.key.channel;
+        let Some((id, amount)) = intent.opens().map(|terms| (terms.channel, terms.amount)) else {
+            continue;
+        };
         let channel = view.channel(&id).map_err(Fault::View)?;
         if channel.is_some_and(|channel| channel.state == ChannelState::Closed) {
             let anchor = view.anchor(&id).map_err(Fault::View)?;
@@ -366,25 +361,23 @@ fn locked<V: View>(view: &V, provider: Option<&Address>) -> Result<(Amount, Vec<
             }
             continue;
         }
-        if let Some(terms) = intent.opens() {
-            sum = sum.saturating_add(terms.amount);
-        }
+        sum = sum.saturating_add(amount);
     }
     Ok((sum, free))
 }
 
 /// What XBRChannel may still take for a paying channel that was not opened, it may take no more.
 fn clear<V: View>(view: &V, channel: ChannelId, at: Nanos) -> Result<Vec<Change>, Fault<V::Error>> {
-    let key = |purpose| IntentKey { purpose, channel };
-    let approved = view.intent(&key(Purpose::Approve)).map_err(Fault::View)?;
-    let cleared = view.intent(&key(Purpose::Clear)).map_err(Fault::View)?;
+    let approved = view.intent(&IntentKey::Approve(channel));
+    let approved = approved.map_err(Fault::View)?;
+    let cleared = view.intent(&IntentKey::Clear(channel)).map_err(Fault::View)?;
     let (Some(approved), None) = (approved, cleared) else {
         return Ok(Vec::new());
     };
     let amount = Amount::ZERO;
     let mut line = Line::of(view, at)?;
     let intent = line.give(
-        key(Purpose::Clear),
+        IntentKey::Clear(channel),
         Wanted::Approve { amount },
         approved.gas_limit,
     )?;

@@ -1,7 +1,7 @@
 //! The market maker's transactions: that their nonces form one line, and each record holds together.
 
 use super::Violation;
-use crate::outbox::{Intent, IntentKey, Nonce, NonceLine, Progress, Purpose, Wanted};
+use crate::outbox::{Intent, IntentKey, Nonce, NonceLine, Progress, Wanted};
 use crate::{Amount, ChannelId, ChannelKind};
 use std::collections::BTreeMap;
 
@@ -28,12 +28,12 @@ impl Outbox {
         if (intent.progress == Progress::Waiting) != (intent.attempts.is_empty() && intent.is_unfinished()) {
             wrong("it waits to be signed and was, or the other way round");
         }
-        match (intent.key.purpose, &intent.wanted) {
-            (Purpose::Approve, Wanted::Approve { amount }) => {
-                self.approved.insert(intent.key.channel, (nonce, *amount));
+        match (intent.key, &intent.wanted) {
+            (IntentKey::Approve(channel), Wanted::Approve { amount }) => {
+                self.approved.insert(channel, (nonce, *amount));
             }
-            (Purpose::Clear, Wanted::Approve { amount }) if amount.is_zero() => {}
-            (Purpose::Open, Wanted::Open { terms, .. }) if terms.channel == intent.key.channel => {
+            (IntentKey::Clear(_), Wanted::Approve { amount }) if amount.is_zero() => {}
+            (IntentKey::Open(channel), Wanted::Open { terms, .. }) if terms.channel == channel => {
                 if terms.kind == ChannelKind::Paying {
                     let before = nonce.0.checked_sub(1).map(Nonce);
                     self.paying.insert(terms.channel, (nonce, before, terms.amount));

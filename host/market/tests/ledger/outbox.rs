@@ -70,8 +70,8 @@ fn paying(world: &World, id: u8, deposit: u64, actor: Address) -> OpenRequest {
     }
 }
 
-fn intent(world: &World, purpose: Purpose, channel: ChannelId) -> Option<Intent> {
-    world.ledger.intent(&IntentKey { purpose, channel }).unwrap()
+fn intent(world: &World, key: IntentKey) -> Option<Intent> {
+    world.ledger.intent(&key).unwrap()
 }
 
 fn hash(nonce: u64, price: u64) -> TransactionHash {
@@ -165,14 +165,14 @@ fn w_30_a_paying_channel_has_its_exact_approval_right_before_it_and_no_other_com
     }
     for (id, deposit, nonce) in [(1, 20, 5), (2, 30, 7)] {
         let channel = ChannelId([id; 16]);
-        let approve = intent(&world, Purpose::Approve, channel).unwrap();
+        let approve = intent(&world, IntentKey::Approve(channel)).unwrap();
         let amount = tokens(deposit);
         assert_eq!(
             (approve.nonce, approve.wanted),
             (Nonce(nonce), Wanted::Approve { amount })
         );
         assert_eq!(
-            intent(&world, Purpose::Open, channel).unwrap().nonce,
+            intent(&world, IntentKey::Open(channel)).unwrap().nonce,
             Nonce(nonce + 1)
         );
     }
@@ -419,12 +419,12 @@ fn what_was_approved_for_a_channel_that_was_not_opened_is_taken_back() {
     let reason = "x".repeat(500);
     let at = mined(10, hash(6, 10));
     world.accept(conclude(6, Verdict::Reverted { mined: at, reason }));
-    let failed = intent(&world, Purpose::Open, PAYING).unwrap();
+    let failed = intent(&world, IntentKey::Open(PAYING)).unwrap();
     match failed.progress {
         Progress::Failed { reason, mined } => assert_eq!((reason.len(), mined), (200, Some(at))),
         other => panic!("{other:?}"),
     }
-    let clear = intent(&world, Purpose::Clear, PAYING).unwrap();
+    let clear = intent(&world, IntentKey::Clear(PAYING)).unwrap();
     let amount = Amount::ZERO;
     assert_eq!(
         (clear.nonce, clear.wanted),
@@ -489,7 +489,7 @@ fn an_audit_sees_nonces_that_are_missing_or_there_twice() {
     let mut world = on_chain();
     world.accept(intend(request(world.open_paying())));
     let sound = world.ledger.clone();
-    let mut approve = intent(&world, Purpose::Approve, PAYING).unwrap();
+    let mut approve = intent(&world, IntentKey::Approve(PAYING)).unwrap();
     approve.nonce = Nonce(6);
     let mut ledger = sound.clone();
     ledger.commit(vec![Change::Intent(Box::new(approve))]);

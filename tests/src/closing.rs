@@ -2,8 +2,8 @@
 
 use crate::calls::call;
 use crate::world::World;
-use bourse_chain::{ChannelClose, Domain, OFF_CHAIN_CLOSE_AT, Signer};
-use bourse_market::{Amount, ChannelId, MarketId, Seq};
+use bourse_chain::{ChannelClose, Domain, Signer};
+use bourse_market::{Amount, ChannelId, MarketId, OFF_CHAIN_CLOSE_AT, Seq};
 use bourse_wamp::{Session, Value, WampError};
 
 /// What closing a channel needs of a world; a task of its own may take it along.

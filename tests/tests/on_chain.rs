@@ -9,132 +9,39 @@
     reason = "tests may stop"
 )]
 
-use bourse_chain::{ChannelClose, Signer};
-use bourse_market::{Address, Amount, ChannelId, ChannelKind, Seq, Signature};
+use bourse_chain::Signer;
+use bourse_market::{Amount, ChannelId, ChannelKind, Seq};
 use bourse_store::Store;
 use bourse_tests::{
-    Buyer, Chain, Gateway, Mood, Seller, World, amount_of, bytes_of, call, close_args, int_of, map_of,
-    refused, run, tokens, until,
+    Chain, Gateway, Mood, PAYING, PAYMENT, World, amount_of, bind, bytes_of, call, channel_of, close_args,
+    degraded, refused, run, state_of, tokens, until,
 };
 use bourse_wamp::{Session, Value};
 use std::path::Path;
 use std::time::Duration;
 
-const PAYMENT: ChannelId = ChannelId([0xb2; 16]);
-const PAYING: ChannelId = ChannelId([0xc2; 16]);
-
 /// Blocks above one that counts, in most of these tests.
 const DEPTH: u64 = 3;
 
-/// The channel as the market tells it, none if it knows of none.
-async fn channel_of(session: &Session, kind: ChannelKind, channel: ChannelId) -> Option<Value> {
-    let getter = match kind {
-        ChannelKind::Payment => "xbr.marketmaker.get_payment_channel",
-        ChannelKind::Paying => "xbr.marketmaker.get_paying_channel",
-    };
-    call(session, getter, vec![Value::from(channel.0)]).await.ok()
-}
-
-async fn state_of(session: &Session, kind: ChannelKind, channel: ChannelId) -> Option<u64> {
-    let channel = channel_of(session, kind, channel).await?;
-    map_of(&channel).get("state").and_then(Value::as_u64)
-}
-
-async fn status(session: &Session) -> Value {
-    call(session, "xbr.marketmaker.get_status", vec![]).await.unwrap()
-}
-
-/// What keeps the market from following the chain, if anything does.
-async fn degraded(session: &Session) -> Option<String> {
-    match map_of(&status(session).await).get("degraded") {
-        Some(Value::Str(text)) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-/// Waits until the market has followed the chain to where it may.
-async fn caught_up(chain: &Chain, session: &Session, depth: u64) {
-    let counts = chain.head().await - depth;
-    until("the ledger follows the chain", async || {
-        let status = status(session).await;
-        map_of(&status).get("followed").and_then(Value::as_u64) == Some(counts)
-    })
-    .await;
-}
-
-async fn bind(world: &World, delegate: Address, actor: Address) {
-    let data = world.data().to_owned();
-    let bound = tokio::task::spawn_blocking(move || {
-        run(
-            &data,
-            &["ledger", "bind", &delegate.to_string(), &actor.to_string()],
-        )
-    });
-    let output = bound.await.unwrap();
-    assert!(output.status.success(), "{output:?}");
-}
-
-/// Buyer and seller with the chain's own channels, opened past the market and bound by its operator.
-async fn traders(chain: &Chain, world: &World, depth: u64) -> (Buyer, Seller) {
-    let parties = &chain.parties;
-    chain.open(ChannelKind::Payment, PAYMENT, tokens(500)).await;
-    chain.open(ChannelKind::Paying, PAYING, tokens(400)).await;
-    chain.mine(depth).await;
-    let session = world.session().await;
-    caught_up(chain, &session, depth).await;
-    bind(world, parties.buyer_delegate.address(), parties.buyer.address()).await;
-    bind(world, parties.seller_delegate.address(), parties.seller.address()).await;
-    let signers = |actor: &Signer, delegate: &Signer| (actor.clone(), delegate.clone());
-    let (actor, delegate) = signers(&parties.buyer, &parties.buyer_delegate);
-    let buyer = Buyer::over(world, session, actor, delegate, PAYMENT, tokens(500));
-    let seller = Seller::over(
-        world,
-        world.session().await,
-        "seller-1",
-        signers(&parties.seller, &parties.seller_delegate),
-        (PAYING, tokens(400)),
-    )
-    .await;
-    (buyer, seller)
-}
-
-/// Has the market sign a channel's final state over a recent block, and shows it to the contract.
+/// Has the market close a channel over a recent block, and waits until the contract took what it shows.
 async fn settle(
     chain: &Chain,
     world: &World,
     session: &Session,
     channel: ChannelId,
-    (seq, balance): (Seq, Amount),
+    pair: (Seq, Amount),
     delegate: &Signer,
-) -> ChannelClose {
-    let state = ChannelClose {
-        close_at: Amount::from_units(chain.head().await.into()),
-        market: world.market(),
-        channel,
-        seq,
-        balance,
-        is_final: true,
-    };
-    // The market may not have seen the newest block yet.
-    until("the market takes the newest block for one", async || {
-        int_of(map_of(&status(session).await).get("block").unwrap(), "number") >= chain_number(&state)
-    })
-    .await;
+) {
+    let state = chain.final_state(session, channel, pair).await;
     let args = close_args(world, &state, delegate);
     let answer = call(session, "xbr.marketmaker.close_channel", args)
         .await
         .unwrap();
-    let theirs = Signature::try_from(bytes_of(&answer, "signature")).unwrap();
-    let ours = delegate.sign(&state.digest(&world.domain()));
-    // Anybody may show it; here a stranger does.
-    let show = chain.contracts.close_channel(&state, &ours, &theirs);
-    chain.send(&chain.parties.stranger, &show).await;
-    state
-}
-
-fn chain_number(state: &ChannelClose) -> u64 {
-    let [number, ..] = *state.close_at.limbs();
-    number
+    assert_eq!(bytes_of(&answer, "transaction").len(), 32);
+    until("the contract pays out", async || {
+        chain.payouts(channel).await == 1
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -143,7 +50,7 @@ async fn channels_open_trade_close_and_pay_out_to_the_unit() {
     let world = chain.world(DEPTH, |_| {}).await;
     let parties = &chain.parties;
     let before = balances(&chain).await;
-    let (mut buyer, seller) = traders(&chain, &world, DEPTH).await;
+    let (mut buyer, seller) = chain.traders(&world, DEPTH).await;
 
     // No amount here divides by 100, of which one part is the market's fee.
     let prices = [1_234_567_890_123_456_789_u128, 7, 33_000_000_000_000_000_001];
@@ -177,7 +84,7 @@ async fn channels_open_trade_close_and_pay_out_to_the_unit() {
         assert_eq!(state_of(&session, kind, channel).await, Some(2));
     }
     chain.mine(DEPTH).await;
-    caught_up(&chain, &session, DEPTH).await;
+    chain.caught_up(&session, DEPTH).await;
     for (kind, channel) in [(ChannelKind::Payment, PAYMENT), (ChannelKind::Paying, PAYING)] {
         assert_eq!(state_of(&session, kind, channel).await, Some(3));
     }
@@ -224,7 +131,7 @@ async fn the_real_clients_trade_over_channels_of_the_real_contracts() {
     chain.open(ChannelKind::Paying, PAYING, tokens(400)).await;
     chain.mine(DEPTH).await;
     let session = world.session().await;
-    caught_up(&chain, &session, DEPTH).await;
+    chain.caught_up(&session, DEPTH).await;
     bind(&world, parties.buyer_delegate.address(), parties.buyer.address()).await;
     bind(
         &world,
@@ -304,7 +211,7 @@ async fn the_real_clients_trade_over_channels_of_the_real_contracts() {
     )
     .await;
     chain.mine(DEPTH).await;
-    caught_up(&chain, &session, DEPTH).await;
+    chain.caught_up(&session, DEPTH).await;
     for (kind, channel) in [(ChannelKind::Payment, PAYMENT), (ChannelKind::Paying, PAYING)] {
         assert_eq!(state_of(&session, kind, channel).await, Some(3));
     }
@@ -327,14 +234,14 @@ async fn a_channel_counts_when_it_is_deep_enough_and_is_used_when_its_delegate_i
     let session = world.session().await;
     chain.open(ChannelKind::Payment, PAYMENT, tokens(500)).await;
     chain.mine(DEPTH - 1).await;
-    caught_up(&chain, &session, DEPTH).await;
+    chain.caught_up(&session, DEPTH).await;
     assert!(
         channel_of(&session, ChannelKind::Payment, PAYMENT)
             .await
             .is_none()
     );
     chain.mine(1).await;
-    caught_up(&chain, &session, DEPTH).await;
+    chain.caught_up(&session, DEPTH).await;
     let channel = channel_of(&session, ChannelKind::Payment, PAYMENT).await.unwrap();
     assert_eq!(amount_of(&channel, "amount"), tokens(500));
 
@@ -365,7 +272,7 @@ async fn a_channel_counts_when_it_is_deep_enough_and_is_used_when_its_delegate_i
 async fn w_51_a_market_on_a_young_chain_does_not_sell() {
     let Some(chain) = Chain::start().await else { return };
     let world = chain.world(DEPTH, |_| {}).await;
-    let (buyer, seller) = traders(&chain, &world, DEPTH).await;
+    let (buyer, seller) = chain.traders(&world, DEPTH).await;
     let key = seller.offer(Some(tokens(1))).await;
     // As deep as this, the chain is not yet beyond the blocks up to which the contract takes such states.
     let young = chain.world(1_000, |_| {}).await;
@@ -387,11 +294,11 @@ async fn a_chain_that_drops_up_to_twelve_blocks_costs_no_unit() {
         let depth = 1;
         let world = chain.world(depth, |_| {}).await;
         let session = world.session().await;
-        caught_up(&chain, &session, depth).await;
+        chain.caught_up(&session, depth).await;
         let before = chain.snapshot().await;
-        let (mut buyer, seller) = traders(&chain, &world, depth).await;
+        let (mut buyer, seller) = chain.traders(&world, depth).await;
         chain.mine(dropped).await;
-        caught_up(&chain, &session, depth).await;
+        chain.caught_up(&session, depth).await;
         let first = seller.offer(Some(tokens(3))).await;
         buyer.buy(first).await.unwrap();
         let stood = (buyer.seq, buyer.balance, seller.books());
@@ -399,7 +306,7 @@ async fn a_chain_that_drops_up_to_twelve_blocks_costs_no_unit() {
         // Another chain from before the openings, longer than the one that was.
         chain.revert(before).await;
         chain.mine(dropped + 8).await;
-        caught_up(&chain, &session, depth).await;
+        chain.caught_up(&session, depth).await;
         let second = seller.offer(Some(tokens(4))).await;
         let order = buyer.order(second, tokens(4));
         // No deposit is behind it.
@@ -409,7 +316,7 @@ async fn a_chain_that_drops_up_to_twelve_blocks_costs_no_unit() {
         chain.open(ChannelKind::Paying, PAYING, tokens(400)).await;
         chain.open(ChannelKind::Payment, PAYMENT, tokens(500)).await;
         chain.mine(depth).await;
-        caught_up(&chain, &session, depth).await;
+        chain.caught_up(&session, depth).await;
         assert_eq!((buyer.seq, buyer.balance, seller.books()), stood, "{dropped}");
         buyer.buy(second).await.unwrap();
         assert_eq!(buyer.balance, tokens(493), "{dropped}");
@@ -422,41 +329,30 @@ async fn an_orphaned_close_leaves_the_channel_final_and_it_is_paid_out_by_the_sa
     let Some(chain) = Chain::start().await else { return };
     let depth = 1;
     let world = chain.world(depth, |_| {}).await;
-    let (mut buyer, seller) = traders(&chain, &world, depth).await;
+    let (mut buyer, seller) = chain.traders(&world, depth).await;
     let key = seller.offer(Some(tokens(5))).await;
     buyer.buy(key).await.unwrap();
     let session = world.session().await;
     let before = chain.snapshot().await;
     let pair = (buyer.seq, buyer.balance);
-    let state = settle(
-        &chain,
-        &world,
-        &session,
-        PAYMENT,
-        pair,
-        &chain.parties.buyer_delegate,
-    )
-    .await;
+    let delegate = &chain.parties.buyer_delegate;
+    settle(&chain, &world, &session, PAYMENT, pair, delegate).await;
     chain.mine(depth).await;
-    caught_up(&chain, &session, depth).await;
+    chain.caught_up(&session, depth).await;
     assert_eq!(state_of(&session, ChannelKind::Payment, PAYMENT).await, Some(3));
 
     chain.revert(before).await;
-    chain.mine(6).await;
-    caught_up(&chain, &session, depth).await;
-    assert_eq!(state_of(&session, ChannelKind::Payment, PAYMENT).await, Some(2));
     let next = seller.offer(Some(tokens(5))).await;
     let order = buyer.order(next, tokens(5));
+    chain.mine(6).await;
     refused(buyer.send(&order).await, "crossbar.error.no_such_object");
-
-    let digest = state.digest(&world.domain());
-    let (ours, theirs) = (&chain.parties.buyer_delegate, &chain.parties.marketmaker);
-    let show = chain
-        .contracts
-        .close_channel(&state, &ours.sign(&digest), &theirs.sign(&digest));
-    chain.send(&chain.parties.stranger, &show).await;
+    // The market shows it again, by itself.
+    until("the contract pays out again", async || {
+        chain.payouts(PAYMENT).await == 1
+    })
+    .await;
     chain.mine(depth).await;
-    caught_up(&chain, &session, depth).await;
+    chain.caught_up(&session, depth).await;
     assert_eq!(state_of(&session, ChannelKind::Payment, PAYMENT).await, Some(3));
     assert_eq!(degraded(&session).await, None);
     world.assert_sound();
@@ -467,7 +363,7 @@ async fn an_orphaned_close_leaves_the_channel_final_and_it_is_paid_out_by_the_sa
 async fn a_channel_that_opens_while_the_market_is_down_is_there_after_its_start() {
     let Some(chain) = Chain::start().await else { return };
     let mut world = chain.world(DEPTH, |_| {}).await;
-    let (mut buyer, seller) = traders(&chain, &world, DEPTH).await;
+    let (mut buyer, seller) = chain.traders(&world, DEPTH).await;
     let key = seller.offer(Some(tokens(5))).await;
     buyer.buy(key).await.unwrap();
     world.stop().await;
@@ -477,7 +373,7 @@ async fn a_channel_that_opens_while_the_market_is_down_is_there_after_its_start(
     chain.mine(150).await;
     world.restart().await;
     let session = world.session().await;
-    caught_up(&chain, &session, DEPTH).await;
+    chain.caught_up(&session, DEPTH).await;
     let opened = channel_of(&session, ChannelKind::Payment, later).await.unwrap();
     assert_eq!(amount_of(&opened, "amount"), tokens(7));
     // And what was sold before is as it was.
@@ -527,7 +423,7 @@ async fn kill_9_while_the_ledger_catches_up_loses_no_event_and_counts_none_twice
     gateway.be(Mood::Honest);
     world.try_run_apart(&variables).unwrap();
     let session = world.session().await;
-    caught_up(&chain, &session, DEPTH).await;
+    chain.caught_up(&session, DEPTH).await;
     for number in 0..CHANNELS {
         let channel = channel_of(&session, ChannelKind::Payment, ChannelId([number; 16])).await;
         assert_eq!(

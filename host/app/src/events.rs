@@ -27,6 +27,11 @@ pub(crate) mod topic {
         format!("xbr.marketmaker.delegate.{delegate}.on_channel_open_failed")
     }
 
+    /// Where a delegate learns that the contract did not take the final state of its channel.
+    pub(crate) fn channel_close_failed(delegate: &Address) -> String {
+        format!("xbr.marketmaker.delegate.{delegate}.on_channel_close_failed")
+    }
+
     /// Where everybody, and the delegate by itself, learns of the end of a channel.
     pub(crate) fn channel_closing(delegate: &Address, kind: ChannelKind) -> [String; 2] {
         let kind = name(kind);

@@ -8,7 +8,7 @@ use crate::{
 };
 use alloy_primitives::{U256, U512};
 use bourse_market::registry::ConsentRequest;
-use bourse_market::{Address, Amount, BlockNumber, ChannelId, Command, Genesis, Nanos};
+use bourse_market::{Address, Amount, BlockNumber, ChannelId, Command, Genesis, Nanos, OFF_CHAIN_CLOSE_AT};
 use core::ops::RangeInclusive;
 use parking_lot::RwLock;
 
@@ -125,10 +125,13 @@ impl Settlement for EthereumSettlement {
     }
 
     /// A final state must name a recent block, else the contract would not take it; and one that is not final is never
-    /// signed over a recent block: with it anybody could lock what is in the channel for good.
+    /// signed over a recent block: with it anybody could lock what is in the channel for good. A client that knows only the
+    /// block of states that are exchanged asks to close by it: that ends the channel, and settles nothing yet.
     fn close_channel(&self, request: &CloseChannel) -> Result<SignedClose, SettlementError> {
         let (window, earliest, head) = self.window();
-        if !window.contains(&request.close_at) {
+        if request.close_at == OFF_CHAIN_CLOSE_AT && !window.contains(&request.close_at) {
+            self.check_trading()?;
+        } else if !window.contains(&request.close_at) {
             return Err(SettlementError::CloseAt {
                 got: request.close_at,
                 earliest,
@@ -254,14 +257,45 @@ mod tests {
                 signature: signer.sign(&state.digest(&settlement.domain())),
             }
         };
-        for block in [4000, 4500, 5000] {
+        for block in [1, 4000, 4500, 5000] {
             let signed = settlement.close_channel(&request(block)).unwrap();
             assert_eq!(signed.signer, signer.address());
         }
-        for block in [1, 3999, 5001] {
+        for block in [0, 2, 3999, 5001] {
             let refused = settlement.close_channel(&request(block)).unwrap_err();
-            assert!(refused.to_string().contains("4000 to 5000"), "{refused}");
+            let refused = refused.to_string();
+            assert!(refused.contains(&format!("block {block},")), "{refused}");
+            assert!(refused.contains("4000 to 5000"), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_state_over_block_1_is_signed_as_a_request_only_where_the_contract_takes_it_no_more() {
+        let signer = Signer::from_bytes(&[9; 32]).unwrap();
+        let close = |head| {
+            let settlement = settlement(Amount::ZERO, head);
+            let state = ChannelClose {
+                is_final: true,
+                ..ChannelClose::off_chain(MARKET, ChannelId([3; 16]), Seq(4), Amount::from_tokens(5))
+            };
+            settlement.close_channel(&CloseChannel {
+                channel: state.channel,
+                chain_id: 1337,
+                close_at: state.close_at,
+                verifying_contract: Address([2; 20]),
+                balance: state.balance,
+                seq: state.seq,
+                is_final: true,
+                signature: signer.sign(&state.digest(&settlement.domain())),
+            })
+        };
+        // A recent block like any other, then too old for us and not for the contract.
+        assert!(close(1001).is_ok());
+        for head in [1002, 1441, 1461] {
+            let refused = close(head).unwrap_err();
+            assert!(matches!(refused, SettlementError::YoungChain { .. }), "{refused}");
+        }
+        assert!(close(1462).is_ok());
     }
 
     #[test]

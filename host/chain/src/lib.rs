@@ -55,5 +55,5 @@ pub use signer::{KeyError, Signer};
 pub use transaction::{Fees, SignedTransaction, Transaction};
 pub use typed::{
     ChannelClose, ChannelOpen, Consent, DOMAIN_SEPARATOR, DelegateBinding, Domain, KeyOffer,
-    MarketMemberLogin, OFF_CHAIN_CLOSE_AT, RevokeOffer,
+    MarketMemberLogin, RevokeOffer,
 };

@@ -238,7 +238,7 @@ pub enum SettlementError {
         needs: u64,
     },
     /// An opening that the contract does not take, or not for long enough.
-    #[error("the request was signed at block {got}, it must be one of {earliest} to {head}")]
+    #[error("the request was signed at block {}, it must be one of {earliest} to {head}", got.as_u256())]
     OpenAt {
         /// As it came.
         got: Amount,
@@ -248,7 +248,7 @@ pub enum SettlementError {
         head: u64,
     },
     /// A closing state that the contract does not take, or not for long enough.
-    #[error("the closing state names block {got}, it must name one of {earliest} to {head}")]
+    #[error("the closing state names block {}, it must name one of {earliest} to {head}", got.as_u256())]
     CloseAt {
         /// As it came.
         got: Amount,

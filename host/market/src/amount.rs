@@ -66,6 +66,11 @@ impl Amount {
         Self(units)
     }
 
+    /// The number of units, where a block is meant or anything else that fits; none if it does not.
+    pub fn to_u64(&self) -> Option<u64> {
+        self.0.try_into().ok()
+    }
+
     /// Whether this is nothing.
     pub fn is_zero(&self) -> bool {
         self.0.is_zero()

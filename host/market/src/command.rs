@@ -7,7 +7,7 @@ use crate::ids::{
     Address, BlockNumber, ChannelId, EscrowedKey, KeyId, MarketId, Nanos, OfferId, PurchaseId, SealedKey,
     Seq, SessionId, Signature,
 };
-use crate::outbox::{AttemptRequest, ConcludeRequest, IntendRequest, Intent, Nonce, NonceLine};
+use crate::outbox::{AttemptRequest, ConcludeRequest, IntendRequest, Intent, Nonce, NonceLine, ShowRequest};
 use crate::record::{
     Account, Ask, Binding, Channel, ChannelKind, Decision, Doubt, Identity, Offer, Pair, PairKey,
     PriceSource, Purchase, Reconciliation, ShownState, Suspension, Totals,
@@ -384,6 +384,8 @@ pub enum Command {
     Unwind(Unwind),
     /// Have a channel opened on the chain.
     Intend(Box<IntendRequest>),
+    /// Have a channel's final state shown to the contract.
+    Show(ShowRequest),
     /// Sign a transaction, at first or with a higher price.
     Attempt(AttemptRequest),
     /// A transaction has come to its end.
@@ -479,7 +481,7 @@ pub enum Outcome {
     },
     /// The ledger stands elsewhere on the chain.
     Followed(Box<Followed>),
-    /// The transaction that opens the channel is on record, or has been.
+    /// The transaction is on record, or has been.
     Intended {
         /// It.
         intent: Box<Intent>,

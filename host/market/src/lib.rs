@@ -24,7 +24,7 @@ mod state;
 mod view;
 
 pub use amount::{Amount, ParseAmountError};
-pub use apply::{apply, check_on_sale, find_receipt, find_replay, nettings};
+pub use apply::{apply, check_on_sale, find_receipt, find_replay, last_showing, nettings};
 pub use command::{
     BindRequest, Change, Changes, CloseRequest, Command, DeliverRequest, Ending, FundRequest, Genesis,
     OpenRequest, Order, Outcome, PlaceRequest, PostRequest, ReconcileRequest, RecoverRequest, ReserveRequest,
@@ -44,8 +44,8 @@ pub use invariants::{
 pub use memory::MemoryLedger;
 pub use record::{
     Account, Ask, Binding, Channel, ChannelKind, ChannelState, Closing, Decision, DecisionHeader, Doubt,
-    Identity, Offer, Pair, PairKey, Placer, Price, PriceSource, PricingTerms, Purchase, PurchaseState,
-    Reconciliation, Recovery, ShownState, Suspension, Totals,
+    Identity, OFF_CHAIN_CLOSE_AT, Offer, Pair, PairKey, Placer, Price, PriceSource, PricingTerms, Purchase,
+    PurchaseState, Reconciliation, Recovery, ShownState, Suspension, Totals,
 };
 pub use refusal::Refusal;
 pub use state::{DroppedWrites, PolicySlot, StateEdit, StateFault, StateWrite};

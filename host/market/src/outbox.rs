@@ -9,8 +9,8 @@
 use crate::Amount;
 use crate::chain::{ChannelTerms, Mined};
 use crate::command::OpenRequest;
-use crate::ids::{Address, BlockNumber, ChannelId, Nanos, TransactionHash};
-use crate::record::ChannelKind;
+use crate::ids::{Address, BlockNumber, ChannelId, MarketId, Nanos, Seq, Signature, TransactionHash};
+use crate::record::{Channel, ChannelKind};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,13 @@ pub enum IntentKey {
     Open(ChannelId),
     /// The channel was not opened: it takes back what XBRChannel was allowed to take for it.
     Clear(ChannelId),
+    /// It shows the contract the channel's final state. One that the contract did not take is followed by another.
+    Close {
+        /// The channel.
+        channel: ChannelId,
+        /// How many came before.
+        round: u32,
+    },
 }
 
 /// What a transaction is to do.
@@ -59,6 +66,44 @@ pub enum Wanted {
         /// What it locked is free again for good, so that it counts no more.
         released: bool,
     },
+    /// A channel is to be paid out.
+    Close(Box<FinalState>),
+}
+
+/// The last state of a channel, as both sides signed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinalState {
+    /// The channel.
+    pub channel: ChannelId,
+    /// Its market.
+    pub market: MarketId,
+    /// Its position.
+    pub seq: Seq,
+    /// What is left in it.
+    pub balance: Amount,
+    /// The block that was signed.
+    pub close_at: Amount,
+    /// By its delegate.
+    pub delegate_signature: Signature,
+    /// By the market maker.
+    pub marketmaker_signature: Signature,
+}
+
+impl FinalState {
+    /// That of a channel, if the contract is to be shown it.
+    pub fn of(channel: &Channel) -> Option<Self> {
+        channel.shown_at()?;
+        let closing = channel.closing.as_deref()?;
+        Some(Self {
+            channel: channel.id,
+            market: channel.market,
+            seq: closing.seq,
+            balance: closing.balance,
+            close_at: closing.close_at,
+            delegate_signature: closing.delegate_signature,
+            marketmaker_signature: closing.marketmaker_signature,
+        })
+    }
 }
 
 /// What a transaction may cost for each unit of gas, in wei.
@@ -145,6 +190,8 @@ impl Intent {
     pub const MAX_ATTEMPTS: usize = 32;
     /// Characters of a reason that are kept.
     pub const MAX_REASON: usize = 200;
+    /// Transactions that show the final state of one channel. After the last it is its delegate's to show.
+    pub const MAX_ROUNDS: u32 = 8;
 
     /// Whether it is neither mined nor failed.
     pub fn is_unfinished(&self) -> bool {
@@ -155,7 +202,7 @@ impl Intent {
     pub fn opens(&self) -> Option<&ChannelTerms> {
         match &self.wanted {
             Wanted::Open { terms, .. } => Some(terms),
-            Wanted::Approve { .. } => None,
+            Wanted::Approve { .. } | Wanted::Close(_) => None,
         }
     }
 
@@ -227,6 +274,19 @@ pub struct IntendRequest {
     pub limits: PayingLimits,
     /// Gas for it.
     pub gas: OpeningGas,
+}
+
+/// A final state that the contract is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShowRequest {
+    /// Its channel.
+    pub channel: ChannelId,
+    /// The earliest block that it may name: the contract would not take an older one for long enough.
+    pub not_before: BlockNumber,
+    /// Gas for it.
+    pub gas: u64,
+    /// When.
+    pub at: Nanos,
 }
 
 /// A signed form of a transaction, about to be sent.

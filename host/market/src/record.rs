@@ -1,12 +1,16 @@
 //! The records the ledger keeps. Each is one value under one key; `store` adds the indexes.
 
 use crate::ids::{
-    Address, ApiId, BuyerPubkey, CatalogId, ChannelId, DecisionId, KeyId, MarketId, Nanos, OfferId,
-    PurchaseId, RevisionId, SealedKey, Seq, SessionId, Signature,
+    Address, ApiId, BlockNumber, BuyerPubkey, CatalogId, ChannelId, DecisionId, KeyId, MarketId, Nanos,
+    OfferId, PurchaseId, RevisionId, SealedKey, Seq, SessionId, Signature,
 };
 use crate::{Amount, VoidReason};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// The block that states name that are exchanged to buy and sell: the first. The contract takes them no more on any chain that
+/// keys are sold on.
+pub const OFF_CHAIN_CLOSE_AT: Amount = Amount::from_units(1);
 
 /// Test tokens of one member in local mode; nothing of this exists with a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -153,6 +157,14 @@ impl Channel {
             ChannelKind::Payment => self.actor,
             ChannelKind::Paying => self.marketmaker,
         }
+    }
+
+    /// The block that its final state names, if the contract is to be shown it: both signed, and over no block of states that
+    /// are exchanged only.
+    pub fn shown_at(&self) -> Option<BlockNumber> {
+        let closing = self.closing.as_deref().filter(|closing| closing.is_final)?;
+        let fresh = closing.close_at > OFF_CHAIN_CLOSE_AT && self.state == ChannelState::Closing;
+        closing.close_at.to_u64().filter(|_| fresh).map(BlockNumber)
     }
 
     /// Whether clients may find it as their active channel: open, theirs, and something left in it. One in quarantine is

@@ -123,6 +123,14 @@ pub enum Refusal {
         /// Why.
         what: &'static str,
     },
+    /// The contract is not shown the final state of this channel, or not again.
+    #[error("the final state of channel {channel} is not shown to the contract: {what}")]
+    NotShown {
+        /// The channel.
+        channel: ChannelId,
+        /// Why.
+        what: &'static str,
+    },
     /// The ledger's own transactions are under way.
     #[error("nonces cannot be passed over while transactions are under way")]
     LineBusy,

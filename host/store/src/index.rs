@@ -127,6 +127,9 @@ pub(crate) fn of_channel(channel: &Channel) -> Vec<Entry> {
         let key = keys::delegates_channel(&channel.delegate, &channel.id);
         entries.push(entry(Id::quarantined_channels, key, &[]));
     }
+    if let Some(block) = channel.shown_at() {
+        entries.push(entry(Id::closing, keys::closing(block, &channel.id), &[]));
+    }
     entries
 }
 
@@ -138,6 +141,7 @@ pub(crate) fn is_found_alike(one: &Channel, other: &Channel) -> bool {
             (channel.actor, channel.delegate, channel.recipient),
             channel.is_live(),
             (channel.suspended.is_some(), channel.quarantined.is_some()),
+            channel.shown_at(),
         )
     };
     looked_at(one) == looked_at(other)

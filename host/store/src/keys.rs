@@ -170,12 +170,18 @@ pub(crate) fn block(number: BlockNumber) -> [u8; 8] {
     number.0.to_be_bytes()
 }
 
-/// `purpose ‖ channel`. The purposes' numbers are on disk, and stay.
+/// `block ‖ channel`.
+pub(crate) fn closing(shown_at: BlockNumber, id: &ChannelId) -> Vec<u8> {
+    join(&[&block(shown_at), id.as_bytes()])
+}
+
+/// `purpose ‖ channel`, and `‖ round` where there may be several. The purposes' numbers are on disk, and stay.
 pub(crate) fn intent(key: &IntentKey) -> Vec<u8> {
     match key {
         IntentKey::Approve(channel) => join(&[&[1], channel.as_bytes()]),
         IntentKey::Open(channel) => join(&[&[2], channel.as_bytes()]),
         IntentKey::Clear(channel) => join(&[&[3], channel.as_bytes()]),
+        IntentKey::Close { channel, round } => join(&[&[4], channel.as_bytes(), &round.to_be_bytes()]),
     }
 }
 

@@ -117,6 +117,21 @@ impl<'s> Reader<'s> {
         self.records().named(index, &self.tables.channels, &id).map(Some)
     }
 
+    /// The channels whose final state the contract is to be shown, of those that name block `from` or a later one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn closing_channels(&self, from: BlockNumber) -> Result<Vec<Channel>, StoreError> {
+        let index = &self.tables.closing;
+        let mut channels = Vec::new();
+        for entry in index.from(&self.txn, &keys::block(from))? {
+            let id = trailing(index, entry?.0)?;
+            channels.push(self.records().named(index, &self.tables.channels, &id)?);
+        }
+        Ok(channels)
+    }
+
     /// At most `limit` channels of a delegate behind `after`, oldest first.
     ///
     /// # Errors

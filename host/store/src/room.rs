@@ -93,6 +93,8 @@ fn kind(command: &Command) -> Kind {
         | Command::Advance(_)
         | Command::Unwind(_)
         | Command::Intend(_)
+        // The sender asks again.
+        | Command::Show(_)
         | Command::MoveLine(_) => Kind::Starts,
         Command::Revoke(_)
         | Command::Close(_)

@@ -249,14 +249,16 @@ tables! {
     chain_blocks = "chain_blocks",
     /// Channel id -> what the chain says of the channel.
     anchors = "anchors",
-    /// Purpose ‖ channel -> a transaction of the market maker.
+    /// Purpose ‖ what it is of -> a transaction of the market maker.
     intents = "intents",
-    /// Nonce -> purpose ‖ channel of the transaction that has it.
+    /// Nonce -> key of the transaction that has it.
     nonces = "nonces",
-    /// Nonce of each transaction that is neither mined nor failed -> its purpose ‖ channel.
+    /// Nonce of each transaction that is neither mined nor failed -> its key.
     outbox = "outbox",
     /// Provider ‖ channel of each opening that locks tokens of the market maker, or may come to.
     locking = "locking",
+    /// Block that it names ‖ channel of each final state that the contract is to be shown.
+    closing = "closing",
     /// Which nonces are given out: one record.
     nonce_line = "nonce_line",
 }

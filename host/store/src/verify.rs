@@ -28,7 +28,7 @@ const MAX_VIOLATIONS: usize = 1000;
 const STRIDE: u64 = 4096;
 
 /// The indexes, each of which must hold what its records say and nothing else.
-pub(crate) const INDEXES: [Id; 25] = [
+pub(crate) const INDEXES: [Id; 26] = [
     Id::offer_by_key,
     Id::offers_by_api,
     Id::offers_by_seller,
@@ -45,6 +45,7 @@ pub(crate) const INDEXES: [Id; 25] = [
     Id::live_by_actor,
     Id::suspended_channels,
     Id::quarantined_channels,
+    Id::closing,
     Id::suspended_pairs,
     Id::suspended_providers,
     Id::decisions_by_time,

@@ -1,11 +1,12 @@
 //! The market maker's own transactions: from a request to a block that counts.
 //!
-//! What lives here: what a request is held against at the node before it becomes a record ([`open`]), and the task that
-//! signs, sends, follows and, if need be, pays more ([`send`]).
+//! What lives here: what a request is held against at the node before it becomes a record ([`open`]), which final states
+//! become one ([`close`]), and the task that signs, sends, follows and, if need be, pays more ([`send`]).
 //!
 //! What never does: a nonce, a limit or an end of a transaction that the ledger did not decide. All that this task knows
 //! beyond the ledger is forgotten at a stop, and found again at the node.
 
+pub(crate) mod close;
 mod fees;
 pub(crate) mod open;
 mod send;

@@ -3,16 +3,17 @@
 //! Each step looks at the ledger and at the node anew. What is on record and not on the chain is sent; what is sent again
 //! is the same transaction, by the same nonce, whatever crashed in between.
 
-use super::{Outbox, Sending, fees};
+use super::{Outbox, Sending, close, fees};
 use crate::events::topic;
 use crate::market::Market;
 use crate::wire::{bytes, dict, int, opt, text};
 use bourse_chain::{Header, NodeError, SignedTransaction, Transaction};
 use bourse_market::chain::Mined;
 use bourse_market::outbox::{
-    Attempt, AttemptRequest, ConcludeRequest, GasPrice, Intent, IntentKey, Nonce, Progress, Verdict,
+    Attempt, AttemptRequest, ConcludeRequest, FinalState, GasPrice, Intent, IntentKey, Nonce, Progress,
+    Verdict, Wanted,
 };
-use bourse_market::{BlockHash, BlockNumber, Command, Outcome, TransactionHash, View};
+use bourse_market::{BlockHash, BlockNumber, ChannelId, Command, Outcome, TransactionHash, View};
 use bourse_store::{Reader, StoreError};
 use bourse_wamp::Value;
 use std::collections::HashSet;
@@ -81,6 +82,8 @@ struct Courier {
     idle_at: Option<(BlockHash, Option<BlockNumber>)>,
     /// What the node took since that block.
     sent: HashSet<TransactionHash>,
+    /// Channels whose final state the contract would not take over that block.
+    refused: HashSet<ChannelId>,
     sent_at: Option<BlockHash>,
     trouble: Option<String>,
 }
@@ -95,8 +98,13 @@ impl Courier {
     }
 
     async fn step(&mut self, market: &Arc<Market>, outbox: &Outbox) -> Result<(), String> {
-        let head = (BlockHash(market.settlement.head_block().hash), followed(market)?);
-        let waits = |ledger: &Reader<'_>| Ok(!ledger.unfinished_intents()?.is_empty());
+        let newest = market.settlement.head_block();
+        let head = (BlockHash(newest.hash), followed(market)?);
+        let waits = |ledger: &Reader<'_>| {
+            let closings = close::waiting(ledger, close::not_before(newest.number))?;
+            let closes = closings.iter().any(|channel| !self.refused.contains(&channel.id));
+            Ok(closes || !ledger.unfinished_intents()?.is_empty())
+        };
         if self.idle_at == Some(head) && !read(market, waits)? {
             return Ok(());
         }
@@ -104,16 +112,22 @@ impl Courier {
         let latest = node.latest().await.map_err(said)?;
         let next = Nonce(node.nonce(market.network.marketmaker).await.map_err(said)?);
         self.keep_line(market, outbox, next).await?;
+        let latest_hash = BlockHash(latest.hash.0);
+        if self.sent_at != Some(latest_hash) {
+            // What it took may be lost with the block it was in, and what was refused may be taken.
+            self.sent.clear();
+            self.refused.clear();
+            self.sent_at = Some(latest_hash);
+        }
+        // Behind nonces that somebody else used nothing new is put in the line.
+        let line = read(market, |ledger| ledger.nonce_line())?;
+        if line.is_some_and(|line| next <= line.next) {
+            close::show(market, outbox, latest.number.to(), &mut self.refused).await?;
+        }
         let unfinished = read(market, |ledger| ledger.unfinished_intents())?;
         if unfinished.is_empty() {
             self.idle_at = Some(head);
             return Ok(());
-        }
-        let latest_hash = BlockHash(latest.hash.0);
-        if self.sent_at != Some(latest_hash) {
-            // What it took may be lost with the block it was in.
-            self.sent.clear();
-            self.sent_at = Some(latest_hash);
         }
         for intent in unfinished {
             match intent.nonce < next {
@@ -400,6 +414,9 @@ fn announce(market: &Market, intent: &Intent) {
         return;
     };
     tracing::warn!(nonce = %intent.nonce, reason, "a transaction failed");
+    if let Wanted::Close(state) = &intent.wanted {
+        return announce_unclosed(market, intent, state, reason);
+    }
     let Some(terms) = intent.opens() else { return };
     market.announcer.announce(
         topic::channel_open_failed(&terms.delegate),
@@ -415,23 +432,45 @@ fn announce(market: &Market, intent: &Intent) {
     );
 }
 
+/// Tells the delegate of a channel that was not paid out: it may have to sign its final state anew.
+fn announce_unclosed(market: &Market, intent: &Intent, state: &FinalState, reason: &str) {
+    let id = state.channel;
+    let Ok(Some(channel)) = read(market, |ledger| ledger.channel(&id)) else {
+        return;
+    };
+    market.announcer.announce(
+        topic::channel_close_failed(&channel.delegate),
+        vec![Value::Map(dict([
+            ("market_oid", bytes(state.market.0)),
+            ("channel_oid", bytes(id.0)),
+            ("channel_type", int(channel.kind as u8)),
+            ("delegate", bytes(channel.delegate.0)),
+            ("transaction", opt(intent.transaction(), |hash| bytes(hash.0))),
+            ("reason", text(reason)),
+        ]))],
+    );
+}
+
 /// The last block that counts.
 fn followed(market: &Market) -> Result<Option<BlockNumber>, String> {
     let tip = read(market, |ledger| ledger.chain_tip())?;
     Ok(tip.map(|applied| applied.block.number))
 }
 
-fn read<T>(market: &Market, read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> Result<T, String> {
+pub(super) fn read<T>(
+    market: &Market,
+    read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>,
+) -> Result<T, String> {
     let read = market.store.read().and_then(|ledger| read(&ledger));
     read.map_err(|error| error.to_string())
 }
 
-async fn submit(market: &Market, command: Command) -> Result<Outcome, String> {
+pub(super) async fn submit(market: &Market, command: Command) -> Result<Outcome, String> {
     let submitted = market.store.submit(command).await;
     submitted.map_err(|error| error.to_string())
 }
 
-fn said(error: NodeError) -> String {
+pub(super) fn said(error: NodeError) -> String {
     error.to_string()
 }
 

@@ -1,11 +1,14 @@
 //! `close_channel(…)`: the last state of a channel, signed by its delegate and then by us, if it is the ledger's own.
 //!
 //! We sign what the ledger holds and nothing else: the request is compared on a snapshot before a signature of ours
-//! exists, and again inside the write that records it, after which alone it leaves.
+//! exists, and again inside the write that records it, after which alone it leaves. With a chain the contract is shown it
+//! next; one over the block of states that are exchanged, as plain clients sign it, ends the channel and waits for one over a
+//! recent block.
 
 use super::{Reply, while_wanted};
 use crate::events::topic;
 use crate::market::{Market, Status};
+use crate::outbox::close::shown;
 use crate::purchase::UNSIGNED;
 use crate::wire::{
     Arguments, bytes, dict, fault, int, of_refusal, of_settlement, of_store, of_submit, opt, reply,
@@ -13,7 +16,8 @@ use crate::wire::{
 };
 use bourse_chain::CloseChannel;
 use bourse_market::{
-    Amount, Channel, ChannelKind, CloseRequest, Command, Fault, Outcome, Refusal, View, apply,
+    Amount, Channel, ChannelKind, CloseRequest, Command, Fault, Outcome, Refusal, TransactionHash, View,
+    apply,
 };
 use bourse_store::SubmitError;
 use bourse_wamp::{Invocation, Value, WampError};
@@ -64,7 +68,15 @@ pub(super) async fn close_channel(market: Arc<Market>, mut invocation: Invocatio
         Outcome::Closed { channel, again } => (channel, again),
         other => return Err(unexpected(&other)),
     };
-    let answer = answer(&market, &channel);
+    let transaction = match (market.outbox.as_ref(), channel.shown_at()) {
+        // Nothing is lost if the ledger cannot be read now: what is to be shown is found again.
+        (Some(outbox), Some(_)) => shown(&market, outbox, channel.id).await.unwrap_or_default(),
+        _ => market
+            .settlement
+            .transaction_of_close(channel.id)
+            .map(TransactionHash),
+    };
+    let answer = answer(&channel, transaction);
     if !again {
         tracing::info!(channel = %channel.id, seq = %channel.seq, left = %channel.remaining, "a channel was closed");
         for topic in topic::channel_closing(&channel.delegate, channel.kind) {
@@ -208,13 +220,10 @@ fn busy() -> WampError {
     )
 }
 
-fn answer(market: &Market, channel: &Channel) -> Value {
+fn answer(channel: &Channel, transaction: Option<TransactionHash>) -> Value {
     let closing = channel.closing.as_deref();
     Value::Map(dict([
-        (
-            "transaction",
-            opt(market.settlement.transaction_of_close(channel.id), bytes),
-        ),
+        ("transaction", opt(transaction, |hash| bytes(hash.0))),
         ("market_oid", bytes(channel.market.0)),
         ("channel_oid", bytes(channel.id.0)),
         ("state", int(channel.state as u8)),
@@ -223,6 +232,10 @@ fn answer(market: &Market, channel: &Channel) -> Value {
         (
             "is_final",
             Value::Bool(closing.is_some_and(|closing| closing.is_final)),
+        ),
+        (
+            "close_at",
+            opt(closing.and_then(|closing| closing.close_at.to_u64()), int),
         ),
         (
             "signature",

@@ -24,10 +24,10 @@ pub(crate) use turns::Turns;
 
 use crate::market::{Market, Status};
 use crate::wire::{fault, invalid, of_refusal, of_settlement, uri};
-use bourse_chain::{ChannelClose, OFF_CHAIN_CLOSE_AT};
+use bourse_chain::ChannelClose;
 use bourse_market::{
-    Address, Amount, BuyerPubkey, Channel, ChannelId, ChannelKind, Identity, Receipt, Refusal, Seq,
-    Signature, View, find_receipt,
+    Address, Amount, BuyerPubkey, Channel, ChannelId, ChannelKind, Identity, OFF_CHAIN_CLOSE_AT, Receipt,
+    Refusal, Seq, Signature, View, find_receipt,
 };
 use bourse_wamp::WampError;
 use pending::Entry;

@@ -174,6 +174,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         | R::IntentFinished { .. }
         | R::AttemptRefused { .. }
         | R::NotItsEnd { .. }
+        | R::NotShown { .. }
         | R::LineBusy => (uri::RUNTIME, vec![]),
     };
     let mut error = fault(uri, refusal.to_string());

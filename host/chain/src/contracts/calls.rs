@@ -7,7 +7,7 @@ use crate::settlement::Contracts;
 use crate::{ChannelClose, ChannelOpen, Consent};
 use alloy_primitives::{Bytes, FixedBytes, U256};
 use alloy_sol_types::SolCall;
-use bourse_market::outbox::Wanted;
+use bourse_market::outbox::{FinalState, Wanted};
 use bourse_market::registry::ActorType;
 use bourse_market::{Address, Amount, CatalogId, MarketId, Signature};
 
@@ -170,6 +170,7 @@ impl Contracts {
     pub fn wanted(&self, wanted: &Wanted) -> Call {
         let (terms, opened_at) = match wanted {
             Wanted::Approve { amount } => return self.approve_channels(*amount),
+            Wanted::Close(state) => return self.show(state),
             Wanted::Open { terms, opened_at, .. } => (terms, *opened_at),
         };
         let open = ChannelOpen {
@@ -184,6 +185,18 @@ impl Contracts {
             amount: terms.amount,
         };
         self.open_channel(&open, &terms.signature)
+    }
+
+    fn show(&self, state: &FinalState) -> Call {
+        let close = ChannelClose {
+            close_at: state.close_at,
+            market: state.market,
+            channel: state.channel,
+            seq: state.seq,
+            balance: state.balance,
+            is_final: true,
+        };
+        self.close_channel(&close, &state.delegate_signature, &state.marketmaker_signature)
     }
 
     /// Anybody shows a state of a channel, signed by its delegate and by the market maker.

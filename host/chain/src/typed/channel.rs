@@ -1,11 +1,7 @@
 //! Opening and moving channels.
 
 use super::{Domain, address, digest, hash_struct, id, number, type_hash};
-use bourse_market::{Address, Amount, ChannelId, ChannelKind, MarketId, Seq};
-
-/// `closeAt` of every state exchanged off chain, by all clients. The contract takes such a state up to block 1441
-/// only: it is evidence, not settlement.
-pub const OFF_CHAIN_CLOSE_AT: Amount = Amount::from_units(1);
+use bourse_market::{Address, Amount, ChannelId, ChannelKind, MarketId, OFF_CHAIN_CLOSE_AT, Seq};
 
 mod sol {
     #![allow(

@@ -9,7 +9,7 @@ mod channel;
 mod member;
 mod offer;
 
-pub use channel::{ChannelClose, ChannelOpen, DelegateBinding, OFF_CHAIN_CLOSE_AT};
+pub use channel::{ChannelClose, ChannelOpen, DelegateBinding};
 pub use member::{Consent, MarketMemberLogin};
 pub use offer::{KeyOffer, RevokeOffer};
 

@@ -25,6 +25,7 @@ mod sweep;
 
 pub use offers::check_on_sale;
 pub use order::{find_receipt, find_replay};
+pub use outbox::last_showing;
 pub use recover::nettings;
 
 use crate::{Changes, Command, Fault, Genesis, Outcome, Refusal, View};
@@ -62,6 +63,7 @@ pub fn apply<V: View>(view: &V, command: &Command) -> Result<(Changes, Outcome),
         Command::Advance(request) => chain::advance(view, request),
         Command::Unwind(request) => chain::unwind(view, request),
         Command::Intend(request) => outbox::intend(view, request),
+        Command::Show(request) => outbox::show(view, request),
         Command::Attempt(request) => outbox::attempt(view, request),
         Command::Conclude(request) => outbox::conclude(view, request),
         Command::Reopen(nonce) => outbox::reopen(view, *nonce),

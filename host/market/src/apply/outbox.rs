@@ -7,8 +7,8 @@ use super::open::check_fields;
 use super::{Decided, genesis_of};
 use crate::chain::{ChannelTerms, Mined, UNKNOWN_BLOCK};
 use crate::outbox::{
-    AttemptRequest, ConcludeRequest, IntendRequest, Intent, IntentKey, Nonce, NonceLine, PayingLimits,
-    Progress, Verdict, Wanted,
+    AttemptRequest, ConcludeRequest, FinalState, IntendRequest, Intent, IntentKey, Nonce, NonceLine,
+    PayingLimits, Progress, ShowRequest, Verdict, Wanted,
 };
 use crate::{
     Address, Amount, Binding, Change, ChannelId, ChannelKind, ChannelState, Fault, Genesis, Nanos,
@@ -48,18 +48,13 @@ pub(super) fn intend<V: View>(view: &V, request: &IntendRequest) -> Decided<V> {
     let mut changes = Vec::new();
     changes.extend(bind(view, open, request.bound_by)?);
 
-    let unfinished = view.unfinished_intents().map_err(Fault::View)?;
-    let places = match open.kind {
-        ChannelKind::Payment => 1,
-        ChannelKind::Paying => 2,
-    };
-    if unfinished.len().saturating_add(places) > Intent::MAX_UNFINISHED {
-        return Err(Refusal::OutboxFull {
-            unfinished: unfinished.len(),
-            most: Intent::MAX_UNFINISHED,
-        }
-        .into());
-    }
+    let unfinished = check_place(
+        view,
+        match open.kind {
+            ChannelKind::Payment => 1,
+            ChannelKind::Paying => 2,
+        },
+    )?;
     let mut line = Line::of(view, open.at)?;
     match open.kind {
         ChannelKind::Payment => check_one_at_a_time(&unfinished, open)?,
@@ -78,6 +73,65 @@ pub(super) fn intend<V: View>(view: &V, request: &IntendRequest) -> Decided<V> {
     changes.push(Change::Intent(intent.clone()));
     changes.push(Change::NonceLine(line.line));
     Ok((changes, Outcome::Intended { intent, again: false }))
+}
+
+/// Has the contract shown the state that a channel closes with. It is on record as both signed it, and stays: where it was
+/// signed anew since, that is for the next time. While it is under way, or was taken, nothing changes.
+pub(super) fn show<V: View>(view: &V, request: &ShowRequest) -> Decided<V> {
+    on_chain(view)?;
+    let id = request.channel;
+    let refused = |what| Fault::Refused(Refusal::NotShown { channel: id, what });
+    let channel = view.channel(&id).map_err(Fault::View)?;
+    let channel = channel.ok_or(Fault::Refused(Refusal::ChannelUnknown { channel: id }))?;
+    let none = || refused("it has none that the contract would take");
+    let state = FinalState::of(&channel).ok_or_else(none)?;
+    if channel.shown_at() < Some(request.not_before) {
+        return Err(refused("it names a block that is too long past"));
+    }
+    let anchor = view.anchor(&id).map_err(Fault::View)?;
+    if anchor.is_none_or(|anchor| anchor.orphaned.is_some()) {
+        return Err(refused("the chain has no deposit behind it"));
+    }
+    let last = last_showing(view, &id).map_err(Fault::View)?;
+    let round = match last {
+        None => 0,
+        Some((round, intent)) if matches!(intent.progress, Progress::Failed { .. }) => {
+            round.saturating_add(1)
+        }
+        Some((_, intent)) => {
+            let intent = Box::new(intent);
+            return Ok((Vec::new(), Outcome::Intended { intent, again: true }));
+        }
+    };
+    if round >= Intent::MAX_ROUNDS {
+        return Err(refused("the contract did not take it as often as may be"));
+    }
+    check_place(view, 1)?;
+    let mut line = Line::of(view, request.at)?;
+    let key = IntentKey::Close { channel: id, round };
+    let intent = Box::new(line.give(key, Wanted::Close(Box::new(state)), request.gas)?);
+    let changes = vec![Change::Intent(intent.clone()), Change::NonceLine(line.line)];
+    Ok((changes, Outcome::Intended { intent, again: false }))
+}
+
+/// The last transaction that shows the final state of a channel, and how many came before it.
+///
+/// # Errors
+///
+/// Whatever keeps `view` from being read.
+pub fn last_showing<V: View>(view: &V, channel: &ChannelId) -> Result<Option<(u32, Intent)>, V::Error> {
+    let mut last = None;
+    for round in 0..Intent::MAX_ROUNDS {
+        let key = IntentKey::Close {
+            channel: *channel,
+            round,
+        };
+        match view.intent(&key)? {
+            Some(intent) => last = Some((round, intent)),
+            None => break,
+        }
+    }
+    Ok(last)
 }
 
 /// A transaction is signed, for more than before if it was.
@@ -104,7 +158,7 @@ pub(super) fn conclude<V: View>(view: &V, request: &ConcludeRequest) -> Decided<
     let mut intent = unfinished(view, nonce)?;
     let opened = match &intent.key {
         IntentKey::Open(channel) => view.anchor(channel).map_err(Fault::View)?,
-        IntentKey::Approve(_) | IntentKey::Clear(_) => None,
+        IntentKey::Approve(_) | IntentKey::Clear(_) | IntentKey::Close { .. } => None,
     };
     let opened = opened.filter(|anchor| anchor.orphaned.is_none());
     let opened = opened.map(|anchor| anchor.opened);
@@ -194,6 +248,19 @@ pub(super) fn move_line<V: View>(view: &V, to: Nonce) -> Decided<V> {
         },
     };
     Ok((vec![Change::NonceLine(line)], Outcome::Done))
+}
+
+/// Whether so many more transactions may be under way. Yields those that are.
+fn check_place<V: View>(view: &V, places: usize) -> Result<Vec<Intent>, Fault<V::Error>> {
+    let unfinished = view.unfinished_intents().map_err(Fault::View)?;
+    match unfinished.len().saturating_add(places) > Intent::MAX_UNFINISHED {
+        true => Err(Refusal::OutboxFull {
+            unfinished: unfinished.len(),
+            most: Intent::MAX_UNFINISHED,
+        }
+        .into()),
+        false => Ok(unfinished),
+    }
 }
 
 fn on_chain<V: View>(view: &V) -> Result<Genesis, Fault<V::Error>> {

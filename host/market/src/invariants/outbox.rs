@@ -39,6 +39,7 @@ impl Outbox {
                     self.paying.insert(terms.channel, (nonce, before, terms.amount));
                 }
             }
+            (IntentKey::Close { channel, .. }, Wanted::Close(state)) if state.channel == channel => {}
             _ => wrong("it does something else than it is for"),
         }
         if self.nonces.insert(nonce, intent.key).is_some() {

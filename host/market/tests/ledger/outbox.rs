@@ -519,3 +519,114 @@ fn an_audit_sees_nonces_that_are_missing_or_there_twice() {
         ledger.audit()
     );
 }
+
+/// A channel that is open on the chain, in the market maker's ledger, with its final state signed over block `close_at`.
+fn closing(close_at: u64) -> World {
+    let mut world = on_chain();
+    let open = world.open_payment();
+    world.accept(intend(request(open.clone())));
+    world.accept(attempt(5, 10));
+    let at = mined(11, hash(5, 10));
+    follow(&mut world, 11, vec![opened(&open, at)]);
+    world.accept(conclude(5, Verdict::Mined(at)));
+    if world.channel(PAYMENT).quarantined.is_some() {
+        panic!("it is newer than the ledger");
+    }
+    world.accept(close(&world, close_at));
+    world
+}
+
+fn close(world: &World, close_at: u64) -> Command {
+    let channel = world.channel(PAYMENT);
+    Command::Close(Box::new(CloseRequest {
+        id: PAYMENT,
+        seq: channel.seq,
+        balance: channel.remaining,
+        is_final: true,
+        close_at: Amount::from_units(close_at.into()),
+        delegate_signature: Signature([1; 65]),
+        signer: channel.delegate,
+        marketmaker_signature: Signature([2; 65]),
+        at: world.now,
+    }))
+}
+
+fn show(not_before: u64) -> Command {
+    Command::Show(ShowRequest {
+        channel: PAYMENT,
+        not_before: BlockNumber(not_before),
+        gas: 600_000,
+        at: Nanos(9),
+    })
+}
+
+fn not_shown(what: &'static str) -> Refusal {
+    let channel = PAYMENT;
+    Refusal::NotShown { channel, what }
+}
+
+fn shown(world: &mut World) -> (Intent, bool) {
+    match world.accept(show(5)) {
+        Outcome::Intended { intent, again } => (*intent, again),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn w_51_a_final_state_is_shown_once_over_a_block_that_the_contract_takes() {
+    let none = "it has none that the contract would take";
+    // Over the block of states that are exchanged: a request to close, and no more.
+    let mut world = closing(1);
+    world.refuse(show(0), not_shown(none));
+    world.accept(close(&world, 9));
+    world.refuse(show(10), not_shown("it names a block that is too long past"));
+    let (first, again) = shown(&mut world);
+    assert_eq!((first.nonce, again), (Nonce(6), false));
+    let state = FinalState::of(&world.channel(PAYMENT)).unwrap();
+    assert_eq!(first.wanted, Wanted::Close(Box::new(state)));
+    // Signed anew while it is under way: it stays as it is.
+    world.accept(close(&world, 12));
+    assert_eq!(shown(&mut world), (first.clone(), true));
+    // Taken: never again.
+    world.accept(attempt(6, 10));
+    world.accept(conclude(6, Verdict::Mined(mined(11, hash(6, 10)))));
+    assert!(shown(&mut world).1);
+    assert_eq!(world.ledger.nonce_line().unwrap().unwrap().next, Nonce(7));
+}
+
+#[test]
+fn a_final_state_that_was_not_taken_is_shown_again_so_often_and_no_more() {
+    let mut world = closing(9);
+    for round in 0..Intent::MAX_ROUNDS {
+        let nonce = 6 + u64::from(round);
+        let (intent, again) = shown(&mut world);
+        assert_eq!((intent.nonce, again), (Nonce(nonce), false));
+        assert_eq!(
+            intent.key,
+            IntentKey::Close {
+                channel: PAYMENT,
+                round
+            }
+        );
+        world.accept(conclude(nonce, Verdict::Displaced));
+    }
+    world.refuse(
+        show(5),
+        not_shown("the contract did not take it as often as may be"),
+    );
+}
+
+#[test]
+fn a_channel_that_is_open_or_without_a_deposit_is_not_shown() {
+    let mut world = on_chain();
+    world.refuse(show(0), Refusal::ChannelUnknown { channel: PAYMENT });
+    let mut world = closing(9);
+    let stands = world.ledger.chain_tip().unwrap().unwrap().block;
+    let to = world.ledger.applied_from(BlockNumber(10)).unwrap()[1].block;
+    world.accept(Command::Unwind(Unwind {
+        from: stands,
+        to,
+        at: world.now,
+    }));
+    world.refuse(show(5), not_shown("the chain has no deposit behind it"));
+}

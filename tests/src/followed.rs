@@ -65,9 +65,9 @@ impl Chain {
 
     /// Waits until the market has followed the chain to where it may.
     pub async fn caught_up(&self, session: &Session, depth: u64) {
-        let counts = self.head().await - depth;
         until("the ledger follows the chain", async || {
             let status = status(session).await;
+            let counts = self.head().await - depth;
             map_of(&status).get("followed").and_then(Value::as_u64) == Some(counts)
         })
         .await;

@@ -2,9 +2,11 @@
 
 use crate::receipt::Expected;
 use crate::terms::Order;
+use crate::voucher::Vouchers;
 use crate::{Balance, DataKey, DelegateError, MarketClient, Receipt, ReceiveKey};
 use bourse_chain::{ChannelClose, Signer};
 use bourse_market::{Amount, ChannelId, ChannelKind, KeyId};
+use std::sync::Arc;
 
 /// How often one purchase is tried anew when its price moves between quote and order.
 const ATTEMPTS: usize = 5;
@@ -46,6 +48,7 @@ pub struct Buyer {
     unanswered: bool,
     /// What came of such an order while another key was being bought.
     late: Option<Bought>,
+    vouchers: Arc<Vouchers>,
 }
 
 impl Buyer {
@@ -71,6 +74,8 @@ impl Buyer {
             }
         };
         let balance = client.balance(kind, channel).await?;
+        let vouchers = Vouchers::new(client.clone(), signer.clone(), channel, balance);
+        Arc::clone(&vouchers).watch().await;
         Ok(Self {
             client,
             signer,
@@ -80,11 +85,14 @@ impl Buyer {
             last: None,
             unanswered: false,
             late: None,
+            vouchers,
         })
     }
 
     /// Goes on over another session, with everything it knows.
     pub fn rejoin(&mut self, client: MarketClient) {
+        self.vouchers = Vouchers::new(client.clone(), self.signer.clone(), self.channel, self.balance);
+        tokio::spawn(Arc::clone(&self.vouchers).watch());
         self.client = client;
     }
 
@@ -128,7 +136,7 @@ impl Buyer {
                     max: max_price,
                 });
             }
-            let order = self.order(key, price)?;
+            let order = self.order(key, price).await?;
             match self.send(order).await {
                 Err(error) if attempt < ATTEMPTS && may_try_anew(&error) => attempt += 1,
                 Err(error) if attempt < ATTEMPTS && is_out_of_step(&error) => {
@@ -141,7 +149,7 @@ impl Buyer {
     }
 
     /// Signs the next state of the channel: one position on, less the price.
-    fn order(&self, key: KeyId, price: Amount) -> Result<Order, DelegateError> {
+    async fn order(&self, key: KeyId, price: Amount) -> Result<Order, DelegateError> {
         let (channel, now) = (self.channel, self.balance);
         let remaining = now.remaining.checked_sub(price);
         let remaining = remaining.ok_or(DelegateError::Exhausted {
@@ -161,6 +169,7 @@ impl Buyer {
             seq,
             remaining,
             signature,
+            voucher: self.vouchers.over(Balance { seq, remaining }).await?,
         })
     }
 
@@ -206,6 +215,7 @@ impl Buyer {
             seq: order.seq,
             remaining: order.remaining,
         };
+        self.vouchers.paid(self.balance);
         let data_key = self.receive.unseal(&receipt.sealed_key)?;
         Ok(Bought {
             key: order.key,
@@ -232,6 +242,7 @@ impl Buyer {
             });
         }
         self.balance = claimed;
+        self.vouchers.paid(claimed);
         Ok(())
     }
 }

@@ -24,6 +24,7 @@ mod reply;
 mod seller;
 mod stream;
 mod terms;
+mod voucher;
 
 pub use buyer::{Bought, Buyer, BuyerOptions};
 pub use client::{MarketClient, connect};

@@ -64,6 +64,14 @@ impl Reply {
         }
     }
 
+    /// An amount that may be left out, or null.
+    pub(crate) fn amount_or_null(&self, field: &str) -> Result<Option<Amount>, DelegateError> {
+        match self.dict.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.amount(field).map(Some),
+        }
+    }
+
     /// A number of 64 bits.
     pub(crate) fn u64(&self, field: &str) -> Result<u64, DelegateError> {
         self.read(field, "a number of at most 64 bits", Value::as_u64)

@@ -2,6 +2,7 @@
 
 use crate::DelegateError;
 use crate::reply::Reply;
+use crate::voucher::Voucher;
 use bourse_chain::Domain;
 use bourse_market::{Address, Amount, ApiId, BuyerPubkey, ChannelId, KeyId, MarketId, Nanos, Seq, Signature};
 use bourse_wamp::{Dict, Value};
@@ -18,6 +19,8 @@ pub struct Facts {
     pub marketmaker: Address,
     /// Its owner, who receives what buyers spend.
     pub owner: Address,
+    /// What a buyer may spend over a channel without a settlement voucher; none where nothing settles on a chain.
+    pub max_unsettled: Option<Amount>,
 }
 
 impl Facts {
@@ -32,6 +35,7 @@ impl Facts {
             market: config.parse("market", "a UUID")?,
             marketmaker: config.parse("marketmaker", hex_address)?,
             owner: config.parse("owner", hex_address)?,
+            max_unsettled: config.amount_or_null("max_unsettled")?,
         })
     }
 }
@@ -157,4 +161,6 @@ pub(crate) struct Order {
     pub(crate) seq: Seq,
     pub(crate) remaining: Amount,
     pub(crate) signature: Signature,
+    /// The same over a recent block, where the market settles on a chain.
+    pub(crate) voucher: Option<Voucher>,
 }

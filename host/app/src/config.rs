@@ -108,6 +108,9 @@ pub struct Market {
     pub paying_cap: Option<u64>,
     /// Whole tokens that a paying channel takes at least.
     pub paying_minimum: u64,
+    /// Whole tokens that a buyer may spend over a payment channel, and not settle, on its word alone. Beyond that each purchase
+    /// must bring a settlement voucher.
+    pub max_unsettled: u64,
 }
 
 /// `[offers]`
@@ -240,6 +243,7 @@ impl Default for Market {
             paying_limits: BTreeMap::new(),
             paying_cap: None,
             paying_minimum: 1,
+            max_unsettled: 1_000,
         }
     }
 }

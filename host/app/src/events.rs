@@ -27,6 +27,11 @@ pub(crate) mod topic {
         format!("xbr.marketmaker.delegate.{delegate}.on_channel_open_failed")
     }
 
+    /// Where a buyer's delegate learns that its voucher is to be signed anew.
+    pub(crate) fn voucher_lapsing(delegate: &Address) -> String {
+        format!("xbr.marketmaker.delegate.{delegate}.on_voucher_lapsing")
+    }
+
     /// Where a delegate learns that the contract did not take the final state of its channel.
     pub(crate) fn channel_close_failed(delegate: &Address) -> String {
         format!("xbr.marketmaker.delegate.{delegate}.on_channel_close_failed")

@@ -1,7 +1,7 @@
 //! A running host: opened, recovered, listening; and stopped again without leaving a purchase behind.
 
 use crate::config::chain::Plan;
-use crate::config::{Config, Rule, SignatureRule};
+use crate::config::{ChainMode, Config, Rule, SignatureRule};
 use crate::environment::{Environment, System};
 use crate::events::{Announcer, topic};
 use crate::follow::{self, Following};
@@ -11,12 +11,12 @@ use crate::policies::{self, Manager, Policies, SHIPPED};
 use crate::purchase::{self, RoutedSellers};
 use crate::wire::{bytes, int, uri};
 use crate::workers::Workers;
-use crate::{control, crash, http, keyfile, procedures, sweep, tickets};
+use crate::{control, crash, http, keyfile, procedures, sweep, tickets, vouchers};
 use anyhow::{Context, ensure};
 use bourse_chain::{
     Block, Contracts, EthereumSettlement, Follower, LocalSettlement, Network, Settlement, Signer,
 };
-use bourse_market::{Address, Demand, MarketId, Nanos, View};
+use bourse_market::{Address, Amount, Demand, MarketId, Nanos, View};
 use bourse_policy::{
     BreakerOptions, Engine, EngineOptions, Library, LibraryOptions, MAX_WINDOW_MS, PolicyStatus, VerifyingKey,
 };
@@ -63,6 +63,7 @@ pub struct Host {
     follower: Option<JoinHandle<()>>,
     /// Brings the market maker's transactions to it.
     courier: Option<JoinHandle<()>>,
+    claims: Option<JoinHandle<()>>,
     addresses: Addresses,
     log: Option<DecisionLog>,
     recovered: usize,
@@ -193,6 +194,7 @@ impl Host {
         );
         let poll = Duration::from_millis(config.chain.poll_ms);
         let courier = outbox::start(&market, poll, stop.clone());
+        let claims = vouchers::start(&market, poll, stop.clone());
         let follower = following.map(|following| follow::start(&market, following, stop.clone()));
         let (ws, rs) = listen(config, &router).await?;
         let host = Self {
@@ -205,6 +207,7 @@ impl Host {
             sweeper,
             follower,
             courier,
+            claims,
             log,
             recovered,
         };
@@ -294,7 +297,7 @@ impl Host {
         let _ = self.control.await;
         // And nobody may hold the ledger.
         let _ = self.sweeper.await;
-        for task in [self.follower, self.courier].into_iter().flatten() {
+        for task in [self.follower, self.courier, self.claims].into_iter().flatten() {
             let _ = task.await;
         }
         self.market.policies.close();
@@ -331,6 +334,10 @@ pub(crate) fn terms(config: &Config) -> Terms {
         ),
         lenient_seq: config.compat.lenient_seq,
         require_offer_signature: config.offers.signature == SignatureRule::Require,
+        max_unsettled: match config.chain.mode {
+            ChainMode::Local => None,
+            ChainMode::Ethereum => Some(Amount::from_tokens(config.market.max_unsettled)),
+        },
         faucet: config.has_faucet(),
     }
 }

@@ -34,6 +34,7 @@ pub mod simulation;
 mod sweep;
 mod tickets;
 mod vault;
+mod vouchers;
 mod wire;
 mod workers;
 

@@ -13,7 +13,7 @@ use crate::vault::Vault;
 use crate::wire::{of_store, of_submit};
 use crate::workers::Workers;
 use bourse_chain::{KnownSigners, Network, Settlement, Signer};
-use bourse_market::{Address, Command, Demand, Nanos, Outcome};
+use bourse_market::{Address, Amount, Command, Demand, Nanos, Outcome};
 use bourse_store::{Reader, Store, StoreError};
 use bourse_wamp::WampError;
 use parking_lot::Mutex;
@@ -66,6 +66,8 @@ pub(crate) struct Terms {
     pub(crate) lenient_seq: bool,
     /// `offers.signature = "require"`.
     pub(crate) require_offer_signature: bool,
+    /// What a buyer may spend over a channel without a voucher; none without a chain.
+    pub(crate) max_unsettled: Option<Amount>,
     /// Whether the faucet answers.
     pub(crate) faucet: bool,
 }

@@ -18,6 +18,9 @@ pub const PRESIGNED_BLOCKS: u64 = 1440;
 /// for the transaction to be mined in.
 pub const SIGNING_WINDOW: u64 = 1000;
 
+/// How old the block of a settlement voucher may be when it comes to us.
+const VOUCHER_WINDOW: u64 = 300;
+
 /// A market whose money is real: on the deployment it was looked up in.
 #[derive(Debug)]
 pub struct EthereumSettlement {
@@ -139,6 +142,20 @@ impl Settlement for EthereumSettlement {
             });
         }
         verify_close(&self.network, request)
+    }
+
+    /// A voucher is kept until it is 900 blocks old: it must be worth the keeping.
+    fn check_voucher(&self, close_at: BlockNumber) -> Result<(), SettlementError> {
+        let head = self.head_block().number;
+        let earliest = head.saturating_sub(VOUCHER_WINDOW).max(2);
+        match (earliest..=head).contains(&close_at.0) {
+            true => Ok(()),
+            false => Err(SettlementError::VoucherAt {
+                got: close_at.0,
+                earliest,
+                head,
+            }),
+        }
     }
 
     fn set_consent(&self, request: &SetConsent, at: Nanos) -> Result<ConsentRequest, SettlementError> {

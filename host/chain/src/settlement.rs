@@ -257,6 +257,16 @@ pub enum SettlementError {
         /// The last.
         head: u64,
     },
+    /// A voucher that is older than it may be when it comes.
+    #[error("the voucher names block {got}, it must name one of {earliest} to {head}")]
+    VoucherAt {
+        /// As it came.
+        got: u64,
+        /// The first that will do.
+        earliest: u64,
+        /// The last.
+        head: u64,
+    },
     /// Tokens are worth something here.
     #[error("this market settles on a chain and has no faucet")]
     NoFaucet,
@@ -291,6 +301,13 @@ pub trait Settlement: Send + Sync {
     ///
     /// [`SettlementError`], saying what was expected and what came.
     fn open_channel(&self, request: &OpenChannel, at: Nanos) -> Result<SignedOpen, SettlementError>;
+
+    /// Whether a settlement voucher over this block may be taken now.
+    ///
+    /// # Errors
+    ///
+    /// [`SettlementError::VoucherAt`], if the block is not recent.
+    fn check_voucher(&self, close_at: BlockNumber) -> Result<(), SettlementError>;
 
     /// Reads a request to close a channel. Whether the signer is its delegate and the state the posted one is checked
     /// when the command is applied.

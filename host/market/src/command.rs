@@ -14,6 +14,7 @@ use crate::record::{
 };
 use crate::registry::{Consent, ConsentRequest, Registration, RegistrationKey};
 use crate::state::{DroppedWrites, PolicySlot, StateWrite};
+use crate::voucher::{Cover, RenewRequest, SignedVoucher, Voucher};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -193,6 +194,8 @@ pub struct Order {
     pub source: PriceSource,
     /// `compat.lenient_seq`: admit a buyer that signed the posted seq instead of the next.
     pub lenient_seq: bool,
+    /// What its buyer may spend without a claim that the contract pays; none without a contract.
+    pub cover: Option<Cover>,
 }
 
 /// A purchase to reserve: every check, then both channels, in one write.
@@ -265,6 +268,8 @@ pub struct PostRequest {
     pub sealed_key: SealedKey,
     /// Our signature over the payment channel's new state.
     pub s4: Signature,
+    /// The buyer's voucher over that state, with which it was admitted.
+    pub voucher: Option<SignedVoucher>,
     /// The decision that [`PriceSource::Policy`] names.
     pub decision: Option<Decision>,
     /// The other decisions that let it pass: of consent and filter policies. Each gets the purchase's id.
@@ -386,6 +391,15 @@ pub enum Command {
     Intend(Box<IntendRequest>),
     /// Have a channel's final state shown to the contract.
     Show(ShowRequest),
+    /// Keep a buyer's claim enforceable.
+    Renew(Box<RenewRequest>),
+    /// A voucher is worth nothing any more, unless it names a later block than this.
+    Lapse {
+        /// Its channel.
+        channel: ChannelId,
+        /// The block.
+        close_at: BlockNumber,
+    },
     /// Sign a transaction, at first or with a higher price.
     Attempt(AttemptRequest),
     /// A transaction has come to its end.
@@ -444,6 +458,8 @@ pub enum Change {
     Anchor(ChannelId, Box<Anchor>),
     /// A transaction of the market maker.
     Intent(Box<Intent>),
+    /// A payment channel's voucher; none drops it.
+    Voucher(ChannelId, Option<Box<Voucher>>),
     /// Which nonces are given out.
     NonceLine(NonceLine),
 }

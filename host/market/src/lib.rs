@@ -22,6 +22,7 @@ mod refusal;
 pub mod registry;
 mod state;
 mod view;
+pub mod voucher;
 
 pub use amount::{Amount, ParseAmountError};
 pub use apply::{apply, check_on_sale, find_receipt, find_replay, last_showing, nettings};

@@ -8,6 +8,7 @@ use crate::registry::{
     Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member, Registration, RegistrationKey,
 };
 use crate::view::{Fault, View};
+use crate::voucher::Voucher;
 use crate::{
     Account, Address, ApiId, Binding, BlockNumber, CatalogId, Change, Changes, Channel, ChannelId, Command,
     ConsentId, Debt, Decision, DecisionId, EscrowPayment, EscrowSale, EscrowedKey, KeyId, MarketId, Nanos,
@@ -47,6 +48,7 @@ pub struct MemoryLedger {
     consents: BTreeMap<ConsentKey, Consent>,
     blocks: BTreeMap<BlockNumber, AppliedBlock>,
     anchors: BTreeMap<ChannelId, Anchor>,
+    vouchers: BTreeMap<ChannelId, Voucher>,
     intents: BTreeMap<IntentKey, Intent>,
     nonce_line: Option<NonceLine>,
 }
@@ -112,6 +114,8 @@ impl MemoryLedger {
                 Change::Block(number, None) => drop(self.blocks.remove(&number)),
                 Change::Anchor(channel, anchor) => drop(self.anchors.insert(channel, *anchor)),
                 Change::Intent(intent) => drop(self.intents.insert(intent.key, *intent)),
+                Change::Voucher(channel, Some(voucher)) => drop(self.vouchers.insert(channel, *voucher)),
+                Change::Voucher(channel, None) => drop(self.vouchers.remove(&channel)),
                 Change::NonceLine(line) => self.nonce_line = Some(line),
             }
         }
@@ -278,6 +282,9 @@ impl MemoryLedger {
         self.anchors
             .iter()
             .for_each(|(channel, anchor)| auditor.anchor(*channel, anchor));
+        self.vouchers
+            .values()
+            .for_each(|voucher| auditor.voucher(voucher));
         self.intents.values().for_each(|intent| auditor.intent(intent));
         self.nonce_line.iter().for_each(|line| auditor.nonce_line(line));
         self.policy_values()
@@ -466,6 +473,10 @@ impl View for MemoryLedger {
 
     fn anchor(&self, channel: &ChannelId) -> Result<Option<Anchor>, Infallible> {
         Ok(self.anchors.get(channel).cloned())
+    }
+
+    fn voucher(&self, channel: &ChannelId) -> Result<Option<Voucher>, Infallible> {
+        Ok(self.vouchers.get(channel).cloned())
     }
 
     fn nonce_line(&self) -> Result<Option<NonceLine>, Infallible> {

@@ -123,6 +123,45 @@ pub enum Refusal {
         /// Why.
         what: &'static str,
     },
+    /// The buyer spent what is taken on trust, and brings no voucher.
+    #[error(
+        "{spent} tokens are spent over this channel and not settled, at most {most} are taken on trust: a purchase for {price} \
+         must bring a voucher"
+    )]
+    Unsettled {
+        /// Spent before.
+        spent: Amount,
+        /// The price.
+        price: Amount,
+        /// The most.
+        most: Amount,
+    },
+    /// A voucher over another state.
+    #[error("the voucher is for seq {got_seq} and a balance of {got_balance}, expected {seq} and {balance}")]
+    VoucherMisfits {
+        /// The position it must be for.
+        seq: Seq,
+        /// What is left then.
+        balance: Amount,
+        /// As signed.
+        got_seq: Seq,
+        /// As signed.
+        got_balance: Amount,
+    },
+    /// A voucher that would lapse before the one on record.
+    #[error("the voucher names block {got}, the one on record {close_at}")]
+    VoucherOlder {
+        /// On record.
+        close_at: BlockNumber,
+        /// As signed.
+        got: BlockNumber,
+    },
+    /// There is nothing to claim.
+    #[error("nothing was spent over channel {channel}: there is nothing to settle")]
+    NothingSpent {
+        /// The channel.
+        channel: ChannelId,
+    },
     /// The contract is not shown the final state of this channel, or not again.
     #[error("the final state of channel {channel} is not shown to the contract: {what}")]
     NotShown {

@@ -12,6 +12,7 @@ use crate::record::{Account, Binding, Channel, Offer, Pair, PairKey, Purchase, T
 use crate::refusal::Refusal;
 use crate::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member};
 use crate::state::PolicySlot;
+use crate::voucher::Voucher;
 use std::collections::BTreeSet;
 
 /// Point reads of records. Within a batch it already shows what earlier commands wrote.
@@ -89,6 +90,8 @@ pub trait View {
     fn applied_below(&self, number: BlockNumber, most: usize) -> Result<Vec<BlockNumber>, Self::Error>;
     /// What the chain says of a channel.
     fn anchor(&self, channel: &ChannelId) -> Result<Option<Anchor>, Self::Error>;
+    /// The voucher of a payment channel.
+    fn voucher(&self, channel: &ChannelId) -> Result<Option<Voucher>, Self::Error>;
     /// Which nonces of the market maker are given out; none before the first.
     fn nonce_line(&self) -> Result<Option<NonceLine>, Self::Error>;
     /// A transaction of the market maker.

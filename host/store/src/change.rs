@@ -7,6 +7,7 @@ use crate::keys;
 use crate::records::{ONLY, Records};
 use crate::tables::{Table, Tables};
 use bourse_market::registry::{Registration, RegistrationKey};
+use bourse_market::voucher::Voucher;
 use bourse_market::{Change, View};
 use heed::RwTxn;
 use serde::Serialize;
@@ -71,6 +72,8 @@ fn record(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Result<(), S
         Change::Block(number, None) => tables.chain_blocks.delete(txn, &keys::block(*number)),
         Change::Anchor(channel, record) => put(&tables.anchors, txn, channel.as_bytes(), record),
         Change::Intent(record) => put(&tables.intents, txn, &keys::intent(&record.key), record),
+        Change::Voucher(channel, Some(record)) => put(&tables.vouchers, txn, channel.as_bytes(), record),
+        Change::Voucher(channel, None) => tables.vouchers.delete(txn, channel.as_bytes()),
         Change::NonceLine(record) => put(&tables.nonce_line, txn, ONLY, record),
     }
 }
@@ -91,6 +94,17 @@ fn entries(records: Records<'_>, change: &Change) -> Result<(Vec<Entry>, Vec<Ent
         Change::EscrowSale(new) => both(records.escrow_sale(&new.id)?, new, index::of_escrow_sale),
         Change::Pair(key, new) => both(records.pair(key)?, new, |pair| index::of_pair(key, pair)),
         Change::Decision(new) => both(records.decision(&new.id)?, new, index::of_decision),
+        Change::Voucher(channel, new) => {
+            let entries = |voucher: &Voucher| index::of_voucher(voucher);
+            (
+                records
+                    .voucher(channel)?
+                    .as_ref()
+                    .map(entries)
+                    .unwrap_or_default(),
+                new.as_deref().map(entries).unwrap_or_default(),
+            )
+        }
         Change::Intent(new) => both(records.intent(&new.key)?, new, index::of_intent),
         Change::Registered(new) => both(records.registered(&new.key())?, new, index::of_registration),
         Change::Unregistered(key) => {

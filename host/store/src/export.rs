@@ -9,6 +9,7 @@ use crate::tables::Id;
 use bourse_market::chain::{Anchor, AppliedBlock};
 use bourse_market::outbox::{Intent, NonceLine};
 use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Member, Registration};
+use bourse_market::voucher::Voucher;
 use bourse_market::{
     Account, Binding, Change, Channel, Debt, Decision, EscrowPayment, EscrowSale, EscrowedKey, Genesis,
     IdError, Offer, Pair, PairKey, PolicySlot, Purchase, Reconciliation, Totals,
@@ -44,7 +45,7 @@ macro_rules! kinds {
 }
 
 /// Every table that holds records, whose order is that of an export: what a record refers to comes before it.
-const KINDS: [Kind; 27] = kinds! {
+const KINDS: [Kind; 28] = kinds! {
     genesis: Genesis = |_, record| Ok(Change::Genesis(record));
     totals: Totals = |_, record| Ok(Change::Totals(record));
     accounts: Account = |key, record| Ok(Change::Account(key.try_into()?, record));
@@ -70,6 +71,7 @@ const KINDS: [Kind; 27] = kinds! {
     consents: Consent = |_, record| Ok(registered(Registration::Consent(record)));
     chain_blocks: Box<AppliedBlock> = |_, record| Ok(Change::Block(record.block.number, Some(record)));
     anchors: Box<Anchor> = |key, record| Ok(Change::Anchor(key.try_into()?, record));
+    vouchers: Box<Voucher> = |_, record| Ok(Change::Voucher(record.channel, Some(record)));
     nonce_line: NonceLine = |_, record| Ok(Change::NonceLine(record));
     intents: Box<Intent> = |_, record| Ok(Change::Intent(record));
 };

@@ -5,6 +5,7 @@ use crate::query::Place;
 use crate::tables::Id;
 use bourse_market::outbox::{Intent, IntentKey};
 use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Registration};
+use bourse_market::voucher::Voucher;
 use bourse_market::{
     BlockNumber, Channel, ChannelId, ChannelKind, Decision, EscrowSale, Nanos, Offer, Pair, PairKey,
     Purchase, PurchaseState,
@@ -245,6 +246,12 @@ pub(crate) fn of_consent(consent: &Consent) -> Vec<Entry> {
         list(keys::consents_by_text(ConsentsBy::Tag, tag));
     }
     entries
+}
+
+/// The entries of a voucher.
+pub(crate) fn of_voucher(voucher: &Voucher) -> Vec<Entry> {
+    let key = keys::closing(voucher.close_at, &voucher.channel);
+    vec![entry(Id::vouchers_lapsing, key, &[])]
 }
 
 /// The entries of a transaction of the market maker.

@@ -170,7 +170,7 @@ pub(crate) fn block(number: BlockNumber) -> [u8; 8] {
     number.0.to_be_bytes()
 }
 
-/// `block ‖ channel`.
+/// `block ‖ channel`: also what is found by the block that a signature names.
 pub(crate) fn closing(shown_at: BlockNumber, id: &ChannelId) -> Vec<u8> {
     join(&[&block(shown_at), id.as_bytes()])
 }

@@ -10,6 +10,7 @@ use crate::tables::{Table, Tables};
 use bourse_market::chain::{Anchor, AppliedBlock};
 use bourse_market::outbox::{Intent, IntentKey, Nonce, NonceLine};
 use bourse_market::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member};
+use bourse_market::voucher::Voucher;
 use bourse_market::{
     Account, Address, ApiId, Binding, BlockNumber, CatalogId, Channel, ChannelId, ChannelKind, ConsentId,
     Debt, Decision, DecisionId, Ending, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId,
@@ -130,6 +131,25 @@ impl<'s> Reader<'s> {
             channels.push(self.records().named(index, &self.tables.channels, &id)?);
         }
         Ok(channels)
+    }
+
+    /// At most `limit` vouchers that name block `until` or an earlier one, the earliest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::offer`].
+    pub fn lapsing_vouchers(&self, until: BlockNumber, limit: usize) -> Result<Vec<Voucher>, StoreError> {
+        let index = &self.tables.vouchers_lapsing;
+        let mut vouchers = Vec::new();
+        for entry in index.iter(&self.txn)?.take(limit) {
+            let id = trailing(index, entry?.0)?;
+            let voucher: Voucher = self.records().named(index, &self.tables.vouchers, &id)?;
+            if voucher.close_at > until {
+                break;
+            }
+            vouchers.push(voucher);
+        }
+        Ok(vouchers)
     }
 
     /// At most `limit` channels of a delegate behind `after`, oldest first.
@@ -621,6 +641,10 @@ impl View for Reader<'_> {
 
     fn anchor(&self, channel: &ChannelId) -> Result<Option<Anchor>, StoreError> {
         self.records().anchor(channel)
+    }
+
+    fn voucher(&self, channel: &ChannelId) -> Result<Option<Voucher>, StoreError> {
+        self.records().voucher(channel)
     }
 
     fn nonce_line(&self) -> Result<Option<NonceLine>, StoreError> {

@@ -10,6 +10,7 @@ use bourse_market::outbox::{Intent, IntentKey, Nonce, NonceLine};
 use bourse_market::registry::{
     Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member, Registration, RegistrationKey,
 };
+use bourse_market::voucher::Voucher;
 use bourse_market::{
     Account, Address, ApiId, Binding, BlockNumber, CatalogId, Channel, ChannelId, ConsentId, Debt, Decision,
     DecisionId, Ending, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Nanos, Offer,
@@ -273,6 +274,10 @@ impl View for Records<'_> {
 
     fn anchor(&self, channel: &ChannelId) -> Result<Option<Anchor>, StoreError> {
         self.get(&self.tables.anchors, channel.as_bytes())
+    }
+
+    fn voucher(&self, channel: &ChannelId) -> Result<Option<Voucher>, StoreError> {
+        self.get(&self.tables.vouchers, channel.as_bytes())
     }
 
     fn nonce_line(&self) -> Result<Option<NonceLine>, StoreError> {

@@ -95,6 +95,7 @@ fn kind(command: &Command) -> Kind {
         | Command::Intend(_)
         // The sender asks again.
         | Command::Show(_)
+        | Command::Renew(_)
         | Command::MoveLine(_) => Kind::Starts,
         Command::Revoke(_)
         | Command::Close(_)
@@ -104,6 +105,7 @@ fn kind(command: &Command) -> Kind {
         | Command::Withdraw(_)
         | Command::Attempt(_)
         | Command::Conclude(_)
+        | Command::Lapse { .. }
         | Command::Reopen(_) => Kind::Ends,
         Command::Post(_) | Command::Void(_) => Kind::Promised,
     }

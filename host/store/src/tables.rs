@@ -257,6 +257,10 @@ tables! {
     outbox = "outbox",
     /// Provider ‖ channel of each opening that locks tokens of the market maker, or may come to.
     locking = "locking",
+    /// Channel id -> a payment channel's voucher.
+    vouchers = "vouchers",
+    /// Block that it names ‖ channel of each voucher.
+    vouchers_lapsing = "vouchers_lapsing",
     /// Block that it names ‖ channel of each final state that the contract is to be shown.
     closing = "closing",
     /// Which nonces are given out: one record.

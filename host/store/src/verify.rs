@@ -14,6 +14,7 @@ use crate::tables::{Id, Table};
 use bourse_market::chain::{Anchor, AppliedBlock};
 use bourse_market::outbox::{Intent, NonceLine};
 use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Member, Registration};
+use bourse_market::voucher::Voucher;
 use bourse_market::{
     Account, Address, Auditor, Binding, Channel, ChannelId, Debt, Decision, EscrowPayment, EscrowSale,
     EscrowedKey, Genesis, KeyId, Offer, Pair, PairKey, PolicySlot, Purchase, Reconciliation, Sums, Totals,
@@ -28,7 +29,7 @@ const MAX_VIOLATIONS: usize = 1000;
 const STRIDE: u64 = 4096;
 
 /// The indexes, each of which must hold what its records say and nothing else.
-pub(crate) const INDEXES: [Id; 26] = [
+pub(crate) const INDEXES: [Id; 27] = [
     Id::offer_by_key,
     Id::offers_by_api,
     Id::offers_by_seller,
@@ -46,6 +47,7 @@ pub(crate) const INDEXES: [Id; 26] = [
     Id::suspended_channels,
     Id::quarantined_channels,
     Id::closing,
+    Id::vouchers_lapsing,
     Id::suspended_pairs,
     Id::suspended_providers,
     Id::decisions_by_time,
@@ -183,6 +185,7 @@ impl<'r, 'p> Check<'r, 'p> {
             &tables.chain_blocks,
             &tables.anchors,
             &tables.intents,
+            &tables.vouchers,
         ];
         let mut total = 0u64;
         for table in records {
@@ -336,6 +339,10 @@ impl<'r, 'p> Check<'r, 'p> {
                 check.auditor.anchor(id, anchor);
             }
             (id.is_ok(), Vec::new())
+        })?;
+        self.each(&tables.vouchers, |check, key, voucher: &Voucher| {
+            check.auditor.voucher(voucher);
+            (key == voucher.channel.as_bytes(), index::of_voucher(voucher))
         })?;
         self.each(&tables.intents, |check, key, intent: &Intent| {
             check.auditor.intent(intent);
@@ -565,6 +572,10 @@ impl<'r, 'p> Check<'r, 'p> {
                 .and_then(|opening| records.intent(&opening).ok()?)
                 .as_ref()
                 .map(index::of_intent),
+            Id::vouchers_lapsing => index::trailing_id(key)
+                .and_then(|channel| records.voucher(&ChannelId(channel)).ok()?)
+                .as_ref()
+                .map(index::of_voucher),
             Id::registry_by => self.listed(key, value),
             Id::suspended_pairs => pair(key),
             Id::suspended_providers => pair(value),

@@ -30,6 +30,7 @@ fn facts() -> Facts {
         market: MarketId([3; 16]),
         marketmaker: MAKER.address(),
         owner: Address([5; 20]),
+        max_unsettled: None,
     }
 }
 

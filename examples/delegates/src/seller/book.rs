@@ -210,6 +210,7 @@ mod tests {
             market: MarketId([3; 16]),
             marketmaker: maker.address(),
             owner: maker.address(),
+            max_unsettled: None,
         };
         let signer = Arc::new(Signer::from_bytes(&[4; 32]).unwrap());
         let mut book = Book::new(Party {

@@ -3,10 +3,11 @@
 use super::{Reply, caller, while_wanted};
 use crate::market::Market;
 use crate::purchase::BuyRequest;
-use crate::wire::{Arguments, receipt_dict, reply};
+use crate::vouchers::Sent;
+use crate::wire::{Arguments, FromValue, describe, invalid, receipt_dict, reply};
 use bourse_market::plant::{self, Bug};
 use bourse_market::{Identity, Receipt, View};
-use bourse_wamp::{Invocation, WampError};
+use bourse_wamp::{Dict, Invocation, Value, WampError};
 use std::sync::Arc;
 
 const ARGUMENTS: &[&str] = &[
@@ -18,6 +19,7 @@ const ARGUMENTS: &[&str] = &[
     "amount",
     "balance",
     "signature",
+    "voucher",
 ];
 
 pub(super) async fn buy_key(market: Arc<Market>, mut invocation: Invocation) -> Reply {
@@ -33,12 +35,14 @@ pub(super) async fn buy_key(market: Arc<Market>, mut invocation: Invocation) -> 
         balance: arguments.required("balance")?,
     };
     let s1 = arguments.required("signature")?;
+    let voucher = voucher(arguments.optional("voucher")?)?;
     // A purchase under way goes on by itself; only its answer is waited for here.
     let purchase = market.buy(BuyRequest {
         identity,
         buyer,
         s1,
         session,
+        voucher,
     });
     let receipt = while_wanted(invocation.cancelled, purchase).await?;
     crate::crash::point("receipt-unsent");
@@ -46,6 +50,28 @@ pub(super) async fn buy_key(market: Arc<Market>, mut invocation: Invocation) -> 
         true => receipt_dict(&of_the_moment(&market, &receipt)?),
         false => receipt_dict(&receipt),
     }))
+}
+
+/// The settlement voucher: `{close_at: a recent block, signature: 65 bytes over the same state, final, at that block}`.
+fn voucher(sent: Option<Dict>) -> Result<Option<Sent>, WampError> {
+    let Some(mut fields) = sent else {
+        return Ok(None);
+    };
+    Ok(Some(Sent {
+        close_at: field(&mut fields, "close_at")?,
+        signature: field(&mut fields, "signature")?,
+    }))
+}
+
+fn field<T: FromValue>(fields: &mut Dict, name: &str) -> Result<T, WampError> {
+    let given = fields.remove(name).unwrap_or(Value::Null);
+    let what = describe(&given);
+    T::from_value(given).ok_or_else(|| {
+        invalid(
+            "voucher",
+            format_args!("{name}: expected {}, got {what}", T::EXPECTED),
+        )
+    })
 }
 
 /// The receipt with the balance that its channel has now: what [`Bug::W22`] was.

@@ -10,17 +10,16 @@ use crate::events::topic;
 use crate::market::{Market, Status};
 use crate::outbox::close::shown;
 use crate::purchase::UNSIGNED;
+use crate::vouchers::{settle, waits};
 use crate::wire::{
-    Arguments, bytes, dict, fault, int, of_refusal, of_settlement, of_store, of_submit, opt, reply,
-    unexpected, uri,
+    Arguments, closing_dict, fault, of_refusal, of_settlement, of_store, of_submit, reply, unexpected, uri,
 };
 use bourse_chain::CloseChannel;
 use bourse_market::{
-    Amount, Channel, ChannelKind, CloseRequest, Command, Fault, Outcome, Refusal, TransactionHash, View,
-    apply,
+    Amount, ChannelKind, CloseRequest, Command, Fault, Outcome, Refusal, TransactionHash, View, apply,
 };
 use bourse_store::SubmitError;
-use bourse_wamp::{Invocation, Value, WampError};
+use bourse_wamp::{Invocation, WampError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -68,6 +67,15 @@ pub(super) async fn close_channel(market: Arc<Market>, mut invocation: Invocatio
         Outcome::Closed { channel, again } => (channel, again),
         other => return Err(unexpected(&other)),
     };
+    let channel = match waits(&channel) {
+        // Its buyer may have signed over a recent block before, so that it need not be waited for.
+        true => settle(&market, channel.id)
+            .await
+            .ok()
+            .flatten()
+            .map_or(channel, Box::new),
+        false => channel,
+    };
     let transaction = match (market.outbox.as_ref(), channel.shown_at()) {
         // Nothing is lost if the ledger cannot be read now: what is to be shown is found again.
         (Some(outbox), Some(_)) => shown(&market, outbox, channel.id).await.unwrap_or_default(),
@@ -76,7 +84,7 @@ pub(super) async fn close_channel(market: Arc<Market>, mut invocation: Invocatio
             .transaction_of_close(channel.id)
             .map(TransactionHash),
     };
-    let answer = answer(&channel, transaction);
+    let answer = closing_dict(&channel, transaction);
     if !again {
         tracing::info!(channel = %channel.id, seq = %channel.seq, left = %channel.remaining, "a channel was closed");
         for topic in topic::channel_closing(&channel.delegate, channel.kind) {
@@ -218,28 +226,4 @@ fn busy() -> WampError {
         uri::OUT_OF_ORDER,
         "a purchase is under way on this channel and did not end in time; it stays open",
     )
-}
-
-fn answer(channel: &Channel, transaction: Option<TransactionHash>) -> Value {
-    let closing = channel.closing.as_deref();
-    Value::Map(dict([
-        ("transaction", opt(transaction, |hash| bytes(hash.0))),
-        ("market_oid", bytes(channel.market.0)),
-        ("channel_oid", bytes(channel.id.0)),
-        ("state", int(channel.state as u8)),
-        ("balance", bytes(channel.posted_remaining().to_be_bytes())),
-        ("seq", int(channel.seq.0)),
-        (
-            "is_final",
-            Value::Bool(closing.is_some_and(|closing| closing.is_final)),
-        ),
-        (
-            "close_at",
-            opt(closing.and_then(|closing| closing.close_at.to_u64()), int),
-        ),
-        (
-            "signature",
-            opt(closing, |closing| bytes(closing.marketmaker_signature.0)),
-        ),
-    ]))
 }

@@ -2,7 +2,7 @@
 
 use super::Reply;
 use crate::market::Market;
-use crate::wire::{Arguments, dict, int, opt, reply, text};
+use crate::wire::{Arguments, bytes, dict, int, opt, reply, text};
 use bourse_chain::checksum;
 use bourse_wamp::{Dict, Invocation, Value};
 use std::sync::Arc;
@@ -47,5 +47,9 @@ pub(super) async fn get_config(market: Arc<Market>, mut invocation: Invocation) 
             text(uuid::Uuid::from_bytes(network.market.0).to_string()),
         ),
         ("marketmaker", address(network.marketmaker)),
+        (
+            "max_unsettled",
+            opt(market.terms.max_unsettled, |most| bytes(most.to_be_bytes())),
+        ),
     ]))))
 }

@@ -21,6 +21,7 @@ mod open_channel;
 mod pages;
 mod place_offer;
 mod query_offers;
+mod renew_voucher;
 mod revoke_offer;
 mod set_consent;
 mod status;
@@ -71,6 +72,7 @@ table! {
     "xbr.marketmaker.set_consent" => set_consent::set_consent,
     "xbr.marketmaker.get_consent" => get_consent::get_consent,
     "xbr.marketmaker.find_consents" => find_consents::find_consents,
+    "bourse.market.renew_voucher" => renew_voucher::renew_voucher,
     "xbr.marketmaker.get_catalogs_by_owner" => get_catalogs_by_owner::get_catalogs_by_owner,
 }
 

@@ -11,6 +11,7 @@ use crate::market::Market;
 use crate::policies::{Cleared, Inquiry, Step};
 use crate::quotes::Quote;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
+use bourse_market::voucher::{Cover, SignedVoucher};
 use bourse_market::{
     Amount, Channel, ChannelKind, ChannelState, Command, Fault, KeyId, Offer, Order, Outcome, Purchase,
     PurchaseId, Refusal, ReserveRequest, SessionId, StateWrite, View, check_on_sale,
@@ -38,13 +39,15 @@ pub(super) struct Plan {
     pub(super) answered: bool,
 }
 
-/// The price a purchase is made at.
+/// What a purchase is made at, and under.
 pub(super) struct Price {
     pub(super) quote: Arc<Quote>,
     /// It was promised to the session, and is used up by the purchase.
     promised: bool,
     /// What the filters and consent decided about the purchase.
     pub(super) cleared: Cleared,
+    /// What makes its payment a claim that the contract would pay.
+    pub(super) voucher: Option<SignedVoucher>,
 }
 
 /// When each step must be over, so that the whole is over in time.
@@ -77,11 +80,17 @@ impl Deadlines {
 }
 
 /// Carries out one purchase. On an error nothing is reserved any more.
-pub(super) async fn carry(market: &Arc<Market>, request: BuyRequest, end: Instant) -> Answer {
+pub(super) async fn carry(
+    market: &Arc<Market>,
+    request: BuyRequest,
+    voucher: Option<SignedVoucher>,
+    end: Instant,
+) -> Answer {
     let deadlines = Deadlines::before(end, market.terms.sell_deadline);
     let key = request.identity.key;
     let offer = offer(market, &key)?;
-    let price = price(market, &request, &offer, deadlines.turn).await?;
+    let mut price = price(market, &request, &offer, deadlines.turn).await?;
+    price.voucher = voucher;
     // What is over is over, whether its seller is there or not.
     check_on_sale(&offer, market.now()).map_err(|refusal| of_refusal(&refusal))?;
     if let Some(escrowed) = escrowed(market, &offer)? {
@@ -168,6 +177,7 @@ async fn price(
         quote,
         promised: quoted,
         cleared,
+        voucher: None,
     })
 }
 
@@ -273,6 +283,10 @@ pub(super) fn order(market: &Market, request: &BuyRequest, price: &Price) -> Ord
         fee: market.settlement.fee(due),
         source: price.quote.source,
         lenient_seq: market.terms.lenient_seq,
+        cover: market.terms.max_unsettled.map(|most| Cover {
+            most,
+            voucher: price.voucher.clone(),
+        }),
     }
 }
 
@@ -355,7 +369,9 @@ pub(super) async fn hold(
             .take(request.session, &offer.key, &price.quote, market.now())
     };
     if price.promised && !take(&price) {
+        let voucher = price.voucher.take();
         price = self::price(market, request, offer, until).await?;
+        price.voucher = voucher;
         price.promised = price.promised && take(&price);
     }
     Ok(price)

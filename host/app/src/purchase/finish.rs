@@ -43,6 +43,7 @@ pub(super) async fn settle(
         signer: plan.paying.delegate,
         sealed_key: sale.sealed_key,
         s4: sale.s4,
+        voucher: price.voucher.clone(),
         decision,
         also: price.cleared.decisions.clone(),
         state_writes: [&price.cleared.state_writes[..], &price.quote.state_writes[..]].concat(),

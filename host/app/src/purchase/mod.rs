@@ -23,8 +23,10 @@ pub use sell::Sellers;
 pub(crate) use turns::Turns;
 
 use crate::market::{Market, Status};
+use crate::vouchers;
 use crate::wire::{fault, invalid, of_refusal, of_settlement, uri};
 use bourse_chain::ChannelClose;
+use bourse_market::voucher::SignedVoucher;
 use bourse_market::{
     Address, Amount, BuyerPubkey, Channel, ChannelId, ChannelKind, Identity, OFF_CHAIN_CLOSE_AT, Receipt,
     Refusal, Seq, Signature, View, find_receipt,
@@ -48,6 +50,8 @@ pub(crate) struct BuyRequest {
     pub(crate) s1: Signature,
     /// The session that asks, whose quotes may be used.
     pub(crate) session: u64,
+    /// Its voucher over the same state, as it came.
+    pub(crate) voucher: Option<vouchers::Sent>,
 }
 
 impl Market {
@@ -64,6 +68,7 @@ impl Market {
         if let Some(receipt) = self.replayed(&payment, &request.identity)? {
             return Ok(Arc::new(receipt));
         }
+        let voucher = self.read_voucher(&request).await?;
         let waiting = match self.pending.enter(request.identity) {
             Entry::Taken => {
                 return Err(fault(
@@ -81,7 +86,7 @@ impl Market {
             Entry::Mine(ticket, waiting) => {
                 let market = Arc::clone(self);
                 tokio::spawn(async move {
-                    let answer = carry::carry(&market, request, deadline).await;
+                    let answer = carry::carry(&market, request, voucher, deadline).await;
                     ticket.answer(answer);
                 });
                 waiting
@@ -123,6 +128,25 @@ impl Market {
         }
         self.buyer_proved(request.session, signer);
         Ok(record)
+    }
+
+    /// Its voucher, where one is worth anything.
+    async fn read_voucher(
+        self: &Arc<Self>,
+        request: &BuyRequest,
+    ) -> Result<Option<SignedVoucher>, WampError> {
+        let Some(sent) = request.voucher.filter(|_| self.terms.max_unsettled.is_some()) else {
+            return Ok(None);
+        };
+        let Identity {
+            channel,
+            seq,
+            balance,
+            ..
+        } = request.identity;
+        vouchers::read(self, channel, (seq, balance), sent)
+            .await
+            .map(Some)
     }
 
     /// The receipt of the posted purchase with this very identity, if there is one. A channel in quarantine makes no other.

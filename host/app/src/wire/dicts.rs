@@ -1,7 +1,7 @@
 //! Records as the dictionaries that clients read. Amounts always go out as 32 bytes, also when zero.
 
 use bourse_market::registry::{Attributes, Catalog, Consent};
-use bourse_market::{Amount, Channel, ChannelState, Nanos, Offer, Price, Receipt};
+use bourse_market::{Amount, Channel, ChannelState, Nanos, Offer, Price, Receipt, TransactionHash};
 use bourse_wamp::{CallResult, Dict, Value};
 
 /// Raw bytes as a value.
@@ -129,6 +129,31 @@ pub(crate) fn channel_dict(channel: &Channel) -> Value {
             opt(channel.suspended.as_ref(), |suspension| text(&suspension.why)),
         ),
         ("quarantined", opt(channel.quarantined, nanos)),
+    ]))
+}
+
+/// A channel that closes, as `close_channel` answers and its events tell.
+pub(crate) fn closing_dict(channel: &Channel, transaction: Option<TransactionHash>) -> Value {
+    let closing = channel.closing.as_deref();
+    Value::Map(dict([
+        ("transaction", opt(transaction, |hash| bytes(hash.0))),
+        ("market_oid", bytes(channel.market.0)),
+        ("channel_oid", bytes(channel.id.0)),
+        ("state", int(channel.state as u8)),
+        ("balance", bytes(channel.posted_remaining().to_be_bytes())),
+        ("seq", int(channel.seq.0)),
+        (
+            "is_final",
+            Value::Bool(closing.is_some_and(|closing| closing.is_final)),
+        ),
+        (
+            "close_at",
+            opt(closing.and_then(|closing| closing.close_at.to_u64()), int),
+        ),
+        (
+            "signature",
+            opt(closing, |closing| bytes(closing.marketmaker_signature.0)),
+        ),
     ]))
 }
 

@@ -41,6 +41,7 @@ pub mod uri {
     pub const NOT_AUTHORIZED: &str = "bourse.error.not_authorized";
     pub const DUPLICATE_KEY: &str = "bourse.error.duplicate_key";
     pub const NOT_READY: &str = "bourse.error.not_ready";
+    pub const UNSETTLED: &str = "bourse.error.unsettled";
     pub const INSUFFICIENT_FUNDS: &str = "bourse.error.insufficient_funds";
 }
 
@@ -140,6 +141,13 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
                     .map(|(key, value)| (key.to_owned(), value)),
             );
             return error;
+        }
+        R::Unsettled { spent, most, .. } => (
+            uri::UNSETTLED,
+            vec![("spent", amount(spent)), ("max_unsettled", amount(most))],
+        ),
+        R::VoucherMisfits { .. } | R::VoucherOlder { .. } | R::NothingSpent { .. } => {
+            return invalid("voucher", refusal);
         }
         R::SeqExhausted { .. } | R::PurchasePending { .. } => (uri::OUT_OF_ORDER, vec![]),
         R::InsufficientAmount { price, .. } => (uri::INSUFFICIENT_AMOUNT, vec![("price", amount(price))]),
@@ -247,6 +255,7 @@ pub(crate) fn of_settlement(error: SettlementError) -> WampError {
         SettlementError::WrongDelegateType { .. } => "delegate_type",
         SettlementError::BlockZero => "current_block_number",
         SettlementError::CloseAt { .. } | SettlementError::OpenAt { .. } => "current_block_number",
+        SettlementError::VoucherAt { .. } => "voucher",
         SettlementError::FaucetLimit { .. } => "amount",
     };
     invalid(argument, error)

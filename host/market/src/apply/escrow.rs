@@ -5,6 +5,7 @@
 
 use super::order::{Admitted, find_delivered, take_copy};
 use super::resolve::{check_decision, own};
+use super::voucher::moved;
 use super::{Decided, state};
 use crate::{
     Address, Amount, Change, Channel, ChannelId, ChannelKind, Debt, DeliverRequest, EscrowPayment,
@@ -68,6 +69,8 @@ pub(super) fn deliver<V: View>(view: &V, request: &DeliverRequest) -> Decided<V>
         Change::EscrowSale(Box::new(sale.clone())),
         Change::Debt(offer.seller, debt),
     ];
+    let voucher = order.cover.as_ref().and_then(|cover| cover.voucher.as_ref());
+    changes.extend(moved(view, payment.id, voucher, order.at)?);
     if take_copy(&mut offer)? {
         changes.push(Change::Offer(Box::new(offer)));
     }

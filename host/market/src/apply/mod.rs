@@ -22,6 +22,7 @@ mod reserve;
 mod resolve;
 mod state;
 mod sweep;
+mod voucher;
 
 pub use offers::check_on_sale;
 pub use order::{find_receipt, find_replay};
@@ -64,6 +65,8 @@ pub fn apply<V: View>(view: &V, command: &Command) -> Result<(Changes, Outcome),
         Command::Unwind(request) => chain::unwind(view, request),
         Command::Intend(request) => outbox::intend(view, request),
         Command::Show(request) => outbox::show(view, request),
+        Command::Renew(request) => voucher::renew(view, request),
+        Command::Lapse { channel, close_at } => voucher::lapse(view, *channel, *close_at),
         Command::Attempt(request) => outbox::attempt(view, request),
         Command::Conclude(request) => outbox::conclude(view, request),
         Command::Reopen(nonce) => outbox::reopen(view, *nonce),

@@ -4,6 +4,7 @@
 //! answered before, whether it is being answered now, where the channel stands, what is on sale, and what it costs.
 
 use super::check_on_sale;
+use super::voucher::check_cover;
 use crate::{
     Amount, Channel, ChannelKind, ChannelState, EscrowSale, Fault, Identity, Offer, Order, Price,
     PriceSource, Purchase, PurchaseState, Receipt, Refusal, Seq, View,
@@ -48,6 +49,9 @@ impl Order {
             .ok_or(Refusal::OfferUnknown { key })?;
         check_on_sale(&offer, self.at)?;
         let payment_balance = check_price(payment, &offer, self)?;
+        if let Some(cover) = &self.cover {
+            check_cover(payment, (payment_seq, payment_balance), self.price, cover)?;
+        }
         Ok(Admitted {
             offer,
             payment_seq,

@@ -65,14 +65,14 @@ pub(super) fn reconcile<V: View>(view: &V, request: &ReconcileRequest) -> Decide
         Some(shown) => go_to(&mut channel, &shown, request.accept_loss)?,
     }
     set_prepaid(&mut channel, &reconciliation, request.prepaid)?;
+    let mut changes = Vec::with_capacity(3);
+    if (channel.seq, channel.posted_remaining()) != (reconciliation.seq, reconciliation.remaining) {
+        changes.extend(super::voucher::moved(view, id, None, request.at)?);
+    }
     let reconciliation = Box::new(reconciliation);
-    Ok((
-        vec![
-            Change::Channel(Box::new(channel)),
-            Change::Reconciliation(reconciliation.clone()),
-        ],
-        Outcome::Reconciled(reconciliation),
-    ))
+    changes.push(Change::Channel(Box::new(channel)));
+    changes.push(Change::Reconciliation(reconciliation.clone()));
+    Ok((changes, Outcome::Reconciled(reconciliation)))
 }
 
 /// Moves an idle channel to the state shown. It only ever goes on, and what is left in it only ever falls.

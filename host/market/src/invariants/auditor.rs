@@ -7,10 +7,11 @@ use super::step::Step;
 use super::{Side, Violation, check_channel, check_escrow_sale, check_purchase, check_totals};
 use crate::chain::Anchor;
 use crate::outbox::{Intent, NonceLine};
+use crate::voucher::Voucher;
 use crate::{
     Account, Address, Amount, Binding, Channel, ChannelId, ChannelKind, ChannelState, Debt, Decision,
     DecisionId, EscrowPayment, EscrowSale, Genesis, KeyId, Offer, OfferId, PolicySlot, PriceSource, Purchase,
-    PurchaseId, PurchaseState, Reconciliation, StateWrite, Totals,
+    PurchaseId, PurchaseState, Reconciliation, Seq, StateWrite, Totals,
 };
 use std::collections::BTreeMap;
 
@@ -66,6 +67,8 @@ pub struct Auditor {
     /// Channels that the chain knows, and whether it paid them out.
     anchors: BTreeMap<ChannelId, bool>,
     outbox: Outbox,
+    /// States that vouchers are for.
+    vouchers: BTreeMap<ChannelId, (Seq, Amount)>,
     /// Offers with a limited number of copies.
     limited: BTreeMap<OfferId, (Option<u32>, Option<u32>)>,
     escrow: Escrow,
@@ -250,6 +253,13 @@ impl Auditor {
         self.escrow.payment(channel, payment);
     }
 
+    /// One voucher.
+    pub fn voucher(&mut self, voucher: &Voucher) {
+        self.any_record = true;
+        let state = (voucher.seq, voucher.balance);
+        self.vouchers.insert(voucher.channel, state);
+    }
+
     /// One recorded decision.
     pub fn decision(&mut self, decision: &Decision) {
         self.any_record = true;
@@ -314,6 +324,15 @@ impl Auditor {
         for (channel, (delegate, actor)) in self.bound {
             if self.bindings.get(&delegate).map(|binding| binding.actor) != Some(actor) {
                 found.push(Violation::BoundElsewhere { channel, delegate });
+            }
+        }
+        for (channel, state) in self.vouchers {
+            let line = self.lines.get(&(channel, Side::Payment));
+            if line.and_then(Line::posted_pair) != Some(state) {
+                found.push(Violation::ChannelShape {
+                    channel,
+                    what: "its voucher is for another state than its posted one",
+                });
             }
         }
         for (channel, paid_out) in self.anchors {

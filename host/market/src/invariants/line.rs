@@ -56,6 +56,12 @@ impl Line {
         Some((channel.state, channel.quarantined.is_some()))
     }
 
+    /// The state that its channel is posted in.
+    pub(super) fn posted_pair(&self) -> Option<(Seq, Amount)> {
+        let channel = self.channel.as_ref()?;
+        Some((channel.seq, channel.posted_remaining()))
+    }
+
     pub(super) fn voided(&mut self, step: &Step) {
         self.parties.entry(step.party).or_insert(step.purchase);
     }

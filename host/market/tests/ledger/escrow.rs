@@ -61,6 +61,7 @@ fn request_at(world: &mut World, price: Amount) -> DeliverRequest {
             fee: Amount::ZERO,
             source: PriceSource::Fixed,
             lenient_seq: false,
+            cover: None,
         },
         escrowed: BOX,
         sealed_key: SealedKey([0x5e; 80]),

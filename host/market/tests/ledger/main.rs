@@ -31,4 +31,5 @@ mod restored_debt;
 mod state;
 mod sweep;
 mod unclear_answers;
+mod vouchers;
 mod world;

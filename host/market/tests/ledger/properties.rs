@@ -249,6 +249,7 @@ impl Market {
                 fee: Amount::ZERO,
                 source,
                 lenient_seq: false,
+                cover: None,
             },
             callee: SessionId(key_number.into()),
             paying_channel: to.id,
@@ -510,6 +511,7 @@ impl Market {
             signer: signer.map_or(rightful, seller),
             sealed_key: SealedKey([5; 80]),
             s4: signature(4),
+            voucher: None,
             decision,
             also: vec![Decision {
                 id: DecisionId(id.0),

@@ -579,6 +579,7 @@ fn lenient_seq_still_tells_a_changed_price_and_admits_the_right_seq() {
     let request = ReserveRequest {
         order: Order {
             lenient_seq: true,
+            cover: None,
             ..world.request().order
         },
         ..world.request()
@@ -592,6 +593,7 @@ fn without_lenient_seq_the_posted_seq_is_out_of_order() {
     let request = ReserveRequest {
         order: Order {
             lenient_seq: false,
+            cover: None,
             ..lenient(&mut world).order
         },
         ..lenient(&mut world)

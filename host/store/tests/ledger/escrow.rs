@@ -68,6 +68,7 @@ where
             fee: Amount::ZERO,
             source: PriceSource::Policy(DecisionId(id(b'd', number))),
             lenient_seq: false,
+            cover: None,
         },
         escrowed: boxed(offer),
         sealed_key: SealedKey([8; 80]),

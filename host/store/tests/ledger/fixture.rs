@@ -189,6 +189,7 @@ where
             fee: Amount::ZERO,
             source: PriceSource::Policy(DecisionId(id(b'd', number))),
             lenient_seq: false,
+            cover: None,
         },
         callee: SessionId(9),
         paying_channel: paying.id,
@@ -208,6 +209,7 @@ pub fn post(number: u64, seller: u64, body: usize) -> Command {
         signer: delegate(ChannelKind::Paying, seller),
         sealed_key: SealedKey([8; 80]),
         s4: Signature([4; 65]),
+        voucher: None,
         decision: Some(Decision {
             id: DecisionId(id(b'd', number)),
             header: DecisionHeader {

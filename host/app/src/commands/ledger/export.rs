@@ -136,6 +136,7 @@ fn spell(record: Change) -> serde_json::Result<Value> {
         Change::Block(number, record) => json!({ "number": number, "block": record }),
         Change::Anchor(channel, record) => keyed("channel", &channel, json!(record)),
         Change::Intent(record) => serde_json::to_value(record)?,
+        Change::Voucher(channel, record) => json!({ "channel": channel, "voucher": record }),
         Change::NonceLine(record) => json!(record),
         Change::Pair(key, record) => json!({ "key": key, "pair": record }),
         Change::Decision(record) => {

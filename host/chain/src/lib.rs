@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod content;
 mod contracts;
 mod deploy;
 mod ethereum;
@@ -28,6 +29,7 @@ mod transaction;
 mod typed;
 
 pub use address::{checksum, keccak256};
+pub use content::{ContentError, ContentId, ContentIdError, Gateway, GatewayError, MAX_BLOCK, MAX_TEXT};
 pub use contracts::{
     ArtifactError, Artifacts, Call, Deployment, DeploymentError, Foreign, NewMarket, decode,
 };

@@ -97,7 +97,7 @@ pub enum NodeError {
 }
 
 /// Transport errors name their causes one below the other: the lowest is what the system says.
-fn lowest(error: &dyn core::error::Error) -> String {
+pub(crate) fn lowest(error: &dyn core::error::Error) -> String {
     let mut lowest = error;
     while let Some(cause) = lowest.source() {
         lowest = cause;

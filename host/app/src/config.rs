@@ -374,7 +374,11 @@ impl Config {
                     .with_context(|| format!("in the environment variable {name}"))?;
             }
         }
-        let config: Self = table.try_into().context("in the configuration")?;
+        let mut config: Self = table.try_into().context("in the configuration")?;
+        // A path that is whole by itself stays what it is.
+        if let (Some(folder), Some(eula)) = (file.and_then(Path::parent), &mut config.chain.eula_file) {
+            *eula = folder.join(&*eula);
+        }
         Ok(config)
     }
 
@@ -405,6 +409,7 @@ impl Config {
         );
         self.policies.check()?;
         self.chain.plan()?;
+        self.chain.gateway()?;
         self.market.limits()?;
         for (name, listen) in [
             ("wamp.listen_ws", self.wamp.listen_ws),
@@ -591,6 +596,19 @@ mod tests {
         ] {
             assert!(said.contains(key), "{said}");
         }
+    }
+
+    #[test]
+    fn the_licence_is_looked_for_beside_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("bourse.toml");
+        let eula = |text: &str| {
+            std::fs::write(&file, format!("[chain]\neula_file = \"{text}\"")).unwrap();
+            let config = Config::load(Some(&file), std::iter::empty()).unwrap();
+            config.chain.eula_file.unwrap()
+        };
+        assert_eq!(eula("eula.txt"), folder.path().join("eula.txt"));
+        assert_eq!(eula("/etc/eula.txt"), Path::new("/etc/eula.txt"));
     }
 
     #[test]

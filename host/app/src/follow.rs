@@ -4,8 +4,8 @@ use crate::events::topic;
 use crate::market::Market;
 use crate::outbox::Sending;
 use crate::wire::channel_dict;
-use bourse_chain::{Block, EthereumSettlement, Follower, Settlement, Step};
-use bourse_market::chain::{BlockRef, Followed, Unwind};
+use bourse_chain::{Block, ContentId, EthereumSettlement, Follower, Settlement, Step};
+use bourse_market::chain::{BlockRef, ChainEvent, Followed, Unwind};
 use bourse_market::{BlockNumber, ChannelState, Command, Outcome, View};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -165,6 +165,7 @@ impl Way {
                 Command::Unwind(Unwind { to, ..unwind })
             }
         };
+        let named = metadata_in(&command);
         crate::crash::point("blocks-read");
         let outcome = market
             .store
@@ -172,6 +173,9 @@ impl Way {
             .await
             .map_err(|error| error.to_string())?;
         crate::crash::point("blocks-committed");
+        for id in named {
+            market.content.want(id);
+        }
         // What is on record is looked up again: few blocks, and what a crash in between would find.
         let kept = on_record(market)?;
         let stands = kept.first().copied();
@@ -197,6 +201,18 @@ impl Way {
             );
         }
     }
+}
+
+/// What new catalogs say of themselves, by its hash. What is no hash is nothing.
+fn metadata_in(command: &Command) -> Vec<ContentId> {
+    let Command::Advance(advance) = command else {
+        return Vec::new();
+    };
+    let metas = advance.events.iter().filter_map(|logged| match &logged.event {
+        ChainEvent::CatalogCreated { meta, .. } => meta.parse().ok(),
+        _ => None,
+    });
+    metas.collect()
 }
 
 fn on_record(market: &Market) -> Result<Vec<BlockRef>, String> {

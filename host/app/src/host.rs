@@ -2,6 +2,7 @@
 
 use crate::config::chain::Plan;
 use crate::config::{ChainMode, Config, Rule, SignatureRule};
+use crate::content::{self, Content, Licence};
 use crate::environment::{Environment, System};
 use crate::events::{Announcer, topic};
 use crate::follow::{self, Following};
@@ -64,6 +65,8 @@ pub struct Host {
     /// Brings the market maker's transactions to it.
     courier: Option<JoinHandle<()>>,
     claims: Option<JoinHandle<()>>,
+    /// Fetch what the chain names by its hash.
+    fetchers: Vec<JoinHandle<()>>,
     addresses: Addresses,
     log: Option<DecisionLog>,
     recovered: usize,
@@ -145,9 +148,19 @@ impl Host {
                 config.market.limits()?,
             ))),
         };
+        let licence = Licence::of(
+            settlement.network().eula_hash.as_deref(),
+            config.chain.eula_file.as_deref(),
+        )?;
+        let content = Content::in_folder(&config.store.path, config.chain.gateway()?);
+        if let Some(id) = licence.missing() {
+            content.want(id);
+        }
         let market = Arc::new(Market::new(Parts {
             terms: terms(config),
             outbox,
+            content,
+            licence,
             store,
             signer: Arc::new(signer),
             settlement,
@@ -195,6 +208,7 @@ impl Host {
         let poll = Duration::from_millis(config.chain.poll_ms);
         let courier = outbox::start(&market, poll, stop.clone());
         let claims = vouchers::start(&market, poll, stop.clone());
+        let fetchers = content::start(&market.content, &stop);
         let follower = following.map(|following| follow::start(&market, following, stop.clone()));
         let (ws, rs) = listen(config, &router).await?;
         let host = Self {
@@ -208,6 +222,7 @@ impl Host {
             follower,
             courier,
             claims,
+            fetchers,
             log,
             recovered,
         };
@@ -297,7 +312,8 @@ impl Host {
         let _ = self.control.await;
         // And nobody may hold the ledger.
         let _ = self.sweeper.await;
-        for task in [self.follower, self.courier, self.claims].into_iter().flatten() {
+        let tasks = [self.follower, self.courier, self.claims].into_iter().flatten();
+        for task in tasks.chain(self.fetchers) {
             let _ = task.await;
         }
         self.market.policies.close();

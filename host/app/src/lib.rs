@@ -11,6 +11,7 @@ mod bind;
 pub mod cli;
 mod commands;
 pub mod config;
+mod content;
 mod control;
 mod crash;
 pub mod dev_chain;

@@ -1,5 +1,6 @@
 //! The running market: the rooms wired together, shared by all procedures.
 
+use crate::content::{Content, Licence};
 use crate::environment::Environment;
 use crate::events::Announcer;
 use crate::follow::Course;
@@ -87,6 +88,10 @@ pub(crate) struct Market {
     /// Its own transactions, where there is a chain.
     pub(crate) outbox: Option<Arc<Outbox>>,
     pub(crate) network: Network,
+    /// What the chain names by its hash.
+    pub(crate) content: Arc<Content>,
+    /// The licence of the network.
+    pub(crate) licence: Arc<Licence>,
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) workers: Workers,
     pub(crate) policies: Arc<Policies>,
@@ -112,6 +117,8 @@ pub(crate) struct Parts {
     pub(crate) signer: Arc<Signer>,
     pub(crate) settlement: Arc<dyn Settlement>,
     pub(crate) outbox: Option<Arc<Outbox>>,
+    pub(crate) content: Content,
+    pub(crate) licence: Licence,
     pub(crate) environment: Arc<dyn Environment>,
     pub(crate) workers: Workers,
     pub(crate) policies: Arc<Policies>,
@@ -133,6 +140,8 @@ impl Market {
             settlement: parts.settlement,
             course: Course::default(),
             outbox: parts.outbox,
+            content: Arc::new(parts.content),
+            licence: Arc::new(parts.licence),
             environment: parts.environment,
             workers: parts.workers,
             policies: parts.policies,

@@ -8,6 +8,7 @@
 //! where they are submitted, jobs done where they are asked for, and time passes only when everybody waits.
 
 use crate::config::Config;
+use crate::content::{Content, Licence};
 use crate::environment::Environment;
 use crate::events::Announcer;
 use crate::host::{Opened, look_at, open, open_library, rebuild_demand, terms};
@@ -101,6 +102,8 @@ impl Stage {
         let market = Arc::new(Market::new(Parts {
             terms: terms(config),
             outbox: None,
+            content: Content::in_folder(&config.store.path, None),
+            licence: Licence::of(None, None)?,
             store,
             signer: Arc::new(signer),
             settlement,

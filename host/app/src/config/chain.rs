@@ -1,7 +1,7 @@
 //! `[chain]`: where purchases settle.
 
 use anyhow::{Context, ensure};
-use bourse_chain::{Contracts, FollowOptions, Limits, Node};
+use bourse_chain::{Contracts, FollowOptions, Gateway, Limits, Node};
 use bourse_market::Address;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -33,6 +33,11 @@ pub struct Chain {
     pub max_fee_gwei: u64,
     /// Blocks after which a transaction of the market maker that is in none is sent again for an eighth more.
     pub bump_after_blocks: u64,
+    /// The gateway to IPFS that metadata of catalogs and the licence are fetched from: `https://HOST`, behind which comes
+    /// `/ipfs/ID?format=raw`. Nothing is fetched without one.
+    pub ipfs_gateway: Option<String>,
+    /// The file of the licence that XBRNetwork names by its hash; relative to the folder of the configuration.
+    pub eula_file: Option<PathBuf>,
     /// Where the contracts are.
     pub contracts: Option<ContractAddresses>,
     /// Settings of local mode.
@@ -86,6 +91,8 @@ impl Default for Chain {
             poll_ms: 1000,
             max_fee_gwei: 500,
             bump_after_blocks: 10,
+            ipfs_gateway: None,
+            eula_file: None,
             contracts: None,
             local: Local::default(),
         }
@@ -114,10 +121,22 @@ impl Chain {
     /// As it may be shown.
     pub(super) fn without_secrets(&self) -> Self {
         let mut shown = self.clone();
-        for url in shown.rpc.iter_mut().chain(&mut shown.verify) {
+        let gateway = shown.ipfs_gateway.iter_mut();
+        for url in shown.rpc.iter_mut().chain(&mut shown.verify).chain(gateway) {
             *url = bourse_chain::without_secrets(url);
         }
         shown
+    }
+
+    /// The gateway to IPFS, if one is configured.
+    ///
+    /// # Errors
+    ///
+    /// If its address is none.
+    pub(crate) fn gateway(&self) -> anyhow::Result<Option<Gateway>> {
+        let url = self.ipfs_gateway.as_deref();
+        url.map(|url| Gateway::at(url, Limits::default()).context("chain.ipfs_gateway cannot be used"))
+            .transpose()
     }
 
     /// The chain to settle on; none in local mode.
@@ -220,11 +239,37 @@ mod tests {
 
     #[test]
     fn what_is_shown_of_a_node_is_where_it_is() {
-        let text =
-            "rpc = \"https://node.example.org/v3/a-secret\"\nverify = [\"https://b.example.org/a-secret\"]";
+        let text = "rpc = \"https://node.example.org/v3/a-secret\"\nverify = [\"https://b.example.org/a-secret\"]\n\
+                    ipfs_gateway = \"https://a-secret@c.example.org/a-secret\"";
         let shown = toml::from_str::<Chain>(text).unwrap().without_secrets();
         assert!(!toml::to_string(&shown).unwrap().contains("a-secret"));
         assert!(toml::to_string(&shown).unwrap().contains("node.example.org"));
+    }
+
+    #[test]
+    fn a_gateway_is_an_address_of_the_web_behind_which_an_id_may_come() {
+        let gateway = |url: &str| {
+            let chain = Chain {
+                ipfs_gateway: Some(url.to_owned()),
+                ..Chain::default()
+            };
+            chain.gateway().map(|gateway| gateway.unwrap().name().to_owned())
+        };
+        assert_eq!(gateway("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080");
+        assert_eq!(
+            gateway("https://g.example.org/a-secret/").unwrap(),
+            "https://g.example.org/…"
+        );
+        for url in [
+            "",
+            "g.example.org",
+            "ipfs://g.example.org",
+            "https://g.example.org/?id=",
+            "https://g.example.org/#",
+        ] {
+            let error = format!("{:#}", gateway(url).unwrap_err());
+            assert!(error.contains("chain.ipfs_gateway cannot be used"), "{error}");
+        }
     }
 
     #[test]

@@ -9,8 +9,16 @@ use std::sync::Arc;
 
 pub(super) async fn get_config(market: Arc<Market>, mut invocation: Invocation) -> Reply {
     let mut arguments = Arguments::of(&mut invocation, &["include_eula_text"])?;
-    // Nothing is accepted without a chain, so there is no text to include.
-    let _include: bool = arguments.or("include_eula_text", false)?;
+    let licence = match arguments.or("include_eula_text", false)? {
+        false => None,
+        true => {
+            let desk = Arc::clone(&market);
+            market
+                .workers
+                .run(move || desk.licence.text(&desk.content))
+                .await?
+        }
+    };
     let network = &market.network;
     let address = |address| text(checksum(address));
     let contracts = network.contracts.map(|contracts| {
@@ -26,9 +34,9 @@ pub(super) async fn get_config(market: Arc<Market>, mut invocation: Invocation) 
         .collect::<Dict>()
     });
     let eula = dict([
-        ("url", Value::Null),
+        ("url", opt(market.licence.url(), text)),
         ("hash", opt(network.eula_hash.as_deref(), text)),
-        ("text", Value::Null),
+        ("text", opt(licence, text)),
     ]);
     Ok(reply(Value::Map(dict([
         ("now", int(market.now().0)),

@@ -195,8 +195,8 @@ fn attributes_dict(attributes: &Attributes) -> Value {
     Value::Map(entries)
 }
 
-/// A catalog as get_catalogs_by_owner spells it. What its meta names is not fetched yet.
-pub(crate) fn catalog_dict(catalog: &Catalog) -> Value {
+/// A catalog as get_catalogs_by_owner spells it, with what its meta names.
+pub(crate) fn catalog_dict(catalog: &Catalog, meta_data: &str) -> Value {
     let named = |name: &String| Some(name).filter(|name| !name.is_empty()).cloned();
     Value::Map(dict([
         ("oid", bytes(catalog.id.0)),
@@ -210,7 +210,7 @@ pub(crate) fn catalog_dict(catalog: &Catalog) -> Value {
             "signature",
             opt(catalog.signature, |signature| bytes(signature.0)),
         ),
-        ("meta_data", text("")),
+        ("meta_data", text(meta_data)),
     ]))
 }
 

@@ -40,26 +40,32 @@ impl Mood {
 /// A gateway to a node. It ends with the test's runtime.
 pub struct Gateway {
     address: SocketAddr,
+    node: Arc<Mutex<String>>,
     mood: Arc<Mutex<Mood>>,
 }
 
 impl Gateway {
     /// A gateway to the node at `url`, honest at first.
     pub async fn to(url: &str) -> Self {
-        let node = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let node = Arc::new(Mutex::new(host(url)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mood = Arc::new(Mutex::new(Mood::Honest));
-        let moods = Arc::clone(&mood);
+        let (nodes, moods) = (Arc::clone(&node), Arc::clone(&mood));
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (node, mood) = (node.clone(), moods.lock().clone());
+                let (node, mood) = (nodes.lock().clone(), moods.lock().clone());
                 // Whoever hangs up in the middle is none of our concern.
                 tokio::spawn(async move { answer(stream, &node, mood).await });
             }
         });
-        Self { address, mood }
+        Self { address, node, mood }
+    }
+
+    /// From now on it leads to the node at `url`.
+    pub fn lead_to(&self, url: &str) {
+        *self.node.lock() = host(url);
     }
 
     /// Where it answers.
@@ -71,6 +77,11 @@ impl Gateway {
     pub fn be(&self, mood: Mood) {
         *self.mood.lock() = mood;
     }
+}
+
+/// Host and port.
+fn host(url: &str) -> String {
+    url.trim_start_matches("http://").trim_end_matches('/').to_owned()
 }
 
 async fn answer(mut stream: TcpStream, node: &str, mood: Mood) -> std::io::Result<()> {

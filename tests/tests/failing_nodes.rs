@@ -8,10 +8,14 @@
     reason = "tests may stop"
 )]
 
+use bourse_app::Host;
 use bourse_app::dev_chain::{Members, set_up};
-use bourse_chain::{Domain, Sender, Signer, deploy};
-use bourse_market::{ChannelId, ChannelKind};
-use bourse_tests::{Buyer, Chain, Gateway, Mood, Seller, World, call, map_of, quantity, run, tokens, until};
+use bourse_chain::{ChannelOpen, Domain, Sender, Signer, deploy};
+use bourse_market::{Amount, ChannelId, ChannelKind};
+use bourse_tests::{
+    Buyer, Chain, Gateway, Mood, Seller, World, call, map_of, open_args, quantity, refused, run, tokens,
+    until,
+};
 use bourse_wamp::{Session, Value};
 use serde_json::json;
 
@@ -72,12 +76,7 @@ async fn market(chain: &Chain, gateway: &Gateway) -> (World, Buyer, Seller) {
             tokio::task::spawn_blocking(move || run(&data, &["ledger", "bind", &words[0], &words[1]]));
         assert!(bound.await.unwrap().status.success());
     }
-    let pair = |actor: &Signer, delegate: &Signer| (actor.clone(), delegate.clone());
-    let (actor, delegate) = pair(&parties.buyer, &parties.buyer_delegate);
-    let buyer = Buyer::over(&world, session, actor, delegate, PAYMENT, tokens(500));
-    let seller = pair(&parties.seller, &parties.seller_delegate);
-    let sessions = world.session().await;
-    let seller = Seller::over(&world, sessions, "seller-1", seller, (PAYING, tokens(400))).await;
+    let (buyer, seller) = traders(chain, &world).await;
     (world, buyer, seller)
 }
 
@@ -172,6 +171,224 @@ async fn a_silent_node_holds_up_nobody_and_a_market_stops_beside_it() {
     }
     let stopped = tokio::time::timeout(std::time::Duration::from_secs(10), world.stop());
     stopped.await.expect("a stop waits for no node");
+}
+
+/// Both parties on fresh sessions, at the beginning of their channels.
+async fn traders(chain: &Chain, world: &World) -> (Buyer, Seller) {
+    let parties = &chain.parties;
+    let pair = |actor: &Signer, delegate: &Signer| (actor.clone(), delegate.clone());
+    let (actor, delegate) = pair(&parties.buyer, &parties.buyer_delegate);
+    let buyer = Buyer::over(
+        world,
+        world.session().await,
+        actor,
+        delegate,
+        PAYMENT,
+        tokens(500),
+    );
+    let seller = pair(&parties.seller, &parties.seller_delegate);
+    let seller = Seller::over(
+        world,
+        world.session().await,
+        "seller-1",
+        seller,
+        (PAYING, tokens(400)),
+    )
+    .await;
+    (buyer, seller)
+}
+
+#[tokio::test]
+async fn a_market_starts_on_what_it_knows_while_its_node_is_down_trades_and_follows_once_it_answers() {
+    let Some(chain) = Chain::start().await else { return };
+    let gateway = Gateway::to(chain.url()).await;
+    let (mut world, buyer, seller) = market(&chain, &gateway).await;
+    drop((buyer, seller));
+    for mood in [
+        Mood::Down,
+        Mood::Busy,
+        Mood::Says("<html>502</html>"),
+        Mood::Silent,
+    ] {
+        gateway.be(mood);
+        world.restart().await;
+        assert!(world.host().unseen().is_some());
+        let session = world.session().await;
+        assert!(trouble(&session).await.is_some());
+        assert!(knows(&session, PAYMENT).await);
+        world.stop().await;
+    }
+    gateway.be(Mood::Down);
+    world.restart().await;
+    let session = world.session().await;
+    assert!(trouble(&session).await.unwrap().contains("cannot be reached"));
+    assert_eq!(status(&session, "caught_up").await, Some(Value::Bool(false)));
+    // The last block that is known to count stands for the newest.
+    let head = status(&session, "block").await.unwrap();
+    let followed = chain.head().await - DEPTH;
+    assert_eq!(
+        map_of(&head).get("number").and_then(Value::as_u64),
+        Some(followed)
+    );
+    let (mut buyer, seller) = traders(&chain, &world).await;
+    let key = seller.offer(Some(tokens(3))).await;
+    buyer.buy(key).await.unwrap();
+    assert_eq!(buyer.balance, tokens(497));
+    // What needs the chain waits for it.
+    let opening = chain.opening(ChannelKind::Payment, LATER, tokens(1)).await;
+    let mut args = open_args(&world, &opening, &chain.parties.buyer);
+    args[4] = Value::from(followed);
+    let at = ChannelOpen {
+        opened_at: Amount::from_units(followed.into()),
+        ..opening
+    };
+    args[11] = open_args(&world, &at, &chain.parties.buyer)[11].clone();
+    refused(
+        call(&session, "xbr.marketmaker.open_channel", args).await,
+        "bourse.error.not_ready",
+    );
+
+    chain.open(ChannelKind::Payment, LATER, tokens(1)).await;
+    chain.mine(DEPTH).await;
+    gateway.be(Mood::Honest);
+    caught_up(&chain, &session).await;
+    assert!(knows(&session, LATER).await);
+    assert_eq!(world.host().unseen(), None);
+    let key = seller.offer(Some(tokens(4))).await;
+    buyer.buy(key).await.unwrap();
+    assert_eq!(buyer.balance, tokens(493));
+    world.assert_sound();
+}
+
+/// W-51: what is not known to be old enough is too young.
+#[tokio::test]
+async fn w_51_a_market_that_starts_without_its_node_sells_only_if_the_chain_was_old_enough_before() {
+    const YOUNG: u64 = 100;
+    let Some(chain) = Chain::start().await else { return };
+    let gateway = Gateway::to(chain.url()).await;
+    let mut world = chain
+        .world(YOUNG, |config| config.chain.rpc = Some(gateway.url()))
+        .await;
+    chain.open(ChannelKind::Payment, PAYMENT, tokens(500)).await;
+    chain.open(ChannelKind::Paying, PAYING, tokens(400)).await;
+    chain.mine(YOUNG).await;
+    let session = world.session().await;
+    until("both channels are known", async || {
+        knows(&session, PAYMENT).await && trouble(&session).await.is_none()
+    })
+    .await;
+    let counts = chain.head().await - YOUNG;
+    until("the ledger follows the chain", async || {
+        status(&session, "followed")
+            .await
+            .and_then(|value| value.as_u64())
+            == Some(counts)
+    })
+    .await;
+    assert!(counts < 1441 + YOUNG && chain.head().await > 1441 + YOUNG);
+    world.stop().await;
+    gateway.be(Mood::Down);
+    world.restart().await;
+    let (buyer, seller) = traders(&chain, &world).await;
+    let key = seller.offer(Some(tokens(1))).await;
+    let order = buyer.order(key, tokens(1));
+    let session = world.session().await;
+    refused(
+        bourse_tests::send(&session, &order).await,
+        "bourse.error.not_ready",
+    );
+}
+
+#[tokio::test]
+async fn a_first_start_needs_its_node_and_so_does_one_with_other_contracts() {
+    let Some(chain) = Chain::start().await else { return };
+    let gateway = Gateway::to(chain.url()).await;
+    let mut world = chain
+        .world(DEPTH, |config| config.chain.rpc = Some(gateway.url()))
+        .await;
+    world.stop().await;
+    gateway.be(Mood::Down);
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = world.config().clone();
+    first.store.path = folder.path().to_owned();
+    chain.keep_key(folder.path());
+    let mut others = world.config().clone();
+    let contracts = others.chain.contracts.as_mut().unwrap();
+    contracts.catalog = contracts.token.clone();
+    for (config, says) in [
+        (first, "first start needs every node"),
+        (others, "are not those that this data folder was last opened with"),
+    ] {
+        let error = Host::start(&config).await.err().unwrap();
+        let error = format!("{error:#}");
+        assert!(
+            error.contains(says) && error.contains("cannot be reached"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_market_that_started_without_its_node_ends_when_another_chain_comes_up_there() {
+    let Some(chain) = Chain::start().await else { return };
+    let gateway = Gateway::to(chain.url()).await;
+    let (mut world, ..) = market(&chain, &gateway).await;
+    let Some(other) = Chain::start_for(&chain.parties.stranger).await else {
+        return;
+    };
+    other.mine(100).await;
+    // The same contracts at the same addresses, but nobody there made us a market maker.
+    assert_eq!(other.contracts, chain.contracts);
+    world.stop().await;
+    gateway.be(Mood::Down);
+    world.restart().await;
+    gateway.lead_to(other.url());
+    gateway.be(Mood::Honest);
+    let why = world.host().broken().await;
+    assert!(why.contains("knows no market whose market maker is"), "{why}");
+    world.stop().await;
+
+    // A chain of another id. The real process ends by itself.
+    gateway.be(Mood::Down);
+    world
+        .try_run_apart(&chain.variables(&gateway.url(), DEPTH))
+        .unwrap();
+    gateway.lead_to(chain.url());
+    gateway.be(Mood::lies(|method, result| match method {
+        "eth_chainId" => quantity(5),
+        _ => result,
+    }));
+    until("the process ends", async || world.has_ended()).await;
+    world.kill();
+
+    // With the node of its own chain it starts as if nothing had been.
+    gateway.be(Mood::Honest);
+    world.restart().await;
+    let session = world.session().await;
+    caught_up(&chain, &session).await;
+    world.assert_sound();
+}
+
+/// A node that has still to read its chain says of each contract that there is none.
+#[tokio::test]
+async fn a_node_that_has_not_come_as_far_as_the_ledger_is_waited_for() {
+    let Some(chain) = Chain::start().await else { return };
+    let gateway = Gateway::to(chain.url()).await;
+    let (mut world, ..) = market(&chain, &gateway).await;
+    world.stop().await;
+    gateway.be(Mood::lies(|method, mut result| match method {
+        "eth_getBlockByNumber" if result.is_object() => {
+            result["number"] = quantity(0);
+            result
+        }
+        "eth_getCode" => json!("0x"),
+        _ => result,
+    }));
+    world.restart().await;
+    let session = world.session().await;
+    assert!(trouble(&session).await.unwrap().contains("is at block 0"));
+    gateway.be(Mood::Honest);
+    caught_up(&chain, &session).await;
 }
 
 /// A node shows an opening that no other node knows of: with somebody to ask, nothing comes of it.

@@ -1,5 +1,6 @@
 //! The ledger follows the chain: a step at a time, for as long as the host runs, whatever the node does.
 
+use crate::deployment::{Kept, Look, Unseen};
 use crate::events::topic;
 use crate::market::Market;
 use crate::outbox::Sending;
@@ -8,8 +9,9 @@ use bourse_chain::{Block, ContentId, EthereumSettlement, Follower, Settlement, S
 use bourse_market::chain::{BlockRef, ChainEvent, Followed, Unwind};
 use bourse_market::{BlockNumber, ChannelState, Command, Outcome, View};
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +23,8 @@ const PROGRESS: u64 = 10_000;
 
 /// A chain that is to be followed.
 pub(crate) struct Following {
+    /// Who looks at the deployment first, if no node could be asked at the start.
+    pub(crate) unseen: Option<Unseen>,
     pub(crate) follower: Follower,
     pub(crate) settlement: Arc<EthereumSettlement>,
     pub(crate) poll: Duration,
@@ -30,7 +34,22 @@ pub(crate) struct Following {
 
 /// How far the ledger has come along the chain, for whoever asks.
 #[derive(Debug, Default)]
-pub(crate) struct Course(Mutex<Progress>);
+pub(crate) struct Course {
+    progress: Mutex<Progress>,
+    gate: watch::Sender<Gate>,
+}
+
+/// Whether the chain may be followed, and anything be sent to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// It is the market's: the contracts were looked at since the start.
+    #[default]
+    Open,
+    /// Not before the nodes say what the contracts say; why they did not.
+    Shut(String),
+    /// It is not the market's. The host must end.
+    Broken(String),
+}
 
 /// Where the ledger stands, and what keeps it from going on.
 #[derive(Debug, Clone, Default)]
@@ -47,26 +66,58 @@ pub(crate) struct Progress {
 
 impl Course {
     pub(crate) fn progress(&self) -> Progress {
-        self.0.lock().clone()
+        self.progress.lock().clone()
+    }
+
+    /// Whether the chain may be followed.
+    pub(crate) fn gate(&self) -> Gate {
+        self.gate.borrow().clone()
+    }
+
+    /// Tells once the chain may be followed, if it ever may.
+    pub(crate) fn opening(&self) -> impl Future<Output = ()> + use<> {
+        let mut gate = self.gate.subscribe();
+        async move {
+            if gate.wait_for(|gate| *gate == Gate::Open).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Resolves if the host must end, with the reason.
+    pub(crate) async fn broken(&self) -> String {
+        let mut gate = self.gate.subscribe();
+        let broken = gate.wait_for(|gate| matches!(gate, Gate::Broken(_))).await;
+        match broken.as_deref() {
+            Ok(Gate::Broken(why)) => why.clone(),
+            // The market is gone, and whoever waits with it.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// No node could be asked at the start.
+    pub(crate) fn wait_for_nodes(&self, why: &str) {
+        self.gate.send_replace(Gate::Shut(why.to_owned()));
+        self.troubled(why);
     }
 
     fn stands(&self, at: Option<BlockRef>) {
-        let mut progress = self.0.lock();
+        let mut progress = self.progress.lock();
         progress.followed = at.map(|block| block.number.0);
         progress.trouble = None;
     }
 
     fn caught_up(&self) {
-        self.0.lock().caught_up = true;
+        self.progress.lock().caught_up = true;
     }
 
     fn costs(&self, gas_price: u128) {
-        self.0.lock().gas_price = Some(gas_price);
+        self.progress.lock().gas_price = Some(gas_price);
     }
 
     /// False if that is known already.
     fn troubled(&self, trouble: &str) -> bool {
-        let mut progress = self.0.lock();
+        let mut progress = self.progress.lock();
         let news = progress.trouble.as_deref() != Some(trouble);
         progress.trouble = Some(trouble.to_owned());
         news
@@ -80,9 +131,18 @@ pub(crate) fn start(market: &Arc<Market>, following: Following, stop: Cancellati
         mut follower,
         settlement,
         poll,
+        unseen,
         ..
     } = following;
     tokio::spawn(async move {
+        if let Some(unseen) = unseen
+            && stop
+                .run_until_cancelled(see(&market, &settlement, unseen.look))
+                .await
+                .is_none()
+        {
+            return;
+        }
         let mut way = Way::default();
         let (mut pause, mut failures) = (Duration::ZERO, 0);
         // A question under way is not waited for: it costs nothing to ask it again.
@@ -122,6 +182,43 @@ pub(crate) fn start(market: &Arc<Market>, following: Following, stop: Cancellati
             };
         }
     })
+}
+
+/// Waits until every node has said that the deployment is the one that the ledger was made over, or one that it is not.
+async fn see(market: &Weak<Market>, settlement: &EthereumSettlement, look: Look) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let seen = look.look().await;
+        let Some(market) = market.upgrade() else { return };
+        let confirmed = seen.and_then(|(deployment, _)| settlement.confirm(deployment));
+        match confirmed {
+            Ok(()) => {
+                Kept::of(settlement).write(&market.store);
+                tracing::info!(
+                    "every node says what the contracts said before: the chain is followed from here on"
+                );
+                market.course.gate.send_replace(Gate::Open);
+                return;
+            }
+            Err(error) if error.is_of_the_node() => {
+                let why = error.to_string();
+                if market.course.troubled(&why) {
+                    tracing::warn!(
+                        why,
+                        "the contracts cannot be looked at yet; trade goes on over the channels known"
+                    );
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "this is not the chain of this market: it ends");
+                market.course.gate.send_replace(Gate::Broken(error.to_string()));
+                return std::future::pending().await;
+            }
+        }
+        drop(market);
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(MAX_PAUSE);
+    }
 }
 
 /// The blocks on record that the ledger can go back to, the last first.

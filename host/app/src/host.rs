@@ -3,9 +3,10 @@
 use crate::config::chain::Plan;
 use crate::config::{ChainMode, Config, Rule, SignatureRule};
 use crate::content::{self, Content, Licence};
+use crate::deployment::{self, Found, Kept};
 use crate::environment::{Environment, System};
 use crate::events::{Announcer, topic};
-use crate::follow::{self, Following};
+use crate::follow::{self, Following, Gate};
 use crate::market::{Market, Parts, Status, Terms};
 use crate::outbox::{self, Outbox, Sending};
 use crate::policies::{self, Manager, Policies, SHIPPED};
@@ -14,9 +15,7 @@ use crate::wire::{bytes, int, uri};
 use crate::workers::Workers;
 use crate::{control, crash, http, keyfile, procedures, sweep, tickets, vouchers};
 use anyhow::{Context, ensure};
-use bourse_chain::{
-    Block, Contracts, EthereumSettlement, Follower, LocalSettlement, Network, Settlement, Signer,
-};
+use bourse_chain::{Contracts, EthereumSettlement, Follower, LocalSettlement, Network, Settlement, Signer};
 use bourse_market::{Address, Amount, Demand, MarketId, Nanos, View};
 use bourse_policy::{
     BreakerOptions, Engine, EngineOptions, Library, LibraryOptions, MAX_WINDOW_MS, PolicyStatus, VerifyingKey,
@@ -174,6 +173,13 @@ impl Host {
             }),
             announcer: Announcer::start(session.clone()),
         }));
+        if let Some(unseen) = following.as_ref().and_then(|following| following.unseen.as_ref()) {
+            tracing::warn!(
+                why = unseen.why,
+                "what the contracts say is taken from the last start until every node answers"
+            );
+            market.course.wait_for_nodes(&unseen.why);
+        }
         let stop = CancellationToken::new();
         // A start that fails leaves no listener behind.
         let unless_started = stop.clone().drop_guard();
@@ -260,6 +266,20 @@ impl Host {
         if let Some(log) = &self.log {
             log.flush();
         }
+    }
+
+    /// Why the nodes could not be asked what the contracts say, if they could not: until they answer, what they said before
+    /// holds, and the chain is not followed.
+    pub fn unseen(&self) -> Option<String> {
+        match self.market.course.gate() {
+            Gate::Shut(why) => Some(why),
+            Gate::Open | Gate::Broken(_) => None,
+        }
+    }
+
+    /// Resolves if the market must not go on, with the reason: its chain turned out to be another one.
+    pub async fn broken(&self) -> String {
+        self.market.course.broken().await
     }
 
     /// Purchases that a former process left under way and that were voided at the start.
@@ -467,7 +487,8 @@ pub(crate) async fn open(
             (Arc::new(local), None)
         }
         Some(plan) => {
-            let following = look_up(plan, &signer, configured).await?;
+            let found = deployment::find(&plan, signer.address(), configured, folder).await?;
+            let following = following(plan, found, signer.address());
             (Arc::clone(&following.settlement) as _, Some(following))
         }
     };
@@ -491,6 +512,11 @@ pub(crate) async fn open(
             .context("cannot endow the new ledger")?;
         crash::point("genesis-committed");
     }
+    if let Some(following) = &following
+        && following.unseen.is_none()
+    {
+        Kept::of(&following.settlement).write(&store);
+    }
     Ok(Opened {
         store,
         signer,
@@ -499,47 +525,31 @@ pub(crate) async fn open(
     })
 }
 
-/// Looks at the deployment that the market is to settle on: whatever is not as it must be keeps it from starting.
-async fn look_up(plan: Plan, signer: &Signer, market: Option<MarketId>) -> anyhow::Result<Following> {
-    let Plan {
-        node,
-        verifiers,
-        follow,
-        poll,
-        max_fee,
-        bump_after,
-    } = plan;
-    let deployment = follow.contracts.look_up(&node, signer.address(), market).await?;
-    for verifier in &verifiers {
-        let theirs = follow
-            .contracts
-            .look_up(verifier, signer.address(), market)
-            .await?;
-        ensure!(
-            theirs == deployment,
-            "the node {} of chain.verify does not say the same of the deployment as {}: {theirs:?} and {deployment:?}",
-            verifier.name(),
-            node.name()
-        );
-    }
-    let head = Block::from(&node.latest().await?);
+/// What it takes to follow a chain, from what was found of its deployment.
+fn following(plan: Plan, found: Found, marketmaker: Address) -> Following {
+    let Found {
+        deployment,
+        head,
+        unseen,
+    } = found;
     let sending = Sending {
-        node: node.clone(),
+        node: plan.node.clone(),
         contracts: Contracts {
             token: deployment.coin,
             ..deployment.contracts
         },
         chain_id: deployment.chain_id,
-        max_fee,
-        patience: bump_after,
+        max_fee: plan.max_fee,
+        patience: plan.bump_after,
     };
-    let settlement = EthereumSettlement::new(deployment, signer.address(), follow.depth, head);
-    Ok(Following {
-        follower: Follower::new(node, verifiers, follow),
+    let settlement = EthereumSettlement::new(deployment, marketmaker, plan.follow.depth, head);
+    Following {
+        follower: Follower::new(plan.node, plan.verifiers, plan.follow),
         settlement: Arc::new(settlement),
-        poll,
+        poll: plan.poll,
         sending,
-    })
+        unseen,
+    }
 }
 
 /// What a data folder is stamped with.

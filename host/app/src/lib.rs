@@ -14,6 +14,7 @@ pub mod config;
 mod content;
 mod control;
 mod crash;
+mod deployment;
 pub mod dev_chain;
 mod environment;
 mod events;

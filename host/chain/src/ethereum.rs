@@ -1,6 +1,6 @@
 //! Settlement on a chain: channels are opened and paid out by the contracts, and the ledger follows.
 
-use crate::contracts::Deployment;
+use crate::contracts::{Deployment, DeploymentError};
 use crate::settlement::{verify_close, verify_consent, verify_open};
 use crate::{
     Block, CloseChannel, DelegateBinding, Domain, Network, OpenChannel, SetConsent, Settlement,
@@ -25,7 +25,7 @@ const VOUCHER_WINDOW: u64 = 300;
 #[derive(Debug)]
 pub struct EthereumSettlement {
     network: Network,
-    deployment: Deployment,
+    deployment: RwLock<Deployment>,
     depth: u64,
     head: RwLock<Block>,
 }
@@ -49,7 +49,7 @@ impl EthereumSettlement {
         };
         Self {
             network,
-            deployment,
+            deployment: RwLock::new(deployment),
             depth,
             head: RwLock::new(head),
         }
@@ -61,6 +61,23 @@ impl EthereumSettlement {
         let earliest = head.saturating_sub(SIGNING_WINDOW).max(1);
         let blocks = Amount::from_units(earliest.into())..=Amount::from_units(head.into());
         (blocks, earliest, head)
+    }
+
+    /// What the contracts said when they were asked last.
+    pub fn deployment(&self) -> Deployment {
+        self.deployment.read().clone()
+    }
+
+    /// Takes over what the contracts say now, where the start went by what they had said before.
+    ///
+    /// # Errors
+    ///
+    /// [`DeploymentError::Another`] if it is not the same market on the same chain; nothing is taken over then.
+    pub fn confirm(&self, found: Deployment) -> Result<(), DeploymentError> {
+        let mut known = self.deployment.write();
+        known.must_match(&found)?;
+        *known = found;
+        Ok(())
     }
 
     /// Tells which block is the newest now.
@@ -180,7 +197,10 @@ impl Settlement for EthereumSettlement {
     /// The seller is credited with the rest, rounded down, of which the contract keeps its part once more at the payout.
     fn fee(&self, price: Amount) -> Amount {
         let wide = |amount: Amount| U512::from(U256::from_limbs(*amount.limbs()));
-        let (supply, fee) = (wide(self.deployment.coin_supply), wide(self.deployment.fee));
+        let (supply, fee) = {
+            let deployment = self.deployment.read();
+            (wide(deployment.coin_supply), wide(deployment.fee))
+        };
         // A supply of zero and a fee above it were refused at the start.
         let Some(credit) = (wide(price) * supply.saturating_sub(fee)).checked_div(supply) else {
             return Amount::ZERO;
@@ -248,6 +268,49 @@ mod tests {
         // Half of all there may be, without an overflow on the way.
         assert!(settlement.fee(Amount::MAX) < Amount::MAX);
         assert_eq!(self::settlement(supply, 5000).fee(supply), supply);
+    }
+
+    #[test]
+    fn what_the_contracts_say_later_is_taken_over_if_it_is_the_same_market_and_refused_by_name_if_not() {
+        let supply = Amount::from_tokens(1_000_000_000);
+        let settlement = settlement(Amount::ZERO, 5000);
+        let known = settlement.deployment.read().clone();
+        let fee = Deployment {
+            fee: Amount::from_tokens(50_000_000),
+            ..known.clone()
+        };
+        settlement.confirm(fee).unwrap();
+        assert_eq!(settlement.fee(supply), Amount::from_tokens(50_000_000));
+        let elsewhere = |change: fn(&mut Deployment)| {
+            let mut found = known.clone();
+            change(&mut found);
+            settlement.confirm(found).unwrap_err().to_string()
+        };
+        for (error, says) in [
+            (
+                elsewhere(|found| found.chain_id = 1),
+                "the chain's id is 1 now, and was 1337",
+            ),
+            (
+                elsewhere(|found| found.market = MarketId([2; 16])),
+                "the market is",
+            ),
+            (
+                elsewhere(|found| found.owner = Address([9; 20])),
+                "the market's owner is",
+            ),
+            (
+                elsewhere(|found| found.coin = Address([9; 20])),
+                "the market's coin is",
+            ),
+            (
+                elsewhere(|found| found.contracts.channel = Address([9; 20])),
+                "XBRChannel is",
+            ),
+        ] {
+            assert!(error.contains(says), "{error}");
+        }
+        assert_eq!(settlement.fee(supply), Amount::from_tokens(50_000_000));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use bourse_market::{
     Address, Amount, BlockNumber, CatalogId, ChannelId, ChannelKind, Command, ConsentId, MarketId, Nanos,
     OpenRequest, Seq, Signature,
 };
+use serde::{Deserialize, Serialize};
 
 /// A request to open a channel, as it came over the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +121,7 @@ pub struct Block {
 }
 
 /// The contracts of an XBR deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contracts {
     /// XBRToken.
     pub token: Address,

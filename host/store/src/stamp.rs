@@ -18,6 +18,8 @@ pub const SCHEMA: u32 = 5;
 const TABLE: &str = "meta";
 const STAMP: &[u8] = b"stamp";
 const SCHEMA_KEY: &[u8] = b"schema";
+/// Of a ledger on a chain: what its contracts said when a node was asked last.
+const DEPLOYMENT: &[u8] = b"deployment";
 /// In a backup: when it was taken.
 const BACKUP: &[u8] = b"backup";
 
@@ -142,6 +144,19 @@ pub(crate) fn read(env: &LedgerEnv, path: &Path) -> Result<Option<Stamp>, OpenEr
         check_schema(schema, path)?;
     }
     meta(env, path, STAMP)
+}
+
+/// Keeps what the contracts of its chain say, in the place of what they said before.
+pub(crate) fn put_deployment(meta: &Table, txn: &mut RwTxn<'_>, deployment: &[u8]) -> Result<(), StoreError> {
+    meta.put(txn, DEPLOYMENT, deployment)
+}
+
+/// What the contracts said, none if it was never kept.
+pub(crate) fn deployment(env: &LedgerEnv, path: &Path) -> Result<Option<Vec<u8>>, OpenError> {
+    tables::read_meta(env, DEPLOYMENT).map_err(|source| OpenError::Database {
+        path: path.to_owned(),
+        source: source.into(),
+    })
 }
 
 /// Refuses an open environment that is still to be converted: its records cannot be read.

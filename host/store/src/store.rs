@@ -198,6 +198,31 @@ impl Store {
         }
     }
 
+    /// What [`Store::keep_deployment`] kept in the folder `path`, none if it never did. Not for a folder that this process has
+    /// open.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], as [`Store::stamp`].
+    pub fn deployment(path: &Path) -> Result<Option<Vec<u8>>, OpenError> {
+        match open_existing(path, 0)? {
+            Some(env) => stamp::deployment(&env, path),
+            None => Ok(None),
+        }
+    }
+
+    /// Keeps what the contracts of the ledger's chain say of the market, in a form of the caller's, in the place of what was
+    /// kept before. Durable once this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`], if it cannot be written.
+    pub fn keep_deployment(&self, deployment: &[u8]) -> Result<(), StoreError> {
+        let mut txn = self.env().write_txn()?;
+        stamp::put_deployment(&self.tables().meta, &mut txn, deployment)?;
+        Ok(txn.commit()?)
+    }
+
     /// The stamp of this store's folder; none only in a folder whose making was interrupted, opened read-only.
     pub fn stamped(&self) -> Option<&Stamp> {
         self.inner.stamp.as_ref()

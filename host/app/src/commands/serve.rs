@@ -31,6 +31,7 @@ pub(crate) async fn serve(config: &Config, args: &ServeArgs) -> anyhow::Result<E
     let outcome = tokio::select! {
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
+        why = host.broken() => Err(anyhow::anyhow!(why)),
         outcome = demo => outcome,
     };
     say!("stopping: purchases under way are finished first");
@@ -56,6 +57,9 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
                 others => format!(", confirmed by {others} more nodes"),
             }
         ),
+    }
+    if let Some(why) = host.unseen() {
+        say!("  node          DOES NOT ANSWER, what it said before holds until it does: {why}");
     }
     say!("  market maker  {}", bourse_chain::checksum(network.marketmaker));
     say!(

@@ -31,8 +31,13 @@ const MOST_REOPENED: u64 = 256;
 /// Sends until `stop`; nothing, where there is no chain.
 pub(crate) fn start(market: &Arc<Market>, poll: Duration, stop: CancellationToken) -> Option<JoinHandle<()>> {
     let outbox = Arc::clone(market.outbox.as_ref()?);
+    let opening = market.course.opening();
     let market = Arc::downgrade(market);
     Some(tokio::spawn(async move {
+        // Nothing is sent to a chain that nobody has looked at.
+        if stop.run_until_cancelled(opening).await.is_none() {
+            return;
+        }
         let mut courier = Courier::default();
         let mut pause = Duration::ZERO;
         loop {

@@ -14,6 +14,7 @@ use crate::node::{Node, NodeError};
 use crate::settlement::Contracts;
 use alloy_sol_types::SolCall;
 use bourse_market::{Address, Amount, MarketId};
+use serde::{Deserialize, Serialize};
 
 /// Why a deployment is not one that a market can settle on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,10 +75,65 @@ pub enum DeploymentError {
         /// What XBRMarket says.
         got: MarketId,
     },
+    /// It is not the one that the ledger was made over.
+    #[error(
+        "{what} is {got} now, and was {expected} when a node was asked before: this is another chain, or a node lies"
+    )]
+    Another {
+        /// What is not as it was.
+        what: &'static str,
+        /// As it was.
+        expected: String,
+        /// As it is.
+        got: String,
+    },
+    /// The node is on another chain than the one that the ledger follows.
+    #[error("the node {node} is on chain {got}, and this market's is {expected}")]
+    AnotherChain {
+        /// Which.
+        node: String,
+        /// The market's.
+        expected: u64,
+        /// The node's.
+        got: u64,
+    },
+    /// Another node does not say the same.
+    #[error(
+        "the node {verifier} of chain.verify does not say the same of the deployment as {node}: {theirs:?} and {ours:?}"
+    )]
+    Disputed {
+        /// Who says it.
+        node: String,
+        /// Who does not.
+        verifier: String,
+        /// What the first says.
+        ours: Box<Deployment>,
+        /// What the other says.
+        theirs: Box<Deployment>,
+    },
+    /// The node has not come to where it was before.
+    #[error(
+        "the node {node} is at block {head}, and the chain had {known} before: it still catches up, or shows another chain"
+    )]
+    Lags {
+        /// Which.
+        node: String,
+        /// Its newest block.
+        head: u64,
+        /// A block that was known before.
+        known: u64,
+    },
+}
+
+impl DeploymentError {
+    /// Whether it says nothing of the deployment, only of a node that cannot tell.
+    pub fn is_of_the_node(&self) -> bool {
+        matches!(self, Self::Node(_) | Self::Lags { .. })
+    }
 }
 
 /// What a deployment says of a market, looked up once at start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployment {
     /// Where the contracts are.
     pub contracts: Contracts,
@@ -99,7 +155,64 @@ pub struct Deployment {
     pub fee: Amount,
 }
 
+impl Deployment {
+    /// Holds what was found against what is known. Fee, supply and the licence may change; all else makes the market.
+    ///
+    /// # Errors
+    ///
+    /// [`DeploymentError::Another`], with the first that is not as it was.
+    pub fn must_match(&self, found: &Self) -> Result<(), DeploymentError> {
+        let mut parts = vec![
+            (
+                "the chain's id",
+                self.chain_id.to_string(),
+                found.chain_id.to_string(),
+            ),
+            ("the market", self.market.to_string(), found.market.to_string()),
+            (
+                "the market's owner",
+                self.owner.to_string(),
+                found.owner.to_string(),
+            ),
+            ("the market's coin", self.coin.to_string(), found.coin.to_string()),
+        ];
+        for ((name, known), (_, found)) in self.contracts.named().into_iter().zip(found.contracts.named()) {
+            parts.push((name, known.to_string(), found.to_string()));
+        }
+        match parts.into_iter().find(|(_, known, found)| known != found) {
+            Some((what, expected, got)) => Err(DeploymentError::Another { what, expected, got }),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Contracts {
+    /// Whether `node` can be asked about a deployment that is known: it is on its chain, and has come to block `known` of it.
+    ///
+    /// # Errors
+    ///
+    /// [`DeploymentError::AnotherChain`], [`DeploymentError::Lags`], and whatever keeps the node from answering.
+    pub async fn can_tell(node: &Node, chain_id: u64, known: u64) -> Result<(), DeploymentError> {
+        let name = || node.name().to_owned();
+        let got = node.chain_id().await?;
+        if got != chain_id {
+            return Err(DeploymentError::AnotherChain {
+                node: name(),
+                expected: chain_id,
+                got,
+            });
+        }
+        let head = node.latest().await?.number.to::<u64>();
+        match head < known {
+            true => Err(DeploymentError::Lags {
+                node: name(),
+                head,
+                known,
+            }),
+            false => Ok(()),
+        }
+    }
+
     /// Their names and addresses.
     pub fn named(&self) -> [(&'static str, Address); 5] {
         [

@@ -26,6 +26,8 @@ pub enum Mood {
     Says(&'static str),
     /// That it has enough for now (HTTP 429).
     Busy,
+    /// As the node behind it, but that it refuses this method with a code and these words.
+    Refuses(&'static str, i64, &'static str),
     /// As the node behind it, but for this.
     Lies(Twist),
 }
@@ -101,6 +103,12 @@ async fn answer(mut stream: TcpStream, node: &str, mood: Mood) -> std::io::Resul
     let (status, body) = match mood {
         Mood::Busy => ("429 Too Many Requests", b"slow down".to_vec()),
         Mood::Says(body) => ("200 OK", body.as_bytes().to_vec()),
+        Mood::Refuses(method, code, message) if asks(&asked, method) => {
+            let id = serde_json::from_slice::<Value>(&asked)?["id"].clone();
+            let refusal =
+                json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } });
+            ("200 OK", refusal.to_string().into_bytes())
+        }
         Mood::Lies(twist) => {
             let mut said: Value = serde_json::from_slice(&ask(node, &asked).await?)?;
             let method = serde_json::from_slice::<Value>(&asked)?["method"].clone();
@@ -117,6 +125,10 @@ async fn answer(mut stream: TcpStream, node: &str, mood: Mood) -> std::io::Resul
     );
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(&body).await
+}
+
+fn asks(body: &[u8], method: &str) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|asked| asked["method"] == method)
 }
 
 /// The body of a request, or of an answer.

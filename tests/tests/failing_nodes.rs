@@ -391,6 +391,84 @@ async fn a_node_that_has_not_come_as_far_as_the_ledger_is_waited_for() {
     caught_up(&chain, &session).await;
 }
 
+/// Asks the market to open a payment channel, which its one-time nonce must be known for.
+async fn open_through(chain: &Chain, world: &World, session: &Session, channel: ChannelId) {
+    let opening = chain.opening(ChannelKind::Payment, channel, tokens(5)).await;
+    let args = open_args(world, &opening, &chain.parties.buyer);
+    until("the market opens it", async || {
+        call(session, "xbr.marketmaker.open_channel", args.clone())
+            .await
+            .is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_keeps_the_market_makers_transactions_from_going_on_is_told_in_the_status() {
+    let Some(chain) = Chain::start().await else { return };
+    let gateway = Gateway::to(chain.url()).await;
+    let (world, ..) = market(&chain, &gateway).await;
+    let session = world.session().await;
+    let us = chain.parties.marketmaker.address();
+    let waiting = async || {
+        status(&session, "outbox_waiting")
+            .await
+            .and_then(|value| value.as_u64())
+    };
+    let stuck = async || match status(&session, "outbox_trouble").await {
+        Some(Value::Str(text)) => Some(text),
+        _ => None,
+    };
+    assert_eq!(waiting().await, Some(0));
+    until("nothing is wrong", async || stuck().await.is_none()).await;
+
+    // It cannot pay for the gas.
+    chain.dev().set_balance(us, 0).await.unwrap();
+    open_through(&chain, &world, &session, LATER).await;
+    until("the status says so", async || {
+        stuck()
+            .await
+            .is_some_and(|text| text.to_lowercase().contains("insufficient funds"))
+    })
+    .await;
+    assert_eq!(waiting().await, Some(1));
+    assert_eq!(
+        trouble(&session).await,
+        None,
+        "the chain is followed all the same"
+    );
+    chain.dev().set_balance(us, 100 * 10_u128.pow(18)).await.unwrap();
+    until("it is sent", async || stuck().await.is_none()).await;
+    chain.mine(DEPTH).await;
+    until("nothing waits", async || waiting().await == Some(0)).await;
+    caught_up(&chain, &session).await;
+    assert!(knows(&session, LATER).await);
+
+    // The node takes none.
+    gateway.be(Mood::Refuses("eth_sendRawTransaction", -32000, "txpool is full"));
+    open_through(&chain, &world, &session, ChannelId([0xb4; 16])).await;
+    until("the status says so", async || {
+        stuck().await.is_some_and(|text| text.contains("txpool is full"))
+    })
+    .await;
+    // Somebody else sends with its key, past it.
+    for _ in 0..2 {
+        let call = chain.contracts.approve_channels(tokens(1));
+        chain.send(&chain.parties.marketmaker, &call).await;
+    }
+    until("the status says so", async || {
+        stuck()
+            .await
+            .is_some_and(|text| text.contains("somebody else sends with the market maker's key"))
+    })
+    .await;
+    gateway.be(Mood::Honest);
+    chain.mine(DEPTH).await;
+    until("nothing waits", async || waiting().await == Some(0)).await;
+    until("nothing is wrong", async || stuck().await.is_none()).await;
+    world.assert_sound();
+}
+
 /// A node shows an opening that no other node knows of: with somebody to ask, nothing comes of it.
 #[tokio::test]
 async fn an_opening_that_a_node_invents_is_found_out_by_another() {

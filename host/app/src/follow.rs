@@ -2,6 +2,7 @@
 
 use crate::deployment::{Kept, Look, Unseen};
 use crate::events::topic;
+use crate::keep::keep;
 use crate::market::Market;
 use crate::outbox::Sending;
 use crate::wire::channel_dict;
@@ -22,6 +23,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const PROGRESS: u64 = 10_000;
 
 /// A chain that is to be followed.
+#[derive(Clone)]
 pub(crate) struct Following {
     /// Who looks at the deployment first, if no node could be asked at the start.
     pub(crate) unseen: Option<Unseen>,
@@ -60,6 +62,10 @@ pub(crate) struct Progress {
     pub(crate) trouble: Option<String>,
     /// It has come to the end once since the host started.
     pub(crate) caught_up: bool,
+    /// Why the market maker's transactions do not go on, in words.
+    pub(crate) sending: Option<String>,
+    /// The task that sends them stopped at a bug, and has not done a step since.
+    pub(crate) fallen: Option<String>,
     /// Wei that the node would pay for a unit of gas.
     pub(crate) gas_price: Option<u128>,
 }
@@ -88,10 +94,15 @@ impl Course {
     pub(crate) async fn broken(&self) -> String {
         let mut gate = self.gate.subscribe();
         let broken = gate.wait_for(|gate| matches!(gate, Gate::Broken(_))).await;
-        match broken.as_deref() {
-            Ok(Gate::Broken(why)) => why.clone(),
+        let why = match broken.as_deref() {
+            Ok(Gate::Broken(why)) => Some(why.clone()),
+            _ => None,
+        };
+        drop(broken);
+        match why {
+            Some(why) => why,
             // The market is gone, and whoever waits with it.
-            _ => std::future::pending().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -115,6 +126,25 @@ impl Course {
         self.progress.lock().gas_price = Some(gas_price);
     }
 
+    /// Why the market maker's transactions do not go on, if they do not. Said once.
+    pub(crate) fn sends(&self, trouble: Option<String>) {
+        let mut progress = self.progress.lock();
+        progress.fallen = None;
+        if progress.sending == trouble {
+            return;
+        }
+        match &trouble {
+            Some(trouble) => tracing::warn!(trouble, "the market maker's transactions do not go on for now"),
+            None => tracing::info!("the market maker's transactions go on"),
+        }
+        progress.sending = trouble;
+    }
+
+    /// The task that sends stopped at a bug.
+    pub(crate) fn fell(&self, why: String) {
+        self.progress.lock().fallen = Some(why);
+    }
+
     /// False if that is known already.
     fn troubled(&self, trouble: &str) -> bool {
         let mut progress = self.progress.lock();
@@ -126,7 +156,21 @@ impl Course {
 
 /// Follows until `stop`.
 pub(crate) fn start(market: &Arc<Market>, following: Following, stop: CancellationToken) -> JoinHandle<()> {
-    let market = Arc::downgrade(market);
+    let (market, halt) = (Arc::downgrade(market), stop.clone());
+    let told = Weak::clone(&market);
+    keep(
+        "the task that follows the chain",
+        stop,
+        move || follow(Weak::clone(&market), following.clone(), halt.clone()),
+        move |why| {
+            if let Some(market) = told.upgrade() {
+                market.course.troubled(&why);
+            }
+        },
+    )
+}
+
+async fn follow(market: Weak<Market>, following: Following, stop: CancellationToken) {
     let Following {
         mut follower,
         settlement,
@@ -134,60 +178,64 @@ pub(crate) fn start(market: &Arc<Market>, following: Following, stop: Cancellati
         unseen,
         ..
     } = following;
-    tokio::spawn(async move {
-        if let Some(unseen) = unseen
-            && stop
-                .run_until_cancelled(see(&market, &settlement, unseen.look))
-                .await
-                .is_none()
-        {
-            return;
-        }
-        let mut way = Way::default();
-        let (mut pause, mut failures) = (Duration::ZERO, 0);
-        // A question under way is not waited for: it costs nothing to ask it again.
-        while stop
-            .run_until_cancelled(tokio::time::sleep(pause))
+    if let Some(unseen) = unseen
+        && stop
+            .run_until_cancelled(see(&market, &settlement, unseen.look))
             .await
-            .is_some()
-        {
-            let Some(market) = market.upgrade() else { return };
-            let Some(stepped) = stop.run_until_cancelled(way.step(&market, &mut follower)).await else {
-                return;
-            };
-            if let Some(head) = follower.head() {
-                let news = settlement.head_block() != head;
-                settlement.set_head(head);
-                // What it was before will do if the node does not say.
-                if stepped.is_ok()
-                    && (news || market.course.progress().gas_price.is_none())
-                    && let Some(Ok(gas_price)) = stop.run_until_cancelled(follower.gas_price()).await
-                {
-                    market.course.costs(gas_price);
-                }
+            .is_none()
+    {
+        return;
+    }
+    let mut way = Way::default();
+    let (mut pause, mut failures) = (Duration::ZERO, 0);
+    // A question under way is not waited for: it costs nothing to ask it again.
+    while stop
+        .run_until_cancelled(tokio::time::sleep(pause))
+        .await
+        .is_some()
+    {
+        let Some(market) = market.upgrade() else { return };
+        let Some(stepped) = stop.run_until_cancelled(way.step(&market, &mut follower)).await else {
+            return;
+        };
+        if let Some(head) = follower.head() {
+            let news = settlement.head_block() != head;
+            settlement.set_head(head);
+            // What it was before will do if the node does not say.
+            if stepped.is_ok()
+                && (news || market.course.progress().gas_price.is_none())
+                && let Some(Ok(gas_price)) = stop.run_until_cancelled(follower.gas_price()).await
+            {
+                market.course.costs(gas_price);
             }
-            failures = if stepped.is_ok() { 0 } else { failures + 1 };
-            pause = match stepped {
-                Ok(true) => Duration::ZERO,
-                Ok(false) => poll,
-                Err(trouble) => {
-                    if market.course.troubled(&trouble) {
-                        tracing::warn!(
-                            trouble,
-                            "the chain cannot be followed for now; trade goes on over the channels known"
-                        );
-                    }
-                    FIRST_PAUSE.saturating_mul(1 << failures.min(8)).min(MAX_PAUSE)
-                }
-            };
         }
-    })
+        failures = if stepped.is_ok() { 0 } else { failures + 1 };
+        pause = match stepped {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => poll,
+            Err(trouble) => {
+                if market.course.troubled(&trouble) {
+                    tracing::warn!(
+                        trouble,
+                        "the chain cannot be followed for now; trade goes on over the channels known"
+                    );
+                }
+                FIRST_PAUSE.saturating_mul(1 << failures.min(8)).min(MAX_PAUSE)
+            }
+        };
+    }
 }
 
 /// Waits until every node has said that the deployment is the one that the ledger was made over, or one that it is not.
 async fn see(market: &Weak<Market>, settlement: &EthereumSettlement, look: Look) {
     let mut pause = FIRST_PAUSE;
     loop {
+        if market
+            .upgrade()
+            .is_none_or(|market| market.course.gate() == Gate::Open)
+        {
+            return;
+        }
         let seen = look.look().await;
         let Some(market) = market.upgrade() else { return };
         let confirmed = seen.and_then(|(deployment, _)| settlement.confirm(deployment));

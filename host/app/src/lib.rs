@@ -21,6 +21,7 @@ mod events;
 mod follow;
 mod host;
 mod http;
+mod keep;
 mod keyfile;
 mod market;
 mod outbox;

@@ -89,7 +89,7 @@ pub enum FollowError {
 }
 
 /// Follows one chain through one node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Follower {
     node: Node,
     /// Who must say the same.

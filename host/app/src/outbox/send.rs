@@ -5,6 +5,7 @@
 
 use super::{Outbox, Sending, close, fees};
 use crate::events::topic;
+use crate::keep::keep;
 use crate::market::Market;
 use crate::wire::{bytes, dict, int, opt, text};
 use bourse_chain::{Header, NodeError, SignedTransaction, Transaction};
@@ -17,7 +18,7 @@ use bourse_market::{BlockHash, BlockNumber, ChannelId, Command, Outcome, Transac
 use bourse_store::{Reader, StoreError};
 use bourse_wamp::Value;
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -31,41 +32,52 @@ const MOST_REOPENED: u64 = 256;
 /// Sends until `stop`; nothing, where there is no chain.
 pub(crate) fn start(market: &Arc<Market>, poll: Duration, stop: CancellationToken) -> Option<JoinHandle<()>> {
     let outbox = Arc::clone(market.outbox.as_ref()?);
-    let opening = market.course.opening();
-    let market = Arc::downgrade(market);
-    Some(tokio::spawn(async move {
-        // Nothing is sent to a chain that nobody has looked at.
-        if stop.run_until_cancelled(opening).await.is_none() {
+    let (market, halt) = (Arc::downgrade(market), stop.clone());
+    let told = Weak::clone(&market);
+    Some(keep(
+        "the task that sends transactions",
+        stop,
+        move || send(Weak::clone(&market), Arc::clone(&outbox), poll, halt.clone()),
+        move |why| {
+            if let Some(market) = told.upgrade() {
+                market.course.fell(why);
+            }
+        },
+    ))
+}
+
+async fn send(market: Weak<Market>, outbox: Arc<Outbox>, poll: Duration, stop: CancellationToken) {
+    // Nothing is sent to a chain that nobody has looked at.
+    let Some(opening) = market.upgrade().map(|market| market.course.opening()) else {
+        return;
+    };
+    if stop.run_until_cancelled(opening).await.is_none() {
+        return;
+    }
+    let mut courier = Courier::default();
+    let mut pause = Duration::ZERO;
+    loop {
+        let woken = async {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = outbox.wake.notified() => {}
+            }
+        };
+        if stop.run_until_cancelled(woken).await.is_none() {
             return;
         }
-        let mut courier = Courier::default();
-        let mut pause = Duration::ZERO;
-        loop {
-            let woken = async {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = outbox.wake.notified() => {}
-                }
-            };
-            if stop.run_until_cancelled(woken).await.is_none() {
-                return;
-            }
-            let Some(market) = market.upgrade() else { return };
-            let Some(stepped) = stop.run_until_cancelled(courier.step(&market, &outbox)).await else {
-                return;
-            };
-            pause = match stepped {
-                Ok(()) => {
-                    courier.trouble = None;
-                    poll
-                }
-                Err(trouble) => {
-                    courier.complain(trouble);
-                    (pause * 2).clamp(FIRST_PAUSE, MAX_PAUSE)
-                }
-            };
-        }
-    }))
+        let Some(market) = market.upgrade() else { return };
+        let Some(stepped) = stop.run_until_cancelled(courier.step(&market, &outbox)).await else {
+            return;
+        };
+        let complaint = courier.complaint.take();
+        let trouble;
+        (trouble, pause) = match stepped {
+            Ok(()) => (complaint, poll),
+            Err(trouble) => (Some(trouble), (pause * 2).clamp(FIRST_PAUSE, MAX_PAUSE)),
+        };
+        market.course.sends(trouble);
+    }
 }
 
 /// What the contract says, without what nodes put before it.
@@ -90,18 +102,11 @@ struct Courier {
     /// Channels whose final state the contract would not take over that block.
     refused: HashSet<ChannelId>,
     sent_at: Option<BlockHash>,
-    trouble: Option<String>,
+    /// What is wrong although the step could be done.
+    complaint: Option<String>,
 }
 
 impl Courier {
-    /// Says so, unless it was said already.
-    fn complain(&mut self, trouble: String) {
-        if self.trouble.as_deref() != Some(&trouble) {
-            tracing::warn!(trouble, "the market maker's transactions do not go on for now");
-            self.trouble = Some(trouble);
-        }
-    }
-
     async fn step(&mut self, market: &Arc<Market>, outbox: &Outbox) -> Result<(), String> {
         let newest = market.settlement.head_block();
         let head = (BlockHash(newest.hash), followed(market)?);
@@ -171,7 +176,7 @@ impl Courier {
                 submit(market, Command::MoveLine(Nonce(counted))).await?;
             }
         } else if next > line.next {
-            self.complain(format!(
+            self.complaint = Some(format!(
                 "the chain has transactions of the market maker up to nonce {next}, this ledger none from {} on: somebody \
                  else sends with the market maker's key",
                 line.next

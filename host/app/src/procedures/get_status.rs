@@ -1,8 +1,9 @@
-//! `get_status()`: the clock, the chain and whether the market trades.
+//! `get_status()`: the clock, the chain, whether the market trades, and what is wrong.
 
 use super::Reply;
 use crate::market::Market;
 use crate::wire::{Arguments, bytes, dict, int, opt, reply, text};
+use bourse_market::View;
 use bourse_wamp::{Invocation, Value};
 use std::sync::Arc;
 
@@ -15,6 +16,14 @@ pub(super) async fn get_status(market: Arc<Market>, mut invocation: Invocation) 
         ("gas_limit", int(head.gas_limit)),
     ]);
     let progress = market.course.progress();
+    let waiting = match market.outbox {
+        None => None,
+        Some(_) => {
+            let unfinished = market.read(|ledger| ledger.unfinished_intents())?;
+            Some(u64::try_from(unfinished.len()).unwrap_or(u64::MAX))
+        }
+    };
+    let degraded = progress.trouble.as_ref().or(progress.fallen.as_ref());
     Ok(reply(Value::Map(dict([
         ("now", int(market.now().0)),
         ("chain", int(market.network.network_id)),
@@ -25,6 +34,11 @@ pub(super) async fn get_status(market: Arc<Market>, mut invocation: Invocation) 
             "caught_up",
             opt(market.network.contracts.map(|_| progress.caught_up), Value::Bool),
         ),
-        ("degraded", opt(progress.trouble.as_deref(), text)),
+        ("degraded", opt(degraded, text)),
+        ("outbox_waiting", opt(waiting, int)),
+        (
+            "outbox_trouble",
+            opt(progress.sending.as_ref().or(progress.fallen.as_ref()), text),
+        ),
     ]))))
 }

@@ -382,6 +382,42 @@ async fn w_06_what_a_request_to_open_names_and_locks_is_checked() {
     world.assert_sound();
 }
 
+/// Each opening costs gas, whatever becomes of it; and a restart makes nobody forget how many there were.
+#[tokio::test]
+async fn paying_channels_of_a_provider_are_opened_so_often_in_a_day_and_the_error_says_when_to_come_again() {
+    let Some(chain) = Chain::start().await else { return };
+    let mut world = market(&chain, |config| config.market.paying_opens_per_day = 1).await;
+    let session = ready(&chain, &world).await;
+    let first = opening(&chain, &world, ChannelKind::Paying, PAYING, 10).await;
+    let asked = bourse_tests::now();
+    open(&session, &first).await;
+    counts(&chain, &session, ChannelKind::Paying, PAYING).await;
+    for again in [false, true] {
+        if again {
+            world.restart().await;
+        }
+        let session = ready(&chain, &world).await;
+        let second = opening(&chain, &world, ChannelKind::Paying, ChannelId([0xc3; 16]), 10).await;
+        let error = refused(ask(&session, &second).await, "bourse.error.overloaded");
+        assert!(
+            error_text(&error).contains("at most 1 paying channels for"),
+            "{error:?}"
+        );
+        let again_at = error.kwargs.get("again_at").and_then(Value::as_u64).unwrap();
+        let day = 24 * 60 * 60 * 1_000_000_000;
+        assert!(
+            (asked + day..asked + day + 60 * 1_000_000_000).contains(&again_at),
+            "{error:?}"
+        );
+        // The first is answered as before, and who pays its own deposit is not limited.
+        ask(&session, &first).await.unwrap();
+    }
+    let session = ready(&chain, &world).await;
+    let payment = opening(&chain, &world, ChannelKind::Payment, PAYMENT, 10).await;
+    open(&session, &payment).await;
+    world.assert_sound();
+}
+
 trait Raw {
     fn into_bytes(self) -> Vec<u8>;
 }

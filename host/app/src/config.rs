@@ -4,7 +4,8 @@
 
 use crate::outbox::Limits;
 use anyhow::{Context, ensure};
-use bourse_market::Amount;
+use bourse_market::outbox::PayingRate;
+use bourse_market::{Amount, Nanos};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -111,6 +112,8 @@ pub struct Market {
     /// Whole tokens that a buyer may spend over a payment channel, and not settle, on its word alone. Beyond that each purchase
     /// must bring a settlement voucher.
     pub max_unsettled: u64,
+    /// Paying channels that it opens for one provider in any 24 hours at most, the failed ones included: each costs it gas.
+    pub paying_opens_per_day: u32,
 }
 
 /// `[offers]`
@@ -244,6 +247,7 @@ impl Default for Market {
             paying_cap: None,
             paying_minimum: 1,
             max_unsettled: 1_000,
+            paying_opens_per_day: 24,
         }
     }
 }
@@ -290,6 +294,7 @@ impl Market {
     ///
     /// If a provider's address is none.
     pub(crate) fn limits(&self) -> anyhow::Result<Limits> {
+        const DAY: Nanos = Nanos(24 * 60 * 60 * 1_000_000_000);
         let providers = self.paying_limits.iter().map(|(provider, tokens)| {
             let address = provider
                 .parse()
@@ -300,6 +305,10 @@ impl Market {
             providers: providers.collect::<anyhow::Result<_>>()?,
             cap: self.paying_cap.map_or(Amount::MAX, Amount::from_tokens),
             minimum: Amount::from_tokens(self.paying_minimum),
+            rate: PayingRate {
+                most: self.paying_opens_per_day,
+                within: DAY,
+            },
         })
     }
 }

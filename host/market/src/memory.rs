@@ -509,4 +509,20 @@ impl View for MemoryLedger {
         locking.sort_by_key(|intent| (intent.opens().map(|terms| terms.actor), intent.key));
         Ok(locking)
     }
+
+    fn paying_wanted(&self, provider: &Address, skip: u32) -> Result<Option<Nanos>, Infallible> {
+        let for_provider = |intent: &&Intent| {
+            intent
+                .opens_paying()
+                .is_some_and(|terms| terms.actor == *provider)
+        };
+        let mut times: Vec<_> = self
+            .intents
+            .values()
+            .filter(for_provider)
+            .map(|intent| intent.at)
+            .collect();
+        times.sort_unstable();
+        Ok(times.iter().rev().nth(skip as usize).copied())
+    }
 }

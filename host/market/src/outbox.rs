@@ -220,6 +220,11 @@ impl Intent {
         }
     }
 
+    /// The paying channel that it opens, whatever becomes of it.
+    pub fn opens_paying(&self) -> Option<&ChannelTerms> {
+        self.opens().filter(|terms| terms.kind == ChannelKind::Paying)
+    }
+
     /// The transaction as it is known: where it is mined, else its newest form.
     pub fn transaction(&self) -> Option<TransactionHash> {
         match &self.progress {
@@ -252,6 +257,18 @@ pub struct PayingLimits {
     pub cap: Amount,
     /// In one channel at least.
     pub minimum: Amount,
+    /// How often a channel may be opened for one provider.
+    pub rate: PayingRate,
+}
+
+/// How many paying channels may be opened for one provider in any time of a length. Each costs the market maker gas, whatever
+/// becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PayingRate {
+    /// So many, the failed ones included.
+    pub most: u32,
+    /// Nanoseconds.
+    pub within: Nanos,
 }
 
 /// Gas that the transactions of an opening may take.

@@ -95,6 +95,23 @@ pub enum Refusal {
         /// As signed.
         got: Amount,
     },
+    /// More openings than the market maker pays for.
+    #[error(
+        "the market maker opens at most {most} paying channels for {provider} in {} s: the next can be asked for in {} s",
+        seconds(.within.0), seconds(.again_at.since(*.at))
+    )]
+    PayingRate {
+        /// The provider.
+        provider: Address,
+        /// The most.
+        most: u32,
+        /// In so long.
+        within: Nanos,
+        /// When the next may be opened.
+        again_at: Nanos,
+        /// The time of the request.
+        at: Nanos,
+    },
     /// There is no transaction of that nonce.
     #[error("no transaction of this ledger has nonce {nonce}")]
     IntentUnknown {
@@ -639,4 +656,9 @@ fn less(remaining: Amount, due: Option<&Amount>) -> String {
     settled.map_or_else(String::new, |(balance, due)| {
         format!(", or with {balance}, which settles the {due} that are due")
     })
+}
+
+/// Whole seconds, the last one begun counting as one.
+fn seconds(nanos: u64) -> u64 {
+    nanos.div_ceil(1_000_000_000)
 }

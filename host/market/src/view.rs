@@ -102,6 +102,8 @@ pub trait View {
     fn unfinished_intents(&self) -> Result<Vec<Intent>, Self::Error>;
     /// The transactions that lock tokens of the market maker ([`Intent::locks`]): for this provider, or for all.
     fn locking_intents(&self, provider: Option<&Address>) -> Result<Vec<Intent>, Self::Error>;
+    /// When the last paying channel but `skip` was to be opened for a provider, whatever became of it.
+    fn paying_wanted(&self, provider: &Address, skip: u32) -> Result<Option<Nanos>, Self::Error>;
 }
 
 /// Why a command was not applied.

@@ -7,7 +7,7 @@ use bourse_market::outbox::{Intent, IntentKey};
 use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Registration};
 use bourse_market::voucher::Voucher;
 use bourse_market::{
-    BlockNumber, Channel, ChannelId, ChannelKind, Decision, EscrowSale, Nanos, Offer, Pair, PairKey,
+    Address, BlockNumber, Channel, ChannelId, ChannelKind, Decision, EscrowSale, Nanos, Offer, Pair, PairKey,
     Purchase, PurchaseState,
 };
 
@@ -265,12 +265,22 @@ pub(crate) fn of_intent(intent: &Intent) -> Vec<Entry> {
         let key = keys::delegates_channel(&terms.actor, &terms.channel);
         entries.push(entry(Id::locking, key, &[]));
     }
+    if let Some(terms) = intent.opens_paying() {
+        let key = keys::wanted_of(&terms.actor, intent.at, &terms.channel);
+        entries.push(entry(Id::paying_wanted, key, &[]));
+    }
     entries
 }
 
-/// The opening that an entry of `locking` is of.
+/// The opening that an entry of `locking` or `paying_wanted` is of.
 pub(crate) fn opening_of(key: &[u8]) -> Option<IntentKey> {
     trailing_id(key).map(|channel| IntentKey::Open(ChannelId(channel)))
+}
+
+/// When a `paying_wanted` key says its channel was to be opened.
+pub(crate) fn wanted_at(key: &[u8]) -> Option<Nanos> {
+    let (_, rest) = key.split_at_checked(Address::LEN)?;
+    rest.first_chunk().map(|bytes| Nanos(u64::from_be_bytes(*bytes)))
 }
 
 /// When a `posted_by_time` key says its purchase was posted, or a `decisions_by_time` key its decision was taken.

@@ -53,6 +53,11 @@ pub(crate) fn channel_of(kind: ChannelKind, address: &Address, opened: Nanos, id
     ])
 }
 
+/// `provider ‖ asked ‖ channel`.
+pub(crate) fn wanted_of(provider: &Address, at: Nanos, channel: &ChannelId) -> Vec<u8> {
+    join(&[provider.as_bytes(), &at.0.to_be_bytes(), channel.as_bytes()])
+}
+
 /// `end ‖ offer`.
 pub(crate) fn ending(at: Nanos, id: &OfferId) -> Vec<u8> {
     join(&[&at.0.to_be_bytes(), id.as_bytes()])

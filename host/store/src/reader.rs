@@ -666,6 +666,10 @@ impl View for Reader<'_> {
     fn locking_intents(&self, provider: Option<&Address>) -> Result<Vec<Intent>, StoreError> {
         self.records().locking_intents(provider)
     }
+
+    fn paying_wanted(&self, provider: &Address, skip: u32) -> Result<Option<Nanos>, StoreError> {
+        self.records().paying_wanted(provider, skip)
+    }
 }
 
 #[cfg(test)]

@@ -317,6 +317,15 @@ impl View for Records<'_> {
         }
         Ok(intents)
     }
+
+    fn paying_wanted(&self, provider: &Address, skip: u32) -> Result<Option<Nanos>, StoreError> {
+        let index = &self.tables.paying_wanted;
+        let mut newest_first = index.prefix_backwards(self.txn, provider.as_bytes())?;
+        match newest_first.nth(skip as usize) {
+            Some(entry) => Ok(index::wanted_at(entry?.0)),
+            None => Ok(None),
+        }
+    }
 }
 
 /// `0x` and hex digits, for messages.

@@ -68,6 +68,15 @@ impl Table {
         Ok(self.db.iter(txn)?.map(entry))
     }
 
+    /// Entries whose keys begin with `prefix`, which is not empty, the last first.
+    pub(crate) fn prefix_backwards<'t>(
+        &self,
+        txn: &'t RoTxn<'_, AnyTls>,
+        prefix: &[u8],
+    ) -> Result<impl Iterator<Item = Entry<'t>> + use<'t>, StoreError> {
+        Ok(self.db.rev_prefix_iter(txn, prefix)?.map(entry))
+    }
+
     /// All entries, the last first.
     pub(crate) fn backwards<'t>(
         &self,
@@ -263,6 +272,8 @@ tables! {
     vouchers_lapsing = "vouchers_lapsing",
     /// Block that it names ‖ channel of each final state that the contract is to be shown.
     closing = "closing",
+    /// Provider ‖ time of asking ‖ channel of each paying channel that was to be opened, whatever became of it.
+    paying_wanted = "paying_wanted",
     /// Which nonces are given out: one record.
     nonce_line = "nonce_line",
 }

@@ -29,7 +29,7 @@ const MAX_VIOLATIONS: usize = 1000;
 const STRIDE: u64 = 4096;
 
 /// The indexes, each of which must hold what its records say and nothing else.
-pub(crate) const INDEXES: [Id; 27] = [
+pub(crate) const INDEXES: [Id; 28] = [
     Id::offer_by_key,
     Id::offers_by_api,
     Id::offers_by_seller,
@@ -57,6 +57,7 @@ pub(crate) const INDEXES: [Id; 27] = [
     Id::nonces,
     Id::outbox,
     Id::locking,
+    Id::paying_wanted,
 ];
 
 /// Something that is not as it must be.
@@ -568,7 +569,7 @@ impl<'r, 'p> Check<'r, 'p> {
                 .record(&self.reader.tables.intents, value)
                 .as_ref()
                 .map(index::of_intent),
-            Id::locking => index::opening_of(key)
+            Id::locking | Id::paying_wanted => index::opening_of(key)
                 .and_then(|opening| records.intent(&opening).ok()?)
                 .as_ref()
                 .map(index::of_intent),

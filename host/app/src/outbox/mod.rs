@@ -14,7 +14,7 @@ mod send;
 pub(crate) use send::start;
 
 use bourse_chain::{Contracts, Node};
-use bourse_market::outbox::PayingLimits;
+use bourse_market::outbox::{PayingLimits, PayingRate};
 use bourse_market::{Address, Amount};
 use std::collections::BTreeMap;
 use tokio::sync::{Notify, watch};
@@ -41,6 +41,8 @@ pub(crate) struct Limits {
     pub(crate) cap: Amount,
     /// In one channel at least.
     pub(crate) minimum: Amount,
+    /// How often for one provider.
+    pub(crate) rate: PayingRate,
 }
 
 impl Limits {
@@ -50,6 +52,7 @@ impl Limits {
             provider: self.providers.get(provider).copied().unwrap_or_default(),
             cap: self.cap,
             minimum: self.minimum,
+            rate: self.rate,
         }
     }
 }

@@ -83,6 +83,10 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
             uri::INSUFFICIENT_FUNDS,
             vec![("most", amount(most)), ("locked", amount(locked))],
         ),
+        R::PayingRate { again_at, .. } => (
+            uri::OVERLOADED,
+            vec![("again_at", Value::Int(again_at.0.into()))],
+        ),
         R::NoGenesis | R::GenesisMismatch | R::NotNextBlock { .. } | R::ChannelQuarantined { .. } => (uri::NOT_READY, vec![]),
         R::DebtHeld { remaining, .. } => (uri::NOT_READY, vec![("remaining", amount(remaining))]),
         R::NotLocal | R::NotBacked { .. } | R::DelegateTaken { .. } | R::WrongParty { .. } | R::NotTheSeller { .. } => (uri::NOT_AUTHORIZED, vec![]),

@@ -8,7 +8,7 @@ use super::{Decided, genesis_of};
 use crate::chain::{ChannelTerms, Mined, UNKNOWN_BLOCK};
 use crate::outbox::{
     AttemptRequest, ConcludeRequest, FinalState, IntendRequest, Intent, IntentKey, Nonce, NonceLine,
-    PayingLimits, Progress, ShowRequest, Verdict, Wanted,
+    PayingLimits, PayingRate, Progress, ShowRequest, Verdict, Wanted,
 };
 use crate::{
     Address, Amount, Binding, Change, ChannelId, ChannelKind, ChannelState, Fault, Genesis, Nanos,
@@ -60,6 +60,7 @@ pub(super) fn intend<V: View>(view: &V, request: &IntendRequest) -> Decided<V> {
         ChannelKind::Payment => check_one_at_a_time(&unfinished, open)?,
         ChannelKind::Paying => {
             changes.extend(check_limits(view, open, &request.limits)?);
+            check_rate(view, open, request.limits.rate)?;
             let amount = open.amount;
             let approve = line.give(
                 IntentKey::Approve(open.id),
@@ -359,6 +360,27 @@ fn check_one_at_a_time(unfinished: &[Intent], open: &OpenRequest) -> Result<(), 
             actor: open.actor,
             channel: terms.channel,
         }),
+    }
+}
+
+/// No more channels are opened for the provider than are paid for in a while.
+fn check_rate<V: View>(view: &V, open: &OpenRequest, rate: PayingRate) -> Result<(), Fault<V::Error>> {
+    let provider = open.actor;
+    let refused = |again_at| Refusal::PayingRate {
+        provider,
+        most: rate.most,
+        within: rate.within,
+        again_at,
+        at: open.at,
+    };
+    let Some(skip) = rate.most.checked_sub(1) else {
+        return Err(refused(Nanos(u64::MAX)).into());
+    };
+    let last = view.paying_wanted(&provider, skip).map_err(Fault::View)?;
+    let again_at = last.map(|last| Nanos(last.0.saturating_add(rate.within.0)));
+    match again_at.filter(|again_at| *again_at > open.at) {
+        Some(again_at) => Err(refused(again_at).into()),
+        None => Ok(()),
     }
 }
 

@@ -10,8 +10,14 @@ fn limits() -> PayingLimits {
         provider: tokens(100),
         cap: tokens(120),
         minimum: tokens(5),
+        rate: PayingRate {
+            most: 100,
+            within: HOUR,
+        },
     }
 }
+
+const HOUR: Nanos = Nanos(3_600_000_000_000);
 
 /// A market on a chain at block 10, whose market maker sent five transactions before.
 fn on_chain() -> World {
@@ -360,6 +366,65 @@ fn w_06_the_market_maker_locks_no_more_than_its_operator_allows() {
     let refused = world.submit(intend(open(&world, 4, 61))).unwrap_err();
     assert_eq!(refused, beyond(tokens(100), tokens(40), tokens(61)));
     world.accept(intend(open(&world, 4, 60)));
+}
+
+#[test]
+fn paying_channels_of_a_provider_are_opened_so_often_in_a_while_whatever_becomes_of_them() {
+    let mut world = on_chain();
+    let rate = PayingRate {
+        most: 2,
+        within: HOUR,
+    };
+    let open = |id, actor, at: u64| {
+        let world = World::empty();
+        let mut request = request(OpenRequest {
+            at: Nanos(at),
+            ..paying(&world, id, 5, actor)
+        });
+        request.limits.rate = rate;
+        intend(request)
+    };
+    let refused = |again_at, at| Refusal::PayingRate {
+        provider: SELLER_ACTOR,
+        most: 2,
+        within: HOUR,
+        again_at: Nanos(again_at),
+        at: Nanos(at),
+    };
+    let hour = HOUR.0;
+    world.accept(open(1, SELLER_ACTOR, 1_000));
+    world.accept(open(2, SELLER_ACTOR, 2_000));
+    // One that failed has cost its gas all the same.
+    world.accept(attempt(6, 10));
+    let reason = "INVALID_CHANNEL_ACTOR".to_owned();
+    let mined = mined(10, hash(6, 10));
+    world.accept(conclude(6, Verdict::Reverted { mined, reason }));
+    let too_soon = refused(1_000 + hour, 3_000);
+    world.refuse(open(3, SELLER_ACTOR, 3_000), too_soon.clone());
+    assert!(
+        too_soon
+            .to_string()
+            .ends_with("in 3600 s: the next can be asked for in 3600 s"),
+        "{too_soon}"
+    );
+    // The very same request again is none more, and neither is another provider's, nor a payment channel.
+    world.accept(open(2, SELLER_ACTOR, 2_000));
+    world.accept(open(4, STRANGER, 3_000));
+    let mut payment = request(world.open_payment());
+    payment.limits.rate = rate;
+    world.accept(intend(payment));
+    world.refuse(
+        open(3, SELLER_ACTOR, 999 + hour),
+        refused(1_000 + hour, 999 + hour),
+    );
+    world.accept(open(3, SELLER_ACTOR, 1_000 + hour));
+    world.refuse(
+        open(5, SELLER_ACTOR, 1_000 + hour),
+        refused(2_000 + hour, 1_000 + hour),
+    );
+    // Nor does a clock that was put back make room.
+    world.refuse(open(5, SELLER_ACTOR, 1), refused(2_000 + hour, 1));
+    assert_eq!(world.ledger.audit(), []);
 }
 
 #[test]

@@ -43,13 +43,17 @@ fn intend(dice: &mut Dice) -> Command {
             open_at: Amount::from_units(7),
             signature: Signature([7; 65]),
             signer: actor,
-            at: Nanos(9),
+            at: Nanos(9 + dice.below(40)),
         },
         bound_by: dice.one_in(2).then_some(delegate),
         limits: PayingLimits {
             provider: Amount::from_tokens(700),
             cap: Amount::from_tokens(3_000),
             minimum: Amount::from_tokens(2),
+            rate: PayingRate {
+                most: 9,
+                within: Nanos(4),
+            },
         },
         gas: OpeningGas {
             approve: 60_000,
@@ -160,6 +164,12 @@ fn same(store: &Store, model: &MemoryLedger) {
             ledger.locking_intents(Some(&provider)).unwrap(),
             model.locking_intents(Some(&provider)).unwrap()
         );
+        for skip in 0..12 {
+            assert_eq!(
+                ledger.paying_wanted(&provider, skip).unwrap(),
+                model.paying_wanted(&provider, skip).unwrap()
+            );
+        }
     }
     let line = model.nonce_line().unwrap().unwrap();
     for nonce in (line.first.0..line.next.0).map(Nonce) {

@@ -4,7 +4,8 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -20,6 +21,8 @@ pub enum Mood {
     Down,
     /// As the node behind it does, after so long.
     Slow(Duration),
+    /// As the node behind it does, a byte at a time with so long between two.
+    Trickles(Duration),
     /// Never.
     Silent,
     /// With these bytes for a body, whatever was asked.
@@ -28,6 +31,8 @@ pub enum Mood {
     Busy,
     /// As the node behind it, but that it refuses this method with a code and these words.
     Refuses(&'static str, i64, &'static str),
+    /// As the node behind it, to those who ask for little, and not too often.
+    Limits(Arc<Limiter>),
     /// As the node behind it, but for this.
     Lies(Twist),
 }
@@ -36,6 +41,63 @@ impl Mood {
     /// Whatever the node behind it answers goes through `twist`, with the method.
     pub fn lies(twist: impl Fn(&str, Value) -> Value + Send + Sync + 'static) -> Self {
         Self::Lies(Arc::new(twist))
+    }
+}
+
+/// What a node that many share lets one ask.
+#[derive(Debug)]
+pub struct Limiter {
+    /// Blocks that one question about the log may be of.
+    pub blocks: u64,
+    /// Events that an answer may hold.
+    pub events: usize,
+    /// Questions in a second.
+    pub per_second: u32,
+    asked: Mutex<(Instant, u32)>,
+    /// Questions that were answered, and how many were turned away since they came too soon.
+    pub answered: AtomicU32,
+    pub turned_away: AtomicU32,
+}
+
+impl Limiter {
+    pub fn new(blocks: u64, events: usize, per_second: u32) -> Arc<Self> {
+        Arc::new(Self {
+            blocks,
+            events,
+            per_second,
+            asked: Mutex::new((Instant::now(), 0)),
+            answered: AtomicU32::new(0),
+            turned_away: AtomicU32::new(0),
+        })
+    }
+
+    /// Whether this question comes too soon after those before.
+    fn is_hasty(&self) -> bool {
+        let mut asked = self.asked.lock();
+        if asked.0.elapsed() >= Duration::from_secs(1) {
+            *asked = (Instant::now(), 0);
+        }
+        asked.1 += 1;
+        let hasty = asked.1 > self.per_second;
+        let count = if hasty { &self.turned_away } else { &self.answered };
+        count.fetch_add(1, Ordering::Relaxed);
+        hasty
+    }
+
+    /// What is refused of a question, or of its answer.
+    fn refuses(&self, asked: &Value, said: &Value) -> Option<String> {
+        if asked["method"] != "eth_getLogs" {
+            return None;
+        }
+        let block = |name: &str| {
+            let text = asked["params"][0][name].as_str().unwrap_or_default();
+            u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
+        };
+        if block("toBlock") - block("fromBlock") >= self.blocks {
+            return Some(format!("block range is too wide: at most {}", self.blocks));
+        }
+        let events = said["result"].as_array().map_or(0, Vec::len);
+        (events > self.events).then(|| format!("query returned more than {} results", self.events))
     }
 }
 
@@ -100,15 +162,24 @@ async fn answer(mut stream: TcpStream, node: &str, mood: Mood) -> std::io::Resul
         }
         _ => read(&mut stream).await?,
     };
-    let (status, body) = match mood {
+    let (status, body) = match &mood {
+        Mood::Limits(limiter) if limiter.is_hasty() => {
+            ("429 Too Many Requests\r\nRetry-After: 1", b"slow down".to_vec())
+        }
+        Mood::Limits(limiter) => {
+            let said = ask(node, &asked).await?;
+            let question: Value = serde_json::from_slice(&asked)?;
+            match limiter.refuses(&question, &serde_json::from_slice(&said)?) {
+                None => ("200 OK", said),
+                Some(message) => ("200 OK", refusal(&question, -32005, &message)),
+            }
+        }
         Mood::Busy => ("429 Too Many Requests", b"slow down".to_vec()),
         Mood::Says(body) => ("200 OK", body.as_bytes().to_vec()),
-        Mood::Refuses(method, code, message) if asks(&asked, method) => {
-            let id = serde_json::from_slice::<Value>(&asked)?["id"].clone();
-            let refusal =
-                json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } });
-            ("200 OK", refusal.to_string().into_bytes())
-        }
+        Mood::Refuses(method, code, message) if asks(&asked, method) => (
+            "200 OK",
+            refusal(&serde_json::from_slice(&asked)?, *code, message),
+        ),
         Mood::Lies(twist) => {
             let mut said: Value = serde_json::from_slice(&ask(node, &asked).await?)?;
             let method = serde_json::from_slice::<Value>(&asked)?["method"].clone();
@@ -124,7 +195,21 @@ async fn answer(mut stream: TcpStream, node: &str, mood: Mood) -> std::io::Resul
         body.len()
     );
     stream.write_all(head.as_bytes()).await?;
+    if let Mood::Trickles(pause) = mood {
+        for byte in body {
+            tokio::time::sleep(pause).await;
+            stream.write_all(&[byte]).await?;
+        }
+        return Ok(());
+    }
     stream.write_all(&body).await
+}
+
+fn refusal(asked: &Value, code: i64, message: &str) -> Vec<u8> {
+    let error = json!({ "code": code, "message": message });
+    json!({ "jsonrpc": "2.0", "id": asked["id"], "error": error })
+        .to_string()
+        .into_bytes()
 }
 
 fn asks(body: &[u8], method: &str) -> bool {

@@ -41,7 +41,7 @@ pub use decisions::decisions;
 pub use ear::Ear;
 pub use escrow::{Absent, Left, place};
 pub use followed::{PAYING, PAYMENT, bind, channel_of, degraded, state_of, status};
-pub use gateway::{Gateway, Mood, quantity};
+pub use gateway::{Gateway, Limiter, Mood, quantity};
 pub use ipfs::{Ipfs, Says};
 pub use network::{Fate, Network};
 pub use process::{Process, run, run_with};

@@ -9,15 +9,19 @@
 )]
 
 use bourse_app::Host;
+use bourse_app::config::Config;
 use bourse_app::dev_chain::{Members, set_up};
 use bourse_chain::{ChannelOpen, Domain, Sender, Signer, deploy};
 use bourse_market::{Amount, ChannelId, ChannelKind};
 use bourse_tests::{
-    Buyer, Chain, Gateway, Mood, Seller, World, call, map_of, open_args, quantity, refused, run, tokens,
-    until,
+    Buyer, Chain, Gateway, Limiter, Mood, Seller, World, call, map_of, open_args, quantity, refused, run,
+    tokens, until,
 };
 use bourse_wamp::{Session, Value};
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 const PAYMENT: ChannelId = ChannelId([0xb2; 16]);
 const PAYING: ChannelId = ChannelId([0xc2; 16]);
@@ -55,8 +59,19 @@ async fn caught_up(chain: &Chain, session: &Session) {
 
 /// A market behind a gateway, with both channels open and bound.
 async fn market(chain: &Chain, gateway: &Gateway) -> (World, Buyer, Seller) {
+    market_with(chain, gateway, |_| {}).await
+}
+
+async fn market_with(
+    chain: &Chain,
+    gateway: &Gateway,
+    change: impl FnOnce(&mut Config),
+) -> (World, Buyer, Seller) {
     let world = chain
-        .world(DEPTH, |config| config.chain.rpc = Some(gateway.url()))
+        .world(DEPTH, |config| {
+            config.chain.rpc = Some(gateway.url());
+            change(config);
+        })
         .await;
     let parties = &chain.parties;
     chain.open(ChannelKind::Payment, PAYMENT, tokens(500)).await;
@@ -169,7 +184,7 @@ async fn a_silent_node_holds_up_nobody_and_a_market_stops_beside_it() {
         let key = seller.offer(Some(tokens(1))).await;
         buyer.buy(key).await.unwrap();
     }
-    let stopped = tokio::time::timeout(std::time::Duration::from_secs(10), world.stop());
+    let stopped = tokio::time::timeout(Duration::from_secs(10), world.stop());
     stopped.await.expect("a stop waits for no node");
 }
 
@@ -466,6 +481,112 @@ async fn what_keeps_the_market_makers_transactions_from_going_on_is_told_in_the_
     chain.mine(DEPTH).await;
     until("nothing waits", async || waiting().await == Some(0)).await;
     until("nothing is wrong", async || stuck().await.is_none()).await;
+    world.assert_sound();
+}
+
+/// Buys keys for as long as `going` says, each within what a buyer may wait for at most where no node is asked.
+async fn buy_while(buyer: &mut Buyer, seller: &Seller, going: impl AsyncFn() -> bool) -> u32 {
+    let mut bought = 0;
+    while going().await {
+        let key = seller.offer(Some(Amount::from_units(1))).await;
+        let began = Instant::now();
+        buyer.buy(key).await.unwrap();
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "a purchase waited for the node"
+        );
+        bought += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    bought
+}
+
+/// As if for minutes, on a shorter clock: what a node may take is a setting.
+#[tokio::test]
+async fn a_node_that_answers_late_or_a_byte_at_a_time_holds_up_no_sale_and_is_caught_up_with() {
+    const MAY_TAKE: Duration = Duration::from_millis(500);
+    let Some(chain) = Chain::start().await else { return };
+    let gateway = Gateway::to(chain.url()).await;
+    let answer_ms = u64::try_from(MAY_TAKE.as_millis()).unwrap();
+    let (world, mut buyer, seller) =
+        market_with(&chain, &gateway, |config| config.chain.answer_ms = answer_ms).await;
+    let session = world.session().await;
+
+    // Late, but in time: it takes a while, and nothing is wrong.
+    gateway.be(Mood::Slow(MAY_TAKE / 4));
+    chain.open(ChannelKind::Payment, LATER, tokens(1)).await;
+    chain.mine(DEPTH).await;
+    let bought = buy_while(&mut buyer, &seller, async || !knows(&session, LATER).await).await;
+    assert!(bought > 0);
+    assert_eq!(trouble(&session).await, None);
+
+    for (number, mood) in [
+        Mood::Slow(MAY_TAKE * 2),
+        Mood::Trickles(Duration::from_millis(20)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        gateway.be(mood);
+        let later = ChannelId([u8::try_from(number).unwrap(); 16]);
+        chain.open(ChannelKind::Payment, later, tokens(1)).await;
+        chain.mine(DEPTH).await;
+        let says = async || {
+            let text = trouble(&session).await;
+            text.is_some_and(|text| text.contains("cannot be reached") && text.contains("timed out"))
+        };
+        let bought = buy_while(&mut buyer, &seller, async || !says().await).await;
+        assert!(bought > 0);
+        assert!(!knows(&session, later).await);
+        gateway.be(Mood::Honest);
+        caught_up(&chain, &session).await;
+        assert!(knows(&session, later).await);
+    }
+    world.assert_sound();
+}
+
+/// Some 3,000 blocks through a node that many share: of 64 blocks and 5 events at a time, and so many questions in a second.
+#[tokio::test]
+async fn a_long_chain_is_caught_up_with_through_a_node_that_limits_ranges_results_and_rate_while_trade_goes_on()
+ {
+    const CHANNELS: u8 = 60;
+    let Some(chain) = Chain::start().await else { return };
+    let gateway = Gateway::to(chain.url()).await;
+    let (world, mut buyer, seller) = market(&chain, &gateway).await;
+    let session = world.session().await;
+    gateway.be(Mood::Down);
+    for number in 0..CHANNELS {
+        let later = ChannelId([number; 16]);
+        chain.open(ChannelKind::Payment, later, tokens(1)).await;
+        // Some lie close together, so that ranges are too wide here and hold too much there.
+        chain.mine(if number % 10 < 7 { 1 } else { 100 }).await;
+    }
+    chain.mine(DEPTH).await;
+    let limiter = Limiter::new(64, 5, 40);
+    let began = Instant::now();
+    gateway.be(Mood::Limits(Arc::clone(&limiter)));
+    let last = ChannelId([CHANNELS - 1; 16]);
+    let bought = buy_while(&mut buyer, &seller, async || !knows(&session, last).await).await;
+    assert!(bought > 0);
+    for number in 0..CHANNELS {
+        assert!(knows(&session, ChannelId([number; 16])).await, "{number}");
+    }
+    let (answered, turned_away) = (
+        limiter.answered.load(Ordering::Relaxed),
+        limiter.turned_away.load(Ordering::Relaxed),
+    );
+    eprintln!(
+        "{} blocks after {:.1} s: {answered} questions answered, {turned_away} turned away, {bought} keys bought",
+        chain.head().await,
+        began.elapsed().as_secs_f64()
+    );
+    // It waits for as long as it is told to, in place of asking again and again.
+    assert!(
+        turned_away > 0 && turned_away * 4 < answered,
+        "{turned_away} of {answered}"
+    );
+    gateway.be(Mood::Honest);
+    caught_up(&chain, &session).await;
     world.assert_sound();
 }
 

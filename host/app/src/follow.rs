@@ -6,7 +6,7 @@ use crate::keep::keep;
 use crate::market::Market;
 use crate::outbox::Sending;
 use crate::wire::channel_dict;
-use bourse_chain::{Block, ContentId, EthereumSettlement, Follower, Settlement, Step};
+use bourse_chain::{Block, ContentId, EthereumSettlement, FollowError, Follower, Settlement, Step};
 use bourse_market::chain::{BlockRef, ChainEvent, Followed, Unwind};
 use bourse_market::{BlockNumber, ChannelState, Command, Outcome, View};
 use parking_lot::Mutex;
@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 /// The longest wait for a node that fails, and the first.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The longest that a node is left alone because it says so.
+const MAX_RESPITE: Duration = Duration::from_secs(60);
 /// Blocks between two lines of progress while the ledger catches up.
 const PROGRESS: u64 = 10_000;
 
@@ -213,14 +215,15 @@ async fn follow(market: Weak<Market>, following: Following, stop: CancellationTo
         pause = match stepped {
             Ok(true) => Duration::ZERO,
             Ok(false) => poll,
-            Err(trouble) => {
+            Err(Halt { trouble, respite }) => {
                 if market.course.troubled(&trouble) {
                     tracing::warn!(
                         trouble,
                         "the chain cannot be followed for now; trade goes on over the channels known"
                     );
                 }
-                FIRST_PAUSE.saturating_mul(1 << failures.min(8)).min(MAX_PAUSE)
+                let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(8)).min(MAX_PAUSE);
+                respite.map_or(pause, |respite| respite.clamp(FIRST_PAUSE, MAX_RESPITE))
             }
         };
     }
@@ -269,6 +272,33 @@ async fn see(market: &Weak<Market>, settlement: &EthereumSettlement, look: Look)
     }
 }
 
+/// Why a step could not be taken.
+#[derive(Debug)]
+struct Halt {
+    /// In words.
+    trouble: String,
+    /// How long the node wants to be left alone, if it says so.
+    respite: Option<Duration>,
+}
+
+impl From<FollowError> for Halt {
+    fn from(error: FollowError) -> Self {
+        Self {
+            trouble: error.to_string(),
+            respite: error.respite(),
+        }
+    }
+}
+
+impl From<String> for Halt {
+    fn from(trouble: String) -> Self {
+        Self {
+            trouble,
+            respite: None,
+        }
+    }
+}
+
 /// The blocks on record that the ledger can go back to, the last first.
 #[derive(Debug, Default)]
 struct Way {
@@ -278,15 +308,12 @@ struct Way {
 
 impl Way {
     /// One step. False if there is none to take for now.
-    async fn step(&mut self, market: &Arc<Market>, follower: &mut Follower) -> Result<bool, String> {
+    async fn step(&mut self, market: &Arc<Market>, follower: &mut Follower) -> Result<bool, Halt> {
         let kept = match self.kept.take() {
             Some(kept) => kept,
             None => on_record(market)?,
         };
-        let step = follower
-            .next(&kept, market.now())
-            .await
-            .map_err(|error| error.to_string());
+        let step = follower.next(&kept, market.now()).await.map_err(Halt::from);
         let command = match step {
             Ok(Step::Again) => {
                 self.kept = Some(kept);
@@ -298,9 +325,9 @@ impl Way {
                 self.kept = Some(kept);
                 return Ok(false);
             }
-            Err(trouble) => {
+            Err(halt) => {
                 self.kept = Some(kept);
-                return Err(trouble);
+                return Err(halt);
             }
             Ok(Step::Advance(advance)) => Command::Advance(advance),
             Ok(Step::Unwind(unwind)) => {

@@ -14,9 +14,12 @@ use crate::settlement::{Block, Contracts};
 use bourse_market::chain::BlockRef;
 use bourse_market::chain::{Advance, Logged, Mined, Unwind};
 use bourse_market::{Address, BlockHash, BlockNumber, Nanos, TransactionHash};
+use core::time::Duration;
 
 /// Blocks asked for at a time at most. Fewer where a node refuses, or answers with more than it may.
 const MAX_RANGE: u64 = 8192;
+/// Steps at a range that a node takes before a wider one is tried: one that refused it once will do so again.
+const STEADY: u32 = 16;
 /// Events that one step may bring, but for those of a single block: a step is one write.
 const MAX_EVENTS: usize = 512;
 /// Blocks that the ledger can be led back by, beyond those it waits for.
@@ -88,6 +91,16 @@ pub enum FollowError {
     },
 }
 
+impl FollowError {
+    /// How long a node wants to be left alone, if that is what it says.
+    pub fn respite(&self) -> Option<Duration> {
+        match self {
+            Self::Node(NodeError::Busy { retry_after, .. }) => *retry_after,
+            _ => None,
+        }
+    }
+}
+
 /// Follows one chain through one node.
 #[derive(Debug, Clone)]
 pub struct Follower {
@@ -98,6 +111,8 @@ pub struct Follower {
     addresses: Vec<Address>,
     /// Blocks asked for at a time.
     range: u64,
+    /// Steps before more are asked for.
+    steady: u32,
     /// The newest block when all of it was followed.
     done: Option<BlockHash>,
     head: Option<Block>,
@@ -114,6 +129,7 @@ impl Follower {
             options,
             addresses,
             range: MAX_RANGE,
+            steady: 0,
             done: None,
             head: None,
         }
@@ -223,9 +239,14 @@ impl Follower {
                 Err(NodeError::Refused { .. } | NodeError::Nonsense { .. }) => {
                     break (to, self.logs_by_contract(from).await?);
                 }
+                // It may take longer for more blocks than it may take at all.
+                Err(error @ NodeError::Unreachable { .. }) if to > from => {
+                    self.narrow(from, to);
+                    return Err(error.into());
+                }
                 Err(error) => return Err(error.into()),
             }
-            self.range = (to - from).div_ceil(2).max(1);
+            self.narrow(from, to);
         };
         // Afterwards, so that a block that was replaced meanwhile is seen to be.
         let last = self.node.header(to).await?.ok_or_else(|| NodeError::Nonsense {
@@ -238,7 +259,7 @@ impl Follower {
                 Err(FollowError::Node(NodeError::Refused { .. } | NodeError::Nonsense { .. }))
                     if to > from =>
                 {
-                    self.range = (to - from).div_ceil(2).max(1);
+                    self.narrow(from, to);
                     return Ok(Step::Again);
                 }
                 confirmed => confirmed?,
@@ -254,7 +275,10 @@ impl Follower {
                 return Ok(Step::Again);
             }
         }
-        self.range = self.range.saturating_mul(2).min(MAX_RANGE);
+        match self.steady.checked_sub(1) {
+            Some(steady) => self.steady = steady,
+            None => self.range = self.range.saturating_mul(2).min(MAX_RANGE),
+        }
         Ok(Step::Advance(Box::new(Advance {
             after: stands,
             to: BlockRef {
@@ -266,6 +290,12 @@ impl Follower {
             settled_below: BlockNumber(counts.saturating_sub(KEPT_BLOCKS)),
             at,
         })))
+    }
+
+    /// Half as many blocks at a time from now on, for the blocks from `from` to `to` were too many.
+    fn narrow(&mut self, from: u64, to: u64) {
+        self.range = to.saturating_sub(from).div_ceil(2).max(1);
+        self.steady = STEADY;
     }
 
     /// The events in what a node answered, in their order; none if some are not of the blocks asked for.

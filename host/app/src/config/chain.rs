@@ -29,6 +29,8 @@ pub struct Chain {
     pub from_block: u64,
     /// Milliseconds between two questions for a new block.
     pub poll_ms: u64,
+    /// Milliseconds that a node may take for one answer.
+    pub answer_ms: u64,
     /// Gwei that the market maker pays for a unit of gas at most.
     pub max_fee_gwei: u64,
     /// Blocks after which a transaction of the market maker that is in none is sent again for an eighth more.
@@ -89,6 +91,7 @@ impl Default for Chain {
             depth: 20,
             from_block: 0,
             poll_ms: 1000,
+            answer_ms: 10_000,
             max_fee_gwei: 500,
             bump_after_blocks: 10,
             ipfs_gateway: None,
@@ -147,6 +150,8 @@ impl Chain {
     pub(crate) fn plan(&self) -> anyhow::Result<Option<Plan>> {
         /// Less would busy the node, more would keep buyers waiting for their channels.
         const POLL_MS: std::ops::RangeInclusive<u64> = 20..=600_000;
+        /// From what a node nearby needs to what nobody would wait for.
+        const ANSWER_MS: std::ops::RangeInclusive<u64> = 50..=120_000;
         /// A day and more, on any chain.
         const MAX_DEPTH: u64 = 100_000;
         /// From less than any chain asks to what nobody would pay.
@@ -170,6 +175,13 @@ impl Chain {
             POLL_MS.end()
         );
         ensure!(
+            ANSWER_MS.contains(&self.answer_ms),
+            "chain.answer_ms is {}: it must lie in {} to {}",
+            self.answer_ms,
+            ANSWER_MS.start(),
+            ANSWER_MS.end()
+        );
+        ensure!(
             self.depth <= MAX_DEPTH,
             "chain.depth is {}: at most {MAX_DEPTH} blocks",
             self.depth
@@ -185,9 +197,12 @@ impl Chain {
             self.bump_after_blocks > 0,
             "chain.bump_after_blocks is 0: a transaction waits for one block at least"
         );
-        let node = |key: &str, url: &str| {
-            Node::at(url, Limits::default()).with_context(|| format!("{key} cannot be used"))
+        let limits = Limits {
+            answer: Duration::from_millis(self.answer_ms),
+            ..Limits::default()
         };
+        let node =
+            |key: &str, url: &str| Node::at(url, limits).with_context(|| format!("{key} cannot be used"));
         let verifiers = self.verify.iter().map(|url| node("chain.verify", url));
         Ok(Some(Plan {
             node: node("chain.rpc", rpc)?,

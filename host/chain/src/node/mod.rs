@@ -23,7 +23,7 @@ use bourse_market::{Address, TransactionHash};
 use core::time::Duration;
 use serde_json::json;
 use std::borrow::Cow;
-use transport::{Http, excerpt};
+use transport::{Http, TOO_MANY_REQUESTS, UNAVAILABLE, excerpt};
 
 /// How long a node may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,18 @@ pub enum NodeError {
         /// What is wrong, and the beginning of the answer.
         reason: String,
     },
+}
+
+/// Whether a refusal is of whoever asks too often, rather than of what is asked: nodes have one code (EIP-1474) for both, and
+/// some say by it that an answer would be too long.
+fn limits_rate(code: i64, message: &str) -> bool {
+    const LIMIT_EXCEEDED: i64 = -32005;
+    let message = message.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    code == i64::from(TOO_MANY_REQUESTS)
+        || (code == LIMIT_EXCEEDED
+            && says(&["rate", "too many requests", "per second", "request count"])
+            && !says(&["result", "range"]))
 }
 
 /// Transport errors name their causes one below the other: the lowest is what the system says.
@@ -179,6 +191,11 @@ impl Node {
     fn explain(&self, method: &'static str, error: &TransportError) -> NodeError {
         let (node, method) = (self.name.clone(), Cow::Borrowed(method));
         match error {
+            RpcError::ErrorResp(refusal) if limits_rate(refusal.code, &refusal.message) => NodeError::Busy {
+                node,
+                status: TOO_MANY_REQUESTS,
+                retry_after: None,
+            },
             RpcError::ErrorResp(refusal) => NodeError::Refused {
                 node,
                 method,
@@ -186,11 +203,13 @@ impl Node {
                 code: refusal.code,
             },
             RpcError::Transport(kind) => match (kind.as_http_error(), kind) {
-                (Some(error), kind) if matches!(error.status, 429 | 503) => NodeError::Busy {
-                    node,
-                    status: error.status,
-                    retry_after: kind.retry_after(),
-                },
+                (Some(error), kind) if matches!(error.status, TOO_MANY_REQUESTS | UNAVAILABLE) => {
+                    NodeError::Busy {
+                        node,
+                        status: error.status,
+                        retry_after: kind.retry_after(),
+                    }
+                }
                 (Some(error), _) => NodeError::Nonsense {
                     node,
                     method,
@@ -542,6 +561,37 @@ mod tests {
         assert!(
             matches!(&error, NodeError::Refused { code: 3, message, .. } if message.contains("NO_SUCH_MARKET"))
         );
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_asked_too_often_is_busy_however_it_says_so_and_one_that_is_asked_too_much_refuses()
+     {
+        let refusal = |code: i64, message: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":0,"error":{{"code":{code},"message":"{message}"}}}}"#)
+        };
+        let ask = async |answer: String| answering(move || answer.clone()).chain_id().await.unwrap_err();
+        for answer in [
+            http(
+                "200 OK",
+                &refusal(-32005, "daily request count exceeded, request rate limited"),
+            ),
+            http("200 OK", &refusal(429, "compute units per second exceeded")),
+            http(
+                "429 Too Many Requests\r\nRetry-After: 3",
+                &refusal(-32000, "slow down"),
+            ),
+        ] {
+            let error = ask(answer).await;
+            assert!(matches!(error, NodeError::Busy { .. }), "{error:?}");
+        }
+        for message in [
+            "query returned more than 10000 results",
+            "block range is too wide",
+            "limit exceeded",
+        ] {
+            let error = ask(http("200 OK", &refusal(-32005, message))).await;
+            assert!(matches!(error, NodeError::Refused { .. }), "{error:?}");
+        }
     }
 
     #[tokio::test]

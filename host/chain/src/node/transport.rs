@@ -10,6 +10,11 @@ use tower::Service;
 /// Bytes of one answer at most: some ten thousand events. A request for more is to be made in parts.
 pub(super) const MAX_ANSWER: usize = 16 << 20;
 
+/// The status of a node that was asked too much.
+pub(super) const TOO_MANY_REQUESTS: u16 = 429;
+/// The status of a node that cannot answer now.
+pub(super) const UNAVAILABLE: u16 = 503;
+
 /// A body that is longer than [`MAX_ANSWER`].
 #[derive(Debug, thiserror::Error)]
 #[error("the answer is longer than {MAX_ANSWER} bytes")]
@@ -49,6 +54,14 @@ impl Http {
                 return Err(TransportErrorKind::custom(TooLong));
             }
             body.extend_from_slice(&chunk);
+        }
+        // Whatever such an answer says in its body, it is none.
+        if matches!(status.as_u16(), TOO_MANY_REQUESTS | UNAVAILABLE) {
+            return Err(TransportErrorKind::http_error_with_retry_after(
+                status.as_u16(),
+                excerpt(&body),
+                retry_after,
+            ));
         }
         match serde_json::from_slice(&body) {
             Ok(answer) => Ok(answer),

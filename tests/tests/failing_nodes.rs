@@ -14,8 +14,8 @@ use bourse_app::dev_chain::{Members, set_up};
 use bourse_chain::{ChannelOpen, Domain, Sender, Signer, deploy};
 use bourse_market::{Amount, ChannelId, ChannelKind};
 use bourse_tests::{
-    Buyer, Chain, Gateway, Limiter, Mood, Seller, World, call, map_of, open_args, quantity, refused, run,
-    tokens, until,
+    Buyer, Chain, Ear, Gateway, Limiter, Mood, Relay, Seller, World, call, map_of, open_args, quantity,
+    refused, run, tokens, until,
 };
 use bourse_wamp::{Session, Value};
 use serde_json::json;
@@ -587,6 +587,64 @@ async fn a_long_chain_is_caught_up_with_through_a_node_that_limits_ranges_result
     );
     gateway.be(Mood::Honest);
     caught_up(&chain, &session).await;
+    world.assert_sound();
+}
+
+/// From the block that makes an opening count to the event that tells of it.
+async fn latency(chain: &Chain, session: &Session, channel: u8) -> Duration {
+    let delegate = chain.parties.buyer_delegate.address();
+    let topic = format!("xbr.marketmaker.delegate.{delegate}.on_payment_channel_open");
+    let mut ear = Ear::at(session, &topic).await;
+    chain
+        .open(ChannelKind::Payment, ChannelId([channel; 16]), tokens(1))
+        .await;
+    chain.mine(DEPTH - 1).await;
+    // Whatever was asked for before this block is answered.
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let began = Instant::now();
+    chain.mine(1).await;
+    ear.one().await;
+    began.elapsed()
+}
+
+#[tokio::test]
+async fn a_node_that_tells_of_its_blocks_is_followed_at_once_and_asked_for_them_when_it_tells_no_more() {
+    const POLL_MS: u64 = 3_000;
+    let Some(chain) = Chain::start().await else { return };
+    let relay = Relay::to(chain.url()).await;
+    let ws = format!("ws://{}", relay.address());
+    let world = chain
+        .world(DEPTH, |config| {
+            config.chain.ws = Some(ws);
+            config.chain.poll_ms = POLL_MS;
+        })
+        .await;
+    let session = world.session().await;
+    until("the market listens", async || relay.connections() == 1).await;
+    caught_up(&chain, &session).await;
+    let mut told = Vec::new();
+    for channel in 0..5 {
+        let latency = latency(&chain, &session, channel).await;
+        assert!(latency < Duration::from_millis(POLL_MS / 2), "{latency:?}");
+        told.push(latency);
+    }
+    told.sort_unstable();
+    eprintln!(
+        "block to event where the node tells of blocks: {:?} to {:?}",
+        told[0], told[4]
+    );
+
+    relay.cut();
+    let asked = latency(&chain, &session, 5).await;
+    assert!(asked < Duration::from_millis(POLL_MS + 1_000), "{asked:?}");
+    eprintln!("block to event where it is asked every {POLL_MS} ms: {asked:?}");
+    assert_eq!(trouble(&session).await, None);
+
+    relay.mend();
+    until("the market listens again", async || relay.connections() == 2).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let latency = latency(&chain, &session, 6).await;
+    assert!(latency < Duration::from_millis(POLL_MS / 2), "{latency:?}");
     world.assert_sound();
 }
 

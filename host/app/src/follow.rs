@@ -1,12 +1,13 @@
 //! The ledger follows the chain: a step at a time, for as long as the host runs, whatever the node does.
 
+use crate::bell::Bell;
 use crate::deployment::{Kept, Look, Unseen};
 use crate::events::topic;
 use crate::keep::keep;
 use crate::market::Market;
 use crate::outbox::Sending;
 use crate::wire::channel_dict;
-use bourse_chain::{Block, ContentId, EthereumSettlement, FollowError, Follower, Settlement, Step};
+use bourse_chain::{Block, ContentId, EthereumSettlement, FollowError, Follower, Heads, Settlement, Step};
 use bourse_market::chain::{BlockRef, ChainEvent, Followed, Unwind};
 use bourse_market::{BlockNumber, ChannelState, Command, Outcome, View};
 use parking_lot::Mutex;
@@ -32,6 +33,9 @@ pub(crate) struct Following {
     pub(crate) follower: Follower,
     pub(crate) settlement: Arc<EthereumSettlement>,
     pub(crate) poll: Duration,
+    /// Where the node tells of new blocks, if it does.
+    pub(crate) heads: Option<Heads>,
+    pub(crate) bell: Arc<Bell>,
     /// How the market maker's own transactions go to it.
     pub(crate) sending: Sending,
 }
@@ -177,6 +181,7 @@ async fn follow(market: Weak<Market>, following: Following, stop: CancellationTo
         mut follower,
         settlement,
         poll,
+        bell,
         unseen,
         ..
     } = following;
@@ -189,13 +194,9 @@ async fn follow(market: Weak<Market>, following: Following, stop: CancellationTo
         return;
     }
     let mut way = Way::default();
-    let (mut pause, mut failures) = (Duration::ZERO, 0);
+    let (mut pause, mut failures) = (Pause::For(Duration::ZERO), 0);
     // A question under way is not waited for: it costs nothing to ask it again.
-    while stop
-        .run_until_cancelled(tokio::time::sleep(pause))
-        .await
-        .is_some()
-    {
+    while stop.run_until_cancelled(pause.over(&bell)).await.is_some() {
         let Some(market) = market.upgrade() else { return };
         let Some(stepped) = stop.run_until_cancelled(way.step(&market, &mut follower)).await else {
             return;
@@ -203,6 +204,9 @@ async fn follow(market: Weak<Market>, following: Following, stop: CancellationTo
         if let Some(head) = follower.head() {
             let news = settlement.head_block() != head;
             settlement.set_head(head);
+            if news && let Some(outbox) = &market.outbox {
+                outbox.look_again();
+            }
             // What it was before will do if the node does not say.
             if stepped.is_ok()
                 && (news || market.course.progress().gas_price.is_none())
@@ -213,8 +217,8 @@ async fn follow(market: Weak<Market>, following: Following, stop: CancellationTo
         }
         failures = if stepped.is_ok() { 0 } else { failures + 1 };
         pause = match stepped {
-            Ok(true) => Duration::ZERO,
-            Ok(false) => poll,
+            Ok(true) => Pause::For(Duration::ZERO),
+            Ok(false) => Pause::UntilRung(poll),
             Err(Halt { trouble, respite }) => {
                 if market.course.troubled(&trouble) {
                     tracing::warn!(
@@ -223,9 +227,27 @@ async fn follow(market: Weak<Market>, following: Following, stop: CancellationTo
                     );
                 }
                 let pause = FIRST_PAUSE.saturating_mul(1 << failures.min(8)).min(MAX_PAUSE);
-                respite.map_or(pause, |respite| respite.clamp(FIRST_PAUSE, MAX_RESPITE))
+                Pause::For(respite.map_or(pause, |respite| respite.clamp(FIRST_PAUSE, MAX_RESPITE)))
             }
         };
+    }
+}
+
+/// How long to wait for the next step.
+#[derive(Debug, Clone, Copy)]
+enum Pause {
+    /// For so long.
+    For(Duration),
+    /// Until the node tells of a block, or is to be asked.
+    UntilRung(Duration),
+}
+
+impl Pause {
+    async fn over(self, bell: &Bell) {
+        match self {
+            Self::For(pause) => tokio::time::sleep(pause).await,
+            Self::UntilRung(poll) => bell.wait(poll).await,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::policies::{self, Manager, Policies, SHIPPED};
 use crate::purchase::{self, RoutedSellers};
 use crate::wire::{bytes, int, uri};
 use crate::workers::Workers;
-use crate::{control, crash, http, keyfile, procedures, sweep, tickets, vouchers};
+use crate::{bell, control, crash, http, keyfile, procedures, sweep, tickets, vouchers};
 use anyhow::{Context, ensure};
 use bourse_chain::{Contracts, EthereumSettlement, Follower, LocalSettlement, Network, Settlement, Signer};
 use bourse_market::{Address, Amount, Demand, MarketId, Nanos, View};
@@ -61,6 +61,8 @@ pub struct Host {
     sweeper: JoinHandle<()>,
     /// Follows the chain, where there is one.
     follower: Option<JoinHandle<()>>,
+    /// Listens for its new blocks, where the node tells of them.
+    listener: Option<JoinHandle<()>>,
     /// Brings the market maker's transactions to it.
     courier: Option<JoinHandle<()>>,
     claims: Option<JoinHandle<()>>,
@@ -215,6 +217,10 @@ impl Host {
         let courier = outbox::start(&market, poll, stop.clone());
         let claims = vouchers::start(&market, poll, stop.clone());
         let fetchers = content::start(&market.content, &stop);
+        let listener = following.as_ref().and_then(|following| {
+            let heads = following.heads.clone()?;
+            Some(bell::start(&following.bell, heads, stop.clone()))
+        });
         let follower = following.map(|following| follow::start(&market, following, stop.clone()));
         let (ws, rs) = listen(config, &router).await?;
         let host = Self {
@@ -226,6 +232,7 @@ impl Host {
             control,
             sweeper,
             follower,
+            listener,
             courier,
             claims,
             fetchers,
@@ -332,7 +339,9 @@ impl Host {
         let _ = self.control.await;
         // And nobody may hold the ledger.
         let _ = self.sweeper.await;
-        let tasks = [self.follower, self.courier, self.claims].into_iter().flatten();
+        let tasks = [self.follower, self.listener, self.courier, self.claims]
+            .into_iter()
+            .flatten();
         for task in tasks.chain(self.fetchers) {
             let _ = task.await;
         }
@@ -547,6 +556,8 @@ fn following(plan: Plan, found: Found, marketmaker: Address) -> Following {
         follower: Follower::new(plan.node, plan.verifiers, plan.follow),
         settlement: Arc::new(settlement),
         poll: plan.poll,
+        heads: plan.heads,
+        bell: Arc::default(),
         sending,
         unseen,
     }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod backtest;
+mod bell;
 mod bind;
 pub mod cli;
 mod commands;

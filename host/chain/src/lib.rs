@@ -44,7 +44,8 @@ pub use local::{
     local_verifying_contract,
 };
 pub use node::{
-    DevNode, Header, Limits, Node, NodeError, RawLog, Snapshot, TransactionReceipt, without_secrets,
+    DevNode, Header, Heads, Limits, Listening, Node, NodeError, RawLog, Snapshot, TransactionReceipt,
+    without_secrets,
 };
 pub use passphrase::Passphrase;
 pub use sender::{SendError, Sender};

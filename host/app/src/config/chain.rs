@@ -1,7 +1,7 @@
 //! `[chain]`: where purchases settle.
 
 use anyhow::{Context, ensure};
-use bourse_chain::{Contracts, FollowOptions, Gateway, Limits, Node};
+use bourse_chain::{Contracts, FollowOptions, Gateway, Heads, Limits, Node};
 use bourse_market::Address;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -21,6 +21,8 @@ pub struct Chain {
     pub key_passphrase_file: Option<PathBuf>,
     /// The node to ask: `http://HOST:PORT` or `https://HOST/PATH`.
     pub rpc: Option<String>,
+    /// Where the node tells of new blocks: `ws://HOST:PORT` or `wss://HOST/PATH`. Without it, it is asked for them.
+    pub ws: Option<String>,
     /// Other nodes, each of which must have the same blocks and the same events of channels.
     pub verify: Vec<String>,
     /// Blocks that must lie above one before it counts.
@@ -87,6 +89,7 @@ impl Default for Chain {
             key: None,
             key_passphrase_file: None,
             rpc: None,
+            ws: None,
             verify: Vec::new(),
             depth: 20,
             from_block: 0,
@@ -115,6 +118,8 @@ pub(crate) struct Plan {
     pub(crate) verifiers: Vec<Node>,
     pub(crate) follow: FollowOptions,
     pub(crate) poll: Duration,
+    /// Where the node tells of new blocks.
+    pub(crate) heads: Option<Heads>,
     /// Wei that a unit of gas may cost.
     pub(crate) max_fee: u64,
     pub(crate) bump_after: u64,
@@ -125,7 +130,13 @@ impl Chain {
     pub(super) fn without_secrets(&self) -> Self {
         let mut shown = self.clone();
         let gateway = shown.ipfs_gateway.iter_mut();
-        for url in shown.rpc.iter_mut().chain(&mut shown.verify).chain(gateway) {
+        for url in shown
+            .rpc
+            .iter_mut()
+            .chain(&mut shown.ws)
+            .chain(&mut shown.verify)
+            .chain(gateway)
+        {
             *url = bourse_chain::without_secrets(url);
         }
         shown
@@ -213,6 +224,11 @@ impl Chain {
                 from_block: self.from_block,
             },
             poll: Duration::from_millis(self.poll_ms),
+            heads: self
+                .ws
+                .as_deref()
+                .map(|url| Heads::at(url, limits).context("chain.ws cannot be used"))
+                .transpose()?,
             max_fee: self.max_fee_gwei.saturating_mul(WEI_PER_GWEI),
             bump_after: self.bump_after_blocks,
         }))
@@ -254,7 +270,8 @@ mod tests {
 
     #[test]
     fn what_is_shown_of_a_node_is_where_it_is() {
-        let text = "rpc = \"https://node.example.org/v3/a-secret\"\nverify = [\"https://b.example.org/a-secret\"]\n\
+        let text = "rpc = \"https://node.example.org/v3/a-secret\"\nws = \"wss://node.example.org/a-secret\"\n\
+                    verify = [\"https://b.example.org/a-secret\"]\n\
                     ipfs_gateway = \"https://a-secret@c.example.org/a-secret\"";
         let shown = toml::from_str::<Chain>(text).unwrap().without_secrets();
         assert!(!toml::to_string(&shown).unwrap().contains("a-secret"));
@@ -311,6 +328,12 @@ mod tests {
             (
                 &format!("mode = \"ethereum\"\nrpc = \"http://127.0.0.1\"\npoll_ms = 1\n{CONTRACTS}"),
                 "chain.poll_ms is 1",
+            ),
+            (
+                &format!(
+                    "mode = \"ethereum\"\nrpc = \"http://127.0.0.1\"\nws = \"http://127.0.0.1\"\n{CONTRACTS}"
+                ),
+                "chain.ws cannot be used",
             ),
             (
                 &format!(

@@ -78,6 +78,11 @@ impl Outbox {
         }
     }
 
+    /// There is a new block: what was sent may be in it, and what could not be sent may go now.
+    pub(crate) fn look_again(&self) {
+        self.wake.notify_one();
+    }
+
     fn has_signed(&self) {
         self.signed.send_modify(|count| *count = count.wrapping_add(1));
     }

@@ -9,10 +9,12 @@
 
 mod answer;
 mod dev;
+mod heads;
 mod transport;
 
 pub use answer::{Header, RawLog, TransactionReceipt};
 pub use dev::{DevNode, Snapshot};
+pub use heads::{Heads, Listening};
 
 use crate::address::to_alloy;
 use alloy_json_rpc::{RpcError, RpcRecv, RpcSend};
@@ -49,6 +51,16 @@ pub enum NodeError {
     /// The address is none.
     #[error("`{url}` is no address of a node: {reason}; expected http://HOST:PORT or https://HOST/PATH")]
     Address {
+        /// As configured.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The address is none of a WebSocket.
+    #[error(
+        "`{url}` is no address of a node's WebSocket: {reason}; expected ws://HOST:PORT or wss://HOST/PATH"
+    )]
+    WebSocket {
         /// As configured.
         url: String,
         /// What is wrong with it.

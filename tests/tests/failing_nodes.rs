@@ -11,13 +11,13 @@
 use bourse_app::Host;
 use bourse_app::config::Config;
 use bourse_app::dev_chain::{Members, set_up};
-use bourse_chain::{ChannelOpen, Domain, Sender, Signer, deploy};
+use bourse_chain::{ChannelClose, ChannelOpen, Domain, Sender, Signer, deploy};
 use bourse_market::{Amount, ChannelId, ChannelKind};
 use bourse_tests::{
-    Buyer, Chain, Ear, Gateway, Limiter, Mood, Relay, Seller, World, call, map_of, open_args, quantity,
-    refused, run, tokens, until,
+    Buyer, Chain, Ear, Gateway, Limiter, Mood, Relay, Seller, World, call, call_named, error_text, map_of,
+    open_args, quantity, refused, run, tokens, until,
 };
-use bourse_wamp::{Session, Value};
+use bourse_wamp::{Dict, Session, Value};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -272,6 +272,51 @@ async fn a_market_starts_on_what_it_knows_while_its_node_is_down_trades_and_foll
     let key = seller.offer(Some(tokens(4))).await;
     buyer.buy(key).await.unwrap();
     assert_eq!(buyer.balance, tokens(493));
+    world.assert_sound();
+}
+
+/// Its block may be so old by now that the contract would not take it: then it backs nothing that is spent.
+#[tokio::test]
+async fn a_voucher_is_not_taken_while_no_node_says_which_block_is_the_newest_and_what_is_trusted_without_goes_on()
+ {
+    let Some(chain) = Chain::start().await else { return };
+    let gateway = Gateway::to(chain.url()).await;
+    let (mut world, ..) = market_with(&chain, &gateway, |config| config.market.max_unsettled = 2).await;
+    world.stop().await;
+    gateway.be(Mood::Down);
+    world.restart().await;
+    let (mut buyer, seller) = traders(&chain, &world).await;
+    let key = seller.offer(Some(tokens(2))).await;
+    buyer.buy(key).await.unwrap();
+
+    let session = world.session().await;
+    let key = seller.offer(Some(tokens(1))).await;
+    let order = buyer.order(key, tokens(1));
+    refused(buyer.send(&order).await, "bourse.error.unsettled");
+    let backed = async || {
+        let head = status(&session, "block").await.unwrap();
+        let close_at = map_of(&head).get("number").and_then(Value::as_u64).unwrap();
+        let state = ChannelClose {
+            is_final: true,
+            close_at: Amount::from_units(close_at.into()),
+            ..ChannelClose::off_chain(Chain::MARKET, PAYMENT, order.seq, order.balance)
+        };
+        let signature = chain.parties.buyer_delegate.sign(&state.digest(&chain.domain()));
+        let voucher = Dict::from([
+            ("close_at".to_owned(), close_at.into()),
+            ("signature".to_owned(), signature.0.into()),
+        ]);
+        let voucher = Dict::from([("voucher".to_owned(), Value::Map(voucher))]);
+        call_named(&session, "xbr.marketmaker.buy_key", order.args(), voucher).await
+    };
+    let error = refused(backed().await, "bourse.error.not_ready");
+    assert!(
+        error_text(&error).contains("which block is the newest"),
+        "{error:?}"
+    );
+    gateway.be(Mood::Honest);
+    caught_up(&chain, &session).await;
+    backed().await.unwrap();
     world.assert_sound();
 }
 

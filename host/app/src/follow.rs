@@ -12,7 +12,7 @@ use bourse_market::chain::{BlockRef, ChainEvent, Followed, Unwind};
 use bourse_market::{BlockNumber, ChannelState, Command, Outcome, View};
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,9 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest that a node is left alone because it says so.
 const MAX_RESPITE: Duration = Duration::from_secs(60);
+/// When nobody could follow the chain for so long, nobody knows any more which block is the newest: on most chains it is less
+/// than the blocks for which a settlement voucher may wait to be used.
+const STALE_AFTER: Duration = Duration::from_secs(300);
 /// Blocks between two lines of progress while the ledger catches up.
 const PROGRESS: u64 = 10_000;
 
@@ -195,6 +198,7 @@ async fn follow(market: Weak<Market>, following: Following, stop: CancellationTo
     }
     let mut way = Way::default();
     let (mut pause, mut failures) = (Pause::For(Duration::ZERO), 0);
+    let mut told = Instant::now();
     // A question under way is not waited for: it costs nothing to ask it again.
     while stop.run_until_cancelled(pause.over(&bell)).await.is_some() {
         let Some(market) = market.upgrade() else { return };
@@ -216,6 +220,10 @@ async fn follow(market: Weak<Market>, following: Following, stop: CancellationTo
             }
         }
         failures = if stepped.is_ok() { 0 } else { failures + 1 };
+        if stepped.is_ok() {
+            told = Instant::now();
+        }
+        settlement.set_stale(told.elapsed() > STALE_AFTER);
         pause = match stepped {
             Ok(true) => Pause::For(Duration::ZERO),
             Ok(false) => Pause::UntilRung(poll),

@@ -552,6 +552,7 @@ fn following(plan: Plan, found: Found, marketmaker: Address) -> Following {
         patience: plan.bump_after,
     };
     let settlement = EthereumSettlement::new(deployment, marketmaker, plan.follow.depth, head);
+    settlement.set_stale(unseen.is_some());
     Following {
         follower: Follower::new(plan.node, plan.verifiers, plan.follow),
         settlement: Arc::new(settlement),

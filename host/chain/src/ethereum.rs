@@ -10,6 +10,7 @@ use alloy_primitives::{U256, U512};
 use bourse_market::registry::ConsentRequest;
 use bourse_market::{Address, Amount, BlockNumber, ChannelId, Command, Genesis, Nanos, OFF_CHAIN_CLOSE_AT};
 use core::ops::RangeInclusive;
+use core::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
 
 /// Blocks for which a signed state may be shown to the contract, from the one it names on.
@@ -28,6 +29,8 @@ pub struct EthereumSettlement {
     deployment: RwLock<Deployment>,
     depth: u64,
     head: RwLock<Block>,
+    /// Nobody knows by now whether that is still the newest, or nearly so.
+    stale: AtomicBool,
 }
 
 impl EthereumSettlement {
@@ -52,6 +55,7 @@ impl EthereumSettlement {
             deployment: RwLock::new(deployment),
             depth,
             head: RwLock::new(head),
+            stale: AtomicBool::new(false),
         }
     }
 
@@ -78,6 +82,11 @@ impl EthereumSettlement {
         known.must_match(&found)?;
         *known = found;
         Ok(())
+    }
+
+    /// Tells whether the newest block that is known may lie far behind the chain's by now.
+    pub fn set_stale(&self, stale: bool) {
+        self.stale.store(stale, Ordering::Release);
     }
 
     /// Tells which block is the newest now.
@@ -164,6 +173,9 @@ impl Settlement for EthereumSettlement {
     /// A voucher is kept until it is 900 blocks old: it must be worth the keeping.
     fn check_voucher(&self, close_at: BlockNumber) -> Result<(), SettlementError> {
         let head = self.head_block().number;
+        if self.stale.load(Ordering::Acquire) {
+            return Err(SettlementError::HeadUnknown { head });
+        }
         let earliest = head.saturating_sub(VOUCHER_WINDOW).max(2);
         match (earliest..=head).contains(&close_at.0) {
             true => Ok(()),
@@ -311,6 +323,19 @@ mod tests {
             assert!(error.contains(says), "{error}");
         }
         assert_eq!(settlement.fee(supply), Amount::from_tokens(50_000_000));
+    }
+
+    #[test]
+    fn a_voucher_is_worth_nothing_while_nobody_knows_how_old_its_block_is() {
+        let settlement = settlement(Amount::ZERO, 5000);
+        let check = || settlement.check_voucher(BlockNumber(4900));
+        assert_eq!(check(), Ok(()));
+        settlement.set_stale(true);
+        assert_eq!(check(), Err(SettlementError::HeadUnknown { head: 5000 }));
+        // What is exchanged off the chain is worth what it was: the chain gets no younger.
+        assert_eq!(settlement.check_trading(), Ok(()));
+        settlement.set_stale(false);
+        assert_eq!(check(), Ok(()));
     }
 
     #[test]

@@ -238,6 +238,15 @@ pub enum SettlementError {
         /// The last block without trade.
         needs: u64,
     },
+    /// Nobody knows how old the block is that a voucher names.
+    #[error(
+        "no node has said for a while which block is the newest: a voucher cannot be told to be worth anything. Block {head} \
+         was, when one did"
+    )]
+    HeadUnknown {
+        /// The newest block that was told.
+        head: u64,
+    },
     /// An opening that the contract does not take, or not for long enough.
     #[error("the request was signed at block {}, it must be one of {earliest} to {head}", got.as_u256())]
     OpenAt {
@@ -307,7 +316,7 @@ pub trait Settlement: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`SettlementError::VoucherAt`], if the block is not recent.
+    /// [`SettlementError::VoucherAt`], if the block is not recent; [`SettlementError::HeadUnknown`], if nobody can tell.
     fn check_voucher(&self, close_at: BlockNumber) -> Result<(), SettlementError>;
 
     /// Reads a request to close a channel. Whether the signer is its delegate and the state the posted one is checked

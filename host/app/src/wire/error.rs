@@ -247,7 +247,9 @@ pub(crate) fn of_settlement(error: SettlementError) -> WampError {
         SettlementError::Signature(_) | SettlementError::WrongSigner { .. } => {
             return fault(uri::INVALID_SIGNATURE, error.to_string());
         }
-        SettlementError::YoungChain { .. } => return fault(uri::NOT_READY, error.to_string()),
+        SettlementError::YoungChain { .. } | SettlementError::HeadUnknown { .. } => {
+            return fault(uri::NOT_READY, error.to_string());
+        }
         SettlementError::NoFaucet => {
             return fault(uri::NOT_AUTHORIZED, error.to_string());
         }

@@ -105,7 +105,7 @@ pub(crate) struct Market {
     pub(crate) pending: Arc<Pending>,
     /// The buyer's delegate each session has proven to be, if any.
     buyers: Mutex<HashMap<u64, Option<Address>>>,
-    /// Purchases whose end could not be written: they, and their channels, wait for the next start.
+    /// Purchases whose end could not be written: they, and their channels, wait until the disk takes it.
     pub(crate) unresolved: AtomicU64,
     status: AtomicU8,
 }

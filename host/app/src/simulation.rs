@@ -160,7 +160,7 @@ impl Stage {
         &self.market.network
     }
 
-    /// Purchases whose end the disk did not take: they, and their channels, wait for the next stage.
+    /// Purchases whose end the disk did not take yet: they, and their channels, stand still.
     pub fn unresolved(&self) -> u64 {
         self.market.unresolved.load(Ordering::Relaxed)
     }

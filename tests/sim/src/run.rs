@@ -269,6 +269,9 @@ fn write_key(folder: &Path, key: &[u8]) {
 /// Starts that may fail in a row: the disk fails some, and never all of so many.
 const MAX_FAILED_STARTS: u32 = 20;
 
+/// How often a buyer may have to ask, once nothing goes wrong any more.
+const MAX_ASKED: u32 = 100;
+
 /// One life of the market, from its start to a crash or to the end of the run.
 async fn live(
     town: &Arc<Town>,
@@ -486,7 +489,18 @@ async fn settle(town: &Arc<Town>, stage: &Arc<Stage>, under_way: &mut JoinSet<()
         seller.start(town, stage, session, false).await;
     }
     for buyer in &town.buyers {
-        while buyer.settle(town, stage).await {}
+        let mut asked = 0;
+        while buyer.settle(town, stage).await {
+            asked += 1;
+            if asked == MAX_ASKED {
+                town.violated(format!(
+                    "{MAX_ASKED} times in a row a buyer gets no last word on its orders"
+                ));
+                break;
+            }
+            // What the disk refused is tried again after a while.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
     stage.drained().await;
     for seller in &town.sellers {

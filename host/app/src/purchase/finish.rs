@@ -18,10 +18,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Tries to write a purchase's end. What the disk refuses this often stays pending until the next start.
+/// Tries to write a purchase's end while its buyer waits. What the disk refuses this often stands still until it takes it.
 const RESOLVE_TRIES: u32 = 5;
 /// Until the second try.
 const RESOLVE_PAUSE: Duration = Duration::from_millis(20);
+/// Between two tries once nobody waits any more.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Posts a purchase whose seller's answer was found good.
 pub(super) async fn settle(
@@ -53,24 +55,29 @@ pub(super) async fn settle(
     }
     crate::crash::point("post-unwritten");
     match resolve(market, purchase.id, Command::Post(Box::new(post))).await {
-        Ok(Some((payment, paying, posted))) => {
-            crate::crash::point("post-committed");
-            if let Some(sale) = posted.sold() {
-                let channels = [
-                    (&payment, topic::PAYMENT_CHANNEL_EMPTY),
-                    (&paying, topic::PAYING_CHANNEL_EMPTY),
-                ];
-                announce(market, &sale, channels);
-            }
-            let paid_beyond = |answered: Ask| answered.balance < posted.paying_balance;
-            if posted.answered().is_some_and(paid_beyond) {
-                tracing::warn!(purchase = %posted.id, channel = %paying.id, prepaid = %paying.prepaid,
-                    "a seller was paid for a purchase that its buyer was not charged for; it is netted from its next sales");
-            }
-            receipt(&posted)
+        Ok(Some(posted)) => {
+            tell(market, &posted);
+            receipt(&posted.2)
         }
         Ok(None) => Err(fault(uri::RUNTIME, "the purchase could not be completed")),
         Err(error) => Err(error),
+    }
+}
+
+/// What follows from a sale outside the ledger, and what its operator should know of it.
+fn tell(market: &Market, (payment, paying, posted): &Posted) {
+    crate::crash::point("post-committed");
+    if let Some(sale) = posted.sold() {
+        let channels = [
+            (payment, topic::PAYMENT_CHANNEL_EMPTY),
+            (paying, topic::PAYING_CHANNEL_EMPTY),
+        ];
+        announce(market, &sale, channels);
+    }
+    let paid_beyond = |answered: Ask| answered.balance < posted.paying_balance;
+    if posted.answered().is_some_and(paid_beyond) {
+        tracing::warn!(purchase = %posted.id, channel = %paying.id, prepaid = %paying.prepaid,
+            "a seller was paid for a purchase that its buyer was not charged for; it is netted from its next sales");
     }
 }
 
@@ -124,7 +131,7 @@ pub(super) async fn verify(
 }
 
 /// Undoes a purchase, durably, and returns the error its buyer gets.
-pub(super) async fn void(market: &Market, purchase: &Purchase, reason: VoidReason) -> WampError {
+pub(super) async fn void(market: &Arc<Market>, purchase: &Purchase, reason: VoidReason) -> WampError {
     let (id, channel) = (purchase.id, purchase.paying_channel);
     let error = fault(&reason.error, format!("{}; nothing was charged", reason.text));
     if reason.ambiguous {
@@ -150,7 +157,11 @@ pub(super) async fn void(market: &Market, purchase: &Purchase, reason: VoidReaso
 type Posted = (Channel, Channel, Arc<Purchase>);
 
 /// Writes the end of a purchase, and tries again where the disk hesitates: until then it stands reserved.
-async fn resolve(market: &Market, id: PurchaseId, command: Command) -> Result<Option<Posted>, WampError> {
+async fn resolve(
+    market: &Arc<Market>,
+    id: PurchaseId,
+    command: Command,
+) -> Result<Option<Posted>, WampError> {
     let mut pause = RESOLVE_PAUSE;
     let mut failures = 0;
     loop {
@@ -181,12 +192,47 @@ async fn resolve(market: &Market, id: PurchaseId, command: Command) -> Result<Op
                 return posted_before(market, id);
             }
             Err(error) => {
-                market.unresolved.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(purchase = %id, %error, "a purchase could not be resolved; it waits for the next start");
+                tracing::error!(purchase = %id, %error, "a purchase could not be resolved; it is tried until the disk takes it");
+                resolve_later(market, id, command);
                 return Err(of_submit(error));
             }
         }
     }
+}
+
+/// Goes on trying, for as long as the market runs: until then both channels of the purchase stand still.
+fn resolve_later(market: &Arc<Market>, id: PurchaseId, command: Command) {
+    market.unresolved.fetch_add(1, Ordering::Relaxed);
+    let market = Arc::downgrade(market);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(RETRY_PAUSE).await;
+            let Some(market) = market.upgrade() else { return };
+            let posted = match market.store.submit(command.clone()).await {
+                Ok(Outcome::Posted {
+                    purchase,
+                    payment,
+                    paying,
+                    dropped,
+                }) => {
+                    warn_of_dropped(id, &dropped);
+                    Some((*payment, *paying, Arc::new(*purchase)))
+                }
+                Ok(_) => None,
+                // An earlier try reached the disk after all.
+                Err(SubmitError::Refused(_)) => posted_before(&market, id).unwrap_or_default(),
+                // The next start resolves it.
+                Err(SubmitError::Stopped) => return,
+                Err(_) => continue,
+            };
+            if let Some(posted) = posted {
+                tell(&market, &posted);
+            }
+            market.unresolved.fetch_sub(1, Ordering::Relaxed);
+            tracing::info!(purchase = %id, "a purchase that the disk had refused is resolved");
+            return;
+        }
+    });
 }
 
 fn posted_before(market: &Market, id: PurchaseId) -> Result<Option<Posted>, WampError> {

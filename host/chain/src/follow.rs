@@ -5,7 +5,10 @@
 //! that it still has. A step is made by applying it to the ledger and asking for the next: nothing is remembered here
 //! that a restart would miss.
 //!
-//! What never does: applying, waiting, and believing an event of another contract (W-08).
+//! What never does: applying, waiting, and believing an event of another contract (W-08), or a consent that its member did
+//! not give ([`consents`]).
+
+mod consents;
 
 use crate::address::from_alloy;
 use crate::contracts::{Foreign, decode};
@@ -265,6 +268,7 @@ impl Follower {
                 confirmed => confirmed?,
             }
         }
+        let logs = consents::keep_those_of_members(&self.node, &self.options.contracts, logs).await?;
         // The chain may have moved between the questions.
         let Some(events) = self.read(from, &last, logs)? else {
             return Ok(Step::Again);

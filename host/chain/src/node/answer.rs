@@ -48,11 +48,25 @@ pub struct RawLog {
     pub block_hash: Option<B256>,
     /// The transaction.
     pub transaction_hash: Option<B256>,
+    /// That one's place in the block.
+    pub transaction_index: Option<U64>,
     /// Its place among the events of the block.
     pub log_index: Option<U64>,
     /// It was in a block that is no part of the chain any more.
     #[serde(default)]
     pub removed: bool,
+}
+
+/// A transaction as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SentTransaction {
+    /// Its hash.
+    pub(crate) hash: B256,
+    /// To whom; none if it made a contract.
+    pub(crate) to: Option<Address>,
+    /// What it calls there.
+    pub(crate) input: Bytes,
 }
 
 /// What became of a transaction.

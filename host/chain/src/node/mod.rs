@@ -12,6 +12,7 @@ mod dev;
 mod heads;
 mod transport;
 
+pub(crate) use answer::SentTransaction;
 pub use answer::{Header, RawLog, TransactionReceipt};
 pub use dev::{DevNode, Snapshot};
 pub use heads::{Heads, Listening};
@@ -315,6 +316,20 @@ impl Node {
             )),
             header => Ok(header),
         }
+    }
+
+    /// The transaction at a place of a block. Nodes that forget what is long ago look it up in the block all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`Node::chain_id`].
+    pub(crate) async fn transaction_in(
+        &self,
+        block: B256,
+        index: u64,
+    ) -> Result<Option<SentTransaction>, NodeError> {
+        let params = (block, U64::from(index));
+        self.ask("eth_getTransactionByBlockHashAndIndex", params).await
     }
 
     /// The events of these contracts in the blocks from `from` to `to`, both included, as they come.

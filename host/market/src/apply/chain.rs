@@ -323,8 +323,12 @@ impl<'v, V: View> Draft<'v, V> {
 
     /// Restores a record of the registry, unless its member said something since, which no block is to undo.
     fn restore(&mut self, key: RegistrationKey, record: Option<Registration>) -> Result<(), Fault<V::Error>> {
-        let said_since = match self.registered(&key)? {
-            Some(Registration::Consent(consent)) => !consent.synced,
+        let said_since = match (self.registered(&key)?, &record) {
+            // The block only told that the chain says otherwise.
+            (Some(Registration::Consent(now)), Some(Registration::Consent(before))) => {
+                !now.synced && now.at != before.at
+            }
+            (Some(Registration::Consent(now)), _) => !now.synced,
             _ => false,
         };
         if !said_since {
@@ -418,6 +422,27 @@ fn reference(text: &str) -> String {
         String::new()
     } else {
         text.to_owned()
+    }
+}
+
+/// A consent after its member's `word` on the chain. What it signed last counts, wherever it said so: a word that was signed
+/// earlier than what stands changes nothing but whether the chain says the same. Of two of one block the withdrawal counts,
+/// for anybody may show the contract the other one again.
+fn last_word(old: Option<&Consent>, word: Consent) -> Consent {
+    let Some(old) = old else { return word };
+    let same = old.granted == word.granted && (!word.granted || old.service_prefix == word.service_prefix);
+    let later = word.signed_at > old.signed_at;
+    let as_late = word.signed_at == old.signed_at && (old.granted || !word.granted);
+    if !later && !as_late {
+        return Consent {
+            synced: same,
+            ..old.clone()
+        };
+    }
+    Consent {
+        attributes: old.attributes.clone(),
+        signature: old.signature.filter(|_| same && !later),
+        ..word
     }
 }
 
@@ -581,15 +606,14 @@ fn said(
                 Some(Registration::Consent(old)) => Some(old),
                 _ => None,
             };
-            // Whoever sent it may name any block; no later one than its own counts.
-            let signed = (*signed_at).min(block);
             // No URI is that long: it covers nothing.
             let fits = service_prefix.len() <= Consent::MAX_SERVICE_PREFIX;
-            Registration::Consent(Consent {
+            let word = Consent {
                 id: *id,
                 key: *key,
                 updated: block,
-                signed_at: old.map_or(signed, |old| old.signed_at.max(signed)),
+                // Whoever sent it may name any block; no later one than its own counts.
+                signed_at: (*signed_at).min(block),
                 at,
                 granted: *granted && fits,
                 service_prefix: if fits {
@@ -597,13 +621,12 @@ fn said(
                 } else {
                     String::new()
                 },
-                attributes: old.map_or_else(Attributes::default, |old| old.attributes.clone()),
+                attributes: Attributes::default(),
                 transaction,
-                signature: old
-                    .filter(|old| old.granted == *granted && old.service_prefix == *service_prefix)
-                    .and_then(|old| old.signature),
+                signature: None,
                 synced: true,
-            })
+            };
+            Registration::Consent(last_word(old, word))
         }
         _ => return None,
     })

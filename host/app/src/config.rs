@@ -4,7 +4,7 @@
 
 use crate::outbox::Limits;
 use anyhow::{Context, ensure};
-use bourse_market::outbox::PayingRate;
+use bourse_market::outbox::{CarryLimits, PayingRate};
 use bourse_market::{Amount, Nanos};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -114,6 +114,10 @@ pub struct Market {
     pub max_unsettled: u64,
     /// Paying channels that it opens for one provider in any 24 hours at most, the failed ones included: each costs it gas.
     pub paying_opens_per_day: u32,
+    /// Consents of one member that the market maker tells the chain within a day, and pays the gas for. 0 for none.
+    pub consents_per_member: u64,
+    /// Consents of all members together.
+    pub consents_per_day: u64,
 }
 
 /// `[offers]`
@@ -248,6 +252,8 @@ impl Default for Market {
             paying_minimum: 1,
             max_unsettled: 1_000,
             paying_opens_per_day: 24,
+            consents_per_member: 10,
+            consents_per_day: 200,
         }
     }
 }
@@ -288,6 +294,14 @@ impl Default for Http {
 }
 
 impl Market {
+    /// How many consents go to the chain.
+    pub(crate) fn carrying(&self) -> CarryLimits {
+        CarryLimits {
+            member: self.consents_per_member,
+            all: self.consents_per_day,
+        }
+    }
+
     /// What may be locked in paying channels.
     ///
     /// # Errors

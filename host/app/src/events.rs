@@ -37,6 +37,11 @@ pub(crate) mod topic {
         format!("xbr.marketmaker.delegate.{delegate}.on_channel_close_failed")
     }
 
+    /// Where a member learns that the chain did not take its consent after all.
+    pub(crate) fn consent_failed(member: &Address) -> String {
+        format!("xbr.marketmaker.member.{member}.on_consent_failed")
+    }
+
     /// Where everybody, and the delegate by itself, learns of the end of a channel.
     pub(crate) fn channel_closing(delegate: &Address, kind: ChannelKind) -> [String; 2] {
         let kind = name(kind);

@@ -147,6 +147,7 @@ impl Host {
             Some(following) => Some(Arc::new(Outbox::new(
                 following.sending.clone(),
                 config.market.limits()?,
+                config.market.carrying(),
             ))),
         };
         let licence = Licence::of(

@@ -1,14 +1,16 @@
 //! Settlement on a chain: channels are opened and paid out by the contracts, and the ledger follows.
 
 use crate::contracts::{Deployment, DeploymentError};
-use crate::settlement::{verify_close, verify_consent, verify_open};
+use crate::settlement::{verify_close, verify_consent, verify_contract_consent, verify_open};
 use crate::{
     Block, CloseChannel, DelegateBinding, Domain, Network, OpenChannel, SetConsent, Settlement,
     SettlementError, SignedClose, SignedOpen, recover,
 };
 use alloy_primitives::{U256, U512};
 use bourse_market::registry::ConsentRequest;
-use bourse_market::{Address, Amount, BlockNumber, ChannelId, Command, Genesis, Nanos, OFF_CHAIN_CLOSE_AT};
+use bourse_market::{
+    Address, Amount, BlockNumber, ChannelId, Command, Genesis, Nanos, OFF_CHAIN_CLOSE_AT, Signature,
+};
 use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
@@ -187,8 +189,27 @@ impl Settlement for EthereumSettlement {
         }
     }
 
+    /// Given at a block that there is, for what is signed at a later block goes before, whoever says it. A withdrawal is taken
+    /// in any case: the newest block may not be known.
     fn set_consent(&self, request: &SetConsent, at: Nanos) -> Result<ConsentRequest, SettlementError> {
-        verify_consent(&self.network, request, BlockNumber(self.head_block().number), at)
+        let head = BlockNumber(self.head_block().number);
+        if request.granted && request.signed_at > head {
+            return Err(SettlementError::OpenAt {
+                got: Amount::from_units(request.signed_at.0.into()),
+                earliest: 1,
+                head: head.0,
+            });
+        }
+        verify_consent(&self.network, request, head, at)
+    }
+
+    fn carry_consent(&self, request: &SetConsent, signature: &Signature) -> Result<Address, SettlementError> {
+        let (window, earliest, head) = self.window();
+        let got = Amount::from_units(request.signed_at.0.into());
+        if !window.contains(&got) {
+            return Err(SettlementError::OpenAt { got, earliest, head });
+        }
+        verify_contract_consent(&self.network, request, signature)
     }
 
     fn fund(&self, _: Address, _: Amount, _: Nanos) -> Result<Command, SettlementError> {

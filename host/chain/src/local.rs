@@ -8,7 +8,7 @@ use crate::{
 };
 use bourse_market::registry::ConsentRequest;
 use bourse_market::{
-    Address, Amount, BlockNumber, ChannelId, Command, FundRequest, Genesis, MarketId, Nanos,
+    Address, Amount, BlockNumber, ChannelId, Command, FundRequest, Genesis, MarketId, Nanos, Signature,
 };
 
 /// Chain id of every local market, the usual one of development chains.
@@ -112,6 +112,10 @@ impl Settlement for LocalSettlement {
 
     fn set_consent(&self, request: &SetConsent, at: Nanos) -> Result<ConsentRequest, SettlementError> {
         verify_consent(&self.network, request, BlockNumber(LOCAL_BLOCK), at)
+    }
+
+    fn carry_consent(&self, _: &SetConsent, _: &Signature) -> Result<Address, SettlementError> {
+        Err(SettlementError::NoContract)
     }
 
     fn fund(&self, address: Address, amount: Amount, at: Nanos) -> Result<Command, SettlementError> {

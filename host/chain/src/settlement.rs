@@ -219,6 +219,22 @@ pub enum SettlementError {
         /// Whom the signature recovers to.
         got: Address,
     },
+    /// The contract would not take the signature.
+    #[error(
+        "contract_signature is one of {got}, expected member {expected}: it goes over the contract's form of the same, whose \
+         type ends with `bool consent)`"
+    )]
+    WrongContractSigner {
+        /// The member.
+        expected: Address,
+        /// Whom the signature recovers to.
+        got: Address,
+    },
+    /// There is nothing to carry a consent to.
+    #[error(
+        "this market settles without a chain, and there is no contract to tell: leave contract_signature out"
+    )]
+    NoContract,
     /// More than the faucet gives at once.
     #[error("{got} tokens are more than the faucet gives in one call, at most {limit}")]
     FaucetLimit {
@@ -334,6 +350,15 @@ pub trait Settlement: Send + Sync {
     ///
     /// [`SettlementError`], saying what was expected and what came.
     fn set_consent(&self, request: &SetConsent, at: Nanos) -> Result<ConsentRequest, SettlementError>;
+
+    /// Whom a member's signature over the contract's form of the same recovers to: with it the consent can be told to the
+    /// chain, within the time for which the contract takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`SettlementError::NoContract`] without a chain, [`SettlementError::OpenAt`] for what was signed too long ago,
+    /// [`SettlementError::WrongContractSigner`].
+    fn carry_consent(&self, request: &SetConsent, signature: &Signature) -> Result<Address, SettlementError>;
 
     /// Hands out test tokens.
     ///
@@ -462,16 +487,7 @@ pub(crate) fn verify_consent(
     if got.signed_at == BlockNumber(0) {
         return Err(SettlementError::BlockZero);
     }
-    let message = Consent {
-        member: got.member,
-        updated: Amount::from_units(got.signed_at.0.into()),
-        market: got.market,
-        delegate: got.delegate,
-        delegate_type: delegate_type as u8,
-        catalog: got.catalog,
-        consent: got.granted,
-        service_prefix: got.service_prefix.clone(),
-    };
+    let message = consent_message(got, delegate_type);
     let signer = recover(&message.digest(&network.domain), &got.signature)?;
     if signer != got.member {
         return Err(SettlementError::WrongSigner {
@@ -503,6 +519,38 @@ pub(crate) fn verify_consent(
         signer,
         login: got.login,
     })
+}
+
+fn consent_message(request: &SetConsent, delegate_type: ActorType) -> Consent {
+    Consent {
+        member: request.member,
+        updated: Amount::from_units(request.signed_at.0.into()),
+        market: request.market,
+        delegate: request.delegate,
+        delegate_type: delegate_type as u8,
+        catalog: request.catalog,
+        consent: request.granted,
+        service_prefix: request.service_prefix.clone(),
+    }
+}
+
+/// Whom a member's signature over the contract's form of a consent recovers to.
+pub(crate) fn verify_contract_consent(
+    network: &Network,
+    request: &SetConsent,
+    signature: &Signature,
+) -> Result<Address, SettlementError> {
+    let got = request.delegate_type;
+    let kind = ActorType::from_code(got).ok_or(SettlementError::WrongDelegateType { got })?;
+    let message = consent_message(request, kind);
+    let signer = recover(&message.contract_digest(&network.domain), signature)?;
+    match signer == request.member {
+        true => Ok(signer),
+        false => Err(SettlementError::WrongContractSigner {
+            expected: request.member,
+            got: signer,
+        }),
+    }
 }
 
 /// The identifier of a consent: the first half of the Keccak hash of `catalog ‖ member ‖ delegate ‖ type ‖ market`.

@@ -7,7 +7,9 @@ use crate::ids::{
     Address, BlockNumber, ChannelId, EscrowedKey, KeyId, MarketId, Nanos, OfferId, PurchaseId, SealedKey,
     Seq, SessionId, Signature,
 };
-use crate::outbox::{AttemptRequest, ConcludeRequest, IntendRequest, Intent, Nonce, NonceLine, ShowRequest};
+use crate::outbox::{
+    AttemptRequest, CarryRequest, ConcludeRequest, IntendRequest, Intent, Nonce, NonceLine, ShowRequest,
+};
 use crate::record::{
     Account, Ask, Binding, Channel, ChannelKind, Decision, Doubt, Identity, Offer, Pair, PairKey,
     PriceSource, Purchase, Reconciliation, ShownState, Suspension, Totals,
@@ -400,6 +402,8 @@ pub enum Command {
         /// The block.
         close_at: BlockNumber,
     },
+    /// Record what a member says about a consent of its own, and have it told to the chain.
+    Carry(Box<CarryRequest>),
     /// Sign a transaction, at first or with a higher price.
     Attempt(AttemptRequest),
     /// A transaction has come to its end.
@@ -502,6 +506,15 @@ pub enum Outcome {
         /// It.
         intent: Box<Intent>,
         /// The very same was asked for before, and nothing happened now.
+        again: bool,
+    },
+    /// The consent as it stands, and the transaction that tells the chain.
+    Carried {
+        /// The consent.
+        consent: Box<Consent>,
+        /// The transaction.
+        intent: Box<Intent>,
+        /// The very same was carried before.
         again: bool,
     },
     /// The transaction as it ended.

@@ -499,6 +499,15 @@ impl View for MemoryLedger {
         Ok(unfinished)
     }
 
+    fn carried_since(&self, since: Nanos) -> Result<Vec<Address>, Infallible> {
+        let recent = self.intents.values().filter(|intent| intent.at >= since);
+        let mut carried: Vec<_> = recent
+            .filter_map(|intent| Some((intent.at, intent.nonce, intent.carries()?.key.member)))
+            .collect();
+        carried.sort();
+        Ok(carried.into_iter().map(|(_, _, member)| member).collect())
+    }
+
     fn locking_intents(&self, provider: Option<&Address>) -> Result<Vec<Intent>, Infallible> {
         let locks = |intent: &&Intent| {
             intent

@@ -9,8 +9,11 @@
 use crate::Amount;
 use crate::chain::{ChannelTerms, Mined};
 use crate::command::OpenRequest;
-use crate::ids::{Address, BlockNumber, ChannelId, MarketId, Nanos, Seq, Signature, TransactionHash};
+use crate::ids::{
+    Address, BlockNumber, ChannelId, ConsentId, MarketId, Nanos, Seq, Signature, TransactionHash,
+};
 use crate::record::{Channel, ChannelKind};
+use crate::registry::{ConsentKey, ConsentRequest};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +50,19 @@ pub enum IntentKey {
         /// How many came before.
         round: u32,
     },
+    /// It tells XBRMarket what a member said of a consent.
+    Consent(ConsentWord),
+}
+
+/// What a member said of a consent, at a block: one word for each, given or withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ConsentWord {
+    /// The consent.
+    pub consent: ConsentId,
+    /// The block that was signed.
+    pub signed_at: BlockNumber,
+    /// Given, or withdrawn.
+    pub granted: bool,
 }
 
 /// What a transaction is to do.
@@ -68,6 +84,8 @@ pub enum Wanted {
     },
     /// A channel is to be paid out.
     Close(Box<FinalState>),
+    /// A consent is to be given or withdrawn on the chain, in its member's name.
+    Consent(Box<SignedConsent>),
 }
 
 /// The last state of a channel, as both sides signed it.
@@ -104,6 +122,21 @@ impl FinalState {
             marketmaker_signature: closing.marketmaker_signature,
         })
     }
+}
+
+/// What a member said of a consent, as the contract takes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedConsent {
+    /// What it is about.
+    pub key: ConsentKey,
+    /// The block that was signed.
+    pub signed_at: BlockNumber,
+    /// Given, or withdrawn.
+    pub granted: bool,
+    /// The URIs it covers begin so; the contract takes none that is empty.
+    pub service_prefix: String,
+    /// The member's signature over the contract's form.
+    pub signature: Signature,
 }
 
 /// What a transaction may cost for each unit of gas, in wei.
@@ -186,6 +219,8 @@ pub struct Intent {
 impl Intent {
     /// Transactions that may be under way at a time. Nodes keep some 64 of a sender.
     pub const MAX_UNFINISHED: usize = 60;
+    /// Those of them that may carry consents: the rest is for channels.
+    pub const MAX_UNFINISHED_CONSENTS: usize = 30;
     /// Signed forms of one: with each an eighth dearer than the one before, the last costs more than forty times the first.
     pub const MAX_ATTEMPTS: usize = 32;
     /// Characters of a reason that are kept.
@@ -202,7 +237,15 @@ impl Intent {
     pub fn opens(&self) -> Option<&ChannelTerms> {
         match &self.wanted {
             Wanted::Open { terms, .. } => Some(terms),
-            Wanted::Approve { .. } | Wanted::Close(_) => None,
+            Wanted::Approve { .. } | Wanted::Close(_) | Wanted::Consent(_) => None,
+        }
+    }
+
+    /// The consent it carries to the chain, if that is what it does.
+    pub fn carries(&self) -> Option<&SignedConsent> {
+        match &self.wanted {
+            Wanted::Consent(said) => Some(said),
+            Wanted::Approve { .. } | Wanted::Open { .. } | Wanted::Close(_) => None,
         }
     }
 
@@ -304,6 +347,37 @@ pub struct ShowRequest {
     pub gas: u64,
     /// When.
     pub at: Nanos,
+}
+
+/// How many consents the market maker carries to the chain, and pays for, in [`CarryRequest::PERIOD`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CarryLimits {
+    /// Of one member.
+    pub member: u64,
+    /// Of all members together.
+    pub all: u64,
+}
+
+/// A member's word on a consent of its own, to be told to the chain. The signatures are already recovered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CarryRequest {
+    /// What it says to the market.
+    pub said: ConsentRequest,
+    /// Its signature over the contract's form of the same.
+    pub signature: Signature,
+    /// Whom that recovers to.
+    pub signer: Address,
+    /// How many are carried.
+    pub limits: CarryLimits,
+    /// Gas for it.
+    pub gas: u64,
+}
+
+impl CarryRequest {
+    /// A day, in nanoseconds.
+    pub const PERIOD: u64 = 24 * 60 * 60 * 1_000_000_000;
+    /// Bytes of a service prefix that is carried: each 32 of them cost the market maker 20,000 units of gas, or 40,000.
+    pub const MAX_PREFIX: usize = 256;
 }
 
 /// A signed form of a transaction, about to be sent.

@@ -43,6 +43,38 @@ pub enum Refusal {
         /// The most.
         most: usize,
     },
+    /// Too many transactions that carry consents are under way.
+    #[error("{unfinished} consents are on their way to the chain, at most {most}: try again later")]
+    CarriedAtATime {
+        /// Under way.
+        unfinished: usize,
+        /// The most.
+        most: usize,
+    },
+    /// The market maker has carried enough of a member's consents, or of all members'.
+    #[error(
+        "the market maker carried {carried} consents {whose} to the chain within a day, at most {most}: try again later, or \
+         leave contract_signature out; nothing is carried then"
+    )]
+    CarriedEnough {
+        /// How many.
+        carried: u64,
+        /// The most.
+        most: u64,
+        /// Of whom.
+        whose: &'static str,
+    },
+    /// Another word is on its way to the chain that was signed at the same block.
+    #[error(
+        "what member {member} signed at block {signed_at} goes to the chain with another prefix or signature already: sign \
+         at a later block"
+    )]
+    CarriedOtherwise {
+        /// Who signed.
+        member: Address,
+        /// When.
+        signed_at: BlockNumber,
+    },
     /// An actor's allowance is for one channel at a time.
     #[error("a payment channel of {actor} is being opened already, {channel}: one after the other")]
     OpenUnderWay {

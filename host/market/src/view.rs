@@ -104,6 +104,8 @@ pub trait View {
     fn locking_intents(&self, provider: Option<&Address>) -> Result<Vec<Intent>, Self::Error>;
     /// When the last paying channel but `skip` was to be opened for a provider, whatever became of it.
     fn paying_wanted(&self, provider: &Address, skip: u32) -> Result<Option<Nanos>, Self::Error>;
+    /// The members whose consents were carried to the chain since then, once for each consent.
+    fn carried_since(&self, since: Nanos) -> Result<Vec<Address>, Self::Error>;
 }
 
 /// Why a command was not applied.

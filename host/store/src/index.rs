@@ -3,7 +3,7 @@
 use crate::keys::{self, ConsentsBy, RegistryBy};
 use crate::query::Place;
 use crate::tables::Id;
-use bourse_market::outbox::{Intent, IntentKey};
+use bourse_market::outbox::{Intent, IntentKey, Nonce};
 use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Registration};
 use bourse_market::voucher::Voucher;
 use bourse_market::{
@@ -269,6 +269,10 @@ pub(crate) fn of_intent(intent: &Intent) -> Vec<Entry> {
         let key = keys::wanted_of(&terms.actor, intent.at, &terms.channel);
         entries.push(entry(Id::paying_wanted, key, &[]));
     }
+    if let Some(said) = intent.carries() {
+        let key = keys::carried(intent.at, intent.nonce);
+        entries.push(entry(Id::carried, key, said.key.member.as_bytes()));
+    }
     entries
 }
 
@@ -281,6 +285,11 @@ pub(crate) fn opening_of(key: &[u8]) -> Option<IntentKey> {
 pub(crate) fn wanted_at(key: &[u8]) -> Option<Nanos> {
     let (_, rest) = key.split_at_checked(Address::LEN)?;
     rest.first_chunk().map(|bytes| Nanos(u64::from_be_bytes(*bytes)))
+}
+
+/// The nonce that a key of `carried` ends with.
+pub(crate) fn nonce_of(key: &[u8]) -> Option<Nonce> {
+    key.last_chunk().map(|bytes| Nonce(u64::from_be_bytes(*bytes)))
 }
 
 /// When a `posted_by_time` key says its purchase was posted, or a `decisions_by_time` key its decision was taken.

@@ -180,19 +180,30 @@ pub(crate) fn closing(shown_at: BlockNumber, id: &ChannelId) -> Vec<u8> {
     join(&[&block(shown_at), id.as_bytes()])
 }
 
-/// `purpose ‖ channel`, and `‖ round` where there may be several. The purposes' numbers are on disk, and stay.
+/// `purpose ‖ channel`, and `‖ round` where there may be several, or `purpose ‖ consent ‖ block ‖ given`. The purposes' numbers are on disk, and stay.
 pub(crate) fn intent(key: &IntentKey) -> Vec<u8> {
     match key {
         IntentKey::Approve(channel) => join(&[&[1], channel.as_bytes()]),
         IntentKey::Open(channel) => join(&[&[2], channel.as_bytes()]),
         IntentKey::Clear(channel) => join(&[&[3], channel.as_bytes()]),
         IntentKey::Close { channel, round } => join(&[&[4], channel.as_bytes(), &round.to_be_bytes()]),
+        IntentKey::Consent(word) => join(&[
+            &[5],
+            word.consent.as_bytes(),
+            &word.signed_at.0.to_be_bytes(),
+            &[u8::from(word.granted)],
+        ]),
     }
 }
 
 /// The key of a nonce: numbers in their order.
 pub(crate) fn nonce(nonce: Nonce) -> [u8; 8] {
     nonce.0.to_be_bytes()
+}
+
+/// `time ‖ nonce`.
+pub(crate) fn carried(at: Nanos, nonce: Nonce) -> Vec<u8> {
+    join(&[&at.0.to_be_bytes(), &self::nonce(nonce)])
 }
 
 /// The lists of `consents_by`: the first byte of their keys.

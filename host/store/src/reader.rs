@@ -663,6 +663,10 @@ impl View for Reader<'_> {
         self.records().unfinished_intents()
     }
 
+    fn carried_since(&self, since: Nanos) -> Result<Vec<Address>, StoreError> {
+        self.records().carried_since(since)
+    }
+
     fn locking_intents(&self, provider: Option<&Address>) -> Result<Vec<Intent>, StoreError> {
         self.records().locking_intents(provider)
     }

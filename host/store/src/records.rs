@@ -303,6 +303,19 @@ impl View for Records<'_> {
             .collect()
     }
 
+    fn carried_since(&self, since: Nanos) -> Result<Vec<Address>, StoreError> {
+        let index = &self.tables.carried;
+        let mut members = Vec::new();
+        for entry in index.from(self.txn, &since.0.to_be_bytes())? {
+            let (_, member) = entry?;
+            members.push(Address::try_from(member).map_err(|error| StoreError::Decode {
+                table: index.name,
+                why: error.to_string(),
+            })?);
+        }
+        Ok(members)
+    }
+
     fn locking_intents(&self, provider: Option<&Address>) -> Result<Vec<Intent>, StoreError> {
         let index = &self.tables.locking;
         let mut intents = Vec::new();

@@ -96,6 +96,7 @@ fn kind(command: &Command) -> Kind {
         // The sender asks again.
         | Command::Show(_)
         | Command::Renew(_)
+        | Command::Carry(_)
         | Command::MoveLine(_) => Kind::Starts,
         Command::Revoke(_)
         | Command::Close(_)
@@ -135,6 +136,9 @@ fn cost(command: &Command, promise: u64) -> u64 {
         Command::Unwind(_) => COMMAND_ROOM.saturating_add(UNWIND_ROOM),
         // Two transactions, and some whose deposits are free again.
         Command::Intend(_) => COMMAND_ROOM.saturating_add(OPENING_ROOM),
+        Command::Carry(_) => COMMAND_ROOM
+            .saturating_add(CONSENT_ROOM)
+            .saturating_add(EVENT_ROOM),
         Command::Post(_) | Command::Void(_) => 0,
         _ => COMMAND_ROOM,
     }

@@ -274,6 +274,8 @@ tables! {
     closing = "closing",
     /// Provider ‖ time of asking ‖ channel of each paying channel that was to be opened, whatever became of it.
     paying_wanted = "paying_wanted",
+    /// Time ‖ nonce of each transaction that carries a consent -> the consent's member.
+    carried = "carried",
     /// Which nonces are given out: one record.
     nonce_line = "nonce_line",
 }

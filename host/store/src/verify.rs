@@ -29,7 +29,7 @@ const MAX_VIOLATIONS: usize = 1000;
 const STRIDE: u64 = 4096;
 
 /// The indexes, each of which must hold what its records say and nothing else.
-pub(crate) const INDEXES: [Id; 28] = [
+pub(crate) const INDEXES: [Id; 29] = [
     Id::offer_by_key,
     Id::offers_by_api,
     Id::offers_by_seller,
@@ -58,6 +58,7 @@ pub(crate) const INDEXES: [Id; 28] = [
     Id::outbox,
     Id::locking,
     Id::paying_wanted,
+    Id::carried,
 ];
 
 /// Something that is not as it must be.
@@ -577,6 +578,10 @@ impl<'r, 'p> Check<'r, 'p> {
                 .and_then(|channel| records.voucher(&ChannelId(channel)).ok()?)
                 .as_ref()
                 .map(index::of_voucher),
+            Id::carried => index::nonce_of(key)
+                .and_then(|nonce| records.intent_at(nonce).ok()?)
+                .as_ref()
+                .map(index::of_intent),
             Id::registry_by => self.listed(key, value),
             Id::suspended_pairs => pair(key),
             Id::suspended_providers => pair(value),

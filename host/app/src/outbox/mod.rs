@@ -1,20 +1,22 @@
 //! The market maker's own transactions: from a request to a block that counts.
 //!
-//! What lives here: what a request is held against at the node before it becomes a record ([`open`]), which final states
-//! become one ([`close`]), and the task that signs, sends, follows and, if need be, pays more ([`send`]).
+//! What lives here: what a request is held against at the node before it becomes a record ([`open`], [`carry`]), which final
+//! states become one ([`close`]), and the task that signs, sends, follows and, if need be, pays more ([`send`]).
 //!
 //! What never does: a nonce, a limit or an end of a transaction that the ledger did not decide. All that this task knows
 //! beyond the ledger is forgotten at a stop, and found again at the node.
 
+pub(crate) mod carry;
 pub(crate) mod close;
 mod fees;
 pub(crate) mod open;
+mod record;
 mod send;
 
 pub(crate) use send::start;
 
 use bourse_chain::{Contracts, Node};
-use bourse_market::outbox::{PayingLimits, PayingRate};
+use bourse_market::outbox::{CarryLimits, PayingLimits, PayingRate};
 use bourse_market::{Address, Amount};
 use std::collections::BTreeMap;
 use tokio::sync::{Notify, watch};
@@ -62,6 +64,8 @@ impl Limits {
 pub(crate) struct Outbox {
     pub(crate) sending: Sending,
     limits: Limits,
+    /// How many consents go to the chain.
+    carrying: CarryLimits,
     /// There is something to send.
     wake: Notify,
     /// Counts what was signed.
@@ -69,10 +73,11 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(sending: Sending, limits: Limits) -> Self {
+    pub(crate) fn new(sending: Sending, limits: Limits, carrying: CarryLimits) -> Self {
         Self {
             sending,
             limits,
+            carrying,
             wake: Notify::new(),
             signed: watch::Sender::new(0),
         }

@@ -1,21 +1,18 @@
 //! A channel to be opened on the chain: looked at, recorded, signed.
 
-use super::Outbox;
+use super::{Outbox, record};
 use crate::market::Market;
-use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
+use crate::wire::{fault, unexpected, uri};
 use bourse_chain::{DeploymentError, NodeError, SignedOpen};
-use bourse_market::outbox::{IntendRequest, Intent, IntentKey, OpeningGas, Progress, Wanted};
-use bourse_market::{Address, Amount, ChannelKind, Command, Fault, OpenRequest, Outcome, View, apply};
+use bourse_market::outbox::{IntendRequest, Intent, IntentKey, OpeningGas, Wanted};
+use bourse_market::{Address, Amount, ChannelKind, Command, OpenRequest, Outcome};
 use bourse_wamp::{Value, WampError};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Gas for an approval: it takes some 50,000.
 const APPROVE_GAS: u64 = 100_000;
 /// Gas for an opening: it takes some 450,000. What is left over is not paid.
 const OPEN_GAS: u64 = 800_000;
-/// How long a caller waits for its transaction to be signed. It is sent all the same, if later.
-const SIGNED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Has a channel opened. Yields the transaction once it is signed and on record: from then on it is sent until the chain has
 /// it. The same request again yields the same.
@@ -40,54 +37,14 @@ pub(crate) async fn open(
     };
     let key = IntentKey::Open(request.open.id);
     let command = Command::Intend(Box::new(request.clone()));
-    if !is_known(market, &command)? {
+    if !record::is_known(market, &command)? {
         look(market, outbox, &request.open).await?;
     }
     match market.submit(command).await? {
         Outcome::Intended { .. } => {}
         other => return Err(unexpected(&other)),
     }
-    crate::crash::point("intent-committed");
-    outbox.wake.notify_one();
-    let mut signed = outbox.signed.subscribe();
-    let wait = async {
-        loop {
-            let intent = market.read(|ledger| ledger.intent(&key))?;
-            match intent {
-                Some(intent) if intent.transaction().is_some() => return Ok(intent),
-                // It never came to be signed.
-                Some(Intent {
-                    progress: Progress::Failed { reason, .. },
-                    ..
-                }) => return Err(fault(uri::TRANSACTION_FAILED, reason)),
-                _ => {}
-            }
-            if signed.changed().await.is_err() {
-                return Err(late());
-            }
-        }
-    };
-    tokio::time::timeout(SIGNED_WITHIN, wait)
-        .await
-        .unwrap_or_else(|_| Err(late()))
-}
-
-fn late() -> WampError {
-    fault(
-        uri::NOT_READY,
-        "the opening is on record and will be sent once the node answers; the same request again tells its transaction",
-    )
-}
-
-/// Whether the very same was asked for before. What the ledger would refuse is refused before the node is asked anything.
-fn is_known(market: &Market, command: &Command) -> Result<bool, WampError> {
-    let ledger = market.store.read().map_err(of_store)?;
-    match apply(&ledger, command) {
-        Ok((_, Outcome::Intended { again, .. })) => Ok(again),
-        Ok((_, other)) => Err(unexpected(&other)),
-        Err(Fault::Refused(refusal)) => Err(of_refusal(&refusal)),
-        Err(Fault::View(error)) => Err(of_store(error)),
-    }
+    record::until_signed(market, outbox, &key).await
 }
 
 /// Holds a request against the chain as it is: whether who pays has the tokens, and whether the contract would take it. That
@@ -100,20 +57,7 @@ async fn look(market: &Market, outbox: &Outbox, open: &OpenRequest) -> Result<()
         ChannelKind::Paying => open.marketmaker,
     };
     let us = market.network.marketmaker;
-    let next = node
-        .nonce(us)
-        .await
-        .map_err(|error| fault(uri::NOT_READY, error.to_string()))?;
-    let line = market.read(|ledger| ledger.nonce_line())?;
-    if let Some(line) = line.filter(|line| next > line.next.0) {
-        return Err(fault(
-            uri::NOT_READY,
-            format!(
-                "the chain has {next} transactions of the market maker, its ledger knows of {}: it must follow first",
-                line.next
-            ),
-        ));
-    }
+    record::follows(market, outbox).await?;
     let holds = contracts.tokens_of(node, payer).await.map_err(of_deployment)?;
     enough(payer, "holds", holds, open.amount)?;
     if open.kind == ChannelKind::Payment {

@@ -12,7 +12,7 @@ use bourse_chain::{Header, NodeError, SignedTransaction, Transaction};
 use bourse_market::chain::Mined;
 use bourse_market::outbox::{
     Attempt, AttemptRequest, ConcludeRequest, FinalState, GasPrice, Intent, IntentKey, Nonce, Progress,
-    Verdict, Wanted,
+    SignedConsent, Verdict, Wanted,
 };
 use bourse_market::{BlockHash, BlockNumber, ChannelId, Command, Outcome, TransactionHash, View};
 use bourse_store::{Reader, StoreError};
@@ -427,6 +427,12 @@ fn announce(market: &Market, intent: &Intent) {
     if let Wanted::Close(state) = &intent.wanted {
         return announce_unclosed(market, intent, state, reason);
     }
+    if let Some(said) = intent.carries() {
+        market.announcer.announce(
+            topic::consent_failed(&said.key.member),
+            vec![consent_failed_dict(intent, said, reason)],
+        );
+    }
     let Some(terms) = intent.opens() else { return };
     market.announcer.announce(
         topic::channel_open_failed(&terms.delegate),
@@ -459,6 +465,20 @@ fn announce_unclosed(market: &Market, intent: &Intent, state: &FinalState, reaso
             ("reason", text(reason)),
         ]))],
     );
+}
+
+fn consent_failed_dict(intent: &Intent, said: &SignedConsent, reason: &str) -> Value {
+    let key = &said.key;
+    Value::Map(dict([
+        ("market_oid", bytes(key.market.0)),
+        ("member", bytes(key.member.0)),
+        ("delegate", bytes(key.delegate.0)),
+        ("delegate_type", int(key.delegate_type as u8)),
+        ("catalog_oid", bytes(key.catalog.0)),
+        ("consent", Value::Bool(said.granted)),
+        ("transaction", opt(intent.transaction(), |hash| bytes(hash.0))),
+        ("reason", text(reason)),
+    ]))
 }
 
 /// The last block that counts.

@@ -2,8 +2,9 @@
 
 use super::Reply;
 use crate::market::Market;
-use crate::wire::{Arguments, consent_dict, fault, invalid, reply, uri};
+use crate::wire::{Arguments, carried_consent_dict, consent_dict, fault, invalid, reply, uri};
 use bourse_market::View;
+use bourse_market::outbox::{ConsentWord, IntentKey};
 use bourse_market::registry::{ActorType, ConsentKey};
 use bourse_wamp::Invocation;
 use std::sync::Arc;
@@ -35,7 +36,18 @@ pub(super) async fn get_consent(market: Arc<Market>, mut invocation: Invocation)
         market: of,
     };
     let with_attributes = arguments.or("include_attributes", false)?;
-    let consent = market.read(|ledger| ledger.consent_about(&key))?.ok_or_else(|| {
+    let found = market.read(|ledger| {
+        let Some(consent) = ledger.consent_about(&key)? else {
+            return Ok(None);
+        };
+        let carried = ledger.intent(&IntentKey::Consent(ConsentWord {
+            consent: consent.id,
+            signed_at: consent.signed_at,
+            granted: consent.granted,
+        }))?;
+        Ok(Some((consent, carried)))
+    })?;
+    let (consent, carried) = found.ok_or_else(|| {
         fault(
             uri::NO_SUCH_OBJECT,
             format!(
@@ -44,5 +56,8 @@ pub(super) async fn get_consent(market: Arc<Market>, mut invocation: Invocation)
             ),
         )
     })?;
-    Ok(reply(consent_dict(&consent, with_attributes)))
+    Ok(reply(match carried {
+        Some(intent) => carried_consent_dict(&consent, with_attributes, &intent),
+        None => consent_dict(&consent, with_attributes),
+    }))
 }

@@ -2,12 +2,14 @@
 
 use super::{Reply, member};
 use crate::market::Market;
+use crate::outbox::carry::carry;
 use crate::wire::{
-    Arguments, FromValue, Label, consent_dict, describe, invalid, of_settlement, reply, unexpected,
+    Arguments, FromValue, Label, carried_consent_dict, consent_dict, describe, invalid, of_settlement, reply,
+    unexpected,
 };
-use bourse_chain::SetConsent;
+use bourse_chain::{SetConsent, SettlementError};
 use bourse_market::registry::Attributes;
-use bourse_market::{Command, Outcome, View};
+use bourse_market::{Command, Outcome, Signature, View};
 use bourse_wamp::{Dict, Invocation, Value, WampError};
 use std::sync::Arc;
 
@@ -24,6 +26,7 @@ const ARGUMENTS: &[&str] = &[
     "service_prefix",
     "signature",
     "attributes",
+    "contract_signature",
 ];
 
 pub(super) async fn set_consent(market: Arc<Market>, mut invocation: Invocation) -> Reply {
@@ -44,12 +47,22 @@ pub(super) async fn set_consent(market: Arc<Market>, mut invocation: Invocation)
         attributes: parse_attributes(arguments.or("attributes", Dict::new())?)?,
         login,
     };
+    // Over the contract's form of the same: with it the consent goes to the chain.
+    let to_chain: Option<Signature> = arguments.optional("contract_signature")?;
     let (desk, at) = (Arc::clone(&market), market.now());
-    let request = market
-        .workers
-        .run(move || desk.settlement.set_consent(&request, at))
-        .await?
-        .map_err(of_settlement)?;
+    let verify = move || {
+        let said = desk.settlement.set_consent(&request, at)?;
+        let signed = match to_chain {
+            None => None,
+            Some(signature) => Some((signature, desk.settlement.carry_consent(&request, &signature)?)),
+        };
+        Ok::<_, SettlementError>((said, signed))
+    };
+    let (request, to_chain) = market.workers.run(verify).await?.map_err(of_settlement)?;
+    if let (Some(signed), Some(outbox)) = (to_chain, &market.outbox) {
+        let (consent, intent) = carry(&market, outbox, request, signed).await?;
+        return Ok(reply(carried_consent_dict(&consent, true, &intent)));
+    }
     // Ending one that stands is promised even where nothing new has room.
     let consent = &request.consent;
     let ends = !consent.granted

@@ -1,5 +1,6 @@
 //! Records as the dictionaries that clients read. Amounts always go out as 32 bytes, also when zero.
 
+use bourse_market::outbox::{Intent, Progress};
 use bourse_market::registry::{Attributes, Catalog, Consent};
 use bourse_market::{Amount, Channel, ChannelState, Nanos, Offer, Price, Receipt, TransactionHash};
 use bourse_wamp::{CallResult, Dict, Value};
@@ -182,6 +183,22 @@ pub(crate) fn consent_dict(consent: &Consent, with_attributes: bool) -> Value {
         entries.insert("attributes".to_owned(), attributes_dict(&consent.attributes));
     }
     Value::Map(entries)
+}
+
+/// The same of one that goes to the chain, with the transaction as it is known, and why that failed if it did.
+pub(crate) fn carried_consent_dict(consent: &Consent, with_attributes: bool, intent: &Intent) -> Value {
+    let failure = match &intent.progress {
+        Progress::Failed { reason, .. } => Some(reason),
+        Progress::Waiting | Progress::Sent | Progress::Mined(_) => None,
+    };
+    let mut told = consent_dict(consent, with_attributes);
+    if let Value::Map(entries) = &mut told {
+        entries.extend(dict([
+            ("transaction", opt(intent.transaction(), |hash| bytes(hash.0))),
+            ("failure", opt(failure, text)),
+        ]));
+    }
+    told
 }
 
 fn attributes_dict(attributes: &Attributes) -> Value {

@@ -78,7 +78,8 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         R::PayingMinimum { .. } => return invalid("amount", refusal),
         R::DelegateUnproven { .. } => (uri::INVALID_SIGNATURE, vec![]),
         R::NoNonce | R::OpenUnderWay { .. } => (uri::NOT_READY, vec![]),
-        R::OutboxFull { .. } => (uri::OVERLOADED, vec![]),
+        R::OutboxFull { .. } | R::CarriedAtATime { .. } | R::CarriedEnough { .. } => (uri::OVERLOADED, vec![]),
+        R::CarriedOtherwise { .. } => (uri::OUT_OF_ORDER, vec![]),
         R::PayingLimit { limit: most, locked, .. } | R::PayingCap { cap: most, locked, .. } => (
             uri::INSUFFICIENT_FUNDS,
             vec![("most", amount(most)), ("locked", amount(locked))],
@@ -244,7 +245,9 @@ pub(crate) fn of_store(error: StoreError) -> WampError {
 /// What a request about money names that is not this market's, or what keeps it from being carried out.
 pub(crate) fn of_settlement(error: SettlementError) -> WampError {
     let argument = match &error {
-        SettlementError::Signature(_) | SettlementError::WrongSigner { .. } => {
+        SettlementError::Signature(_)
+        | SettlementError::WrongSigner { .. }
+        | SettlementError::WrongContractSigner { .. } => {
             return fault(uri::INVALID_SIGNATURE, error.to_string());
         }
         SettlementError::YoungChain { .. } | SettlementError::HeadUnknown { .. } => {
@@ -262,6 +265,7 @@ pub(crate) fn of_settlement(error: SettlementError) -> WampError {
         SettlementError::BlockZero => "current_block_number",
         SettlementError::CloseAt { .. } | SettlementError::OpenAt { .. } => "current_block_number",
         SettlementError::VoucherAt { .. } => "voucher",
+        SettlementError::NoContract => "contract_signature",
         SettlementError::FaucetLimit { .. } => "amount",
     };
     invalid(argument, error)

@@ -10,8 +10,8 @@ mod error;
 pub(crate) use answer::{fields, words};
 pub(crate) use arguments::{Arguments, FromValue, Label, SellerId, check_categories, describe};
 pub(crate) use dicts::{
-    balance_dict, bytes, catalog_dict, channel_dict, closing_dict, consent_dict, dict, int, offer_dict, opt,
-    receipt_dict, reply, text,
+    balance_dict, bytes, carried_consent_dict, catalog_dict, channel_dict, closing_dict, consent_dict, dict,
+    int, offer_dict, opt, receipt_dict, reply, text,
 };
 pub use error::uri;
 pub(crate) use error::{fault, invalid, of_refusal, of_settlement, of_store, of_submit, unexpected};

@@ -171,6 +171,7 @@ impl Contracts {
         let (terms, opened_at) = match wanted {
             Wanted::Approve { amount } => return self.approve_channels(*amount),
             Wanted::Close(state) => return self.show(state),
+            Wanted::Consent(said) => return self.set_consent_for(&Consent::from(&**said), &said.signature),
             Wanted::Open { terms, opened_at, .. } => (terms, *opened_at),
         };
         let open = ChannelOpen {

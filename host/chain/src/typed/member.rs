@@ -3,6 +3,7 @@
 use super::{Domain, address, digest, hash_struct, id, number, type_hash};
 use crate::keccak256;
 use alloy_primitives::FixedBytes;
+use bourse_market::outbox::SignedConsent;
 use bourse_market::{Address, Amount, CatalogId, MarketId};
 
 mod sol {
@@ -60,6 +61,22 @@ pub struct Consent {
 /// The type as the deployed contract writes it: without the prefix, whose hash follows nevertheless.
 const CONTRACT_CONSENT: &[u8] = b"EIP712Consent(uint256 chainId,address verifyingContract,address member,\
     uint256 updated,bytes16 marketId,address delegate,uint8 delegateType,bytes16 apiCatalog,bool consent)";
+
+impl From<&SignedConsent> for Consent {
+    fn from(said: &SignedConsent) -> Self {
+        let key = &said.key;
+        Self {
+            member: key.member,
+            updated: Amount::from_units(said.signed_at.0.into()),
+            market: key.market,
+            delegate: key.delegate,
+            delegate_type: key.delegate_type as u8,
+            catalog: key.catalog,
+            consent: said.granted,
+            service_prefix: said.service_prefix.clone(),
+        }
+    }
+}
 
 impl Consent {
     fn message(&self, domain: &Domain) -> sol::EIP712Consent {

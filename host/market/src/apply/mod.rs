@@ -6,6 +6,7 @@
 //! What never does: recovering signatures (a command carries whom they recover to), pricing, waiting. And no rule of
 //! a purchase is decided anywhere else: callers may check earlier for a quicker answer, never instead.
 
+mod carry;
 mod chain;
 mod close;
 mod escrow;
@@ -67,6 +68,7 @@ pub fn apply<V: View>(view: &V, command: &Command) -> Result<(Changes, Outcome),
         Command::Show(request) => outbox::show(view, request),
         Command::Renew(request) => voucher::renew(view, request),
         Command::Lapse { channel, close_at } => voucher::lapse(view, *channel, *close_at),
+        Command::Carry(request) => carry::carry(view, request),
         Command::Attempt(request) => outbox::attempt(view, request),
         Command::Conclude(request) => outbox::conclude(view, request),
         Command::Reopen(nonce) => outbox::reopen(view, *nonce),

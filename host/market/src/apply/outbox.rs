@@ -159,7 +159,7 @@ pub(super) fn conclude<V: View>(view: &V, request: &ConcludeRequest) -> Decided<
     let mut intent = unfinished(view, nonce)?;
     let opened = match &intent.key {
         IntentKey::Open(channel) => view.anchor(channel).map_err(Fault::View)?,
-        IntentKey::Approve(_) | IntentKey::Clear(_) | IntentKey::Close { .. } => None,
+        IntentKey::Approve(_) | IntentKey::Clear(_) | IntentKey::Close { .. } | IntentKey::Consent(_) => None,
     };
     let opened = opened.filter(|anchor| anchor.orphaned.is_none());
     let opened = opened.map(|anchor| anchor.opened);
@@ -252,7 +252,7 @@ pub(super) fn move_line<V: View>(view: &V, to: Nonce) -> Decided<V> {
 }
 
 /// Whether so many more transactions may be under way. Yields those that are.
-fn check_place<V: View>(view: &V, places: usize) -> Result<Vec<Intent>, Fault<V::Error>> {
+pub(super) fn check_place<V: View>(view: &V, places: usize) -> Result<Vec<Intent>, Fault<V::Error>> {
     let unfinished = view.unfinished_intents().map_err(Fault::View)?;
     match unfinished.len().saturating_add(places) > Intent::MAX_UNFINISHED {
         true => Err(Refusal::OutboxFull {
@@ -264,7 +264,7 @@ fn check_place<V: View>(view: &V, places: usize) -> Result<Vec<Intent>, Fault<V:
     }
 }
 
-fn on_chain<V: View>(view: &V) -> Result<Genesis, Fault<V::Error>> {
+pub(super) fn on_chain<V: View>(view: &V) -> Result<Genesis, Fault<V::Error>> {
     let genesis = genesis_of(view)?;
     match genesis.local {
         true => Err(Refusal::NoChain.into()),
@@ -295,20 +295,20 @@ fn wanted(open: &OpenRequest) -> Wanted {
 }
 
 /// The nonces that are given out, and the next of them.
-struct Line {
-    line: NonceLine,
+pub(super) struct Line {
+    pub(super) line: NonceLine,
     at: Nanos,
 }
 
 impl Line {
-    fn of<V: View>(view: &V, at: Nanos) -> Result<Self, Fault<V::Error>> {
+    pub(super) fn of<V: View>(view: &V, at: Nanos) -> Result<Self, Fault<V::Error>> {
         let line = view.nonce_line().map_err(Fault::View)?;
         let line = line.ok_or(Fault::Refused(Refusal::NoNonce))?;
         Ok(Self { line, at })
     }
 
     /// A new transaction at the end of the line.
-    fn give(&mut self, key: IntentKey, wanted: Wanted, gas_limit: u64) -> Result<Intent, Refusal> {
+    pub(super) fn give(&mut self, key: IntentKey, wanted: Wanted, gas_limit: u64) -> Result<Intent, Refusal> {
         let nonce = self.line.next;
         self.line.next = nonce.next().ok_or(Refusal::Overflow)?;
         Ok(Intent {

@@ -67,6 +67,15 @@ pub(super) fn consent<V: View>(view: &V, request: &ConsentRequest) -> Decided<V>
     decide(request, standing, request.consent.clone())
 }
 
+/// Records what a member says: [`withdraw`] if it ends a consent that stands given, else [`consent`].
+pub(super) fn say<V: View>(view: &V, request: &ConsentRequest) -> Decided<V> {
+    let standing = view.consent(&request.consent.id).map_err(Fault::View)?;
+    match standing.is_some_and(|standing| standing.granted) && !request.consent.granted {
+        true => withdraw(view, request),
+        false => consent(view, request),
+    }
+}
+
 /// Ends a consent that stands given, at a later block or the same.
 pub(super) fn withdraw<V: View>(view: &V, request: &ConsentRequest) -> Decided<V> {
     let id = request.consent.id;

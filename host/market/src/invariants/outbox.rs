@@ -40,6 +40,8 @@ impl Outbox {
                 }
             }
             (IntentKey::Close { channel, .. }, Wanted::Close(state)) if state.channel == channel => {}
+            (IntentKey::Consent(word), Wanted::Consent(said))
+                if (word.signed_at, word.granted) == (said.signed_at, said.granted) => {}
             _ => wrong("it does something else than it is for"),
         }
         if self.nonces.insert(nonce, intent.key).is_some() {

@@ -104,7 +104,12 @@ impl Registration {
 }
 
 /// Refuses what is longer than it may be.
-fn within(what: &'static str, length: usize, most: usize, unit: &'static str) -> Result<(), Refusal> {
+pub(crate) fn within(
+    what: &'static str,
+    length: usize,
+    most: usize,
+    unit: &'static str,
+) -> Result<(), Refusal> {
     if length <= most {
         return Ok(());
     }

@@ -13,6 +13,7 @@
 mod accounts;
 mod actions;
 mod audit;
+mod carry;
 mod chain;
 mod channels;
 mod closing;

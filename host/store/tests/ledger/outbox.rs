@@ -3,6 +3,7 @@
 use crate::fixture::*;
 use bourse_market::chain::*;
 use bourse_market::outbox::*;
+use bourse_market::registry::*;
 use bourse_market::*;
 use bourse_store::Store;
 
@@ -62,6 +63,42 @@ fn intend(dice: &mut Dice) -> Command {
     }))
 }
 
+fn carry(dice: &mut Dice) -> Command {
+    let number = dice.below(40);
+    let member = address(b'm', number % 7);
+    let consent = ConsentId(id(b'g', number));
+    let signed_at = BlockNumber(1 + dice.below(20));
+    Command::Carry(Box::new(CarryRequest {
+        said: ConsentRequest {
+            consent: Consent {
+                id: consent,
+                key: ConsentKey {
+                    catalog: CatalogId(id(b'a', number)),
+                    member,
+                    delegate: address(b'd', 1),
+                    delegate_type: ActorType::Provider,
+                    market: MARKET,
+                },
+                updated: signed_at,
+                signed_at,
+                at: Nanos(1 + dice.below(100)),
+                granted: dice.one_in(2),
+                service_prefix: "com.example.".to_owned(),
+                attributes: Attributes::default(),
+                transaction: None,
+                signature: Some(Signature([7; 65])),
+                synced: false,
+            },
+            signer: member,
+            login: None,
+        },
+        signature: Signature([8; 65]),
+        signer: member,
+        limits: CarryLimits { member: 60, all: 300 },
+        gas: 500_000,
+    }))
+}
+
 fn hash(nonce: Nonce, most: u64) -> TransactionHash {
     let mut hash = [9; 32];
     hash[..8].copy_from_slice(&nonce.0.to_be_bytes());
@@ -106,8 +143,9 @@ fn next(dice: &mut Dice, model: &MemoryLedger) -> Command {
     let line = model.nonce_line().unwrap().unwrap();
     let any = Nonce(line.first.0 + dice.below(1 + line.next.0 - line.first.0));
     let tip = model.chain_tip().unwrap();
-    match dice.below(8) {
+    match dice.below(9) {
         0 | 1 => intend(dice),
+        8 => carry(dice),
         2 | 3 if !unfinished.is_empty() => {
             let intent = &unfinished[dice.below(unfinished.len() as u64) as usize];
             let most = 10 + intent.attempts.len() as u64;
@@ -158,6 +196,12 @@ fn same(store: &Store, model: &MemoryLedger) {
         ledger.locking_intents(None).unwrap(),
         model.locking_intents(None).unwrap()
     );
+    for since in [0, 50, 1_000].map(Nanos) {
+        assert_eq!(
+            ledger.carried_since(since).unwrap(),
+            model.carried_since(since).unwrap()
+        );
+    }
     for number in 0..7 {
         let provider = address(b'm', number);
         assert_eq!(

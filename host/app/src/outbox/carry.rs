@@ -1,0 +1,78 @@
+//! A consent to be told to the chain: looked at, recorded, signed.
+
+use super::{Outbox, record};
+use crate::market::Market;
+use crate::wire::{fault, unexpected, uri};
+use bourse_chain::NodeError;
+use bourse_market::outbox::{CarryRequest, ConsentWord, Intent, IntentKey, SignedConsent, Wanted};
+use bourse_market::registry::{Consent, ConsentRequest};
+use bourse_market::{Address, Command, Outcome, Signature};
+use bourse_wamp::WampError;
+use std::sync::Arc;
+
+/// Gas for a consent: it takes some 250,000, and twice as much where a delegate is both, with the longest prefix that is
+/// carried 650,000. What is left over is not paid.
+const CONSENT_GAS: u64 = 900_000;
+
+/// Records what a member said, and has it told to the chain. Yields the consent as it stands and the transaction, once that is
+/// signed. The same request again yields the same.
+///
+/// # Errors
+///
+/// What the ledger or the contract have against it; then nothing is on record, the consent neither.
+/// [`uri::NOT_READY`] if the node does not answer, or nothing is signed in time.
+pub(crate) async fn carry(
+    market: &Arc<Market>,
+    outbox: &Outbox,
+    said: ConsentRequest,
+    (signature, signer): (Signature, Address),
+) -> Result<(Consent, Intent), WampError> {
+    let key = IntentKey::Consent(ConsentWord {
+        consent: said.consent.id,
+        signed_at: said.consent.signed_at,
+        granted: said.consent.granted,
+    });
+    let wanted = Wanted::Consent(Box::new(SignedConsent {
+        key: said.consent.key,
+        signed_at: said.consent.signed_at,
+        granted: said.consent.granted,
+        service_prefix: said.consent.service_prefix.clone(),
+        signature,
+    }));
+    let command = Command::Carry(Box::new(CarryRequest {
+        said,
+        signature,
+        signer,
+        limits: outbox.carrying,
+        gas: CONSENT_GAS,
+    }));
+    if !record::is_known(market, &command)? {
+        record::follows(market, outbox).await?;
+        rehearse(market, outbox, &wanted).await?;
+    }
+    let consent = match market.submit(command).await? {
+        Outcome::Carried { consent, .. } => *consent,
+        other => return Err(unexpected(&other)),
+    };
+    let intent = record::until_signed(market, outbox, &key).await?;
+    Ok((consent, intent))
+}
+
+/// Whether the contract would take it as things are. That may change before the transaction is mined; here it only saves the
+/// gas for what surely fails.
+async fn rehearse(market: &Market, outbox: &Outbox, wanted: &Wanted) -> Result<(), WampError> {
+    let sending = &outbox.sending;
+    let call = sending.contracts.wanted(wanted);
+    let us = market.network.marketmaker;
+    match sending.node.rehearse(us, call.to, &call.input, None).await {
+        Ok(()) => Ok(()),
+        Err(NodeError::Refused { message, .. }) => Err(fault(
+            uri::TRANSACTION_FAILED,
+            format!(
+                "the contract would not take the consent: {}",
+                super::send::reason(&message)
+            ),
+        )),
+        Err(error) => Err(fault(uri::NOT_READY, error.to_string())),
+    }
+}

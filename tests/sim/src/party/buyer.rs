@@ -342,6 +342,8 @@ impl Buyer {
 fn is_passing(error: &WampError) -> bool {
     let text = format!("{:?}", error.args);
     [uri::OVERLOADED, uri::NOT_READY].contains(&error.uri.as_str())
+        // What the disk refused may yet be carried out.
+        || (error.uri == uri::RUNTIME && text.contains("same request again"))
         || (error.uri == uri::OUT_OF_ORDER
             && (text.contains("under way") || text.contains("ask again") || text.contains("pending")))
 }

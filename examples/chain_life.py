@@ -168,15 +168,17 @@ async def if_any(session, getter, *arguments):
         return None
 
 
-async def read_chain(session, chain):
-    """Waits until the market has come to the newest block of now."""
+async def newest_block(session, chain):
+    """Waits until the market has come to the newest block of now, and gives the newest that it has by then: what is signed
+    must name a block that the market knows."""
     head = chain.head()
 
-    async def has():
+    async def seen():
         status = await session.call("xbr.marketmaker.get_status")
-        return status["block"]["number"] >= head and status["degraded"] is None
+        number = status["block"]["number"]
+        return number if number >= head and status["degraded"] is None else None
 
-    await until("the market follows the chain", has)
+    return await until("the market follows the chain", seen)
 
 
 async def give_consent(session, market, chain, seller_key, delegate):
@@ -215,9 +217,8 @@ def bind(market, actor, delegate_key):
 async def open_channel(session, market, chain, ctype, actor_key, delegate_key, amount):
     """Has the market maker open a channel: the actor signs its terms at the newest block, the delegate that it is
     the actor's. What comes back is the transaction; the channel is there when that is deep enough in the chain."""
-    await read_chain(session, chain)
     actor, delegate = m.address_of(actor_key), m.address_of(delegate_key)
-    channel, opened_at = uuid.uuid4().bytes, chain.head()
+    channel, opened_at = uuid.uuid4().bytes, await newest_block(session, chain)
     recipient = market.owner if ctype == m.PAYMENT else actor
     where = (market.chain_id, market.contract)
     terms = (actor, delegate, market.marketmaker, recipient)
@@ -272,23 +273,18 @@ async def trade(url, market, keys, price, seller_key, buyer_key):
 async def close(session, market, chain, channel, delegate_key, state):
     """Settles a channel at `state`, its last (seq, balance): the delegate signs it as final over the newest block, the
     market maker signs the same and shows both signatures to the contract. Its answer has them too: anybody may do it."""
-    await read_chain(session, chain)
-    (seq, balance), close_at = state, chain.head()
+    (seq, balance), close_at = state, await newest_block(session, chain)
     signature = xbr.sign_eip712_channel_close(
         delegate_key, market.chain_id, market.contract, close_at, market.market, channel, seq, balance, True
     )
-    answer = await session.call(
-        "xbr.marketmaker.close_channel",
-        channel,
-        market.chain_id,
-        close_at,
-        market.contract,
-        xbr.pack_uint256(balance),
-        seq,
-        True,
-        signature,
-    )
-    receipt = chain.mined(answer["transaction"])
+    request = (channel, market.chain_id, close_at, market.contract, xbr.pack_uint256(balance), seq, True, signature)
+
+    async def is_shown():
+        # The same request again is answered the same, with the transaction once that is signed.
+        answer = await session.call("xbr.marketmaker.close_channel", *request)
+        return answer["transaction"]
+
+    receipt = chain.mined(await until("the market maker shows it to the contract", is_shown))
     address = chain.channel.address
     closed = [
         event["args"]

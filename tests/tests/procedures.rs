@@ -203,14 +203,15 @@ async fn cases(world: &World, seller: &Seller, buyer: &Buyer) -> Vec<Case> {
             "get_status",
             vec![],
             0,
-            "now:int chain:int block:dict status:int followed:int? degraded:str? caught_up:bool? outbox_waiting:int? outbox_trouble:str?",
+            "now:int chain:int block:dict status:int followed:int? degraded:str? caught_up:bool? outbox_waiting:int? \
+             outbox_trouble:str?",
         ),
         case(
             "get_config",
             vec![("include_eula_text", Value::from(false))],
             0,
             "now:int chain:int verifying_chain_id:int verifying_contract_adr:str contracts:dict? eula:dict \
-             coin:str? owner:str market:str marketmaker:str",
+             coin:str? owner:str market:str marketmaker:str max_unsettled:b32?",
         ),
         case("get_gas_price", vec![], 0, "int"),
         Case {

@@ -15,7 +15,7 @@ use bourse_market::chain::ChainEvent;
 use bourse_market::registry::{ActorType, ConsentKey};
 use bourse_market::{Address, Amount, CatalogId, TransactionHash};
 use bourse_tests::{
-    Chain, Ear, World, bytes_of, call, call_named, error_text, int_of, map_of, refused, until,
+    Chain, Ear, Gateway, Mood, World, bytes_of, call, call_named, error_text, int_of, map_of, refused, until,
 };
 use bourse_wamp::{Dict, Session, Value, WampError};
 use std::ffi::OsString;
@@ -418,6 +418,40 @@ async fn w_31_a_consent_that_is_reverted_is_told_with_the_contracts_reason_and_s
     world.assert_sound();
 }
 
+/// Whether it is the member's word is seen from the transaction. A node that does not show it keeps the ledger where it is: no
+/// consent is believed for that, and none is lost.
+#[tokio::test]
+async fn a_consent_whose_transaction_a_node_does_not_show_waits_until_one_does() {
+    let Some(chain) = Chain::start().await else { return };
+    let create = chain
+        .contracts
+        .create_catalog(CATALOG, String::new(), String::new());
+    chain.send(&chain.parties.seller, &create).await;
+    let node = Gateway::to(chain.url()).await;
+    let world = chain
+        .world(DEPTH, |config| config.chain.rpc = Some(node.url()))
+        .await;
+    let session = world.session().await;
+    settle(&chain, &session).await;
+    node.be(Mood::lies(|method, said| match method {
+        "eth_getTransactionByBlockHashAndIndex" => serde_json::Value::Null,
+        _ => said,
+    }));
+    let said = Said::now(&chain, true).await;
+    said.set().await;
+    chain.mine(DEPTH + 3).await;
+    until("the market says what is wrong", async || {
+        let status = status(&session).await;
+        matches!(map_of(&status).get("degraded"), Some(Value::Str(text)) if text.contains("it logged a consent"))
+    })
+    .await;
+    assert_eq!(said.get(&session).await, None);
+    node.be(Mood::Honest);
+    settle(&chain, &session).await;
+    assert_eq!(said.stands(&session).await, Some((true, true)));
+    world.assert_sound();
+}
+
 /// The market's settings for a process of its own.
 fn run_apart(chain: &Chain, world: &mut World, fuse: Option<OsString>) {
     let mut variables = chain.variables(chain.url(), DEPTH);
@@ -491,11 +525,12 @@ async fn w_31_a_death_at_any_step_of_a_consents_transaction_sends_none_twice_and
         return;
     };
     world.stop().await;
+    // The end first: that of a transaction before it could still be to come.
     let places = [
+        "end-committed:1",
         "intent-committed:1",
         "attempt-committed:1",
         "transaction-sent:1",
-        "end-committed:1",
     ];
     for (number, place) in places.into_iter().enumerate() {
         let number = u8::try_from(number).unwrap() + 1;

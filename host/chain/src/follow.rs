@@ -17,6 +17,7 @@ use crate::settlement::{Block, Contracts};
 use bourse_market::chain::BlockRef;
 use bourse_market::chain::{Advance, Logged, Mined, Unwind};
 use bourse_market::{Address, BlockHash, BlockNumber, Nanos, TransactionHash};
+use consents::Proofs;
 use core::time::Duration;
 
 /// Blocks asked for at a time at most. Fewer where a node refuses, or answers with more than it may.
@@ -119,6 +120,8 @@ pub struct Follower {
     /// The newest block when all of it was followed.
     done: Option<BlockHash>,
     head: Option<Block>,
+    /// Whose word the consents of the blocks being read are.
+    proofs: Proofs,
 }
 
 impl Follower {
@@ -135,6 +138,7 @@ impl Follower {
             steady: 0,
             done: None,
             head: None,
+            proofs: Proofs::default(),
         }
     }
 
@@ -268,7 +272,8 @@ impl Follower {
                 confirmed => confirmed?,
             }
         }
-        let logs = consents::keep_those_of_members(&self.node, &self.options.contracts, logs).await?;
+        let (node, contracts) = (&self.node, &self.options.contracts);
+        let logs = self.proofs.keep_those_of_members(node, contracts, logs).await?;
         // The chain may have moved between the questions.
         let Some(events) = self.read(from, &last, logs)? else {
             return Ok(Step::Again);

@@ -12,54 +12,70 @@ use crate::settlement::Contracts;
 use alloy_primitives::B256;
 use alloy_sol_types::{SolCall, SolEvent};
 use bourse_market::Address;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use tokio::task::JoinSet;
 
 /// Questions to the node at a time.
-const AT_A_TIME: usize = 16;
+const AT_A_TIME: usize = 4;
 
-/// The same entries without the consents that nobody proved.
-pub(super) async fn keep_those_of_members(
-    node: &Node,
-    contracts: &Contracts,
-    mut logs: Vec<RawLog>,
-) -> Result<Vec<RawLog>, NodeError> {
-    let mut asked = Vec::new();
-    for log in logs.iter().filter(|log| is_consent(contracts, log)) {
-        let nowhere = || {
-            broken(
-                node,
-                "a consent does not say which transaction logged it".to_owned(),
-            )
-        };
-        asked.push(place(log).ok_or_else(nowhere)?);
-    }
-    asked.sort_unstable();
-    asked.dedup();
-    let mut proven = HashSet::with_capacity(asked.len());
-    for some in asked.chunks(AT_A_TIME) {
-        let mut answers = JoinSet::new();
-        for place in some {
-            let (node, market, place) = (node.clone(), contracts.market, *place);
-            answers.spawn(async move { Ok((place, is_members(&node, market, place).await?)) });
+/// What transactions that logged consents were found to be, of the blocks that are being read: where a node breaks off, what it
+/// said so far is not asked for again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Proofs(HashMap<Place, bool>);
+
+impl Proofs {
+    /// The same entries without the consents that nobody proved.
+    pub(super) async fn keep_those_of_members(
+        &mut self,
+        node: &Node,
+        contracts: &Contracts,
+        mut logs: Vec<RawLog>,
+    ) -> Result<Vec<RawLog>, NodeError> {
+        let mut asked = HashSet::new();
+        for log in logs.iter().filter(|log| is_consent(contracts, log)) {
+            let nowhere = || {
+                broken(
+                    node,
+                    "a consent does not say which transaction logged it".to_owned(),
+                )
+            };
+            asked.insert(place(log).ok_or_else(nowhere)?);
         }
+        self.0.retain(|place, _| asked.contains(place));
+        asked.retain(|place| !self.0.contains_key(place));
+        let asked: Vec<Place> = asked.into_iter().collect();
+        for some in asked.chunks(AT_A_TIME) {
+            self.ask(node, contracts.market, some).await?;
+        }
+        let before = logs.len();
+        let proven = |log: &RawLog| place(log).and_then(|place| self.0.get(&place)) == Some(&true);
+        logs.retain(|log| !is_consent(contracts, log) || proven(log));
+        if logs.len() < before {
+            let count = before - logs.len();
+            tracing::warn!(
+                count,
+                "passed over consents on the chain that their members did not give there themselves"
+            );
+        }
+        Ok(logs)
+    }
+
+    async fn ask(&mut self, node: &Node, market: Address, places: &[Place]) -> Result<(), NodeError> {
+        let mut answers = JoinSet::new();
+        for place in places {
+            let (node, place) = (node.clone(), *place);
+            answers.spawn(async move { (place, is_members(&node, market, place).await) });
+        }
+        let mut result = Ok(());
         while let Some(answer) = answers.join_next().await {
-            let (place, members) = answer.map_err(|error| broken(node, error.to_string()))??;
-            if members {
-                proven.insert(place);
+            match answer {
+                Ok((place, Ok(members))) => drop(self.0.insert(place, members)),
+                Ok((_, Err(error))) => result = Err(error),
+                Err(error) => result = Err(broken(node, error.to_string())),
             }
         }
+        result
     }
-    let before = logs.len();
-    logs.retain(|log| !is_consent(contracts, log) || place(log).is_some_and(|place| proven.contains(&place)));
-    if logs.len() < before {
-        let count = before - logs.len();
-        tracing::warn!(
-            count,
-            "passed over consents on the chain that their members did not give there themselves"
-        );
-    }
-    Ok(logs)
 }
 
 /// A block, the place of a transaction in it, and its hash.

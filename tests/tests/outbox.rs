@@ -386,7 +386,7 @@ async fn w_06_what_a_request_to_open_names_and_locks_is_checked() {
 #[tokio::test]
 async fn paying_channels_of_a_provider_are_opened_so_often_in_a_day_and_the_error_says_when_to_come_again() {
     let Some(chain) = Chain::start().await else { return };
-    let mut world = market(&chain, |config| config.market.paying_opens_per_day = 1).await;
+    let mut world = market(&chain, |config| config.market.openings_per_day = 1).await;
     let session = ready(&chain, &world).await;
     let first = opening(&chain, &world, ChannelKind::Paying, PAYING, 10).await;
     let asked = bourse_tests::now();

@@ -12,7 +12,7 @@
 use bourse_chain::{ChannelClose, Signer};
 use bourse_market::{ChannelId, ChannelKind, OFF_CHAIN_CLOSE_AT, Seq, Signature};
 use bourse_tests::{
-    Chain, Ear, Gateway, Mood, PAYING, PAYMENT, World, bytes_of, call, close_args, error_text, int_of,
+    Chain, Ear, Gateway, Mood, PAYING, PAYMENT, World, bind, bytes_of, call, close_args, error_text, int_of,
     map_of, refused, state_of, tokens, until,
 };
 use bourse_wamp::{Session, Value, WampError};
@@ -244,6 +244,50 @@ async fn a_delegate_that_is_quicker_costs_one_reverted_transaction_at_most() {
     }
     assert!(nonce(&chain).await - before <= 1);
     assert_eq!(chain.payouts(PAYMENT).await, 1);
+    world.assert_sound();
+}
+
+/// More than may be under way at a time: the rest waits for places, and keeps none of those back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_closings_than_places_are_all_paid_out() {
+    const CHANNELS: u8 = 64;
+    let Some(chain) = Chain::start().await else { return };
+    let world = chain.world(DEPTH, |_| {}).await;
+    let parties = &chain.parties;
+    let channels: Vec<_> = (1..=CHANNELS).map(|number| ChannelId([number; 16])).collect();
+    for channel in &channels {
+        chain.open(ChannelKind::Payment, *channel, tokens(5)).await;
+    }
+    chain.mine(DEPTH).await;
+    let session = world.session().await;
+    chain.caught_up(&session, DEPTH).await;
+    bind(&world, parties.buyer_delegate.address(), parties.buyer.address()).await;
+    let before = nonce(&chain).await;
+    chain.dev().mine_at_once(false).await.unwrap();
+    let state = chain
+        .final_state(&session, channels[0], (Seq::FIRST, tokens(5)))
+        .await;
+    let mut asked = tokio::task::JoinSet::new();
+    for channel in channels.clone() {
+        let state = ChannelClose { channel, ..state };
+        let args = close_args(&world, &state, &parties.buyer_delegate);
+        let session = session.clone();
+        asked.spawn(async move { call(&session, "xbr.marketmaker.close_channel", args).await });
+    }
+    while let Some(answer) = asked.join_next().await {
+        assert_eq!(int_of(&answer.unwrap().unwrap(), "state"), 2);
+    }
+    chain.dev().mine_at_once(true).await.unwrap();
+    until("all are paid out", async || {
+        chain.mine(1).await;
+        let mut paid = 0;
+        for channel in &channels {
+            paid += chain.payouts(*channel).await;
+        }
+        paid == channels.len()
+    })
+    .await;
+    assert_eq!(nonce(&chain).await - before, u64::from(CHANNELS));
     world.assert_sound();
 }
 

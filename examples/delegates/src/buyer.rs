@@ -175,6 +175,10 @@ impl Buyer {
 
     async fn send(&mut self, order: Order) -> Result<Bought, DelegateError> {
         (self.last, self.unanswered) = (Some(order), true);
+        self.vouchers.ordered(Balance {
+            seq: order.seq,
+            remaining: order.remaining,
+        });
         let result = self.client.buy(self.signer.address(), &order).await;
         self.unanswered = result.as_ref().is_err_and(may_have_happened);
         self.accept(&order, &result?)

@@ -43,8 +43,15 @@ pub(crate) struct Vouchers {
     channel: ChannelId,
     /// The newest block, and when that was asked for.
     head: Mutex<Option<(u64, Instant)>>,
-    /// The state that was paid for last: only over that is a voucher renewed.
-    paid: Mutex<Balance>,
+    /// The states that were paid for and ordered last: only over these is a voucher renewed.
+    signed: Mutex<Signed>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Signed {
+    paid: Balance,
+    /// Its order may have been carried out although nobody answered.
+    ordered: Balance,
 }
 
 impl Vouchers {
@@ -59,13 +66,21 @@ impl Vouchers {
             signer,
             channel,
             head: Mutex::default(),
-            paid: Mutex::new(stands),
+            signed: Mutex::new(Signed {
+                paid: stands,
+                ordered: stands,
+            }),
         })
     }
 
     /// What was bought has led to this state.
     pub(crate) fn paid(&self, stands: Balance) {
-        *self.paid.lock() = stands;
+        self.signed.lock().paid = stands;
+    }
+
+    /// This state is about to be ordered.
+    pub(crate) fn ordered(&self, state: Balance) {
+        self.signed.lock().ordered = state;
     }
 
     /// A voucher over a state; none where a market takes none.
@@ -121,7 +136,7 @@ impl Vouchers {
     }
 
     async fn renew(&self, event: &Event) {
-        let stands = *self.paid.lock();
+        let Signed { paid, ordered } = *self.signed.lock();
         let named = event.args.first().and_then(Value::as_map);
         let ours = named
             .and_then(|named| named.get("channel_oid"))
@@ -130,7 +145,13 @@ impl Vouchers {
         if !ours {
             return;
         }
-        // What the market says of the state is not looked at: it gets one over what was paid, or none.
+        // It gets one over what was paid, or over what was ordered if it says that this is where the channel stands.
+        let is = |state: Balance| {
+            let named = |name| named.and_then(|named| named.get(name));
+            named("seq").and_then(Value::as_u64) == Some(state.seq.0.into())
+                && named("balance").and_then(Value::as_bytes) == Some(&state.remaining.to_be_bytes()[..])
+        };
+        let stands = if is(ordered) { ordered } else { paid };
         let renewed = async {
             *self.head.lock() = None;
             let Some(voucher) = self.over(stands).await? else {

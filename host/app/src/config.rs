@@ -4,7 +4,7 @@
 
 use crate::outbox::Limits;
 use anyhow::{Context, ensure};
-use bourse_market::outbox::{CarryLimits, PayingRate};
+use bourse_market::outbox::{CarryLimits, OpeningRate};
 use bourse_market::{Amount, Nanos};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -109,11 +109,13 @@ pub struct Market {
     pub paying_cap: Option<u64>,
     /// Whole tokens that a paying channel takes at least.
     pub paying_minimum: u64,
+    /// Whole tokens that a payment channel takes at least, if the market maker is to open it.
+    pub payment_minimum: u64,
     /// Whole tokens that a buyer may spend over a payment channel, and not settle, on its word alone. Beyond that each purchase
     /// must bring a settlement voucher.
     pub max_unsettled: u64,
-    /// Paying channels that it opens for one provider in any 24 hours at most, the failed ones included: each costs it gas.
-    pub paying_opens_per_day: u32,
+    /// Channels of either kind that it opens for one actor in any 24 hours at most, the failed ones included: each costs it gas.
+    pub openings_per_day: u32,
     /// Consents of one member that the market maker tells the chain within a day, and pays the gas for. 0 for none.
     pub consents_per_member: u64,
     /// Consents of all members together.
@@ -250,8 +252,9 @@ impl Default for Market {
             paying_limits: BTreeMap::new(),
             paying_cap: None,
             paying_minimum: 1,
-            max_unsettled: 1_000,
-            paying_opens_per_day: 24,
+            payment_minimum: 1,
+            max_unsettled: 100,
+            openings_per_day: 24,
             consents_per_member: 10,
             consents_per_day: 200,
         }
@@ -319,8 +322,9 @@ impl Market {
             providers: providers.collect::<anyhow::Result<_>>()?,
             cap: self.paying_cap.map_or(Amount::MAX, Amount::from_tokens),
             minimum: Amount::from_tokens(self.paying_minimum),
-            rate: PayingRate {
-                most: self.paying_opens_per_day,
+            payment_minimum: Amount::from_tokens(self.payment_minimum),
+            rate: OpeningRate {
+                most: self.openings_per_day,
                 within: DAY,
             },
         })

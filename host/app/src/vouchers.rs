@@ -1,6 +1,7 @@
 //! Settlement vouchers: looked at when they come, asked for again before they lapse, and used where they are not renewed.
 
 use crate::events::topic;
+use crate::keep::keep;
 use crate::market::Market;
 use crate::wire::{bytes, closing_dict, dict, int, of_settlement};
 use bourse_chain::{ChannelClose, PRESIGNED_BLOCKS};
@@ -11,8 +12,8 @@ use bourse_market::{
 };
 use bourse_store::SubmitError;
 use bourse_wamp::{Value, WampError};
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,9 +22,13 @@ use tokio_util::sync::CancellationToken;
 const RENEW_AFTER: u64 = 700;
 /// The age at which its channel is closed by it, while the contract takes it for long enough.
 const CLOSE_AFTER: u64 = 900;
+/// The age at which it is whether or not anybody was asked in time.
+const CLOSE_AT_LAST: u64 = 1_200;
+/// Blocks between two requests to renew one voucher.
+const ASK_EVERY: u64 = 50;
 /// The age from which on the contract may not take it in time.
 const LAPSED_AFTER: u64 = PRESIGNED_BLOCKS - 40;
-/// Vouchers that are looked at in one step.
+/// Vouchers that are read at once.
 const MOST: usize = 256;
 
 /// A voucher as it came over the wire.
@@ -121,65 +126,96 @@ pub(crate) async fn settle(market: &Arc<Market>, id: ChannelId) -> Result<Option
     }
 }
 
+/// The earliest block that a voucher may name whose channel goes on: an older one is about to be used.
+pub(crate) fn not_before(market: &Market) -> BlockNumber {
+    BlockNumber(market.settlement.head_block().number.saturating_sub(CLOSE_AFTER))
+}
+
 /// Looks after vouchers until `stop`; nothing, where there is no chain.
 pub(crate) fn start(market: &Arc<Market>, poll: Duration, stop: CancellationToken) -> Option<JoinHandle<()>> {
     market.outbox.as_ref()?;
-    let market = Arc::downgrade(market);
-    Some(tokio::spawn(async move {
-        let mut asked = BTreeSet::new();
-        let mut seen = None;
-        while stop.run_until_cancelled(tokio::time::sleep(poll)).await.is_some() {
-            let Some(market) = market.upgrade() else { return };
-            let head = market.settlement.head_block().number;
-            if seen == Some(head) {
-                continue;
+    let (market, halt) = (Arc::downgrade(market), stop.clone());
+    let told = Weak::clone(&market);
+    Some(keep(
+        "the task that looks after vouchers",
+        stop,
+        move || look_after(Weak::clone(&market), poll, halt.clone()),
+        move |why| {
+            if let Some(market) = told.upgrade() {
+                market.course.fell(why);
             }
-            match look(&market, head, &mut asked).await {
-                Ok(()) => seen = Some(head),
-                Err(error) => tracing::warn!(%error, "vouchers cannot be looked after for now"),
-            }
-        }
-    }))
+        },
+    ))
 }
 
-/// One look at the vouchers that lapse first. Whose renewal was asked for is in `asked`.
-async fn look(
-    market: &Arc<Market>,
-    head: u64,
-    asked: &mut BTreeSet<(BlockNumber, ChannelId)>,
-) -> Result<(), SubmitError> {
-    let until = BlockNumber(head.saturating_sub(RENEW_AFTER));
-    let lapsing = market
-        .store
-        .read()
-        .and_then(|ledger| {
-            let vouchers = ledger.lapsing_vouchers(until, MOST)?;
-            let with_channel = |voucher: Voucher| Ok((ledger.channel(&voucher.channel)?, voucher));
-            vouchers
-                .into_iter()
-                .map(with_channel)
-                .collect::<Result<Vec<_>, _>>()
-        })
-        .map_err(|error| SubmitError::Storage(error.to_string()))?;
-    let there: BTreeSet<_> = lapsing
-        .iter()
-        .map(|(_, voucher)| (voucher.close_at, voucher.channel))
-        .collect();
-    asked.retain(|key| there.contains(key));
-    for (channel, voucher) in lapsing {
-        let age = head.saturating_sub(voucher.close_at.0);
-        match channel.map(|channel| (due(&channel, &voucher, age, market.terms.max_unsettled), channel)) {
-            Some((Due::Renewal, channel)) => {
-                if asked.insert((voucher.close_at, voucher.channel)) {
-                    ask(market, &channel, &voucher);
-                }
-            }
-            Some((Due::Close, channel)) => close(market, &channel).await?,
-            Some((Due::Nothing, _)) => {}
-            Some((Due::End, _)) | None => end(market, &voucher).await?,
+async fn look_after(market: Weak<Market>, poll: Duration, stop: CancellationToken) {
+    let mut asked = Asked::new();
+    let mut seen = None;
+    while stop.run_until_cancelled(tokio::time::sleep(poll)).await.is_some() {
+        let Some(market) = market.upgrade() else { return };
+        let head = market.settlement.head_block().number;
+        if seen == Some(head) {
+            continue;
+        }
+        match look(&market, head, &mut asked).await {
+            Ok(true) => seen = Some(head),
+            // A purchase is under way where a channel is to be closed: it ends soon.
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "vouchers cannot be looked after for now"),
         }
     }
-    Ok(())
+}
+
+/// Whose renewal was asked for: at which block first, and at which last.
+type Asked = BTreeMap<(BlockNumber, ChannelId), (u64, u64)>;
+
+/// One look at the vouchers that lapse first. False if one is to be used and waits for a purchase.
+async fn look(market: &Arc<Market>, head: u64, asked: &mut Asked) -> Result<bool, SubmitError> {
+    let until = BlockNumber(head.saturating_sub(RENEW_AFTER));
+    let (mut after, mut there, mut done) = (None, BTreeSet::new(), true);
+    loop {
+        let page = page(market, until, after)?;
+        let Some((_, last)) = page.last() else { break };
+        after = Some((last.close_at, last.channel));
+        for (channel, voucher) in page {
+            let key = (voucher.close_at, voucher.channel);
+            there.insert(key);
+            let age = head.saturating_sub(voucher.close_at.0);
+            let Some(channel) = channel else {
+                end(market, &voucher).await?;
+                continue;
+            };
+            let since = asked.get(&key).map(|(first, _)| head.saturating_sub(*first));
+            match due(&channel, &voucher, age, since, market.terms.max_unsettled) {
+                Due::Renewal => {
+                    let (_, last) = asked.entry(key).or_insert((head, 0));
+                    if *last == 0 || head.saturating_sub(*last) >= ASK_EVERY {
+                        *last = head;
+                        ask(market, &channel, &voucher);
+                    }
+                }
+                Due::Close => done &= close(market, &channel, &voucher).await?,
+                Due::Nothing => {}
+                Due::End => end(market, &voucher).await?,
+            }
+        }
+    }
+    asked.retain(|key, _| there.contains(key));
+    Ok(done)
+}
+
+/// Vouchers that name `until` or an earlier block, behind `after`, each with its channel.
+fn page(
+    market: &Market,
+    until: BlockNumber,
+    after: Option<(BlockNumber, ChannelId)>,
+) -> Result<Vec<(Option<Channel>, Voucher)>, SubmitError> {
+    let read = market.store.read().and_then(|ledger| {
+        let vouchers = ledger.lapsing_vouchers(until, after, MOST)?;
+        let with_channel = |voucher: Voucher| Ok((ledger.channel(&voucher.channel)?, voucher));
+        vouchers.into_iter().map(with_channel).collect()
+    });
+    read.map_err(|error| SubmitError::Storage(error.to_string()))
 }
 
 /// What is due of a voucher.
@@ -195,7 +231,8 @@ enum Due {
 }
 
 /// What is spent beyond `most` must not be left to the buyer's word.
-fn due(channel: &Channel, voucher: &Voucher, age: u64, most: Option<Amount>) -> Due {
+/// Whoever was never `asked`, or only just, because nobody knew which block was the newest, has some more time.
+fn due(channel: &Channel, voucher: &Voucher, age: u64, asked: Option<u64>, most: Option<Amount>) -> Due {
     let exposed = most.is_none_or(|most| channel.spent > most);
     match channel.state {
         ChannelState::Closed | ChannelState::Failed => Due::End,
@@ -212,6 +249,11 @@ fn due(channel: &Channel, voucher: &Voucher, age: u64, most: Option<Amount>) -> 
             false => Due::Nothing,
         },
         ChannelState::Open if age < CLOSE_AFTER => Due::Renewal,
+        ChannelState::Open
+            if exposed && age < CLOSE_AT_LAST && asked.is_none_or(|since| since < ASK_EVERY) =>
+        {
+            Due::Renewal
+        }
         ChannelState::Open if exposed => Due::Close,
         ChannelState::Open => Due::End,
     }
@@ -234,7 +276,8 @@ fn ask(market: &Market, channel: &Channel, voucher: &Voucher) {
     );
 }
 
-async fn close(market: &Arc<Market>, channel: &Channel) -> Result<(), SubmitError> {
+/// False if a purchase is under way.
+async fn close(market: &Arc<Market>, channel: &Channel, voucher: &Voucher) -> Result<bool, SubmitError> {
     let was_open = channel.state == ChannelState::Open;
     match settle(market, channel.id).await {
         Ok(Some(closed)) if was_open => {
@@ -242,14 +285,15 @@ async fn close(market: &Arc<Market>, channel: &Channel) -> Result<(), SubmitErro
             for topic in topic::channel_closing(&closed.delegate, closed.kind) {
                 market.announcer.announce(topic, vec![told.clone()]);
             }
-            Ok(())
+            Ok(true)
         }
-        Ok(_) => Ok(()),
-        // A purchase is under way, or it moved: the next look sees what is due then.
-        Err(SubmitError::Refused(Refusal::PurchasePending { .. })) => Ok(()),
+        Ok(_) => Ok(true),
+        Err(SubmitError::Refused(Refusal::PurchasePending { .. })) => Ok(false),
         Err(SubmitError::Refused(refusal)) => {
-            tracing::warn!(channel = %channel.id, %refusal, "a channel is not closed by its buyer's voucher");
-            Ok(())
+            let lapses = voucher.close_at.0.saturating_add(LAPSED_AFTER);
+            tracing::error!(channel = %channel.id, spent = %channel.spent, lapses, %refusal,
+                "a channel is not closed by its buyer's voucher, which is worth nothing from block `lapses` on");
+            Ok(true)
         }
         Err(error) => Err(error),
     }

@@ -492,6 +492,10 @@ impl View for MemoryLedger {
         Ok(intents.find(|intent| intent.nonce == nonce).cloned())
     }
 
+    fn last_intent(&self) -> Result<Option<Intent>, Infallible> {
+        Ok(self.intents.values().max_by_key(|intent| intent.nonce).cloned())
+    }
+
     fn unfinished_intents(&self) -> Result<Vec<Intent>, Infallible> {
         let intents = self.intents.values();
         let mut unfinished: Vec<_> = intents.filter(|intent| intent.is_unfinished()).cloned().collect();
@@ -519,16 +523,12 @@ impl View for MemoryLedger {
         Ok(locking)
     }
 
-    fn paying_wanted(&self, provider: &Address, skip: u32) -> Result<Option<Nanos>, Infallible> {
-        let for_provider = |intent: &&Intent| {
-            intent
-                .opens_paying()
-                .is_some_and(|terms| terms.actor == *provider)
-        };
+    fn openings_wanted(&self, actor: &Address, skip: u32) -> Result<Option<Nanos>, Infallible> {
+        let for_actor = |intent: &&Intent| intent.opens().is_some_and(|terms| terms.actor == *actor);
         let mut times: Vec<_> = self
             .intents
             .values()
-            .filter(for_provider)
+            .filter(for_actor)
             .map(|intent| intent.at)
             .collect();
         times.sort_unstable();

@@ -219,6 +219,8 @@ pub struct Intent {
 impl Intent {
     /// Transactions that may be under way at a time. Nodes keep some 64 of a sender.
     pub const MAX_UNFINISHED: usize = 60;
+    /// Those that somebody asked for are fewer: to be paid what is owed is not to wait for places that strangers take.
+    pub const MAX_UNFINISHED_ASKED: usize = 40;
     /// Those of them that may carry consents: the rest is for channels.
     pub const MAX_UNFINISHED_CONSENTS: usize = 30;
     /// Signed forms of one: with each an eighth dearer than the one before, the last costs more than forty times the first.
@@ -300,14 +302,16 @@ pub struct PayingLimits {
     pub cap: Amount,
     /// In one channel at least.
     pub minimum: Amount,
-    /// How often a channel may be opened for one provider.
-    pub rate: PayingRate,
+    /// And in a payment channel.
+    pub payment_minimum: Amount,
+    /// How often a channel may be opened for one actor, of either kind.
+    pub rate: OpeningRate,
 }
 
-/// How many paying channels may be opened for one provider in any time of a length. Each costs the market maker gas, whatever
+/// How many channels may be opened for one actor in any time of a length. Each costs the market maker gas, whatever
 /// becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PayingRate {
+pub struct OpeningRate {
     /// So many, the failed ones included.
     pub most: u32,
     /// Nanoseconds.

@@ -91,9 +91,9 @@ pub enum Refusal {
         /// Whom the signature recovers to.
         signer: Address,
     },
-    /// A paying channel of less than is worth a transaction.
-    #[error("a paying channel takes {minimum} tokens at least, the request names {got}")]
-    PayingMinimum {
+    /// A channel of less than is worth a transaction.
+    #[error("such a channel takes {minimum} tokens at least, the request names {got}")]
+    DepositMinimum {
         /// The least.
         minimum: Amount,
         /// As signed.
@@ -129,12 +129,12 @@ pub enum Refusal {
     },
     /// More openings than the market maker pays for.
     #[error(
-        "the market maker opens at most {most} paying channels for {provider} in {} s: the next can be asked for in {} s",
+        "the market maker opens at most {most} channels for {actor} in {} s: the next can be asked for in {} s",
         seconds(.within.0), seconds(.again_at.since(*.at))
     )]
-    PayingRate {
-        /// The provider.
-        provider: Address,
+    OpeningRate {
+        /// Whose they are.
+        actor: Address,
         /// The most.
         most: u32,
         /// In so long.
@@ -184,6 +184,16 @@ pub enum Refusal {
         price: Amount,
         /// The most.
         most: Amount,
+    },
+    /// The voucher on record is about to be used.
+    #[error(
+        "the voucher of channel {channel} names block {close_at}, and the channel is about to be closed by it: renew it first"
+    )]
+    VoucherDue {
+        /// The channel.
+        channel: ChannelId,
+        /// The block.
+        close_at: BlockNumber,
     },
     /// A voucher over another state.
     #[error("the voucher is for seq {got_seq} and a balance of {got_balance}, expected {seq} and {balance}")]

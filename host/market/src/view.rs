@@ -98,12 +98,14 @@ pub trait View {
     fn intent(&self, key: &IntentKey) -> Result<Option<Intent>, Self::Error>;
     /// The transaction of a nonce.
     fn intent_at(&self, nonce: Nonce) -> Result<Option<Intent>, Self::Error>;
+    /// The transaction with the highest nonce.
+    fn last_intent(&self) -> Result<Option<Intent>, Self::Error>;
     /// The transactions that are neither mined nor failed, by nonce.
     fn unfinished_intents(&self) -> Result<Vec<Intent>, Self::Error>;
     /// The transactions that lock tokens of the market maker ([`Intent::locks`]): for this provider, or for all.
     fn locking_intents(&self, provider: Option<&Address>) -> Result<Vec<Intent>, Self::Error>;
-    /// When the last paying channel but `skip` was to be opened for a provider, whatever became of it.
-    fn paying_wanted(&self, provider: &Address, skip: u32) -> Result<Option<Nanos>, Self::Error>;
+    /// When the last channel but `skip` was to be opened for an actor, whatever became of it.
+    fn openings_wanted(&self, actor: &Address, skip: u32) -> Result<Option<Nanos>, Self::Error>;
     /// The members whose consents were carried to the chain since then, once for each consent.
     fn carried_since(&self, since: Nanos) -> Result<Vec<Address>, Self::Error>;
 }

@@ -59,6 +59,9 @@ impl SignedVoucher {
 pub struct Cover {
     /// What may be spent over a channel without a voucher.
     pub most: Amount,
+    /// The earliest block that the voucher on record may name, where there is one: an older one is about to be used, and
+    /// nothing is to come between.
+    pub not_before: BlockNumber,
     /// The voucher that came with the order, over the state it leads to.
     pub voucher: Option<SignedVoucher>,
 }

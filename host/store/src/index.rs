@@ -265,9 +265,9 @@ pub(crate) fn of_intent(intent: &Intent) -> Vec<Entry> {
         let key = keys::delegates_channel(&terms.actor, &terms.channel);
         entries.push(entry(Id::locking, key, &[]));
     }
-    if let Some(terms) = intent.opens_paying() {
+    if let Some(terms) = intent.opens() {
         let key = keys::wanted_of(&terms.actor, intent.at, &terms.channel);
-        entries.push(entry(Id::paying_wanted, key, &[]));
+        entries.push(entry(Id::openings_wanted, key, &[]));
     }
     if let Some(said) = intent.carries() {
         let key = keys::carried(intent.at, intent.nonce);
@@ -276,12 +276,12 @@ pub(crate) fn of_intent(intent: &Intent) -> Vec<Entry> {
     entries
 }
 
-/// The opening that an entry of `locking` or `paying_wanted` is of.
+/// The opening that an entry of `locking` or `openings_wanted` is of.
 pub(crate) fn opening_of(key: &[u8]) -> Option<IntentKey> {
     trailing_id(key).map(|channel| IntentKey::Open(ChannelId(channel)))
 }
 
-/// When a `paying_wanted` key says its channel was to be opened.
+/// When a `openings_wanted` key says its channel was to be opened.
 pub(crate) fn wanted_at(key: &[u8]) -> Option<Nanos> {
     let (_, rest) = key.split_at_checked(Address::LEN)?;
     rest.first_chunk().map(|bytes| Nanos(u64::from_be_bytes(*bytes)))

@@ -133,16 +133,30 @@ impl<'s> Reader<'s> {
         Ok(channels)
     }
 
-    /// At most `limit` vouchers that name block `until` or an earlier one, the earliest first.
+    /// At most `limit` vouchers behind `after` that name block `until` or an earlier one, the earliest first.
     ///
     /// # Errors
     ///
     /// As [`Reader::offer`].
-    pub fn lapsing_vouchers(&self, until: BlockNumber, limit: usize) -> Result<Vec<Voucher>, StoreError> {
+    pub fn lapsing_vouchers(
+        &self,
+        until: BlockNumber,
+        after: Option<(BlockNumber, ChannelId)>,
+        limit: usize,
+    ) -> Result<Vec<Voucher>, StoreError> {
         let index = &self.tables.vouchers_lapsing;
+        let after = after.map(|(block, channel)| keys::closing(block, &channel));
+        let from = after.as_deref().unwrap_or(&keys::LEAST);
         let mut vouchers = Vec::new();
-        for entry in index.iter(&self.txn)?.take(limit) {
-            let id = trailing(index, entry?.0)?;
+        for entry in index.from(&self.txn, from)? {
+            let (key, _) = entry?;
+            if after.as_deref() == Some(key) {
+                continue;
+            }
+            if vouchers.len() == limit {
+                break;
+            }
+            let id = trailing(index, key)?;
             let voucher: Voucher = self.records().named(index, &self.tables.vouchers, &id)?;
             if voucher.close_at > until {
                 break;
@@ -659,6 +673,10 @@ impl View for Reader<'_> {
         self.records().intent_at(nonce)
     }
 
+    fn last_intent(&self) -> Result<Option<Intent>, StoreError> {
+        self.records().last_intent()
+    }
+
     fn unfinished_intents(&self) -> Result<Vec<Intent>, StoreError> {
         self.records().unfinished_intents()
     }
@@ -671,8 +689,8 @@ impl View for Reader<'_> {
         self.records().locking_intents(provider)
     }
 
-    fn paying_wanted(&self, provider: &Address, skip: u32) -> Result<Option<Nanos>, StoreError> {
-        self.records().paying_wanted(provider, skip)
+    fn openings_wanted(&self, provider: &Address, skip: u32) -> Result<Option<Nanos>, StoreError> {
+        self.records().openings_wanted(provider, skip)
     }
 }
 

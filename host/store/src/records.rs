@@ -295,6 +295,16 @@ impl View for Records<'_> {
             .transpose()
     }
 
+    fn last_intent(&self) -> Result<Option<Intent>, StoreError> {
+        let index = &self.tables.nonces;
+        let Some(last) = index.last_key(self.txn)? else {
+            return Ok(None);
+        };
+        let key = index.get(self.txn, last)?;
+        key.map(|key| self.named(index, &self.tables.intents, key))
+            .transpose()
+    }
+
     fn unfinished_intents(&self) -> Result<Vec<Intent>, StoreError> {
         let index = &self.tables.outbox;
         index
@@ -331,9 +341,9 @@ impl View for Records<'_> {
         Ok(intents)
     }
 
-    fn paying_wanted(&self, provider: &Address, skip: u32) -> Result<Option<Nanos>, StoreError> {
-        let index = &self.tables.paying_wanted;
-        let mut newest_first = index.prefix_backwards(self.txn, provider.as_bytes())?;
+    fn openings_wanted(&self, actor: &Address, skip: u32) -> Result<Option<Nanos>, StoreError> {
+        let index = &self.tables.openings_wanted;
+        let mut newest_first = index.prefix_backwards(self.txn, actor.as_bytes())?;
         match newest_first.nth(skip as usize) {
             Some(entry) => Ok(index::wanted_at(entry?.0)),
             None => Ok(None),

@@ -93,8 +93,6 @@ fn kind(command: &Command) -> Kind {
         | Command::Advance(_)
         | Command::Unwind(_)
         | Command::Intend(_)
-        // The sender asks again.
-        | Command::Show(_)
         | Command::Renew(_)
         | Command::Carry(_)
         | Command::MoveLine(_) => Kind::Starts,
@@ -104,6 +102,7 @@ fn kind(command: &Command) -> Kind {
         | Command::ReleasePair(_)
         | Command::Reconcile(_)
         | Command::Withdraw(_)
+        | Command::Show(_)
         | Command::Attempt(_)
         | Command::Conclude(_)
         | Command::Lapse { .. }

@@ -273,7 +273,7 @@ tables! {
     /// Block that it names ‖ channel of each final state that the contract is to be shown.
     closing = "closing",
     /// Provider ‖ time of asking ‖ channel of each paying channel that was to be opened, whatever became of it.
-    paying_wanted = "paying_wanted",
+    openings_wanted = "openings_wanted",
     /// Time ‖ nonce of each transaction that carries a consent -> the consent's member.
     carried = "carried",
     /// Which nonces are given out: one record.

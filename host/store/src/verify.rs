@@ -57,7 +57,7 @@ pub(crate) const INDEXES: [Id; 29] = [
     Id::nonces,
     Id::outbox,
     Id::locking,
-    Id::paying_wanted,
+    Id::openings_wanted,
     Id::carried,
 ];
 
@@ -570,7 +570,7 @@ impl<'r, 'p> Check<'r, 'p> {
                 .record(&self.reader.tables.intents, value)
                 .as_ref()
                 .map(index::of_intent),
-            Id::locking | Id::paying_wanted => index::opening_of(key)
+            Id::locking | Id::openings_wanted => index::opening_of(key)
                 .and_then(|opening| records.intent(&opening).ok()?)
                 .as_ref()
                 .map(index::of_intent),

@@ -4,12 +4,12 @@
 //! that nothing is forgotten, whatever crashed in between.
 
 use super::Outbox;
-use super::send::{read, reason, said, submit};
+use super::send::{read, reason, said};
 use crate::market::Market;
 use bourse_chain::{NodeError, PRESIGNED_BLOCKS};
 use bourse_market::outbox::{FinalState, Intent, Progress, ShowRequest, Wanted};
-use bourse_market::{BlockNumber, Channel, ChannelId, Command, TransactionHash, last_showing};
-use bourse_store::{Reader, StoreError};
+use bourse_market::{BlockNumber, Channel, ChannelId, Command, Refusal, TransactionHash, last_showing};
+use bourse_store::{Reader, StoreError, SubmitError};
 use bourse_wamp::WampError;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -74,13 +74,14 @@ fn has_failed(intent: &Intent) -> bool {
 }
 
 /// Makes a transaction of each final state that waits and that the contract would take now. Those that it would not are
-/// `refused`, and are looked at again over another block.
+/// `refused`, and are looked at again over another block. True if there are new ones.
 pub(super) async fn show(
     market: &Arc<Market>,
     outbox: &Outbox,
     head: u64,
     refused: &mut HashSet<ChannelId>,
-) -> Result<(), String> {
+) -> Result<bool, String> {
+    let mut new = false;
     let not_before = not_before(head);
     for channel in read(market, |ledger| waiting(ledger, not_before))? {
         let id = channel.id;
@@ -105,8 +106,17 @@ pub(super) async fn show(
             gas: CLOSE_GAS,
             at: market.now(),
         };
-        submit(market, Command::Show(request)).await?;
+        match market.store.submit(Command::Show(request)).await {
+            Ok(_) => new = true,
+            // There will be room once some are at their end.
+            Err(SubmitError::Refused(Refusal::OutboxFull { .. })) => break,
+            Err(SubmitError::Refused(refusal)) => {
+                tracing::warn!(channel = %id, %refusal, "the final state of a channel is not shown now");
+                refused.insert(id);
+            }
+            Err(error) => return Err(error.to_string()),
+        }
         crate::crash::point("showing-committed");
     }
-    Ok(())
+    Ok(new)
 }

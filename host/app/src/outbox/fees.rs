@@ -46,7 +46,7 @@ fn market(limit: u64, tip: u64, most: u64) -> GasPrice {
 /// None if that is more than `most`.
 pub(super) fn raised(last: GasPrice, offer: GasPrice, most: u64) -> Option<GasPrice> {
     let eighth = |fee: u64| {
-        fee.checked_add(fee.div_ceil(RAISE_PART))
+        fee.checked_add(fee.div_ceil(RAISE_PART).max(1))
             .filter(|fee| *fee <= most)
     };
     match (last, offer) {

@@ -16,7 +16,7 @@ mod send;
 pub(crate) use send::start;
 
 use bourse_chain::{Contracts, Node};
-use bourse_market::outbox::{CarryLimits, PayingLimits, PayingRate};
+use bourse_market::outbox::{CarryLimits, OpeningRate, PayingLimits};
 use bourse_market::{Address, Amount};
 use std::collections::BTreeMap;
 use tokio::sync::{Notify, watch};
@@ -43,8 +43,10 @@ pub(crate) struct Limits {
     pub(crate) cap: Amount,
     /// In one channel at least.
     pub(crate) minimum: Amount,
-    /// How often for one provider.
-    pub(crate) rate: PayingRate,
+    /// And in a payment channel.
+    pub(crate) payment_minimum: Amount,
+    /// How often for one actor.
+    pub(crate) rate: OpeningRate,
 }
 
 impl Limits {
@@ -54,6 +56,7 @@ impl Limits {
             provider: self.providers.get(provider).copied().unwrap_or_default(),
             cap: self.cap,
             minimum: self.minimum,
+            payment_minimum: self.payment_minimum,
             rate: self.rate,
         }
     }

@@ -129,26 +129,47 @@ impl Courier {
             self.refused.clear();
             self.sent_at = Some(latest_hash);
         }
+        // What is under way first: only its end makes place for more.
+        let mut moved = self.move_on(market, outbox, next, &latest).await;
         // Behind nonces that somebody else used nothing new is put in the line.
         let line = read(market, |ledger| ledger.nonce_line())?;
         if line.is_some_and(|line| next <= line.next) {
-            close::show(market, outbox, latest.number.to(), &mut self.refused).await?;
-        }
-        let unfinished = read(market, |ledger| ledger.unfinished_intents())?;
-        if unfinished.is_empty() {
-            self.idle_at = Some(head);
-            return Ok(());
-        }
-        for intent in unfinished {
-            match intent.nonce < next {
-                true => conclude(market, outbox, &intent).await?,
-                false => {
-                    let intent = sign(market, outbox, intent, &latest).await?;
-                    self.deliver(market, outbox, &intent).await?;
-                }
+            let shown = close::show(market, outbox, latest.number.to(), &mut self.refused).await;
+            match (moved.is_ok(), shown) {
+                (true, Ok(true)) => moved = self.move_on(market, outbox, next, &latest).await,
+                (true, Err(trouble)) => moved = Err(trouble),
+                _ => {}
             }
         }
+        moved?;
+        if read(market, |ledger| ledger.unfinished_intents())?.is_empty() {
+            self.idle_at = Some(head);
+        }
         Ok(())
+    }
+
+    /// Takes each unfinished transaction a step further. The end of one that cannot be asked for now keeps no other back; one
+    /// that cannot be sent keeps those behind it.
+    async fn move_on(
+        &mut self,
+        market: &Arc<Market>,
+        outbox: &Outbox,
+        next: Nonce,
+        latest: &Header,
+    ) -> Result<(), String> {
+        let mut trouble = Ok(());
+        let mut first = true;
+        for intent in read(market, |ledger| ledger.unfinished_intents())? {
+            if intent.nonce < next {
+                let concluded = conclude(market, outbox, &intent).await;
+                trouble = trouble.and(concluded);
+                continue;
+            }
+            let intent = sign(market, outbox, intent, latest, first).await?;
+            self.deliver(market, outbox, &intent).await?;
+            first = false;
+        }
+        trouble
     }
 
     /// Holds the ledger's line of nonces against the chain, whose next is `next`.
@@ -175,6 +196,9 @@ impl Courier {
                 );
                 submit(market, Command::MoveLine(Nonce(counted))).await?;
             }
+        } else if next < line.next && unfinished.is_empty() {
+            // Of those in between the ledger gave none out, or it sends them again below.
+            submit(market, Command::MoveLine(next)).await?;
         } else if next > line.next {
             self.complaint = Some(format!(
                 "the chain has transactions of the market maker up to nonce {next}, this ledger none from {} on: somebody \
@@ -246,10 +270,14 @@ async fn sign(
     outbox: &Outbox,
     mut intent: Intent,
     latest: &Header,
+    first: bool,
 ) -> Result<Intent, String> {
     let sending = &outbox.sending;
     let head = BlockNumber(latest.number.to());
-    if intent.attempts.len() >= Intent::MAX_ATTEMPTS || !wants_more(sending, &intent, latest).await? {
+    // To pay more helps none that waits for those before it.
+    let waits = !first && !intent.attempts.is_empty();
+    if waits || intent.attempts.len() >= Intent::MAX_ATTEMPTS || !wants_more(sending, &intent, latest).await?
+    {
         return Ok(intent);
     }
     let last = intent.attempts.last();
@@ -320,7 +348,7 @@ async fn signed(
         fees: price.into(),
     };
     let signer = Arc::clone(&market.signer);
-    let signed = market.workers.run(move || transaction.sign(&signer)).await;
+    let signed = market.workers.run_owed(move || transaction.sign(&signer)).await;
     signed.map_err(|error| format!("a transaction could not be signed: {error:?}"))
 }
 
@@ -411,7 +439,10 @@ async fn replay(
             }
             // A node that does not know so old a state says something else.
             Err(NodeError::Refused { message, .. }) => why = message,
-            Err(error) => return Err(error.to_string()),
+            Err(error @ (NodeError::Unreachable { .. } | NodeError::Busy { .. })) => {
+                return Err(error.to_string());
+            }
+            Err(error) => why = error.to_string(),
         }
     }
     Ok(format!("the reason is not known any more: {why}"))

@@ -10,6 +10,7 @@ use super::{BuyRequest, UNSIGNED};
 use crate::market::Market;
 use crate::policies::{Cleared, Inquiry, Step};
 use crate::quotes::Quote;
+use crate::vouchers;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
 use bourse_market::voucher::{Cover, SignedVoucher};
 use bourse_market::{
@@ -285,6 +286,7 @@ pub(super) fn order(market: &Market, request: &BuyRequest, price: &Price) -> Ord
         lenient_seq: market.terms.lenient_seq,
         cover: market.terms.max_unsettled.map(|most| Cover {
             most,
+            not_before: vouchers::not_before(market),
             voucher: price.voucher.clone(),
         }),
     }

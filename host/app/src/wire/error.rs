@@ -75,7 +75,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         R::ZeroDeposit | R::Overflow => return invalid("amount", refusal),
         R::ZeroBlock => return invalid("current_block_number", refusal),
         R::ChannelExists { .. } => return invalid("channel_oid", refusal),
-        R::PayingMinimum { .. } => return invalid("amount", refusal),
+        R::DepositMinimum { .. } => return invalid("amount", refusal),
         R::DelegateUnproven { .. } => (uri::INVALID_SIGNATURE, vec![]),
         R::NoNonce | R::OpenUnderWay { .. } => (uri::NOT_READY, vec![]),
         R::OutboxFull { .. } | R::CarriedAtATime { .. } | R::CarriedEnough { .. } => (uri::OVERLOADED, vec![]),
@@ -84,7 +84,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
             uri::INSUFFICIENT_FUNDS,
             vec![("most", amount(most)), ("locked", amount(locked))],
         ),
-        R::PayingRate { again_at, .. } => (
+        R::OpeningRate { again_at, .. } => (
             uri::OVERLOADED,
             vec![("again_at", Value::Int(again_at.0.into()))],
         ),
@@ -150,6 +150,10 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
         R::Unsettled { spent, most, .. } => (
             uri::UNSETTLED,
             vec![("spent", amount(spent)), ("max_unsettled", amount(most))],
+        ),
+        R::VoucherDue { close_at, .. } => (
+            uri::UNSETTLED,
+            vec![("close_at", Value::Int(close_at.0.into()))],
         ),
         R::VoucherMisfits { .. } | R::VoucherOlder { .. } | R::NothingSpent { .. } => {
             return invalid("voucher", refusal);

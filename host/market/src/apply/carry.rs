@@ -74,7 +74,7 @@ pub(super) fn carry<V: View>(view: &V, request: &CarryRequest) -> Decided<V> {
 
 /// What is under way at a time, and what was carried within a day.
 fn check_limits<V: View>(view: &V, request: &CarryRequest) -> Result<(), Fault<V::Error>> {
-    let unfinished = check_place(view, 1)?;
+    let unfinished = check_place(view, 1, Intent::MAX_UNFINISHED_ASKED)?;
     let consents = unfinished.iter().filter(|intent| intent.carries().is_some());
     let unfinished = consents.count();
     if unfinished >= Intent::MAX_UNFINISHED_CONSENTS {

@@ -50,7 +50,7 @@ impl Order {
         check_on_sale(&offer, self.at)?;
         let payment_balance = check_price(payment, &offer, self)?;
         if let Some(cover) = &self.cover {
-            check_cover(payment, (payment_seq, payment_balance), self.price, cover)?;
+            check_cover(view, payment, (payment_seq, payment_balance), self.price, cover)?;
         }
         Ok(Admitted {
             offer,

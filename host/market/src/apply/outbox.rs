@@ -8,7 +8,7 @@ use super::{Decided, genesis_of};
 use crate::chain::{ChannelTerms, Mined, UNKNOWN_BLOCK};
 use crate::outbox::{
     AttemptRequest, ConcludeRequest, FinalState, IntendRequest, Intent, IntentKey, Nonce, NonceLine,
-    PayingLimits, PayingRate, Progress, ShowRequest, Verdict, Wanted,
+    OpeningRate, PayingLimits, Progress, ShowRequest, Verdict, Wanted,
 };
 use crate::{
     Address, Amount, Binding, Change, ChannelId, ChannelKind, ChannelState, Fault, Genesis, Nanos,
@@ -48,16 +48,18 @@ pub(super) fn intend<V: View>(view: &V, request: &IntendRequest) -> Decided<V> {
     let mut changes = Vec::new();
     changes.extend(bind(view, open, request.bound_by)?);
 
-    let unfinished = check_place(
-        view,
-        match open.kind {
-            ChannelKind::Payment => 1,
-            ChannelKind::Paying => 2,
-        },
-    )?;
+    let places = match open.kind {
+        ChannelKind::Payment => 1,
+        ChannelKind::Paying => 2,
+    };
+    let unfinished = check_place(view, places, Intent::MAX_UNFINISHED_ASKED)?;
     let mut line = Line::of(view, open.at)?;
     match open.kind {
-        ChannelKind::Payment => check_one_at_a_time(&unfinished, open)?,
+        ChannelKind::Payment => {
+            check_minimum(open, request.limits.payment_minimum)?;
+            check_one_at_a_time(&unfinished, open)?;
+            check_rate(view, open, request.limits.rate)?;
+        }
         ChannelKind::Paying => {
             changes.extend(check_limits(view, open, &request.limits)?);
             check_rate(view, open, request.limits.rate)?;
@@ -107,7 +109,7 @@ pub(super) fn show<V: View>(view: &V, request: &ShowRequest) -> Decided<V> {
     if round >= Intent::MAX_ROUNDS {
         return Err(refused("the contract did not take it as often as may be"));
     }
-    check_place(view, 1)?;
+    check_place(view, 1, Intent::MAX_UNFINISHED)?;
     let mut line = Line::of(view, request.at)?;
     let key = IntentKey::Close { channel: id, round };
     let intent = Box::new(line.give(key, Wanted::Close(Box::new(state)), request.gas)?);
@@ -181,6 +183,12 @@ pub(super) fn conclude<V: View>(view: &V, request: &ConcludeRequest) -> Decided<
             false => Err(refused("its block does not count yet")),
         }
     };
+    if let (IntentKey::Close { channel, .. }, Verdict::Mined(_)) = (&intent.key, &request.verdict) {
+        let anchor = view.anchor(channel).map_err(Fault::View)?;
+        if anchor.is_none_or(|anchor| anchor.closed.is_none()) {
+            return Err(refused("the chain does not say that the channel is paid out"));
+        }
+    }
     let progress = match &request.verdict {
         Verdict::Mined(mined) => {
             check(mined)?;
@@ -238,9 +246,22 @@ pub(super) fn move_line<V: View>(view: &V, to: Nonce) -> Decided<V> {
             next: to,
             skipped: 0,
         },
-        Some(line) if to <= line.next => return Ok((Vec::new(), Outcome::Done)),
+        Some(line) if to == line.next => return Ok((Vec::new(), Outcome::Done)),
         Some(_) if !view.unfinished_intents().map_err(Fault::View)?.is_empty() => {
             return Err(Refusal::LineBusy.into());
+        }
+        // What was passed over was nobody's after all: whoever said so was wrong.
+        Some(line) if to < line.next => {
+            let last = view.last_intent().map_err(Fault::View)?;
+            let given = last.map_or(line.first, |last| last.nonce.next().unwrap_or(last.nonce));
+            let next = to.max(given);
+            let back = line.next.0.saturating_sub(next.0);
+            let skipped = line.skipped.checked_sub(back).ok_or(Refusal::LineBusy)?;
+            NonceLine {
+                next,
+                skipped,
+                ..line
+            }
         }
         Some(line) => NonceLine {
             next: to,
@@ -251,13 +272,17 @@ pub(super) fn move_line<V: View>(view: &V, to: Nonce) -> Decided<V> {
     Ok((vec![Change::NonceLine(line)], Outcome::Done))
 }
 
-/// Whether so many more transactions may be under way. Yields those that are.
-pub(super) fn check_place<V: View>(view: &V, places: usize) -> Result<Vec<Intent>, Fault<V::Error>> {
+/// Whether so many more transactions may be under way, of `most` together. Yields those that are.
+pub(super) fn check_place<V: View>(
+    view: &V,
+    places: usize,
+    most: usize,
+) -> Result<Vec<Intent>, Fault<V::Error>> {
     let unfinished = view.unfinished_intents().map_err(Fault::View)?;
-    match unfinished.len().saturating_add(places) > Intent::MAX_UNFINISHED {
+    match unfinished.len().saturating_add(places) > most {
         true => Err(Refusal::OutboxFull {
             unfinished: unfinished.len(),
-            most: Intent::MAX_UNFINISHED,
+            most,
         }
         .into()),
         false => Ok(unfinished),
@@ -351,6 +376,15 @@ fn bind<V: View>(
     }
 }
 
+/// Less is not worth the gas.
+fn check_minimum(open: &OpenRequest, minimum: Amount) -> Result<(), Refusal> {
+    let got = open.amount;
+    match got < minimum {
+        true => Err(Refusal::DepositMinimum { minimum, got }),
+        false => Ok(()),
+    }
+}
+
 /// The contract takes what the actor allowed it to take: of two openings over one allowance the second would fail.
 fn check_one_at_a_time(unfinished: &[Intent], open: &OpenRequest) -> Result<(), Refusal> {
     let same = |terms: &&ChannelTerms| terms.kind == ChannelKind::Payment && terms.actor == open.actor;
@@ -364,10 +398,10 @@ fn check_one_at_a_time(unfinished: &[Intent], open: &OpenRequest) -> Result<(), 
 }
 
 /// No more channels are opened for the provider than are paid for in a while.
-fn check_rate<V: View>(view: &V, open: &OpenRequest, rate: PayingRate) -> Result<(), Fault<V::Error>> {
-    let provider = open.actor;
-    let refused = |again_at| Refusal::PayingRate {
-        provider,
+fn check_rate<V: View>(view: &V, open: &OpenRequest, rate: OpeningRate) -> Result<(), Fault<V::Error>> {
+    let actor = open.actor;
+    let refused = |again_at| Refusal::OpeningRate {
+        actor,
         most: rate.most,
         within: rate.within,
         again_at,
@@ -376,7 +410,7 @@ fn check_rate<V: View>(view: &V, open: &OpenRequest, rate: PayingRate) -> Result
     let Some(skip) = rate.most.checked_sub(1) else {
         return Err(refused(Nanos(u64::MAX)).into());
     };
-    let last = view.paying_wanted(&provider, skip).map_err(Fault::View)?;
+    let last = view.openings_wanted(&actor, skip).map_err(Fault::View)?;
     let again_at = last.map(|last| Nanos(last.0.saturating_add(rate.within.0)));
     match again_at.filter(|again_at| *again_at > open.at) {
         Some(again_at) => Err(refused(again_at).into()),
@@ -391,13 +425,7 @@ fn check_limits<V: View>(
     limits: &PayingLimits,
 ) -> Result<Vec<Change>, Fault<V::Error>> {
     let got = open.amount;
-    if got < limits.minimum {
-        return Err(Refusal::PayingMinimum {
-            minimum: limits.minimum,
-            got,
-        }
-        .into());
-    }
+    check_minimum(open, limits.minimum)?;
     let above = |locked: Amount, most| locked.checked_add(got).is_none_or(|all| all > most);
     // What it must not be by itself is seen without looking at any other.
     let provider = open.actor;

@@ -8,19 +8,29 @@ use crate::{
 };
 
 /// An order after which more is spent than is taken on trust brings a voucher over the state it leads to.
-pub(super) fn check_cover(
+pub(super) fn check_cover<V: View>(
+    view: &V,
     payment: &Channel,
     (seq, balance): (Seq, Amount),
     price: Amount,
     cover: &Cover,
-) -> Result<(), Refusal> {
-    if let Some(voucher) = &cover.voucher {
-        return check_fits(payment, (seq, balance), voucher);
-    }
+) -> Result<(), Fault<V::Error>> {
     let (spent, most) = (payment.spent, cover.most);
+    // While a purchase is under way no channel is closed: by one after the other a buyer could wait until its voucher lapses.
+    let standing = view.voucher(&payment.id).map_err(Fault::View)?;
+    if let Some(standing) = standing.filter(|standing| spent > most && standing.close_at < cover.not_before) {
+        return Err(Refusal::VoucherDue {
+            channel: payment.id,
+            close_at: standing.close_at,
+        }
+        .into());
+    }
+    if let Some(voucher) = &cover.voucher {
+        return Ok(check_fits(payment, (seq, balance), voucher)?);
+    }
     match spent.checked_add(price).is_some_and(|all| all <= most) {
         true => Ok(()),
-        false => Err(Refusal::Unsettled { spent, price, most }),
+        false => Err(Refusal::Unsettled { spent, price, most }.into()),
     }
 }
 

@@ -10,7 +10,8 @@ fn limits() -> PayingLimits {
         provider: tokens(100),
         cap: tokens(120),
         minimum: tokens(5),
-        rate: PayingRate {
+        payment_minimum: tokens(1),
+        rate: OpeningRate {
             most: 100,
             within: HOUR,
         },
@@ -302,7 +303,7 @@ fn w_06_the_market_maker_locks_no_more_than_its_operator_allows() {
     let small = open(&world, 1, 4);
     world.refuse(
         intend(small),
-        Refusal::PayingMinimum {
+        Refusal::DepositMinimum {
             minimum: tokens(5),
             got: tokens(4),
         },
@@ -371,7 +372,7 @@ fn w_06_the_market_maker_locks_no_more_than_its_operator_allows() {
 #[test]
 fn paying_channels_of_a_provider_are_opened_so_often_in_a_while_whatever_becomes_of_them() {
     let mut world = on_chain();
-    let rate = PayingRate {
+    let rate = OpeningRate {
         most: 2,
         within: HOUR,
     };
@@ -384,8 +385,8 @@ fn paying_channels_of_a_provider_are_opened_so_often_in_a_while_whatever_becomes
         request.limits.rate = rate;
         intend(request)
     };
-    let refused = |again_at, at| Refusal::PayingRate {
-        provider: SELLER_ACTOR,
+    let refused = |again_at, at| Refusal::OpeningRate {
+        actor: SELLER_ACTOR,
         most: 2,
         within: HOUR,
         again_at: Nanos(again_at),
@@ -504,19 +505,24 @@ fn what_was_approved_for_a_channel_that_was_not_opened_is_taken_back() {
 #[test]
 fn nonces_that_somebody_else_used_are_passed_over_only_while_nothing_is_under_way() {
     let mut world = on_chain();
-    world.accept(Command::MoveLine(Nonce(9)));
-    // Never back.
+    world.accept(Command::MoveLine(Nonce(1 << 60)));
+    // Whoever said so was wrong: back, as far as none was given out.
     world.accept(Command::MoveLine(Nonce(7)));
+    world.accept(Command::MoveLine(Nonce(9)));
     let line = world.ledger.nonce_line().unwrap().unwrap();
     assert_eq!((line.first, line.next, line.skipped), (Nonce(5), Nonce(9), 4));
     world.accept(intend(request(world.open_payment())));
     world.refuse(Command::MoveLine(Nonce(11)), Refusal::LineBusy);
+    world.refuse(Command::MoveLine(Nonce(8)), Refusal::LineBusy);
+    world.accept(conclude(9, Verdict::Displaced));
+    world.accept(Command::MoveLine(Nonce(7)));
+    assert_eq!(world.ledger.nonce_line().unwrap().unwrap().next, Nonce(10));
 }
 
 #[test]
 fn so_many_transactions_are_under_way_and_no_more() {
     let mut world = on_chain();
-    for number in 0..u8::try_from(Intent::MAX_UNFINISHED).unwrap() {
+    for number in 0..u8::try_from(Intent::MAX_UNFINISHED_ASKED).unwrap() {
         let actor = Address([number; 20]);
         let open = OpenRequest {
             id: ChannelId([number; 16]),
@@ -529,8 +535,8 @@ fn so_many_transactions_are_under_way_and_no_more() {
     world.refuse(
         intend(request(world.open_payment())),
         Refusal::OutboxFull {
-            unfinished: 60,
-            most: 60,
+            unfinished: 40,
+            most: 40,
         },
     );
 }
@@ -652,10 +658,27 @@ fn w_51_a_final_state_is_shown_once_over_a_block_that_the_contract_takes() {
     // Signed anew while it is under way: it stays as it is.
     world.accept(close(&world, 12));
     assert_eq!(shown(&mut world), (first.clone(), true));
-    // Taken: never again.
+    // Taken: never again. Whoever says so without the chain's own word is not believed.
     world.accept(attempt(6, 10));
-    world.accept(conclude(6, Verdict::Mined(mined(11, hash(6, 10)))));
-    assert!(shown(&mut world).1);
+    let at = mined(12, hash(6, 10));
+    follow(&mut world, 12, vec![]);
+    world.refuse(
+        conclude(6, Verdict::Mined(at)),
+        not_its_end(6, "the chain does not say that the channel is paid out"),
+    );
+    let at = mined(13, hash(6, 10));
+    let event = ChainEvent::Closed {
+        channel: PAYMENT,
+        payout: Payout {
+            payout: Amount::ZERO,
+            fee: Amount::ZERO,
+            refund: world.channel(PAYMENT).remaining,
+            at: 13,
+        },
+    };
+    follow(&mut world, 13, vec![Logged { event, mined: at }]);
+    world.accept(conclude(6, Verdict::Mined(at)));
+    world.refuse(show(5), not_shown(none));
     assert_eq!(world.ledger.nonce_line().unwrap().unwrap().next, Nonce(7));
 }
 
@@ -694,4 +717,57 @@ fn a_channel_that_is_open_or_without_a_deposit_is_not_shown() {
         at: world.now,
     }));
     world.refuse(show(5), not_shown("the chain has no deposit behind it"));
+}
+
+#[test]
+fn what_strangers_ask_for_leaves_places_for_what_is_owed() {
+    let mut world = closing(9);
+    for number in 0..u8::try_from(Intent::MAX_UNFINISHED_ASKED).unwrap() {
+        let actor = Address([number; 20]);
+        let open = OpenRequest {
+            id: ChannelId([number; 16]),
+            actor,
+            signer: actor,
+            ..world.open_payment()
+        };
+        world.accept(intend(request(open)));
+    }
+    assert!(!shown(&mut world).1);
+}
+
+#[test]
+fn payment_channels_are_opened_for_so_much_and_so_often() {
+    let mut world = on_chain();
+    let with = |world: &World, id: u8, amount: Amount| {
+        let open = world.open_payment();
+        let id = ChannelId([id; 16]);
+        intend(IntendRequest {
+            limits: PayingLimits {
+                rate: OpeningRate {
+                    most: 2,
+                    within: Nanos(100),
+                },
+                ..limits()
+            },
+            ..request(OpenRequest { id, amount, ..open })
+        })
+    };
+    let got = Amount::from_units(1);
+    world.refuse(
+        with(&world, 1, got),
+        Refusal::DepositMinimum {
+            minimum: tokens(1),
+            got,
+        },
+    );
+    for (id, nonce) in [(1, 5), (2, 6)] {
+        world.accept(with(&world, id, tokens(1)));
+        world.accept(conclude(nonce, Verdict::Displaced));
+    }
+    let third = with(&world, 3, tokens(1));
+    let refused = world.submit(third).unwrap_err();
+    assert!(
+        matches!(refused, Refusal::OpeningRate { most: 2, .. }),
+        "{refused}"
+    );
 }

@@ -20,6 +20,7 @@ fn request(world: &mut World, close_at: Option<u64>) -> ReserveRequest {
     let identity = request.order.identity;
     request.order.cover = Some(Cover {
         most: tokens(25),
+        not_before: BlockNumber(0),
         voucher: close_at.map(|close_at| signed(identity.seq, identity.balance, close_at)),
     });
     request
@@ -249,4 +250,30 @@ fn an_audit_sees_a_voucher_for_another_state() {
             .any(|found| found.to_string().contains("its voucher is for another state")),
         "{found:?}"
     );
+}
+
+/// A buyer with a purchase under way cannot be closed: by one after the other it would wait until its voucher lapses.
+#[test]
+fn over_a_channel_that_is_about_to_be_closed_by_its_voucher_nothing_is_bought() {
+    let mut world = World::trading();
+    for _ in 0..3 {
+        buy(&mut world, Some(10));
+    }
+    let due = |world: &mut World, close_at| {
+        let mut request = request(world, Some(close_at));
+        request.order.cover.as_mut().unwrap().not_before = BlockNumber(11);
+        Command::Reserve(Box::new(request))
+    };
+    let order = due(&mut world, 900);
+    world.refuse(
+        order,
+        Refusal::VoucherDue {
+            channel: PAYMENT,
+            close_at: BlockNumber(10),
+        },
+    );
+    let newer = standing(&world, 11);
+    world.accept(renew(&world, newer));
+    let order = due(&mut world, 900);
+    world.accept(order);
 }

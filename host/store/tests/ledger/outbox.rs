@@ -51,7 +51,8 @@ fn intend(dice: &mut Dice) -> Command {
             provider: Amount::from_tokens(700),
             cap: Amount::from_tokens(3_000),
             minimum: Amount::from_tokens(2),
-            rate: PayingRate {
+            payment_minimum: Amount::from_tokens(1),
+            rate: OpeningRate {
                 most: 9,
                 within: Nanos(4),
             },
@@ -210,8 +211,8 @@ fn same(store: &Store, model: &MemoryLedger) {
         );
         for skip in 0..12 {
             assert_eq!(
-                ledger.paying_wanted(&provider, skip).unwrap(),
-                model.paying_wanted(&provider, skip).unwrap()
+                ledger.openings_wanted(&provider, skip).unwrap(),
+                model.openings_wanted(&provider, skip).unwrap()
             );
         }
     }

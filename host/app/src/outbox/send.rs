@@ -95,8 +95,8 @@ pub(super) fn reason(message: &str) -> String {
 /// What is remembered from step to step, to spare the node questions.
 #[derive(Debug, Default)]
 struct Courier {
-    /// The newest block, and the last that counted, at the last step that found nothing to do.
-    idle_at: Option<(BlockHash, Option<BlockNumber>)>,
+    /// The newest block, the last that counted, and whether there was no more to follow, at the last step that found nothing to do.
+    idle_at: Option<(BlockHash, Option<BlockNumber>, bool)>,
     /// What the node took since that block.
     sent: HashSet<TransactionHash>,
     /// Channels whose final state the contract would not take over that block.
@@ -109,7 +109,11 @@ struct Courier {
 impl Courier {
     async fn step(&mut self, market: &Arc<Market>, outbox: &Outbox) -> Result<(), String> {
         let newest = market.settlement.head_block();
-        let head = (BlockHash(newest.hash), followed(market)?);
+        let head = (
+            BlockHash(newest.hash),
+            followed(market)?,
+            market.course.progress().caught_up,
+        );
         let waits = |ledger: &Reader<'_>| {
             let closings = close::waiting(ledger, close::not_before(newest.number))?;
             let closes = closings.iter().any(|channel| !self.refused.contains(&channel.id));
@@ -182,6 +186,10 @@ impl Courier {
         let unfinished = read(market, |ledger| ledger.unfinished_intents())?;
         let lowest = unfinished.first().map_or(line.next, |intent| intent.nonce);
         if next > line.next && unfinished.is_empty() {
+            // Few nodes know the states of blocks that lie far back, and none is asked for them while there are more to come.
+            if !market.course.progress().caught_up {
+                return Ok(());
+            }
             let Some(counts) = followed(market)? else {
                 return Ok(());
             };

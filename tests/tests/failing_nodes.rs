@@ -14,8 +14,8 @@ use bourse_app::dev_chain::{Members, set_up};
 use bourse_chain::{ChannelClose, ChannelOpen, Domain, Sender, Signer, deploy};
 use bourse_market::{Amount, ChannelId, ChannelKind};
 use bourse_tests::{
-    Buyer, Chain, Ear, Gateway, Limiter, Mood, Relay, Seller, World, call, call_named, map_of, open_args,
-    quantity, refused, run, tokens, until,
+    Buyer, Chain, Ear, Gateway, Limiter, Mood, Relay, Seller, World, call, call_named, error_text, map_of,
+    open_args, quantity, refused, run, tokens, until,
 };
 use bourse_wamp::{Dict, Session, Value};
 use serde_json::json;
@@ -309,7 +309,11 @@ async fn a_voucher_is_not_taken_while_no_node_says_which_block_is_the_newest_and
         let voucher = Dict::from([("voucher".to_owned(), Value::Map(voucher))]);
         call_named(&session, "xbr.marketmaker.buy_key", order.args(), voucher).await
     };
-    refused(backed().await, "bourse.error.unsettled");
+    let error = refused(backed().await, "bourse.error.not_ready");
+    assert!(
+        error_text(&error).contains("which block is the newest"),
+        "{error:?}"
+    );
     gateway.be(Mood::Honest);
     caught_up(&chain, &session).await;
     backed().await.unwrap();

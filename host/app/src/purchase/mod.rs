@@ -68,7 +68,7 @@ impl Market {
         if let Some(receipt) = self.replayed(&payment, &request.identity)? {
             return Ok(Arc::new(receipt));
         }
-        let voucher = self.read_voucher(&request).await?;
+        let voucher = self.read_voucher(&request, &payment).await?;
         let waiting = match self.pending.enter(request.identity) {
             Entry::Taken => {
                 return Err(fault(
@@ -134,19 +134,22 @@ impl Market {
     async fn read_voucher(
         self: &Arc<Self>,
         request: &BuyRequest,
+        payment: &Channel,
     ) -> Result<Option<SignedVoucher>, WampError> {
-        let Some(sent) = request.voucher.filter(|_| self.terms.max_unsettled.is_some()) else {
+        let Some((sent, most)) = request.voucher.zip(self.terms.max_unsettled) else {
             return Ok(None);
         };
         let Identity {
             channel,
             seq,
             balance,
+            amount,
             ..
         } = request.identity;
+        let trusted = payment.spent.checked_add(amount).is_some_and(|all| all <= most);
         match vouchers::read(self, channel, (seq, balance), sent).await {
-            // Nobody knows what it is worth: the buyer is trusted as far as it is without.
-            Err(error) if error.uri == uri::NOT_READY => Ok(None),
+            // Nobody knows what it is worth, and nothing depends on it so far.
+            Err(error) if error.uri == uri::NOT_READY && trusted => Ok(None),
             voucher => voucher.map(Some),
         }
     }

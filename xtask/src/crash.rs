@@ -40,7 +40,15 @@ pub(crate) fn transactions(variables: &[(&'static str, OsString)]) -> Result<()>
         .iter()
         .map(|(name, value)| (*name, value.as_os_str()))
         .collect();
-    let test = ["--test", "outbox", "a_death_at_any_step"];
+    let test = [
+        "--test",
+        "outbox",
+        "--test",
+        "settling",
+        "--test",
+        "chain_consents",
+        "a_death_at_any_step",
+    ];
     cargo(&[&["test"], &BUILT[..], &test[..]].concat(), &variables)
 }
 

@@ -217,6 +217,49 @@ async fn a_voucher_that_is_worth_nothing_buys_nothing() {
     world.assert_sound();
 }
 
+/// Our own buyer on a session of its own.
+async fn start(chain: &Chain, world: &World) -> bourse_delegates::Buyer {
+    let session = connect(&world.url(), "realm1").await.unwrap();
+    let client = MarketClient::new(session, Some(chain.parties.marketmaker.address()));
+    bourse_delegates::Buyer::start(
+        client.await.unwrap(),
+        chain.parties.buyer_delegate.clone(),
+        ReceiveKey::generate(),
+        BuyerOptions::default(),
+    )
+    .await
+    .unwrap()
+}
+
+/// Whoever could not be asked in time, because the market was away, is asked before its channel is closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_buyer_that_could_not_be_asked_in_time_is_asked_before_its_channel_is_closed() {
+    let Some(chain) = Chain::start().await else { return };
+    let mut world = market(&chain).await;
+    let (mut buyer, seller) = chain.traders(&world, DEPTH).await;
+    let key = seller.offer(Some(tokens(40))).await;
+    buy_backed(&chain, &mut buyer, key, tokens(40)).await;
+    drop(seller);
+    world.stop().await;
+    chain.mine(950).await;
+    world.restart().await;
+    let session = world.session().await;
+    chain.caught_up(&session, DEPTH).await;
+    assert_eq!(state_of(&session, ChannelKind::Payment, PAYMENT).await, Some(1));
+    let _ours = start(&chain, &world).await;
+    let delegate = buyer.signer.address();
+    let topic = format!("xbr.marketmaker.delegate.{delegate}.on_voucher_lapsing");
+    let mut lapsing = Ear::at(&session, &topic).await;
+    chain.mine(30).await;
+    lapsing.one().await;
+    chain.mine(200).await;
+    chain.caught_up(&session, DEPTH).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(state_of(&session, ChannelKind::Payment, PAYMENT).await, Some(1));
+    assert_eq!(chain.payouts(PAYMENT).await, 0);
+    world.assert_sound();
+}
+
 /// Our own buyer brings vouchers by itself, and renews them while it is there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_own_buyer_spends_beyond_the_limit_and_its_channel_stays_open() {
@@ -225,21 +268,8 @@ async fn our_own_buyer_spends_beyond_the_limit_and_its_channel_stays_open() {
     let (_plain, seller) = chain.traders(&world, DEPTH).await;
     let session = world.session().await;
     chain.seen(&session).await;
-    let client = MarketClient::new(
-        connect(&world.url(), "realm1").await.unwrap(),
-        Some(chain.parties.marketmaker.address()),
-    )
-    .await
-    .unwrap();
     let delegate = chain.parties.buyer_delegate.clone();
-    let mut buyer = bourse_delegates::Buyer::start(
-        client,
-        delegate.clone(),
-        ReceiveKey::generate(),
-        BuyerOptions::default(),
-    )
-    .await
-    .unwrap();
+    let mut buyer = start(&chain, &world).await;
     for price in [8, 9, 10] {
         let key = seller.offer(Some(tokens(price))).await;
         // The seller of these tests seals nothing that opens: what is paid is what matters here.

@@ -25,7 +25,9 @@ const CLOSE_AFTER: u64 = 900;
 /// The age at which it is whether or not anybody was asked in time.
 const CLOSE_AT_LAST: u64 = 1_200;
 /// Blocks between two requests to renew one voucher.
-const ASK_EVERY: u64 = 50;
+const ASK_EVERY: u64 = 25;
+/// Blocks for which its delegate must have been asked before its channel is closed, several times.
+const GRACE: u64 = 100;
 /// The age from which on the contract may not take it in time.
 const LAPSED_AFTER: u64 = PRESIGNED_BLOCKS - 40;
 /// Vouchers that are read at once.
@@ -249,9 +251,7 @@ fn due(channel: &Channel, voucher: &Voucher, age: u64, asked: Option<u64>, most:
             false => Due::Nothing,
         },
         ChannelState::Open if age < CLOSE_AFTER => Due::Renewal,
-        ChannelState::Open
-            if exposed && age < CLOSE_AT_LAST && asked.is_none_or(|since| since < ASK_EVERY) =>
-        {
+        ChannelState::Open if exposed && age < CLOSE_AT_LAST && asked.is_none_or(|since| since < GRACE) => {
             Due::Renewal
         }
         ChannelState::Open if exposed => Due::Close,

@@ -12,7 +12,7 @@ use bourse_market::chain::{BlockRef, ChainEvent, Followed, Unwind};
 use bourse_market::{BlockNumber, ChannelState, Command, Outcome, View};
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,11 +22,6 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest that a node is left alone because it says so.
 const MAX_RESPITE: Duration = Duration::from_secs(60);
-/// When nobody could follow the chain for so long, nobody knows any more which block is the newest: on most chains it is less
-/// than the blocks for which a settlement voucher may wait to be used.
-const STALE_AFTER: Duration = Duration::from_secs(300);
-/// A chain has a new block more often than this: a node that shows the same one for longer stands still.
-const NO_BLOCK_AFTER: Duration = Duration::from_secs(900);
 /// Blocks between two lines of progress while the ledger catches up.
 const PROGRESS: u64 = 10_000;
 
@@ -200,7 +195,6 @@ async fn follow(market: Weak<Market>, following: Following, stop: CancellationTo
     }
     let mut way = Way::default();
     let (mut pause, mut failures) = (Pause::For(Duration::ZERO), 0);
-    let (mut told, mut moved) = (Instant::now(), Instant::now());
     // A question under way is not waited for: it costs nothing to ask it again.
     while stop.run_until_cancelled(pause.over(&bell)).await.is_some() {
         let Some(market) = market.upgrade() else { return };
@@ -210,9 +204,6 @@ async fn follow(market: Weak<Market>, following: Following, stop: CancellationTo
         if let Some(head) = follower.head() {
             let news = settlement.head_block() != head;
             settlement.set_head(head);
-            if news {
-                moved = Instant::now();
-            }
             if news && let Some(outbox) = &market.outbox {
                 outbox.look_again();
             }
@@ -226,9 +217,8 @@ async fn follow(market: Weak<Market>, following: Following, stop: CancellationTo
         }
         failures = if stepped.is_ok() { 0 } else { failures + 1 };
         if stepped.is_ok() {
-            told = Instant::now();
+            settlement.hear();
         }
-        settlement.set_stale(told.elapsed() > STALE_AFTER || moved.elapsed() > NO_BLOCK_AFTER);
         pause = match stepped {
             Ok(true) => Pause::For(Duration::ZERO),
             Ok(false) => Pause::UntilRung(poll),

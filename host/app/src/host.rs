@@ -553,7 +553,9 @@ fn following(plan: Plan, found: Found, marketmaker: Address) -> Following {
         patience: plan.bump_after,
     };
     let settlement = EthereumSettlement::new(deployment, marketmaker, plan.follow.depth, head);
-    settlement.set_stale(unseen.is_some());
+    if unseen.is_some() {
+        settlement.unheard();
+    }
     Following {
         follower: Follower::new(plan.node, plan.verifiers, plan.follow),
         settlement: Arc::new(settlement),

@@ -26,8 +26,8 @@ const CLOSE_AFTER: u64 = 900;
 const CLOSE_AT_LAST: u64 = 1_200;
 /// Blocks between two requests to renew one voucher.
 const ASK_EVERY: u64 = 25;
-/// Blocks for which its delegate must have been asked before its channel is closed, several times.
-const GRACE: u64 = 100;
+/// How often its delegate must have been asked before its channel is closed.
+const QUESTIONS: u32 = 4;
 /// The age from which on the contract may not take it in time.
 const LAPSED_AFTER: u64 = PRESIGNED_BLOCKS - 40;
 /// Vouchers that are read at once.
@@ -130,7 +130,8 @@ pub(crate) async fn settle(market: &Arc<Market>, id: ChannelId) -> Result<Option
 
 /// The earliest block that a voucher may name whose channel goes on: an older one is about to be used.
 pub(crate) fn not_before(market: &Market) -> BlockNumber {
-    BlockNumber(market.settlement.head_block().number.saturating_sub(CLOSE_AFTER))
+    let head = market.settlement.head_block().number;
+    BlockNumber(head.saturating_sub(CLOSE_AFTER).saturating_add(1))
 }
 
 /// Looks after vouchers until `stop`; nothing, where there is no chain.
@@ -156,7 +157,8 @@ async fn look_after(market: Weak<Market>, poll: Duration, stop: CancellationToke
     while stop.run_until_cancelled(tokio::time::sleep(poll)).await.is_some() {
         let Some(market) = market.upgrade() else { return };
         let head = market.settlement.head_block().number;
-        if seen == Some(head) {
+        // While nobody knows which block is the newest, nothing is asked for that would not be taken.
+        if seen == Some(head) || market.settlement.check_voucher(BlockNumber(head)).is_err() {
             continue;
         }
         match look(&market, head, &mut asked).await {
@@ -168,13 +170,14 @@ async fn look_after(market: Weak<Market>, poll: Duration, stop: CancellationToke
     }
 }
 
-/// Whose renewal was asked for: at which block first, and at which last.
-type Asked = BTreeMap<(BlockNumber, ChannelId), (u64, u64)>;
+/// Whose renewal was asked for: how often, and at which block last.
+type Asked = BTreeMap<(BlockNumber, ChannelId), (u32, u64)>;
 
-/// One look at the vouchers that lapse first. False if one is to be used and waits for a purchase.
+/// One look at the vouchers that lapse first. False if one is to be used and waits for a purchase. One that cannot be dealt with
+/// keeps none behind it back.
 async fn look(market: &Arc<Market>, head: u64, asked: &mut Asked) -> Result<bool, SubmitError> {
     let until = BlockNumber(head.saturating_sub(RENEW_AFTER));
-    let (mut after, mut there, mut done) = (None, BTreeSet::new(), true);
+    let (mut after, mut there, mut done) = (None, BTreeSet::new(), Ok(true));
     loop {
         let page = page(market, until, after)?;
         let Some((_, last)) = page.last() else { break };
@@ -183,27 +186,38 @@ async fn look(market: &Arc<Market>, head: u64, asked: &mut Asked) -> Result<bool
             let key = (voucher.close_at, voucher.channel);
             there.insert(key);
             let age = head.saturating_sub(voucher.close_at.0);
-            let Some(channel) = channel else {
-                end(market, &voucher).await?;
-                continue;
-            };
-            let since = asked.get(&key).map(|(first, _)| head.saturating_sub(*first));
-            match due(&channel, &voucher, age, since, market.terms.max_unsettled) {
-                Due::Renewal => {
-                    let (_, last) = asked.entry(key).or_insert((head, 0));
-                    if *last == 0 || head.saturating_sub(*last) >= ASK_EVERY {
-                        *last = head;
-                        ask(market, &channel, &voucher);
+            let known = asked.get(&key).copied();
+            let (times, last) = known.unwrap_or_default();
+            let again = known.is_none() || head.saturating_sub(last) >= ASK_EVERY;
+            let most = market.terms.max_unsettled;
+            let dealt = match channel {
+                None => end(market, &voucher).await.map(|()| true),
+                Some(channel) => match due(&channel, &voucher, age, times, most) {
+                    Due::Nothing => Ok(true),
+                    Due::Renewal => {
+                        if again {
+                            asked.insert(key, (times.saturating_add(1), head));
+                            ask(market, &channel, &voucher);
+                        }
+                        Ok(true)
                     }
-                }
-                Due::Close => done &= close(market, &channel, &voucher).await?,
-                Due::Nothing => {}
-                Due::End => end(market, &voucher).await?,
-            }
+                    Due::Close => {
+                        if again {
+                            asked.insert(key, (times, head));
+                        }
+                        close(market, &channel, &voucher, again).await
+                    }
+                    Due::End => end(market, &voucher).await.map(|()| true),
+                },
+            };
+            done = match (done, dealt) {
+                (Ok(before), Ok(now)) => Ok(before && now),
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            };
         }
     }
     asked.retain(|key, _| there.contains(key));
-    Ok(done)
+    done
 }
 
 /// Vouchers that name `until` or an earlier block, behind `after`, each with its channel.
@@ -232,9 +246,9 @@ enum Due {
     End,
 }
 
-/// What is spent beyond `most` must not be left to the buyer's word.
-/// Whoever was never `asked`, or only just, because nobody knew which block was the newest, has some more time.
-fn due(channel: &Channel, voucher: &Voucher, age: u64, asked: Option<u64>, most: Option<Amount>) -> Due {
+/// What is spent beyond `most` must not be left to the buyer's word. Whoever was not asked often enough, because nobody was
+/// there to ask, has some more time.
+fn due(channel: &Channel, voucher: &Voucher, age: u64, asked: u32, most: Option<Amount>) -> Due {
     let exposed = most.is_none_or(|most| channel.spent > most);
     match channel.state {
         ChannelState::Closed | ChannelState::Failed => Due::End,
@@ -251,9 +265,7 @@ fn due(channel: &Channel, voucher: &Voucher, age: u64, asked: Option<u64>, most:
             false => Due::Nothing,
         },
         ChannelState::Open if age < CLOSE_AFTER => Due::Renewal,
-        ChannelState::Open if exposed && age < CLOSE_AT_LAST && asked.is_none_or(|since| since < GRACE) => {
-            Due::Renewal
-        }
+        ChannelState::Open if exposed && age < CLOSE_AT_LAST && asked < QUESTIONS => Due::Renewal,
         ChannelState::Open if exposed => Due::Close,
         ChannelState::Open => Due::End,
     }
@@ -276,8 +288,13 @@ fn ask(market: &Market, channel: &Channel, voucher: &Voucher) {
     );
 }
 
-/// False if a purchase is under way.
-async fn close(market: &Arc<Market>, channel: &Channel, voucher: &Voucher) -> Result<bool, SubmitError> {
+/// False if a purchase is under way. What else keeps it open is told if `say`.
+async fn close(
+    market: &Arc<Market>,
+    channel: &Channel,
+    voucher: &Voucher,
+    say: bool,
+) -> Result<bool, SubmitError> {
     let was_open = channel.state == ChannelState::Open;
     match settle(market, channel.id).await {
         Ok(Some(closed)) if was_open => {
@@ -290,9 +307,11 @@ async fn close(market: &Arc<Market>, channel: &Channel, voucher: &Voucher) -> Re
         Ok(_) => Ok(true),
         Err(SubmitError::Refused(Refusal::PurchasePending { .. })) => Ok(false),
         Err(SubmitError::Refused(refusal)) => {
-            let lapses = voucher.close_at.0.saturating_add(LAPSED_AFTER);
-            tracing::error!(channel = %channel.id, spent = %channel.spent, lapses, %refusal,
-                "a channel is not closed by its buyer's voucher, which is worth nothing from block `lapses` on");
+            if say {
+                let lapses = voucher.close_at.0.saturating_add(LAPSED_AFTER);
+                tracing::error!(channel = %channel.id, spent = %channel.spent, lapses, %refusal,
+                    "a channel is not closed by its buyer's voucher, which is worth nothing from block `lapses` on");
+            }
             Ok(true)
         }
         Err(error) => Err(error),
@@ -315,4 +334,101 @@ pub(crate) fn waits(channel: &Channel) -> bool {
             .closing
             .as_deref()
             .is_some_and(|closing| over(closing.close_at))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may stop")]
+mod tests {
+    use super::*;
+    use bourse_market::{Address, ChannelKind, Closing, MarketId, Nanos};
+
+    const CHANNEL: ChannelId = ChannelId([2; 16]);
+
+    fn channel(state: ChannelState, spent: u64, closing_at: Option<u64>) -> Channel {
+        let spent = Amount::from_tokens(spent);
+        let amount = Amount::from_tokens(500);
+        let nobody = Address([1; 20]);
+        let signature = Signature([0; 65]);
+        let balance = amount.checked_sub(spent).unwrap();
+        Channel {
+            id: CHANNEL,
+            kind: ChannelKind::Payment,
+            state,
+            market: MarketId([3; 16]),
+            actor: nobody,
+            delegate: nobody,
+            marketmaker: nobody,
+            recipient: nobody,
+            amount,
+            open_at: Amount::from_units(1),
+            open_signature: signature,
+            opened: Nanos(1),
+            bound: true,
+            seq: Seq(2),
+            remaining: balance,
+            inflight: Amount::ZERO,
+            spent,
+            pending: None,
+            suspended: None,
+            unresolved: 0,
+            abandoned: None,
+            prepaid: Amount::ZERO,
+            quarantined: None,
+            closing: closing_at.map(|block| {
+                Box::new(Closing {
+                    at: Nanos(2),
+                    close_at: Amount::from_units(block.into()),
+                    seq: Seq(2),
+                    balance,
+                    returned: Amount::ZERO,
+                    is_final: true,
+                    delegate_signature: signature,
+                    marketmaker_signature: signature,
+                })
+            }),
+        }
+    }
+
+    #[test]
+    fn what_is_due_of_a_voucher_goes_by_its_age_what_was_spent_and_who_was_asked() {
+        let voucher = Voucher {
+            channel: CHANNEL,
+            seq: Seq(2),
+            balance: Amount::from_tokens(460),
+            close_at: BlockNumber(5_000),
+            signature: Signature([0; 65]),
+            at: Nanos(1),
+        };
+        let most = Some(Amount::from_tokens(10));
+        let open = channel(ChannelState::Open, 40, None);
+        let little = channel(ChannelState::Open, 10, None);
+        let over = |block| channel(ChannelState::Closing, 40, Some(block));
+        let closed = channel(ChannelState::Closed, 40, Some(5_000));
+        for (channel, age, asked, expected) in [
+            (&open, 700, 0, Due::Renewal),
+            (&open, 899, 9, Due::Renewal),
+            (&open, 900, 3, Due::Renewal),
+            (&open, 900, 4, Due::Close),
+            // Whether or not anybody could be asked.
+            (&open, 1_199, 0, Due::Renewal),
+            (&open, 1_200, 0, Due::Close),
+            (&open, 1_399, 0, Due::Close),
+            (&open, 1_400, 9, Due::End),
+            // Less than is taken on trust.
+            (&little, 899, 9, Due::Renewal),
+            (&little, 900, 0, Due::End),
+            // Over the block of states that are exchanged, over an older one, and over a later one.
+            (&over(1), 700, 0, Due::Close),
+            (&over(4_999), 700, 0, Due::Close),
+            (&over(5_000), 1_399, 0, Due::Nothing),
+            (&over(1), 1_400, 0, Due::End),
+            (&closed, 0, 0, Due::End),
+        ] {
+            let got = due(channel, &voucher, age, asked, most);
+            assert_eq!(
+                got, expected,
+                "{age} blocks old, asked {asked} times: {channel:?}"
+            );
+        }
+    }
 }

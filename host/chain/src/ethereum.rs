@@ -12,8 +12,8 @@ use bourse_market::{
     Address, Amount, BlockNumber, ChannelId, Command, Genesis, Nanos, OFF_CHAIN_CLOSE_AT, Signature,
 };
 use core::ops::RangeInclusive;
-use core::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
+use std::time::{Duration, Instant};
 
 /// Blocks for which a signed state may be shown to the contract, from the one it names on.
 pub const PRESIGNED_BLOCKS: u64 = 1440;
@@ -24,6 +24,21 @@ pub const SIGNING_WINDOW: u64 = 1000;
 /// How old the block of a settlement voucher may be when it comes to us.
 const VOUCHER_WINDOW: u64 = 300;
 
+/// When no node was heard for so long, nobody knows any more which block is the newest: on most chains it is less than the blocks
+/// for which a settlement voucher may wait to be used.
+const STALE_AFTER: Duration = Duration::from_secs(300);
+/// A chain has a new block more often than this: a node that shows the same one for longer stands still.
+const NO_BLOCK_AFTER: Duration = Duration::from_secs(900);
+
+/// When something was last heard of the chain.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    /// When a node answered all that it was asked; none before the first time.
+    at: Option<Instant>,
+    /// When the newest block became another.
+    moved: Instant,
+}
+
 /// A market whose money is real: on the deployment it was looked up in.
 #[derive(Debug)]
 pub struct EthereumSettlement {
@@ -31,8 +46,7 @@ pub struct EthereumSettlement {
     deployment: RwLock<Deployment>,
     depth: u64,
     head: RwLock<Block>,
-    /// Nobody knows by now whether that is still the newest, or nearly so.
-    stale: AtomicBool,
+    heard: RwLock<Heard>,
 }
 
 impl EthereumSettlement {
@@ -57,7 +71,10 @@ impl EthereumSettlement {
             deployment: RwLock::new(deployment),
             depth,
             head: RwLock::new(head),
-            stale: AtomicBool::new(false),
+            heard: RwLock::new(Heard {
+                at: Some(Instant::now()),
+                moved: Instant::now(),
+            }),
         }
     }
 
@@ -86,14 +103,28 @@ impl EthereumSettlement {
         Ok(())
     }
 
-    /// Tells whether the newest block that is known may lie far behind the chain's by now.
-    pub fn set_stale(&self, stale: bool) {
-        self.stale.store(stale, Ordering::Release);
+    /// A node was asked all that there is to ask, and answered: the newest block that is known is the newest, or nearly.
+    pub fn hear(&self) {
+        self.heard.write().at = Some(Instant::now());
+    }
+
+    /// No node was heard yet: the newest block that is known may lie far behind the chain's.
+    pub fn unheard(&self) {
+        self.heard.write().at = None;
+    }
+
+    /// Whether nobody knows by now which block is the newest.
+    fn is_stale(&self) -> bool {
+        let heard = *self.heard.read();
+        heard.at.is_none_or(|at| at.elapsed() > STALE_AFTER) || heard.moved.elapsed() > NO_BLOCK_AFTER
     }
 
     /// Tells which block is the newest now.
     pub fn set_head(&self, head: Block) {
-        *self.head.write() = head;
+        let before = core::mem::replace(&mut *self.head.write(), head);
+        if before != head {
+            self.heard.write().moved = Instant::now();
+        }
     }
 }
 
@@ -175,7 +206,7 @@ impl Settlement for EthereumSettlement {
     /// A voucher is kept until it is 900 blocks old: it must be worth the keeping.
     fn check_voucher(&self, close_at: BlockNumber) -> Result<(), SettlementError> {
         let head = self.head_block().number;
-        if self.stale.load(Ordering::Acquire) {
+        if self.is_stale() {
             return Err(SettlementError::HeadUnknown { head });
         }
         let earliest = head.saturating_sub(VOUCHER_WINDOW).max(2);
@@ -351,11 +382,11 @@ mod tests {
         let settlement = settlement(Amount::ZERO, 5000);
         let check = || settlement.check_voucher(BlockNumber(4900));
         assert_eq!(check(), Ok(()));
-        settlement.set_stale(true);
+        settlement.unheard();
         assert_eq!(check(), Err(SettlementError::HeadUnknown { head: 5000 }));
         // What is exchanged off the chain is worth what it was: the chain gets no younger.
         assert_eq!(settlement.check_trading(), Ok(()));
-        settlement.set_stale(false);
+        settlement.hear();
         assert_eq!(check(), Ok(()));
     }
 

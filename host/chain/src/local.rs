@@ -104,12 +104,12 @@ impl Settlement for LocalSettlement {
         verify_close(&self.network, request)
     }
 
-    /// Any block from 1 on, like every other message; it is recorded in the one block there is.
     /// There is no contract that would not take it.
     fn check_voucher(&self, _: BlockNumber) -> Result<(), SettlementError> {
         Ok(())
     }
 
+    /// Any block from 1 on, like every other message; it is recorded in the one block there is.
     fn set_consent(&self, request: &SetConsent, at: Nanos) -> Result<ConsentRequest, SettlementError> {
         verify_consent(&self.network, request, BlockNumber(LOCAL_BLOCK), at)
     }

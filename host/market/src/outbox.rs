@@ -265,11 +265,6 @@ impl Intent {
         }
     }
 
-    /// The paying channel that it opens, whatever becomes of it.
-    pub fn opens_paying(&self) -> Option<&ChannelTerms> {
-        self.opens().filter(|terms| terms.kind == ChannelKind::Paying)
-    }
-
     /// The transaction as it is known: where it is mined, else its newest form.
     pub fn transaction(&self) -> Option<TransactionHash> {
         match &self.progress {

@@ -53,9 +53,9 @@ pub(crate) fn channel_of(kind: ChannelKind, address: &Address, opened: Nanos, id
     ])
 }
 
-/// `provider ‖ asked ‖ channel`.
-pub(crate) fn wanted_of(provider: &Address, at: Nanos, channel: &ChannelId) -> Vec<u8> {
-    join(&[provider.as_bytes(), &at.0.to_be_bytes(), channel.as_bytes()])
+/// `actor ‖ asked ‖ channel`.
+pub(crate) fn wanted_of(actor: &Address, at: Nanos, channel: &ChannelId) -> Vec<u8> {
+    join(&[actor.as_bytes(), &at.0.to_be_bytes(), channel.as_bytes()])
 }
 
 /// `end ‖ offer`.

@@ -118,7 +118,8 @@ impl<'s> Reader<'s> {
         self.records().named(index, &self.tables.channels, &id).map(Some)
     }
 
-    /// The channels whose final state the contract is to be shown, of those that name block `from` or a later one.
+    /// The channels whose final state the contract is to be shown, of those that name block `from` or a later one, the earliest
+    /// first, and no more than a thousand: some hours of closings.
     ///
     /// # Errors
     ///
@@ -126,7 +127,7 @@ impl<'s> Reader<'s> {
     pub fn closing_channels(&self, from: BlockNumber) -> Result<Vec<Channel>, StoreError> {
         let index = &self.tables.closing;
         let mut channels = Vec::new();
-        for entry in index.from(&self.txn, &keys::block(from))? {
+        for entry in index.from(&self.txn, &keys::block(from))?.take(1024) {
             let id = trailing(index, entry?.0)?;
             channels.push(self.records().named(index, &self.tables.channels, &id)?);
         }
@@ -689,8 +690,8 @@ impl View for Reader<'_> {
         self.records().locking_intents(provider)
     }
 
-    fn openings_wanted(&self, provider: &Address, skip: u32) -> Result<Option<Nanos>, StoreError> {
-        self.records().openings_wanted(provider, skip)
+    fn openings_wanted(&self, actor: &Address, skip: u32) -> Result<Option<Nanos>, StoreError> {
+        self.records().openings_wanted(actor, skip)
     }
 }
 

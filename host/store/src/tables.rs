@@ -272,7 +272,7 @@ tables! {
     vouchers_lapsing = "vouchers_lapsing",
     /// Block that it names ‖ channel of each final state that the contract is to be shown.
     closing = "closing",
-    /// Provider ‖ time of asking ‖ channel of each paying channel that was to be opened, whatever became of it.
+    /// Actor ‖ time of asking ‖ channel of each channel that was to be opened, whatever became of it.
     openings_wanted = "openings_wanted",
     /// Time ‖ nonce of each transaction that carries a consent -> the consent's member.
     carried = "carried",

@@ -58,16 +58,25 @@ impl Shelf {
         let mut block = Vec::new();
         let read = std::fs::File::open(self.path(id))
             .and_then(|file| file.take(MAX_BLOCK as u64 + 1).read_to_end(&mut block));
-        match read.map_err(|error| error.to_string()).and_then(|_| {
-            let text = id.text_of_block(&block);
-            text.map_err(|error| error.to_string())
-        }) {
+        match read {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.drop(id);
+                return None;
+            }
+            // It may be read another time.
+            Err(error) => {
+                tracing::warn!(%id, %error, "what was fetched of IPFS cannot be read now");
+                return None;
+            }
+        }
+        match id.text_of_block(&block) {
             Ok(text) => {
                 self.known.lock().touch(id);
                 Some(text)
             }
             Err(reason) => {
-                tracing::warn!(%id, reason, "what was fetched of IPFS is damaged on disk: it is fetched again");
+                tracing::warn!(%id, %reason, "what was fetched of IPFS is damaged on disk: it is fetched again");
                 self.drop(id);
                 None
             }

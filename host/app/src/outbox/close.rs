@@ -8,7 +8,7 @@ use super::send::{read, reason, said};
 use crate::market::Market;
 use bourse_chain::{NodeError, PRESIGNED_BLOCKS};
 use bourse_market::outbox::{FinalState, Intent, Progress, ShowRequest, Wanted};
-use bourse_market::{BlockNumber, Channel, ChannelId, Command, Refusal, TransactionHash, last_showing};
+use bourse_market::{BlockNumber, Channel, ChannelId, Command, Refusal, TransactionHash, View, last_showing};
 use bourse_store::{Reader, StoreError, SubmitError};
 use bourse_wamp::WampError;
 use std::collections::HashSet;
@@ -83,6 +83,9 @@ pub(super) async fn show(
 ) -> Result<bool, String> {
     let mut new = false;
     let not_before = not_before(head);
+    if read(market, |ledger| ledger.unfinished_intents())?.len() >= Intent::MAX_UNFINISHED {
+        return Ok(false);
+    }
     for channel in read(market, |ledger| waiting(ledger, not_before))? {
         let id = channel.id;
         let Some(state) = FinalState::of(&channel).filter(|_| !refused.contains(&id)) else {
@@ -94,7 +97,7 @@ pub(super) async fn show(
             Ok(()) => {}
             Err(NodeError::Refused { message, .. }) => {
                 let why = reason(&message);
-                tracing::warn!(channel = %id, why, "the contract would not take the final state of a channel now");
+                tracing::debug!(channel = %id, why, "the contract would not take the final state of a channel now");
                 refused.insert(id);
                 continue;
             }

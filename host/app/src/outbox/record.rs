@@ -2,6 +2,7 @@
 //! abreast of the chain, and the wait for a signature.
 
 use super::Outbox;
+use crate::follow::Gate;
 use crate::market::Market;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
 use bourse_market::outbox::{Intent, IntentKey, Progress};
@@ -26,6 +27,12 @@ pub(super) fn is_known(market: &Market, command: &Command) -> Result<bool, WampE
 
 /// Refuses while the chain has transactions of the market maker that the ledger knows nothing of.
 pub(super) async fn follows(market: &Market, outbox: &Outbox) -> Result<(), WampError> {
+    if let Gate::Shut(why) | Gate::Broken(why) = market.course.gate() {
+        return Err(fault(
+            uri::NOT_READY,
+            format!("transactions are sent again once every node answers: {why}"),
+        ));
+    }
     let next = outbox.sending.node.nonce(market.network.marketmaker).await;
     let next = next.map_err(|error| fault(uri::NOT_READY, error.to_string()))?;
     let line = market.read(|ledger| ledger.nonce_line())?;

@@ -14,7 +14,9 @@ use bourse_market::outbox::{
     Attempt, AttemptRequest, ConcludeRequest, FinalState, GasPrice, Intent, IntentKey, Nonce, Progress,
     SignedConsent, Verdict, Wanted,
 };
-use bourse_market::{BlockHash, BlockNumber, ChannelId, Command, Outcome, TransactionHash, View};
+use bourse_market::{
+    BlockHash, BlockNumber, ChannelId, ChannelState, Command, Outcome, TransactionHash, View,
+};
 use bourse_store::{Reader, StoreError};
 use bourse_wamp::Value;
 use std::collections::HashSet;
@@ -493,6 +495,10 @@ fn announce_unclosed(market: &Market, intent: &Intent, state: &FinalState, reaso
     let Ok(Some(channel)) = read(market, |ledger| ledger.channel(&id)) else {
         return;
     };
+    // Its delegate may have been quicker.
+    if channel.state != ChannelState::Closing {
+        return;
+    }
     market.announcer.announce(
         topic::channel_close_failed(&channel.delegate),
         vec![Value::Map(dict([

@@ -2,13 +2,12 @@
 
 use super::Reply;
 use crate::events::topic;
-use crate::follow::Gate;
 use crate::market::Market;
 use crate::outbox::Outbox;
 use crate::outbox::open::open;
 use crate::wire::{
-    Arguments, FromValue, bytes, channel_dict, describe, dict, fault, int, invalid, of_settlement, opt,
-    reply, unexpected, uri,
+    Arguments, FromValue, bytes, channel_dict, describe, dict, int, invalid, of_settlement, opt, reply,
+    unexpected,
 };
 use bourse_chain::{OpenChannel, SignedOpen};
 use bourse_market::{Amount, Command, OpenRequest, Outcome, Signature, View};
@@ -87,12 +86,6 @@ async fn here(market: &Arc<Market>, request: OpenRequest) -> Reply {
 
 /// On a chain it is open when its transaction is, deep enough. Here that one is on record, and signed.
 async fn on_chain(market: &Arc<Market>, outbox: &Outbox, signed: SignedOpen) -> Reply {
-    if let Gate::Shut(why) | Gate::Broken(why) = market.course.gate() {
-        return Err(fault(
-            uri::NOT_READY,
-            format!("channels are opened again once every node answers: {why}"),
-        ));
-    }
     let (actor, delegate) = (signed.request.actor, signed.request.delegate);
     let channel = signed.request.id;
     let intent = open(market, outbox, signed).await?;

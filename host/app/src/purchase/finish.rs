@@ -220,7 +220,13 @@ fn resolve_later(market: &Arc<Market>, id: PurchaseId, command: Command) {
                 }
                 Ok(_) => None,
                 // An earlier try reached the disk after all.
-                Err(SubmitError::Refused(_)) => posted_before(&market, id).unwrap_or_default(),
+                Err(SubmitError::Refused(Refusal::NotPending { .. })) => {
+                    posted_before(&market, id).unwrap_or_default()
+                }
+                Err(SubmitError::Refused(refusal)) => {
+                    tracing::error!(purchase = %id, %refusal, "a purchase cannot be resolved; it waits for the next start");
+                    return;
+                }
                 // The next start resolves it.
                 Err(SubmitError::Stopped) => return,
                 Err(_) => continue,

@@ -397,7 +397,7 @@ fn check_one_at_a_time(unfinished: &[Intent], open: &OpenRequest) -> Result<(), 
     }
 }
 
-/// No more channels are opened for the provider than are paid for in a while.
+/// No more channels are opened for the actor than are paid for in a while.
 fn check_rate<V: View>(view: &V, open: &OpenRequest, rate: OpeningRate) -> Result<(), Fault<V::Error>> {
     let actor = open.actor;
     let refused = |again_at| Refusal::OpeningRate {

@@ -1,6 +1,6 @@
 //! POST and VOID: a sent purchase ends in exactly one of them.
 
-use super::voucher::moved;
+use super::voucher::{check_fits, moved};
 use super::{Decided, state};
 use crate::plant::{self, Bug};
 use crate::{
@@ -42,6 +42,9 @@ pub(super) fn post<V: View>(view: &V, request: &PostRequest) -> Decided<V> {
         Change::Channel(Box::new(paying.clone())),
         Change::Purchase(Box::new(purchase.clone())),
     ];
+    if let Some(voucher) = &request.voucher {
+        check_fits(&payment, (payment.seq, payment.posted_remaining()), voucher)?;
+    }
     changes.extend(moved(view, payment.id, request.voucher.as_ref(), request.at)?);
     changes.extend(prove_pair(view, &purchase)?);
     for decision in request.decision.iter().chain(&request.also) {

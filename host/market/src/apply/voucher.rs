@@ -35,7 +35,7 @@ pub(super) fn check_cover<V: View>(
 }
 
 /// Signed by the channel's delegate, over this very state.
-fn check_fits(
+pub(super) fn check_fits(
     payment: &Channel,
     (seq, balance): (Seq, Amount),
     voucher: &SignedVoucher,

@@ -124,6 +124,42 @@ fn a_voucher_for_another_state_or_of_another_signer_is_refused() {
 }
 
 #[test]
+fn what_is_kept_of_a_purchase_is_looked_at_again_when_it_is_posted() {
+    let mut world = World::trading();
+    let good = request(&mut world, Some(5));
+    let voucher = good.order.cover.clone().unwrap().voucher.unwrap();
+    let (seq, balance) = (voucher.seq, voucher.balance);
+    let id = world.reserve(good).id;
+    let post = |world: &World, voucher| {
+        Command::Post(Box::new(PostRequest {
+            voucher: Some(voucher),
+            ..world.post_request(id)
+        }))
+    };
+    let cheaper = SignedVoucher {
+        balance: tokens(499),
+        ..voucher.clone()
+    };
+    let refused = Refusal::VoucherMisfits {
+        seq,
+        balance,
+        got_seq: seq,
+        got_balance: tokens(499),
+    };
+    world.refuse(post(&world, cheaper), refused);
+    let foreign = SignedVoucher {
+        signer: SELLER,
+        ..voucher.clone()
+    };
+    let refused = Refusal::WrongSigner {
+        signer: SELLER,
+        expected: BUYER,
+    };
+    world.refuse(post(&world, foreign), refused);
+    world.accept(post(&world, voucher));
+}
+
+#[test]
 fn a_purchase_that_is_void_leaves_the_voucher_and_one_without_takes_it_away() {
     let mut world = World::trading();
     buy(&mut world, Some(5));

@@ -310,7 +310,9 @@ def tokens(units):
 
 async def main(options, data):
     bourse, price, deposit = find_bourse(options.bourse), options.price, options.deposit
-    command = [bourse, "dev", "chain", "--data", data, "--port", str(options.port or free_port()), "--contracts", ABI]
+    command = [bourse, "dev", "chain", "--data", data, "--contracts", ABI]
+    if options.port or not (data / "chain.toml").exists():
+        command += ["--port", str(options.port or free_port())]
     if options.anvil:
         command += ["--anvil", options.anvil]
     say("1. a chain with the contracts and a market, and the market maker on it")

@@ -550,7 +550,7 @@ async fn w_29_a_transaction_that_pays_too_little_is_sent_again_for_more_with_the
 #[tokio::test]
 async fn w_29_an_opening_that_the_chain_drops_is_sent_again_as_it_was() {
     let Some(chain) = Chain::start().await else { return };
-    let world = market(&chain, |_| {}).await;
+    let world = market(&chain, |config| config.chain.bump_after_blocks = 1_000).await;
     let session = ready(&chain, &world).await;
     let before = nonce(&chain).await;
     let snapshot = chain.snapshot().await;

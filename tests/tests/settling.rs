@@ -12,8 +12,8 @@
 use bourse_chain::{ChannelClose, Signer};
 use bourse_market::{ChannelId, ChannelKind, OFF_CHAIN_CLOSE_AT, Seq, Signature};
 use bourse_tests::{
-    Chain, Ear, Gateway, Mood, PAYING, PAYMENT, World, bind, bytes_of, call, close_args, int_of, map_of,
-    refused, state_of, tokens, until,
+    Chain, Ear, Gateway, Mood, PAYING, PAYMENT, World, bind, bytes_of, call, channel_of, close_args, int_of,
+    map_of, refused, state_of, tokens, until,
 };
 use bourse_wamp::{Session, Value, WampError};
 use std::ffi::OsString;
@@ -78,6 +78,8 @@ async fn w_27_what_both_signed_is_shown_by_the_market_maker_once_and_told() {
     let args = vec![Value::Bytes(bytes_of(&answer, "transaction").to_vec())];
     let receipt = call(&session, "xbr.marketmaker.get_transaction_receipt", args).await;
     assert_eq!(int_of(&receipt.unwrap(), "status"), 1);
+    let channel = channel_of(&session, ChannelKind::Payment, PAYMENT).await.unwrap();
+    assert_eq!(bytes_of(&channel, "closed_tx"), bytes_of(&answer, "transaction"));
     // Of 7 tokens a hundredth is the market's.
     let all = chain.tokens_of(chain.parties.buyer.address()).await;
     assert_eq!(all, tokens(10_000 - 7));
@@ -146,7 +148,7 @@ async fn w_51_a_request_over_block_1_ends_the_channel_for_good_and_waits_for_a_r
 
     let fresh = chain.final_state(&session, PAYMENT, pair).await;
     let answer = close(&world, &session, &fresh, delegate).await.unwrap();
-    assert_eq!(int_of(&answer, "close_at"), chain.head().await);
+    assert_eq!(Some(int_of(&answer, "close_at")), fresh.close_at.to_u64());
     settled(&chain, &session, ChannelKind::Payment, PAYMENT).await;
     // And never again by the old one.
     assert!(close(&world, &session, &plain, delegate).await.is_err());

@@ -33,6 +33,11 @@ pub(crate) struct Reply {
 /// Why not, in words; nothing has changed then.
 pub(crate) fn carry_out(market: &Market, request: Request) -> Result<Reply, String> {
     let Request { delegate, actor } = request;
+    if is_swapped(market, request).map_err(|error| error.to_string())? {
+        return Err(format!(
+            "{delegate} is a member and {actor} is none: is it the other way round? The delegate comes first, then its actor"
+        ));
+    }
     let channels = unbound(market, delegate, actor).map_err(|error| error.to_string())?;
     let command = Command::Bind(BindRequest {
         delegate,
@@ -52,6 +57,13 @@ pub(crate) fn carry_out(market: &Market, request: Request) -> Result<Reply, Stri
         }
         other => Err(format!("the ledger answered with another's outcome: {other:?}")),
     }
+}
+
+/// Whether the registry knows the delegate for a member and the actor for none: a word that is for good is not taken so.
+fn is_swapped(market: &Market, request: Request) -> Result<bool, bourse_store::StoreError> {
+    let ledger = market.store.read()?;
+    let (delegate, actor) = (ledger.member(&request.delegate)?, ledger.member(&request.actor)?);
+    Ok(delegate.is_some() && actor.is_none())
 }
 
 /// The actor's channels of both kinds that name the delegate and are not used yet.

@@ -427,6 +427,11 @@ fn announce(market: &Market, followed: &Followed) {
         tracing::error!(%surprise, "the chain says what nobody expected");
     }
     for channel in &followed.channels {
+        if !channel.bound {
+            tracing::warn!(channel = %channel.id,
+                "a channel counts and is not used: nobody said whose its delegate is. If it is, `bourse ledger bind {} {}`",
+                channel.delegate, channel.actor);
+        }
         if channel.state == ChannelState::Open && channel.quarantined.is_none() {
             market.announcer.announce(
                 topic::channel_open(&channel.delegate, channel.kind),

@@ -59,7 +59,7 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
         ),
     }
     if let Some(why) = host.unseen() {
-        say!("  node          DOES NOT ANSWER, what it said before holds until it does: {why}");
+        say!("  node          CANNOT BE USED, what it said before holds until it can: {why}");
     }
     say!("  market maker  {}", bourse_chain::checksum(network.marketmaker));
     say!(

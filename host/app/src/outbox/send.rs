@@ -461,10 +461,11 @@ async fn replay(
 /// Tells the delegate of a channel that was not opened, and the operator of whatever failed.
 fn announce(market: &Market, intent: &Intent) {
     let Progress::Failed { reason, .. } = &intent.progress else {
-        tracing::info!(nonce = %intent.nonce, "a transaction is on the chain");
+        let hash = intent.transaction().map(|hash| hash.to_string());
+        tracing::info!(nonce = %intent.nonce, what = ?intent.key, hash, "a transaction is on the chain");
         return;
     };
-    tracing::warn!(nonce = %intent.nonce, reason, "a transaction failed");
+    tracing::warn!(nonce = %intent.nonce, what = ?intent.key, reason, "a transaction failed");
     if let Wanted::Close(state) = &intent.wanted {
         return announce_unclosed(market, intent, state, reason);
     }

@@ -2,9 +2,9 @@
 
 use super::{Reply, caller};
 use crate::market::Market;
-use crate::wire::{Arguments, channel_dict, of_refusal, opt, reply};
+use crate::wire::{Arguments, bytes, channel_dict, of_refusal, opt, reply};
 use bourse_market::{Address, Channel, ChannelId, ChannelKind, Refusal, View};
-use bourse_wamp::{Invocation, WampError};
+use bourse_wamp::{Invocation, Value, WampError};
 use std::sync::Arc;
 
 pub(super) async fn get_payment_channel(market: Arc<Market>, invocation: Invocation) -> Reply {
@@ -18,7 +18,12 @@ pub(super) async fn get_paying_channel(market: Arc<Market>, invocation: Invocati
 fn by_id(market: &Market, mut invocation: Invocation, kind: ChannelKind) -> Reply {
     let mut arguments = Arguments::of(&mut invocation, &["channel_oid"])?;
     let channel = find(market, arguments.required("channel_oid")?, kind)?;
-    Ok(reply(channel_dict(&channel)))
+    let anchor = market.read(|ledger| ledger.anchor(&channel.id))?;
+    let mut told = channel_dict(&channel);
+    if let (Value::Map(fields), Some((_, paid))) = (&mut told, anchor.and_then(|anchor| anchor.closed)) {
+        fields.insert("closed_tx".to_owned(), bytes(paid.transaction.0));
+    }
+    Ok(reply(told))
 }
 
 /// A channel of one kind, by its id.

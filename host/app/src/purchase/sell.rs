@@ -184,6 +184,7 @@ pub(crate) fn unavailable(text: impl Into<String>) -> WampError {
 pub(crate) fn unpayable() -> WampError {
     fault(
         uri::INSUFFICIENT_PAYING_BALANCE,
-        "the seller has no open paying channel with anything left",
+        "the seller has no open paying channel with anything left that it registered to be paid over: if one was opened \
+         since, it must register again",
     )
 }

@@ -427,12 +427,8 @@ fn check_limits<V: View>(
     let got = open.amount;
     check_minimum(open, limits.minimum)?;
     let above = |locked: Amount, most| locked.checked_add(got).is_none_or(|all| all > most);
-    // What it must not be by itself is seen without looking at any other.
     let provider = open.actor;
-    let locked = match above(Amount::ZERO, limits.provider) {
-        true => Amount::ZERO,
-        false => locked(view, Some(&provider))?.0,
-    };
+    let (locked, _) = self::locked(view, Some(&provider))?;
     if above(locked, limits.provider) {
         return Err(Refusal::PayingLimit {
             provider,

@@ -4,11 +4,12 @@ use crate::commands::policy::caches;
 use crate::config::{self, Config};
 use crate::dev_chain::{Anvil, AnvilOptions, CATALOG, Members, Parties, find_anvil, find_artifacts, set_up};
 use crate::keyfile;
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 use bourse_chain::{Artifacts, Contracts, Deployment, DevNode, Sender, Signer, checksum, deploy, load_key};
 use bourse_market::MarketId;
 use bourse_store::Store;
 use clap::Args;
+use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,6 +22,10 @@ use uuid::Uuid;
 const STATE: &str = "anvil.state";
 /// What a market needs to know of it, in the data folder.
 const SETTINGS: &str = "chain.toml";
+/// Held by the process that runs the chain, in the data folder.
+const LOCK: &str = "chain.lock";
+/// Where the chain answers, unless somebody says otherwise.
+const PORT: u16 = 8545;
 /// Keys of the parties, in the data folder.
 const PARTIES: &str = "parties";
 /// Blocks that follow on each in which something happens, so that a market takes it for settled.
@@ -37,25 +42,30 @@ pub(crate) struct ChainArgs {
     /// Folder of the compiled contracts; by default those of the Python package xbr 26.10.1, fetched once with pip.
     #[arg(long, value_name = "DIR")]
     contracts: Option<PathBuf>,
-    /// Port on 127.0.0.1 where the chain answers; 0 picks a free one.
-    #[arg(long, value_name = "N", default_value_t = 8545)]
-    port: u16,
+    /// Port on 127.0.0.1 where the chain answers; 0 picks a free one. By default the one that a market was told of in the data
+    /// folder, else 8545.
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
 }
 
 /// Runs until interrupted. What happened on the chain is kept in the data folder, and the next run goes on with it.
 pub(super) async fn run(config: &Config, args: &ChainArgs) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let data = &config.store.path;
+    std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+    let _lock = lock(data)?;
+    let port = args.port.or_else(|| told_port(data)).unwrap_or(PORT);
     let (program, artifacts) = programs(args).await?;
     let options = AnvilOptions {
         program,
-        port: args.port,
+        port,
         // Ctrl-C is for this process: the chain has to be kept before the node ends.
         shielded: true,
     };
     let mut anvil = Anvil::start(&options)
         .await
-        .with_context(|| format!("is port {} taken? --port names another", args.port))?;
+        .with_context(|| format!("is port {port} taken? --port names another"))?;
     let state = config.store.path.join(STATE);
     let outcome = tokio::select! {
         // What is half made is not kept.
@@ -77,13 +87,41 @@ pub(super) async fn run(config: &Config, args: &ChainArgs) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
+/// Keeps a second chain out of the folder: each would write over what the other kept.
+fn lock(data: &Path) -> anyhow::Result<File> {
+    let path = data.join(LOCK);
+    let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another process runs the chain in {}: stop it first, or name another folder with --data",
+            data.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// The port on which a market was told to find this chain.
+fn told_port(data: &Path) -> Option<u16> {
+    let settings = std::fs::read_to_string(data.join(SETTINGS)).ok()?;
+    let settings: toml::Table = settings.parse().ok()?;
+    let rpc = settings.get("chain")?.get("rpc")?.as_str()?;
+    let port = rpc.strip_prefix("http://127.0.0.1:")?;
+    port.trim_end_matches('/').parse().ok()
+}
+
 async fn programs(args: &ChainArgs) -> anyhow::Result<(PathBuf, Artifacts)> {
     let cache = || {
         let caches = caches().context("no folder for what is fetched: set XDG_CACHE_HOME or HOME")?;
         anyhow::Ok(caches.join("chain"))
     };
     let program = match &args.anvil {
-        Some(program) => program.clone(),
+        Some(program) => {
+            ensure!(program.is_file(), "there is no program {}", program.display());
+            program.clone()
+        }
         None => find_anvil(&cache()?).await?,
     };
     let artifacts = match &args.contracts {
@@ -97,7 +135,6 @@ async fn programs(args: &ChainArgs) -> anyhow::Result<(PathBuf, Artifacts)> {
 /// yet.
 async fn prepare(config: &Config, anvil: &Anvil, artifacts: &Artifacts) -> anyhow::Result<u64> {
     let data = &config.store.path;
-    std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
     let (parties, node) = (Parties::well_known()?, anvil.node());
     let state = data.join(STATE);
     let former = match std::fs::read(&state) {
@@ -158,7 +195,7 @@ async fn make(
 async fn keep(node: &DevNode, state: &Path) -> anyhow::Result<()> {
     let chain = node.dump().await?;
     let unfinished = state.with_extension("unfinished");
-    std::fs::File::create(&unfinished)
+    File::create(&unfinished)
         .and_then(|mut file| file.write_all(&chain).and_then(|()| file.sync_all()))
         .and_then(|()| std::fs::rename(&unfinished, state))
         .with_context(|| format!("cannot keep the chain in {}", state.display()))
@@ -262,7 +299,7 @@ fn write_key(file: &Path, signer: &Signer) -> anyhow::Result<()> {
     const MODE: u32 = 0o600;
     if file.try_exists()? {
         let there = load_key(file)?.address();
-        anyhow::ensure!(
+        ensure!(
             there == signer.address(),
             "{} is the key of {}, expected that of {}: move it away",
             file.display(),
@@ -337,7 +374,10 @@ id = "{}"
     match std::fs::read_to_string(&file) {
         Ok(there) if there == text => {}
         Ok(_) => {
-            say!("{shown} says something else, and is left as it is; for this chain it would be:\n\n{text}")
+            say!(
+                "{shown} says something else, and is left as it is: a market by it may not find this chain. For this chain it \
+                 would be:\n\n{text}"
+            );
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             std::fs::write(&file, text).with_context(|| format!("cannot write {shown}"))?;

@@ -3,8 +3,9 @@
 use crate::events::topic;
 use crate::keep::keep;
 use crate::market::Market;
+use crate::outbox::close::SHOWN_WITHIN;
 use crate::wire::{bytes, closing_dict, dict, int, of_settlement};
-use bourse_chain::{ChannelClose, PRESIGNED_BLOCKS};
+use bourse_chain::ChannelClose;
 use bourse_market::voucher::{SignedVoucher, Voucher};
 use bourse_market::{
     Amount, BlockNumber, Channel, ChannelId, ChannelState, CloseRequest, Command, OFF_CHAIN_CLOSE_AT,
@@ -28,8 +29,6 @@ const CLOSE_AT_LAST: u64 = 1_200;
 const ASK_EVERY: u64 = 25;
 /// How often its delegate must have been asked before its channel is closed.
 const QUESTIONS: u32 = 4;
-/// The age from which on the contract may not take it in time.
-const LAPSED_AFTER: u64 = PRESIGNED_BLOCKS - 40;
 /// Vouchers that are read at once.
 const MOST: usize = 256;
 
@@ -252,7 +251,7 @@ fn due(channel: &Channel, voucher: &Voucher, age: u64, asked: u32, most: Option<
     let exposed = most.is_none_or(|most| channel.spent > most);
     match channel.state {
         ChannelState::Closed | ChannelState::Failed => Due::End,
-        _ if age >= LAPSED_AFTER => {
+        _ if age >= SHOWN_WITHIN => {
             if exposed {
                 tracing::error!(channel = %channel.id, spent = %channel.spent,
                     "a buyer's voucher lapsed before its channel was paid out");
@@ -308,7 +307,7 @@ async fn close(
         Err(SubmitError::Refused(Refusal::PurchasePending { .. })) => Ok(false),
         Err(SubmitError::Refused(refusal)) => {
             if say {
-                let lapses = voucher.close_at.0.saturating_add(LAPSED_AFTER);
+                let lapses = voucher.close_at.0.saturating_add(SHOWN_WITHIN);
                 tracing::error!(channel = %channel.id, spent = %channel.spent, lapses, %refusal,
                     "a channel is not closed by its buyer's voucher, which is worth nothing from block `lapses` on");
             }

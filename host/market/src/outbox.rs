@@ -13,7 +13,7 @@ use crate::ids::{
     Address, BlockNumber, ChannelId, ConsentId, MarketId, Nanos, Seq, Signature, TransactionHash,
 };
 use crate::record::{Channel, ChannelKind};
-use crate::registry::{ConsentKey, ConsentRequest};
+use crate::registry::{Consent, ConsentKey, ConsentRequest};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,17 @@ pub struct ConsentWord {
     pub signed_at: BlockNumber,
     /// Given, or withdrawn.
     pub granted: bool,
+}
+
+impl ConsentWord {
+    /// The word that stands in a consent.
+    pub fn of(consent: &Consent) -> Self {
+        Self {
+            consent: consent.id,
+            signed_at: consent.signed_at,
+            granted: consent.granted,
+        }
+    }
 }
 
 /// What a transaction is to do.
@@ -137,6 +148,28 @@ pub struct SignedConsent {
     pub service_prefix: String,
     /// The member's signature over the contract's form.
     pub signature: Signature,
+}
+
+impl Wanted {
+    /// The channel that was asked for is to be opened.
+    pub fn open(open: &OpenRequest) -> Self {
+        Self::Open {
+            terms: Box::new(open.into()),
+            opened_at: open.open_at,
+            released: false,
+        }
+    }
+
+    /// What stands in a consent is to be told, signed in the contract's form.
+    pub fn consent(consent: &Consent, signature: Signature) -> Self {
+        Self::Consent(Box::new(SignedConsent {
+            key: consent.key,
+            signed_at: consent.signed_at,
+            granted: consent.granted,
+            service_prefix: consent.service_prefix.clone(),
+            signature,
+        }))
+    }
 }
 
 /// What a transaction may cost for each unit of gas, in wei.

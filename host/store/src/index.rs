@@ -129,7 +129,7 @@ pub(crate) fn of_channel(channel: &Channel) -> Vec<Entry> {
         entries.push(entry(Id::quarantined_channels, key, &[]));
     }
     if let Some(block) = channel.shown_at() {
-        entries.push(entry(Id::closing, keys::closing(block, &channel.id), &[]));
+        entries.push(entry(Id::closing, keys::at_block(block, &channel.id), &[]));
     }
     entries
 }
@@ -250,7 +250,7 @@ pub(crate) fn of_consent(consent: &Consent) -> Vec<Entry> {
 
 /// The entries of a voucher.
 pub(crate) fn of_voucher(voucher: &Voucher) -> Vec<Entry> {
-    let key = keys::closing(voucher.close_at, &voucher.channel);
+    let key = keys::at_block(voucher.close_at, &voucher.channel);
     vec![entry(Id::vouchers_lapsing, key, &[])]
 }
 

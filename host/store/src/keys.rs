@@ -175,9 +175,9 @@ pub(crate) fn block(number: BlockNumber) -> [u8; 8] {
     number.0.to_be_bytes()
 }
 
-/// `block ‖ channel`: also what is found by the block that a signature names.
-pub(crate) fn closing(shown_at: BlockNumber, id: &ChannelId) -> Vec<u8> {
-    join(&[&block(shown_at), id.as_bytes()])
+/// `block ‖ channel`: what is found by the block that a signature names.
+pub(crate) fn at_block(named: BlockNumber, id: &ChannelId) -> Vec<u8> {
+    join(&[&block(named), id.as_bytes()])
 }
 
 /// `purpose ‖ channel`, and `‖ round` where there may be several, or `purpose ‖ consent ‖ block ‖ given`. The purposes' numbers are on disk, and stay.

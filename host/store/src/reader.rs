@@ -146,7 +146,7 @@ impl<'s> Reader<'s> {
         limit: usize,
     ) -> Result<Vec<Voucher>, StoreError> {
         let index = &self.tables.vouchers_lapsing;
-        let after = after.map(|(block, channel)| keys::closing(block, &channel));
+        let after = after.map(|(block, channel)| keys::at_block(block, &channel));
         let from = after.as_deref().unwrap_or(&keys::LEAST);
         let mut vouchers = Vec::new();
         for entry in index.from(&self.txn, from)? {

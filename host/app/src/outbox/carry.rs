@@ -3,8 +3,7 @@
 use super::{Outbox, record};
 use crate::market::Market;
 use crate::wire::{fault, unexpected, uri};
-use bourse_chain::NodeError;
-use bourse_market::outbox::{CarryRequest, ConsentWord, Intent, IntentKey, SignedConsent, Wanted};
+use bourse_market::outbox::{CarryRequest, ConsentWord, Intent, IntentKey, Wanted};
 use bourse_market::registry::{Consent, ConsentRequest};
 use bourse_market::{Address, Command, Outcome, Signature};
 use bourse_wamp::WampError;
@@ -27,18 +26,8 @@ pub(crate) async fn carry(
     said: ConsentRequest,
     (signature, signer): (Signature, Address),
 ) -> Result<(Consent, Intent), WampError> {
-    let key = IntentKey::Consent(ConsentWord {
-        consent: said.consent.id,
-        signed_at: said.consent.signed_at,
-        granted: said.consent.granted,
-    });
-    let wanted = Wanted::Consent(Box::new(SignedConsent {
-        key: said.consent.key,
-        signed_at: said.consent.signed_at,
-        granted: said.consent.granted,
-        service_prefix: said.consent.service_prefix.clone(),
-        signature,
-    }));
+    let key = IntentKey::Consent(ConsentWord::of(&said.consent));
+    let wanted = Wanted::consent(&said.consent, signature);
     let command = Command::Carry(Box::new(CarryRequest {
         said,
         signature,
@@ -48,7 +37,11 @@ pub(crate) async fn carry(
     }));
     if !record::is_known(market, &command)? {
         record::follows(market, outbox).await?;
-        rehearse(market, outbox, &wanted).await?;
+        match record::objection(market, outbox, &wanted).await {
+            Ok(None) => {}
+            Ok(Some(message)) => return Err(record::would_not("take the consent", &message)),
+            Err(error) => return Err(fault(uri::NOT_READY, error.to_string())),
+        }
     }
     let consent = match market.submit(command).await? {
         Outcome::Carried { consent, .. } => *consent,
@@ -56,23 +49,4 @@ pub(crate) async fn carry(
     };
     let intent = record::until_signed(market, outbox, &key).await?;
     Ok((consent, intent))
-}
-
-/// Whether the contract would take it as things are. That may change before the transaction is mined; here it only saves the
-/// gas for what surely fails.
-async fn rehearse(market: &Market, outbox: &Outbox, wanted: &Wanted) -> Result<(), WampError> {
-    let sending = &outbox.sending;
-    let call = sending.contracts.wanted(wanted);
-    let us = market.network.marketmaker;
-    match sending.node.rehearse(us, call.to, &call.input, None).await {
-        Ok(()) => Ok(()),
-        Err(NodeError::Refused { message, .. }) => Err(fault(
-            uri::TRANSACTION_FAILED,
-            format!(
-                "the contract would not take the consent: {}",
-                super::send::reason(&message)
-            ),
-        )),
-        Err(error) => Err(fault(uri::NOT_READY, error.to_string())),
-    }
 }

@@ -3,10 +3,10 @@
 //! A channel closes whether or not its state can be shown at once. What is to be shown is found in the ledger at each step, so
 //! that nothing is forgotten, whatever crashed in between.
 
-use super::Outbox;
 use super::send::{read, reason, said};
+use super::{Outbox, record};
 use crate::market::Market;
-use bourse_chain::{NodeError, PRESIGNED_BLOCKS};
+use bourse_chain::PRESIGNED_BLOCKS;
 use bourse_market::outbox::{FinalState, Intent, Progress, ShowRequest, Wanted};
 use bourse_market::{BlockNumber, Channel, ChannelId, Command, Refusal, TransactionHash, View, last_showing};
 use bourse_store::{Reader, StoreError, SubmitError};
@@ -17,8 +17,9 @@ use std::time::Duration;
 
 /// Gas for a closing: it takes some 275,000. What is left over is not paid.
 const CLOSE_GAS: u64 = 600_000;
-/// Blocks that a transaction may take to be mined, before the contract takes its state no more.
-const MINED_WITHIN: u64 = 40;
+/// Blocks for which a state may be shown, from the one it names on: the contract takes it for some more, for a transaction to be
+/// mined in.
+pub(crate) const SHOWN_WITHIN: u64 = PRESIGNED_BLOCKS - 40;
 /// How long a caller waits for the transaction to be signed. It is sent all the same, if later.
 const SIGNED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -51,7 +52,7 @@ pub(crate) async fn shown(
 
 /// The earliest block that a state may name to be shown when `head` is the newest.
 pub(super) fn not_before(head: u64) -> BlockNumber {
-    BlockNumber(head.saturating_sub(PRESIGNED_BLOCKS - MINED_WITHIN))
+    BlockNumber(head.saturating_sub(SHOWN_WITHIN))
 }
 
 /// The channels whose final state is to be shown, and is neither under way nor taken.
@@ -91,11 +92,10 @@ pub(super) async fn show(
         let Some(state) = FinalState::of(&channel).filter(|_| !refused.contains(&id)) else {
             continue;
         };
-        let call = outbox.sending.contracts.wanted(&Wanted::Close(Box::new(state)));
-        let us = market.network.marketmaker;
-        match outbox.sending.node.rehearse(us, call.to, &call.input, None).await {
-            Ok(()) => {}
-            Err(NodeError::Refused { message, .. }) => {
+        let wanted = Wanted::Close(Box::new(state));
+        match record::objection(market, outbox, &wanted).await {
+            Ok(None) => {}
+            Ok(Some(message)) => {
                 let why = reason(&message);
                 tracing::debug!(channel = %id, why, "the contract would not take the final state of a channel now");
                 refused.insert(id);

@@ -3,7 +3,7 @@
 use super::{Outbox, record};
 use crate::market::Market;
 use crate::wire::{fault, unexpected, uri};
-use bourse_chain::{DeploymentError, NodeError, SignedOpen};
+use bourse_chain::{DeploymentError, SignedOpen};
 use bourse_market::outbox::{IntendRequest, Intent, IntentKey, OpeningGas, Wanted};
 use bourse_market::{Address, Amount, ChannelKind, Command, OpenRequest, Outcome};
 use bourse_wamp::{Value, WampError};
@@ -56,7 +56,6 @@ async fn look(market: &Market, outbox: &Outbox, open: &OpenRequest) -> Result<()
         ChannelKind::Payment => open.actor,
         ChannelKind::Paying => open.marketmaker,
     };
-    let us = market.network.marketmaker;
     record::follows(market, outbox).await?;
     let holds = contracts.tokens_of(node, payer).await.map_err(of_deployment)?;
     enough(payer, "holds", holds, open.amount)?;
@@ -67,26 +66,15 @@ async fn look(market: &Market, outbox: &Outbox, open: &OpenRequest) -> Result<()
             .map_err(of_deployment)?;
         enough(payer, "lets XBRChannel take", allowed, open.amount)?;
     }
-    let call = contracts.wanted(&Wanted::Open {
-        terms: Box::new(open.into()),
-        opened_at: open.open_at,
-        released: false,
-    });
-    match node.rehearse(us, call.to, &call.input, None).await {
-        Ok(()) => Ok(()),
+    match record::objection(market, outbox, &Wanted::open(open)).await {
+        Ok(None) => Ok(()),
         // The approval is yet to come, and the contract looks at it last.
-        Err(NodeError::Refused { message, .. })
+        Ok(Some(message))
             if open.kind == ChannelKind::Paying && message.to_ascii_lowercase().contains(ALLOWANCE) =>
         {
             Ok(())
         }
-        Err(NodeError::Refused { message, .. }) => Err(fault(
-            uri::TRANSACTION_FAILED,
-            format!(
-                "the contract would not open the channel: {}",
-                super::send::reason(&message)
-            ),
-        )),
+        Ok(Some(message)) => Err(record::would_not("open the channel", &message)),
         Err(error) => Err(fault(uri::NOT_READY, error.to_string())),
     }
 }

@@ -1,11 +1,13 @@
 //! What requests for transactions of the market maker have in common: whether they were made before, whether the ledger is
-//! abreast of the chain, and the wait for a signature.
+//! abreast of the chain, what the contract has against them, and the wait for a signature.
 
 use super::Outbox;
+use super::send::reason;
 use crate::follow::Gate;
 use crate::market::Market;
 use crate::wire::{fault, of_refusal, of_store, unexpected, uri};
-use bourse_market::outbox::{Intent, IntentKey, Progress};
+use bourse_chain::NodeError;
+use bourse_market::outbox::{Intent, IntentKey, Progress, Wanted};
 use bourse_market::{Command, Fault, Outcome, View, apply};
 use bourse_wamp::WampError;
 use std::sync::Arc;
@@ -46,6 +48,31 @@ pub(super) async fn follows(market: &Market, outbox: &Outbox) -> Result<(), Wamp
             ),
         )),
     }
+}
+
+/// What the contract has against a transaction of the market maker as things are, in the node's words; none if it would take it.
+/// That may change before it is mined: here it only saves the gas for what surely fails.
+pub(super) async fn objection(
+    market: &Market,
+    outbox: &Outbox,
+    wanted: &Wanted,
+) -> Result<Option<String>, NodeError> {
+    let sending = &outbox.sending;
+    let call = sending.contracts.wanted(wanted);
+    let us = market.network.marketmaker;
+    match sending.node.rehearse(us, call.to, &call.input, None).await {
+        Ok(()) => Ok(None),
+        Err(NodeError::Refused { message, .. }) => Ok(Some(message)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The refusal of what the contract would not do.
+pub(super) fn would_not(what: &str, message: &str) -> WampError {
+    fault(
+        uri::TRANSACTION_FAILED,
+        format!("the contract would not {what}: {}", reason(message)),
+    )
 }
 
 /// Wakes the task that sends, and waits until the transaction of `key` is signed and on record.

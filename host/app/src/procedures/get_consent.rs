@@ -40,11 +40,7 @@ pub(super) async fn get_consent(market: Arc<Market>, mut invocation: Invocation)
         let Some(consent) = ledger.consent_about(&key)? else {
             return Ok(None);
         };
-        let carried = ledger.intent(&IntentKey::Consent(ConsentWord {
-            consent: consent.id,
-            signed_at: consent.signed_at,
-            granted: consent.granted,
-        }))?;
+        let carried = ledger.intent(&IntentKey::Consent(ConsentWord::of(&consent)))?;
         Ok(Some((consent, carried)))
     })?;
     let (consent, carried) = found.ok_or_else(|| {

@@ -166,19 +166,7 @@ async fn resolve(
     let mut failures = 0;
     loop {
         match market.store.submit(command.clone()).await {
-            Ok(Outcome::Posted {
-                purchase,
-                payment,
-                paying,
-                dropped,
-            }) => {
-                warn_of_dropped(id, &dropped);
-                return Ok(Some((*payment, *paying, Arc::new(*purchase))));
-            }
-            Ok(_) => {
-                crate::crash::point("void-committed");
-                return Ok(None);
-            }
+            Ok(outcome) => return Ok(ended(id, outcome)),
             // A crowd before the writer passes. Were the purchase left reserved for it, both its channels would stand
             // still until the next start, and a flood of offers could do that to anybody.
             Err(SubmitError::Overloaded) => tokio::time::sleep(RESOLVE_PAUSE).await,
@@ -200,6 +188,22 @@ async fn resolve(
     }
 }
 
+/// What the end of a purchase came to: the sale, or none if it is void.
+fn ended(id: PurchaseId, outcome: Outcome) -> Option<Posted> {
+    let Outcome::Posted {
+        purchase,
+        payment,
+        paying,
+        dropped,
+    } = outcome
+    else {
+        crate::crash::point("void-committed");
+        return None;
+    };
+    warn_of_dropped(id, &dropped);
+    Some((*payment, *paying, Arc::new(*purchase)))
+}
+
 /// Goes on trying, for as long as the market runs: until then both channels of the purchase stand still.
 fn resolve_later(market: &Arc<Market>, id: PurchaseId, command: Command) {
     market.unresolved.fetch_add(1, Ordering::Relaxed);
@@ -209,16 +213,7 @@ fn resolve_later(market: &Arc<Market>, id: PurchaseId, command: Command) {
             tokio::time::sleep(RETRY_PAUSE).await;
             let Some(market) = market.upgrade() else { return };
             let posted = match market.store.submit(command.clone()).await {
-                Ok(Outcome::Posted {
-                    purchase,
-                    payment,
-                    paying,
-                    dropped,
-                }) => {
-                    warn_of_dropped(id, &dropped);
-                    Some((*payment, *paying, Arc::new(*purchase)))
-                }
-                Ok(_) => None,
+                Ok(outcome) => ended(id, outcome),
                 // An earlier try reached the disk after all.
                 Err(SubmitError::Refused(Refusal::NotPending { .. })) => {
                     posted_before(&market, id).unwrap_or_default()

@@ -4,7 +4,7 @@
 
 use super::outbox::{Line, check_place, on_chain};
 use super::{Decided, register};
-use crate::outbox::{CarryRequest, ConsentWord, Intent, IntentKey, SignedConsent, Wanted};
+use crate::outbox::{CarryRequest, ConsentWord, Intent, IntentKey, Wanted};
 use crate::registry::within;
 use crate::{Change, Fault, Nanos, Outcome, Refusal, View};
 
@@ -31,18 +31,8 @@ pub(super) fn carry<V: View>(view: &V, request: &CarryRequest) -> Decided<V> {
         Outcome::Consented(consent) => consent,
         other => return Ok((changes, other)),
     };
-    let word = IntentKey::Consent(ConsentWord {
-        consent: said.id,
-        signed_at: said.signed_at,
-        granted: said.granted,
-    });
-    let wanted = Wanted::Consent(Box::new(SignedConsent {
-        key,
-        signed_at: said.signed_at,
-        granted: said.granted,
-        service_prefix: said.service_prefix.clone(),
-        signature: request.signature,
-    }));
+    let word = IntentKey::Consent(ConsentWord::of(said));
+    let wanted = Wanted::consent(said, request.signature);
     if let Some(intent) = view.intent(&word).map_err(Fault::View)? {
         if intent.wanted != wanted {
             return Err(Refusal::CarriedOtherwise {

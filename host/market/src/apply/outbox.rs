@@ -23,7 +23,7 @@ pub(super) fn intend<V: View>(view: &V, request: &IntendRequest) -> Decided<V> {
     let genesis = on_chain(view)?;
     let open = &request.open;
     check_fields(&genesis, open)?;
-    let wanted = wanted(open);
+    let wanted = Wanted::open(open);
     if let Some(intent) = view.intent(&IntentKey::Open(open.id)).map_err(Fault::View)? {
         let again = match (&intent.wanted, &wanted) {
             (
@@ -58,11 +58,9 @@ pub(super) fn intend<V: View>(view: &V, request: &IntendRequest) -> Decided<V> {
         ChannelKind::Payment => {
             check_minimum(open, request.limits.payment_minimum)?;
             check_one_at_a_time(&unfinished, open)?;
-            check_rate(view, open, request.limits.rate)?;
         }
         ChannelKind::Paying => {
             changes.extend(check_limits(view, open, &request.limits)?);
-            check_rate(view, open, request.limits.rate)?;
             let amount = open.amount;
             let approve = line.give(
                 IntentKey::Approve(open.id),
@@ -72,6 +70,7 @@ pub(super) fn intend<V: View>(view: &V, request: &IntendRequest) -> Decided<V> {
             changes.push(Change::Intent(Box::new(approve)));
         }
     }
+    check_rate(view, open, request.limits.rate)?;
     let intent = Box::new(line.give(IntentKey::Open(open.id), wanted, request.gas.open)?);
     changes.push(Change::Intent(intent.clone()));
     changes.push(Change::NonceLine(line.line));
@@ -308,14 +307,6 @@ fn unfinished<V: View>(view: &V, nonce: Nonce) -> Result<Intent, Fault<V::Error>
     match intent.is_unfinished() {
         true => Ok(intent),
         false => Err(Refusal::IntentFinished { nonce }.into()),
-    }
-}
-
-fn wanted(open: &OpenRequest) -> Wanted {
-    Wanted::Open {
-        terms: Box::new(open.into()),
-        opened_at: open.open_at,
-        released: false,
     }
 }
 

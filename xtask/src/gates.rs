@@ -1,7 +1,7 @@
 //! The two gates and the test command.
 
 use crate::step::{self, cargo, step};
-use crate::{chain, crash, fuzz, place, policies, python, sim, tidy};
+use crate::{chain, crash, crossbar, fuzz, place, policies, python, sim, tidy};
 use anyhow::{Context, Result};
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
@@ -18,19 +18,33 @@ const GUIDED: &str = "tests/fuzz/guided/Cargo.toml";
 /// If a test fails.
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
     let mut variables = Variables::new();
-    match python::environment() {
+    match python::clients() {
         Ok(interpreter) => {
-            match chain::environment(&interpreter) {
-                Ok(chain) => variables.extend(chain),
-                Err(error) => println!("NOT CHECKED: settlement on a real chain: {error:#}"),
-            }
+            or_say(
+                &mut variables,
+                "settlement on a real chain",
+                chain::environment(&interpreter),
+            );
             variables.push(("BOURSE_PYTHON", interpreter.into_os_string()));
         }
         Err(error) => {
             println!("NOT CHECKED: trades with the real XBR clients, settlement on a real chain: {error:#}");
         }
     }
+    or_say(
+        &mut variables,
+        "the market behind Crossbar.io",
+        crossbar::environment(),
+    );
     nextest(variables, arguments.iter().map(String::as_str).collect(), false)
+}
+
+/// Adds what could be set up, or says what is not checked without it.
+fn or_say(variables: &mut Variables, what: &str, found: Result<Variables>) {
+    match found {
+        Ok(found) => variables.extend(found),
+        Err(error) => println!("NOT CHECKED: {what}: {error:#}"),
+    }
 }
 
 /// What tests are told through their environment.
@@ -38,8 +52,9 @@ pub(crate) type Variables = Vec<(&'static str, OsString)>;
 
 /// All that tests need, or an error: for gates.
 pub(crate) fn everything() -> Result<Variables> {
-    let interpreter = python::environment()?;
+    let interpreter = python::clients()?;
     let mut variables = chain::environment(&interpreter)?;
+    variables.extend(crossbar::environment()?);
     variables.push(("BOURSE_PYTHON", interpreter.into_os_string()));
     Ok(variables)
 }
@@ -127,8 +142,8 @@ fn deny() -> Result<()> {
 }
 
 /// All tests, those of the policies first, so that the workspace's own summary is the last thing printed. Those that need
-/// the XBR clients look for `BOURSE_PYTHON`, those that need a chain for `BOURSE_ANVIL` and `BOURSE_CONTRACTS`, and say that
-/// they were not run where it is unset; those with a small and a full size look for `BOURSE_LONG`. What is marked ignored is
+/// the XBR clients look for `BOURSE_PYTHON`, those that need a chain for `BOURSE_ANVIL` and `BOURSE_CONTRACTS`, those that
+/// need another router for `BOURSE_CROSSBAR`, and say that they were not run where it is unset; those with a small and a full size look for `BOURSE_LONG`. What is marked ignored is
 /// the other process of another test.
 fn nextest(variables: Variables, arguments: Vec<&str>, long: bool) -> Result<()> {
     if !step::works(Command::new("cargo").args(["nextest", "--version"])) {

@@ -3,6 +3,7 @@
 mod bench;
 mod chain;
 mod crash;
+mod crossbar;
 mod fuzz;
 mod gates;
 mod place;

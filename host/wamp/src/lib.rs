@@ -22,9 +22,9 @@ pub use integer::{Integer, MAX_INTEGER_BYTES};
 pub use limits::Limits;
 pub use link::{ConnectError, Link, connect_rs, connect_ws};
 pub use router::{
-    AuthDecision, AuthMethod, AuthRequest, Authenticator, ROLE_ANONYMOUS, ROLE_MARKETMAKER, Router,
-    RouterConfig, RouterObserver, RouterStats, SessionInfo, Tickets, Transport, anonymous_authid,
-    check_listener,
+    AuthDecision, AuthMethod, AuthRequest, Authenticator, ROLE_ANONYMOUS, ROLE_MARKETMAKER, Realm,
+    RealmConfig, Router, RouterConfig, RouterObserver, RouterStats, SessionInfo, Tickets, Transport,
+    anonymous_authid, check_listener,
 };
 pub use session::{
     Auth, CallError, CallOptions, CallResult, Event, Invocation, JoinError, JoinOptions, PublishOptions,

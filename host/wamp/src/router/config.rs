@@ -9,7 +9,7 @@ use crate::limits::Limits;
 /// How to run a router.
 #[derive(Clone, Debug)]
 pub struct RouterConfig {
-    /// The one realm that it serves.
+    /// The realm that it starts with; others are added by [`super::Router::add_realm`].
     pub realm: String,
     /// What each session is held to.
     pub limits: Limits,
@@ -24,6 +24,30 @@ impl Default for RouterConfig {
             limits: Limits::default(),
             allow_anonymous_remote: false,
         }
+    }
+}
+
+impl RouterConfig {
+    /// What the realm that it starts with is told.
+    pub(super) fn realm(&self) -> RealmConfig {
+        RealmConfig {
+            name: self.realm.clone(),
+        }
+    }
+}
+
+/// How to run a realm.
+#[derive(Clone, Debug)]
+pub struct RealmConfig {
+    /// Its name, a URI.
+    pub name: String,
+}
+
+impl RealmConfig {
+    /// A realm with nothing special about it.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into() }
     }
 }
 
@@ -50,7 +74,7 @@ pub fn check_listener(
     ))
 }
 
-/// What a router has and what it has done since its start.
+/// What a realm has and what it has done since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouterStats {

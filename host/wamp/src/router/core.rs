@@ -21,6 +21,8 @@ use crate::uri::error;
 
 pub(super) struct Core {
     pub(super) realm: String,
+    /// Nobody joins any more.
+    pub(super) closed: bool,
     pub(super) limits: Limits,
     pub(super) peers: HashMap<u64, Peer>,
     pub(super) rpc: Rpc,
@@ -74,6 +76,7 @@ impl Core {
     pub(super) fn new(realm: String, limits: Limits) -> Self {
         Self {
             realm,
+            closed: false,
             limits,
             peers: HashMap::new(),
             rpc: Rpc::new(),
@@ -84,10 +87,11 @@ impl Core {
         }
     }
 
-    /// Takes a session in and queues its WELCOME, ahead of anything else. False if the id is taken.
+    /// Takes a session in and queues its WELCOME, ahead of anything else. False if the id is
+    /// taken or the realm is closed.
     pub(super) fn join(&mut self, peer: Peer, welcome: Message) -> bool {
         let session = peer.info.id;
-        if self.peers.contains_key(&session) {
+        if self.closed || self.peers.contains_key(&session) {
             return false;
         }
         // A fresh queue has room for one message.

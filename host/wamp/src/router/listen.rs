@@ -10,9 +10,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::auth::Transport;
-use super::config::check_listener;
 use super::serve::{Origin, serve};
-use super::{Inner, Router};
+use super::{Hub, Router};
 use crate::link::{Link, accept_raw, accept_ws, tune};
 
 /// A pause after a failed accept: without file descriptors, trying again at once only burns the processor.
@@ -28,7 +27,7 @@ impl Router {
     /// Listens for WebSocket connections at `path`; port 0 takes a free one. Returns the address bound.
     ///
     /// # Errors
-    /// As [`check_listener`], or the address cannot be bound.
+    /// As [`super::check_listener`], for every realm; or the address cannot be bound.
     pub async fn listen_ws(&self, addr: SocketAddr, path: &str) -> io::Result<SocketAddr> {
         self.listen(addr, Protocol::WebSocket { path: path.into() }).await
     }
@@ -36,34 +35,32 @@ impl Router {
     /// Listens for RawSocket connections; port 0 takes a free one. Returns the address bound.
     ///
     /// # Errors
-    /// As [`check_listener`], or the address cannot be bound.
+    /// As [`super::check_listener`], for every realm; or the address cannot be bound.
     pub async fn listen_rs(&self, addr: SocketAddr) -> io::Result<SocketAddr> {
         self.listen(addr, Protocol::RawSocket).await
     }
 
     async fn listen(&self, addr: SocketAddr, protocol: Protocol) -> io::Result<SocketAddr> {
-        let inner = &self.inner;
-        check_listener(
-            addr,
-            inner.authenticator.as_ref(),
-            inner.config.allow_anonymous_remote,
-        )?;
-        let listener = TcpListener::bind(addr).await?;
-        let bound = listener.local_addr()?;
-        inner.start_timer();
-        let router = inner.clone();
-        inner.tasks.spawn(async move {
-            let stop = router.stop.clone();
+        let hub = &self.hub;
+        hub.listens(addr)?;
+        let bind = async {
+            let listener = TcpListener::bind(addr).await?;
+            Ok((listener.local_addr()?, listener))
+        };
+        let (bound, listener) = bind.await.inspect_err(|_: &io::Error| hub.listens_not(addr))?;
+        let accepting = hub.clone();
+        hub.tasks.spawn(async move {
+            let stop = accepting.stop.clone();
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = accept(router, listener, protocol) => {}
+                () = accept(accepting, listener, protocol) => {}
             }
         });
         Ok(bound)
     }
 }
 
-async fn accept(router: Arc<Inner>, listener: TcpListener, protocol: Protocol) {
+async fn accept(hub: Arc<Hub>, listener: TcpListener, protocol: Protocol) {
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -73,25 +70,24 @@ async fn accept(router: Arc<Inner>, listener: TcpListener, protocol: Protocol) {
                 continue;
             }
         };
-        let Ok(place) = router.places.clone().try_acquire_owned() else {
-            tracing::warn!(%peer, limit = router.config.limits.sessions, "refused: too many connections");
+        let Ok(place) = hub.places.clone().try_acquire_owned() else {
+            tracing::warn!(%peer, limit = hub.config.limits.sessions, "refused: too many connections");
             continue;
         };
-        router
-            .tasks
-            .spawn(connection(router.clone(), stream, peer, protocol.clone(), place));
+        hub.tasks
+            .spawn(connection(hub.clone(), stream, peer, protocol.clone(), place));
     }
 }
 
 async fn connection(
-    router: Arc<Inner>,
+    hub: Arc<Hub>,
     stream: TcpStream,
     peer: SocketAddr,
     protocol: Protocol,
     place: OwnedSemaphorePermit,
 ) {
     tune(&stream);
-    let limits = &router.config.limits;
+    let limits = &hub.config.limits;
     let transport = match protocol {
         Protocol::WebSocket { .. } => Transport::WebSocket,
         Protocol::RawSocket => Transport::RawSocket,
@@ -113,7 +109,8 @@ async fn connection(
     match opened {
         Ok(link) => {
             serve(
-                router.clone(),
+                hub.clone(),
+                None,
                 link,
                 Origin {
                     transport,

@@ -1,8 +1,10 @@
-//! The embedded router: one realm, with its sessions, registrations, subscriptions and calls.
+//! The embedded router: listeners, and the realms that clients reach through them.
 //!
-//! wampproto keeps the routing state (through `proto`); this folder puts limits, authorisation, time and sockets
-//! around it. One lock guards the state and is never held across an `await`; frames are decoded before it and
-//! encoded after it. What a procedure or topic means is nobody's business here.
+//! Each realm has its own sessions, registrations, subscriptions and calls, and its own [`Authenticator`]; the
+//! listeners and their limits are shared, and HELLO picks. wampproto keeps the routing state (through `proto`); this
+//! folder puts limits, authorisation, time and sockets around it. One lock per realm guards its state and is never
+//! held across an `await`; frames are decoded before it and encoded after it. What a procedure or topic means is
+//! nobody's business here.
 
 mod auth;
 mod config;
@@ -11,16 +13,20 @@ mod gate;
 mod listen;
 mod observer;
 mod pubsub;
+mod realm;
 mod registry;
 mod rpc;
 mod serve;
 mod shards;
 
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::Arc;
 
-use parking_lot::{Mutex, ReentrantMutex, RwLock};
-use tokio::sync::{Notify, Semaphore};
+use parking_lot::RwLock;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,227 +34,153 @@ pub use auth::{
     AuthDecision, AuthMethod, AuthRequest, Authenticator, ROLE_ANONYMOUS, ROLE_MARKETMAKER, Tickets,
     Transport, anonymous_authid,
 };
-pub use config::{RouterConfig, RouterStats, check_listener};
+pub use config::{RealmConfig, RouterConfig, RouterStats, check_listener};
 pub use observer::{RouterObserver, SessionInfo};
+pub use realm::Realm;
 
-use self::core::{Core, Peer};
-use crate::codec::EncodeError;
 use crate::limits::CLOSE_GRACE;
-use crate::link::Link;
-use crate::message::Message;
-use crate::proto::Violation;
-use crate::uri::error;
-use serve::{Origin, serve, trusted_queue};
+use crate::uri::{self, Match, error};
+use realm::Inner;
 
-/// An embedded router. Clones are the same router.
+/// An embedded router. Clones are the same router. It can be used as the realm that it was made with.
 #[derive(Clone)]
 pub struct Router {
-    inner: Arc<Inner>,
+    hub: Arc<Hub>,
+    first: Realm,
 }
 
-pub(crate) struct Inner {
+/// What the realms of a router share.
+pub(crate) struct Hub {
     config: RouterConfig,
-    authenticator: Arc<dyn Authenticator>,
-    core: Mutex<Core>,
-    /// Wakes the timer when an earlier deadline appears.
-    earlier: Notify,
-    timer: OnceLock<()>,
-    observer: RwLock<Option<Arc<dyn RouterObserver>>>,
-    /// Held while notices are told, so that they are told in order; an observer may call the router.
-    telling: ReentrantMutex<()>,
+    realms: RwLock<Realms>,
     places: Arc<Semaphore>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
+/// The realms, and where clients reach them: kept together, so that no realm meets a listener that it must not have.
+#[derive(Default)]
+struct Realms {
+    by_name: HashMap<String, Arc<Inner>>,
+    listening: Vec<SocketAddr>,
+}
+
 impl Router {
-    /// A router without listeners.
+    /// A router with one realm and without listeners.
     #[must_use]
     pub fn new(config: RouterConfig, authenticator: Arc<dyn Authenticator>) -> Self {
-        let core = Core::new(config.realm.clone(), config.limits.clone());
-        let places = Arc::new(Semaphore::new(config.limits.sessions.min(Semaphore::MAX_PERMITS)));
-        let inner = Inner {
+        let hub = Arc::new(Hub {
+            places: Arc::new(Semaphore::new(config.limits.sessions.min(Semaphore::MAX_PERMITS))),
             config,
-            authenticator,
-            core: Mutex::new(core),
-            earlier: Notify::new(),
-            timer: OnceLock::new(),
-            observer: RwLock::new(None),
-            telling: ReentrantMutex::new(()),
-            places,
+            realms: RwLock::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
-        };
-        Self {
-            inner: Arc::new(inner),
+        });
+        let inner = Arc::new(Inner::new(&hub, hub.config.realm(), authenticator));
+        hub.realms
+            .write()
+            .by_name
+            .insert(inner.name.clone(), inner.clone());
+        let first = Realm::new(hub.clone(), inner);
+        Self { hub, first }
+    }
+
+    /// Adds a realm, which clients reach through the same listeners.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the name is no URI, `AlreadyExists` if there is such a realm, and as [`check_listener`] for
+    /// each address that is listened on.
+    pub fn add_realm(&self, config: RealmConfig, authenticator: Arc<dyn Authenticator>) -> io::Result<Realm> {
+        if let Some(text) = uri::malformed(&config.name, Match::Exact) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-    }
-
-    /// Has an observer told of sessions and registrations from now on. There is one; a new one replaces it.
-    pub fn observe(&self, observer: Arc<dyn RouterObserver>) {
-        *self.inner.observer.write() = Some(observer);
-    }
-
-    /// An in-process link. The session that joins over it has the role [`ROLE_MARKETMAKER`]. To be called within
-    /// a tokio runtime.
-    #[must_use]
-    pub fn local_link(&self) -> Link {
-        let (ours, theirs) = Link::pair(trusted_queue());
-        self.inner.start_timer();
-        let origin = Origin {
-            transport: Transport::InProcess,
-            peer: None,
-        };
-        self.inner.tasks.spawn(serve(self.inner.clone(), ours, origin));
-        theirs
-    }
-
-    /// The session that serves an exact URI.
-    #[must_use]
-    pub fn callee(&self, uri: &str) -> Option<u64> {
-        self.inner.core.lock().callee(uri)
-    }
-
-    /// What is known of a session.
-    #[must_use]
-    pub fn session(&self, id: u64) -> Option<Arc<SessionInfo>> {
-        self.inner
-            .core
-            .lock()
-            .peers
-            .get(&id)
-            .map(|peer| peer.info.clone())
-    }
-
-    /// Takes a registration away from a session that does not deserve it. Its calls in flight may still be
-    /// answered. The session also loses its hold on a provider id under which it has nothing else.
-    pub fn drop_registration(&self, uri: &str, session: u64) {
-        let revoked = self.inner.core.lock().revoke(session, uri);
-        if let Err(violation) = revoked {
-            tracing::error!(session, uri, %violation, "a registration could not be dropped");
+        let mut realms = self.hub.realms.write();
+        if realms.by_name.contains_key(&config.name) {
+            let text = format!(
+                "there is a realm {} already: give each a name of its own",
+                config.name
+            );
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
         }
-        self.inner.tell();
+        for addr in &realms.listening {
+            let remote = self.hub.config.allow_anonymous_remote;
+            check_listener(*addr, authenticator.as_ref(), remote)?;
+        }
+        let inner = Arc::new(Inner::new(&self.hub, config, authenticator));
+        realms.by_name.insert(inner.name.clone(), inner.clone());
+        Ok(Realm::new(self.hub.clone(), inner))
     }
 
-    /// Ends a session with a GOODBYE of this reason (a URI) and text. False if there is none.
-    pub fn close_session(&self, session: u64, reason: &str, text: &str) -> bool {
-        let core = self.inner.core.lock();
-        let Some(peer) = core.peers.get(&session) else {
-            return false;
-        };
-        peer.out.close(Some(Message::farewell(true, reason, text)));
-        true
-    }
-
-    /// What the router has and has done.
+    /// The realm of this name.
     #[must_use]
-    pub fn stats(&self) -> RouterStats {
-        self.inner.core.lock().stats()
+    pub fn realm(&self, name: &str) -> Option<Realm> {
+        let inner = self.hub.realm(name)?;
+        Some(Realm::new(self.hub.clone(), inner))
     }
 
     /// Stops listening, says goodbye to everybody, and waits a little for the connections to end.
     pub async fn shutdown(&self) {
-        self.inner.stop.cancel();
-        self.inner.tasks.close();
-        let everybody: Vec<_> = {
-            let core = self.inner.core.lock();
-            core.peers.values().map(|peer| peer.out.clone()).collect()
-        };
-        for out in everybody {
-            out.close(Some(Message::farewell(
-                true,
-                error::SYSTEM_SHUTDOWN,
-                "the router stops",
-            )));
+        self.hub.stop.cancel();
+        self.hub.tasks.close();
+        let realms: Vec<_> = self.hub.realms.read().by_name.values().cloned().collect();
+        for realm in realms {
+            realm.close(error::SYSTEM_SHUTDOWN, "the router stops");
         }
         // The writers have CLOSE_GRACE for their last words, the readers as long again to hear the peers out.
-        let _ = tokio::time::timeout(CLOSE_GRACE * 3, self.inner.tasks.wait()).await;
+        let _ = tokio::time::timeout(CLOSE_GRACE * 3, self.hub.tasks.wait()).await;
+    }
+}
+
+impl Deref for Router {
+    type Target = Realm;
+
+    fn deref(&self) -> &Realm {
+        &self.first
     }
 }
 
 impl std::fmt::Debug for Router {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Router")
-            .field("realm", &self.inner.config.realm)
+            .field("realms", &self.hub.names())
             .finish_non_exhaustive()
     }
 }
 
-impl Inner {
-    /// Works on the core under its lock, then tells what came of it.
-    fn with_core<T>(&self, work: impl FnOnce(&mut Core) -> T) -> T {
-        let (result, earlier, notices) = {
-            let mut core = self.core.lock();
-            let before = core.first_deadline();
-            let result = work(&mut core);
-            let after = core.first_deadline();
-            let earlier = after.is_some_and(|after| before.is_none_or(|before| after < before));
-            (result, earlier, !core.notices.is_empty())
-        };
-        if earlier {
-            self.earlier.notify_one();
+impl Hub {
+    fn realm(&self, name: &str) -> Option<Arc<Inner>> {
+        self.realms.read().by_name.get(name).cloned()
+    }
+
+    /// The names of all realms, in order.
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.realms.read().by_name.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// Its only realm, if there is one alone.
+    fn only_realm(&self) -> Option<String> {
+        let mut names = self.names();
+        (names.len() == 1).then(|| names.pop()).flatten()
+    }
+
+    /// Notes a listener to be, if every realm may be reached there.
+    fn listens(&self, addr: SocketAddr) -> io::Result<()> {
+        let mut realms = self.realms.write();
+        for realm in realms.by_name.values() {
+            let authenticator = realm.authenticator.as_ref();
+            check_listener(addr, authenticator, self.config.allow_anonymous_remote)?;
         }
-        if notices {
-            self.tell();
-        }
-        result
+        realms.listening.push(addr);
+        Ok(())
     }
 
-    fn on(&self, session: u64, message: Message) -> Result<(), Violation> {
-        self.with_core(|core| core.on(session, message))
-    }
-
-    fn join(&self, peer: Peer, welcome: Message) -> bool {
-        self.with_core(|core| core.join(peer, welcome))
-    }
-
-    fn leave(&self, session: u64) {
-        self.with_core(|core| core.leave(session));
-    }
-
-    fn unsendable(&self, session: u64, message: Message, why: &EncodeError) -> Option<Message> {
-        self.with_core(|core| core.unsendable(session, message, why))
-    }
-
-    fn count_violation(&self) {
-        self.core.lock().stats.violations += 1;
-    }
-
-    /// Tells the observer all that is to be told. When this returns, what this thread did has been told, by this
-    /// thread or by another.
-    fn tell(&self) {
-        let _telling = self.telling.lock();
-        let observer = self.observer.read().clone();
-        loop {
-            let Some(notice) = self.core.lock().notices.pop_front() else {
-                return;
-            };
-            if let Some(observer) = &observer {
-                notice.tell(observer.as_ref());
-            }
-        }
-    }
-
-    /// Starts the task that times calls out, once.
-    fn start_timer(self: &Arc<Self>) {
-        if self.timer.set(()).is_ok() {
-            let router = self.clone();
-            self.tasks.spawn(async move {
-                loop {
-                    let deadline = router.core.lock().first_deadline();
-                    let sleep = async {
-                        match deadline {
-                            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                            None => std::future::pending().await,
-                        }
-                    };
-                    tokio::select! {
-                        () = router.stop.cancelled() => return,
-                        () = router.earlier.notified() => {}
-                        () = sleep => router.with_core(|core| core.time_out_until(Instant::now())),
-                    }
-                }
-            });
+    /// Forgets a listener that did not come about.
+    fn listens_not(&self, addr: SocketAddr) {
+        let listening = &mut self.realms.write().listening;
+        if let Some(position) = listening.iter().position(|known| *known == addr) {
+            listening.swap_remove(position);
         }
     }
 }

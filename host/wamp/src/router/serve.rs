@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use tokio::time::timeout;
 
-use super::Inner;
+use super::Hub;
 use super::auth::{AuthDecision, AuthMethod, AuthRequest, ROLE_MARKETMAKER, Transport};
 use super::core::{Bounds, Features, Peer};
 use super::observer::SessionInfo;
+use super::realm::Inner;
 use crate::limits::{
     CLOSE_GRACE, TRUSTED_OUTSTANDING_CALLS, TRUSTED_QUEUE, TRUSTED_QUEUE_BYTES, TRUSTED_REGISTRATIONS,
 };
@@ -63,11 +64,11 @@ pub(super) fn trusted_queue() -> QueueLimits {
     }
 }
 
-/// Serves a connection until it ends.
-pub(super) async fn serve(router: Arc<Inner>, link: Link, origin: Origin) {
+/// Serves a connection until it ends. It joins the realm that its HELLO names; with `own`, that must be this one.
+pub(super) async fn serve(hub: Arc<Hub>, own: Option<Arc<Inner>>, link: Link, origin: Origin) {
     let joined = Arc::new(OnceLock::new());
-    let unsendable = unsendable(Arc::downgrade(&router), joined.clone());
-    let limits = &router.config.limits;
+    let unsendable = unsendable(joined.clone());
+    let limits = &hub.config.limits;
     let queue = QueueLimits {
         messages: limits.outgoing_queue,
         bytes: limits.outgoing_bytes,
@@ -75,10 +76,10 @@ pub(super) async fn serve(router: Arc<Inner>, link: Link, origin: Origin) {
     let (mut incoming, out) = link.start(queue, unsendable);
     let greeting = timeout(
         limits.handshake,
-        greet(&router, &mut incoming, &out, origin, &joined),
+        greet(&hub, own, &mut incoming, &out, origin, &joined),
     );
-    let session = match greeting.await {
-        Ok(Ok(session)) => session,
+    let (realm, session) = match greeting.await {
+        Ok(Ok(joined)) => joined,
         Ok(Err(refused)) => {
             tracing::debug!(
                 ?origin,
@@ -97,12 +98,12 @@ pub(super) async fn serve(router: Arc<Inner>, link: Link, origin: Origin) {
         }
     };
     let membership = Membership {
-        router: router.clone(),
+        realm: realm.clone(),
         session,
         out: out.clone(),
     };
     let hear = tokio::select! {
-        hear = read(&router, session, &mut incoming, &out) => hear,
+        hear = read(&realm, session, &mut incoming, &out) => hear,
         () = out.closed() => true,
     };
     drop(membership);
@@ -113,7 +114,7 @@ pub(super) async fn serve(router: Arc<Inner>, link: Link, origin: Origin) {
 
 /// Lets the session go at its end, also if its task panics: nobody waits for a session without a task.
 struct Membership {
-    router: Arc<Inner>,
+    realm: Arc<Inner>,
     session: u64,
     out: Outgoing,
 }
@@ -121,12 +122,12 @@ struct Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         self.out.close(None);
-        self.router.leave(self.session);
+        self.realm.leave(self.session);
     }
 }
 
 /// Reads until the session ends. Returns whether the peer may still be talking.
-async fn read(router: &Inner, session: u64, incoming: &mut Incoming, out: &Outgoing) -> bool {
+async fn read(realm: &Inner, session: u64, incoming: &mut Incoming, out: &Outgoing) -> bool {
     loop {
         let message = match incoming.next().await {
             Ok(Some(message)) => message,
@@ -140,7 +141,7 @@ async fn read(router: &Inner, session: u64, incoming: &mut Incoming, out: &Outgo
                     .reason()
                     .map(|reason| Message::farewell(true, reason, &error.to_string()));
                 if words.is_some() {
-                    router.count_violation();
+                    realm.count_violation();
                 }
                 out.close(words);
                 return true;
@@ -158,9 +159,9 @@ async fn read(router: &Inner, session: u64, incoming: &mut Incoming, out: &Outgo
             out.close(None);
             return false;
         }
-        if let Err(violation) = router.on(session, message) {
+        if let Err(violation) = realm.on(session, message) {
             tracing::debug!(session, %violation, "the session broke the protocol");
-            router.count_violation();
+            realm.count_violation();
             out.close(Some(Message::farewell(
                 true,
                 error::PROTOCOL_VIOLATION,
@@ -179,23 +180,24 @@ async fn listen_out(incoming: &mut Incoming) {
 }
 
 async fn greet(
-    router: &Inner,
+    hub: &Hub,
+    own: Option<Arc<Inner>>,
     incoming: &mut Incoming,
     out: &Outgoing,
     origin: Origin,
-    joined: &OnceLock<u64>,
-) -> Result<u64, Refused> {
+    joined: &OnceLock<(Weak<Inner>, u64)>,
+) -> Result<(Arc<Inner>, u64), Refused> {
     let (realm, details) = match next(incoming).await? {
         Message::Hello { realm, details } => (realm, details),
         other => return Err(Violation(format!("{} before HELLO", other.name())).into()),
     };
-    if realm != router.config.realm {
-        let text = format!("there is no realm {realm:?} here, only {:?}", router.config.realm);
-        return Err(Refused {
-            reason: error::NO_SUCH_REALM,
-            text,
-        });
-    }
+    let router = match own {
+        Some(own) if own.name == realm => own,
+        Some(own) => return Err(no_such_realm(&realm, Some(&own.name))),
+        None => hub
+            .realm(&realm)
+            .ok_or_else(|| no_such_realm(&realm, hub.only_realm().as_deref()))?,
+    };
     let (mut acceptor, authid, role, method) = if origin.trusted() {
         let mut acceptor = Acceptor::new(vec![AuthMethod::Anonymous.name().to_owned()]);
         acceptor.hello(&realm, &details)?;
@@ -206,7 +208,7 @@ async fn greet(
             AuthMethod::Trusted,
         )
     } else {
-        authenticate(router, incoming, out, origin, &realm, &details).await?
+        authenticate(&router, incoming, out, origin, &realm, &details).await?
     };
     let (session, mut welcome) = acceptor.accept(&authid, &role)?;
     welcome.insert("authmethod".to_owned(), method.name().into());
@@ -220,9 +222,9 @@ async fn greet(
         transport: origin.transport,
         peer: origin.peer,
     };
-    let peer = Peer::new(info, out.clone(), features(&details), bounds(router, origin));
+    let peer = Peer::new(info, out.clone(), features(&details), bounds(&router, origin));
     // The writer may ask for the session as soon as the WELCOME is queued.
-    let _ = joined.set(session);
+    let _ = joined.set((Arc::downgrade(&router), session));
     if !router.join(
         peer,
         Message::Welcome {
@@ -235,7 +237,16 @@ async fn greet(
             text: "try again".to_owned(),
         });
     }
-    Ok(session)
+    Ok((router, session))
+}
+
+/// Where there are several realms, a stranger is not told their names.
+fn no_such_realm(realm: &str, only: Option<&str>) -> Refused {
+    let only = only.map(|only| format!(", only {only:?}")).unwrap_or_default();
+    Refused {
+        reason: error::NO_SUCH_REALM,
+        text: format!("there is no realm {realm:?} here{only}"),
+    }
 }
 
 async fn authenticate(
@@ -353,7 +364,7 @@ fn bounds(router: &Inner, origin: Origin) -> Bounds {
             subscriptions: TRUSTED_REGISTRATIONS,
         };
     }
-    let limits = &router.config.limits;
+    let limits = &router.limits;
     Bounds {
         calls: limits.outstanding_calls,
         registrations: limits.registrations,
@@ -388,9 +399,9 @@ fn roles() -> Dict {
     Dict::from([("broker".to_owned(), broker), ("dealer".to_owned(), dealer)])
 }
 
-fn unsendable(router: Weak<Inner>, joined: Arc<OnceLock<u64>>) -> crate::link::Unsendable {
+fn unsendable(joined: Arc<OnceLock<(Weak<Inner>, u64)>>) -> crate::link::Unsendable {
     Box::new(move |message, why| {
-        let session = *joined.get()?;
-        router.upgrade()?.unsendable(session, message, why)
+        let (realm, session) = joined.get()?;
+        realm.upgrade()?.unsendable(*session, message, why)
     })
 }

@@ -11,4 +11,5 @@ mod calls;
 mod combos;
 mod events;
 mod gates;
+mod realms;
 mod support;

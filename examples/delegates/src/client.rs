@@ -6,15 +6,15 @@ use crate::{Balance, DataKey, DelegateError, Facts, KeyTerms, OfferTerms, Quote,
 use bourse_chain::{KeyOffer, Signer};
 use bourse_market::{Address, Amount, ChannelId, ChannelKind, KeyId, Nanos};
 use bourse_wamp::{
-    Auth, CallOptions, CallResult, Dict, Invocation, JoinOptions, Serializer, Session, Value, WampError,
-    connect_rs, connect_ws,
+    Auth, CallOptions, CallResult, ConnectOptions, Dict, Invocation, JoinOptions, RouterUrl, Session,
+    UrlError, Value, WampError,
 };
 use std::time::Duration;
 
 /// How long a delegate waits for an answer. A market resolves every purchase within 10 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Joins `realm` anonymously: over a WebSocket at `ws://…`, or RawSocket at `rs://host:port`.
+/// Joins `realm` anonymously, over whatever transport the URL names: see [`RouterUrl`].
 ///
 /// # Errors
 ///
@@ -25,18 +25,10 @@ pub async fn connect(url: &str, realm: &str) -> Result<Session, DelegateError> {
         realm: realm.to_owned(),
         reason,
     };
-    let link = match url.strip_prefix("rs://") {
-        Some(socket) => {
-            let socket = tokio::net::lookup_host(socket)
-                .await
-                .map_err(|error| fault(error.to_string()))?
-                .next();
-            let socket = socket.ok_or_else(|| fault("the host has no address".to_owned()))?;
-            connect_rs(socket, Serializer::Cbor).await
-        }
-        None => connect_ws(url, Serializer::Cbor).await,
-    };
-    let link = link.map_err(|error| fault(error.to_string()))?;
+    let router: RouterUrl = url.parse().map_err(|error: UrlError| fault(error.to_string()))?;
+    let link = bourse_wamp::connect(&router, &ConnectOptions::default())
+        .await
+        .map_err(|error| fault(error.to_string()))?;
     let options = JoinOptions {
         realm: realm.to_owned(),
         auth: Auth::Anonymous,

@@ -20,11 +20,14 @@ mod value;
 pub use codec::{DecodeError, EncodeError, Serializer};
 pub use integer::{Integer, MAX_INTEGER_BYTES};
 pub use limits::Limits;
-pub use link::{ConnectError, Link, connect_rs, connect_ws};
+pub use link::{
+    ClientTls, ClientTlsFiles, ConnectError, ConnectOptions, Link, RouterUrl, ServerTls, TlsError, UrlError,
+    connect, connect_rs, connect_ws,
+};
 pub use router::{
     AuthDecision, AuthMethod, AuthRequest, Authenticator, ROLE_ANONYMOUS, ROLE_MARKETMAKER, Realm,
-    RealmConfig, Router, RouterConfig, RouterObserver, RouterStats, SessionInfo, Tickets, Transport,
-    anonymous_authid, check_listener,
+    RealmConfig, Router, RouterConfig, RouterObserver, RouterStats, SessionInfo, SocketMode, Tickets,
+    Transport, anonymous_authid, check_listener,
 };
 pub use session::{
     Auth, CallError, CallOptions, CallResult, Event, Invocation, JoinError, JoinOptions, PublishOptions,

@@ -4,9 +4,14 @@
 //! bounded queue which anybody may feed. Sockets add a writer task that encodes, batches and flushes; the
 //! in-process link hands the structures over. Nothing here knows who the peer is or what a message does.
 
+#[cfg(test)]
+pub(crate) mod authority;
 mod connect;
 mod outgoing;
 mod raw;
+mod stream;
+mod tls;
+mod url;
 mod writer;
 mod ws;
 
@@ -15,9 +20,12 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use connect::{ConnectError, connect_rs, connect_ws};
+pub use connect::{ConnectError, ConnectOptions, connect, connect_rs, connect_ws};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use raw::accept as accept_raw;
+pub(crate) use stream::Stream;
+pub use tls::{ClientTls, ClientTlsFiles, ServerTls, TlsError};
+pub use url::{RouterUrl, UrlError};
 pub(crate) use writer::Unsendable;
 pub(crate) use ws::accept as accept_ws;
 
@@ -87,6 +95,17 @@ impl Link {
         match &self.0 {
             Kind::Ws(halves) => Some(halves.serializer()),
             Kind::Raw(halves) => Some(halves.serializer()),
+            Kind::Local(_) => None,
+        }
+    }
+
+    /// What identifies the TLS channel to both its ends, and to nobody between them: 32 bytes of the channel binding
+    /// `tls-exporter` (RFC 9266). None without TLS, and none before TLS 1.3.
+    #[must_use]
+    pub fn channel_id(&self) -> Option<[u8; 32]> {
+        match &self.0 {
+            Kind::Ws(halves) => halves.channel_id(),
+            Kind::Raw(halves) => halves.channel_id(),
             Kind::Local(_) => None,
         }
     }

@@ -1,10 +1,9 @@
 //! RawSocket links: a four-byte handshake, then frames with a four-byte head (kind, 24-bit length).
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, ReadHalf, WriteHalf};
 
 use super::outgoing::Queue;
+use super::stream::Stream;
 use super::writer::{FrameSink, Pulse, Unsendable, Writer};
 use super::{Kind, Link, Outgoing, ReadError, decode};
 use crate::codec::Serializer;
@@ -41,7 +40,7 @@ pub(crate) enum HandshakeError {
 }
 
 pub(super) struct Halves {
-    stream: TcpStream,
+    stream: Stream,
     serializer: Serializer,
     /// Bytes of the largest frame read.
     limit: usize,
@@ -68,7 +67,7 @@ fn length(exponent: u8) -> usize {
 }
 
 /// Answers the handshake of a client.
-pub(crate) async fn accept(mut stream: TcpStream, limit: usize) -> Result<Link, HandshakeError> {
+pub(crate) async fn accept(mut stream: Stream, limit: usize) -> Result<Link, HandshakeError> {
     let mut greeting = [0_u8; 4];
     stream.read_exact(&mut greeting).await?;
     let [first, choice, reserved @ ..] = greeting;
@@ -103,7 +102,7 @@ pub(crate) async fn accept(mut stream: TcpStream, limit: usize) -> Result<Link, 
 
 /// Opens the handshake as a client.
 pub(super) async fn open(
-    mut stream: TcpStream,
+    mut stream: Stream,
     serializer: Serializer,
     limit: usize,
 ) -> Result<Link, HandshakeError> {
@@ -137,8 +136,12 @@ impl Halves {
         self.serializer
     }
 
+    pub(super) fn channel_id(&self) -> Option<[u8; 32]> {
+        self.stream.channel_id()
+    }
+
     pub(super) fn start(self, queue: Queue, outgoing: &Outgoing, unsendable: Unsendable) -> Reader {
-        let (read, write) = self.stream.into_split();
+        let (read, write) = tokio::io::split(self.stream);
         let writer = Writer {
             serializer: self.serializer,
             limit: self.peer_limit,
@@ -165,7 +168,7 @@ impl Halves {
 }
 
 pub(crate) struct Reader {
-    read: BufReader<OwnedReadHalf>,
+    read: BufReader<ReadHalf<Stream>>,
     serializer: Serializer,
     limit: usize,
     /// For pongs.
@@ -231,7 +234,7 @@ impl Reader {
 }
 
 struct Sink {
-    write: OwnedWriteHalf,
+    write: WriteHalf<Stream>,
     buffer: Vec<u8>,
 }
 

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, StatusCode};
@@ -15,6 +14,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message as Frame, 
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::outgoing::Queue;
+use super::stream::Stream;
 use super::writer::{FrameSink, Pulse, Unsendable, Writer};
 use super::{Kind, Link, Outgoing, ReadError, decode};
 use crate::codec::Serializer;
@@ -26,7 +26,7 @@ const BUFFER: usize = 16 << 10;
 const MAX_CLOSE_REASON: usize = 123;
 
 pub(super) struct Halves {
-    stream: WebSocketStream<TcpStream>,
+    stream: WebSocketStream<Stream>,
     serializer: Serializer,
     limit: usize,
     ping: Option<Duration>,
@@ -43,7 +43,7 @@ pub(super) fn config(limit: usize) -> WebSocketConfig {
 
 /// Answers the opening handshake on `path`; the serializer is the first of the client's list that is ours.
 pub(crate) async fn accept(
-    stream: TcpStream,
+    stream: Stream,
     path: &str,
     limit: usize,
     ping: Duration,
@@ -72,7 +72,7 @@ pub(crate) async fn accept(
 }
 
 pub(super) fn link(
-    stream: WebSocketStream<TcpStream>,
+    stream: WebSocketStream<Stream>,
     serializer: Serializer,
     limit: usize,
     ping: Option<Duration>,
@@ -105,6 +105,10 @@ impl Halves {
         self.serializer
     }
 
+    pub(super) fn channel_id(&self) -> Option<[u8; 32]> {
+        self.stream.get_ref().channel_id()
+    }
+
     pub(super) fn start(self, queue: Queue, outgoing: &Outgoing, unsendable: Unsendable) -> Reader {
         let (sink, stream) = self.stream.split();
         let pulse = Pulse::new(self.ping);
@@ -131,7 +135,7 @@ impl Halves {
 }
 
 pub(crate) struct Reader {
-    stream: SplitStream<WebSocketStream<TcpStream>>,
+    stream: SplitStream<WebSocketStream<Stream>>,
     serializer: Serializer,
     pulse: Pulse,
 }
@@ -184,7 +188,7 @@ fn failed(error: WsError) -> Result<Option<Message>, ReadError> {
 }
 
 struct Sink {
-    sink: SplitSink<WebSocketStream<TcpStream>, Frame>,
+    sink: SplitSink<WebSocketStream<Stream>, Frame>,
     text: bool,
 }
 

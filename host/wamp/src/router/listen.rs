@@ -1,26 +1,58 @@
-//! Listeners: one task accepts, each connection gets one of its own.
+//! Listeners: one task accepts, each connection gets one of its own. Sockets of any kind go through the same loop; what
+//! a message means is nobody's business here.
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::auth::Transport;
 use super::serve::{Origin, serve};
+use super::unix::{SocketFile, SocketMode};
 use super::{Hub, Router};
-use crate::link::{Link, accept_raw, accept_ws, tune};
+use crate::link::{Link, ServerTls, Stream, accept_raw, accept_ws, tune};
 
 /// A pause after a failed accept: without file descriptors, trying again at once only burns the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Between two looks at the files of a certificate, which are renewed some days before it ends.
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(60);
+/// The first byte of a RawSocket connection, which no HTTP request begins with.
+const RAW_SOCKET: u8 = 0x7f;
 
+/// What is spoken over a listener's connections.
 #[derive(Clone)]
 enum Protocol {
-    WebSocket { path: Arc<str> },
+    WebSocket {
+        path: Arc<str>,
+    },
     RawSocket,
+    /// Whichever the first byte belongs to.
+    Either {
+        path: Arc<str>,
+    },
+}
+
+enum Listener {
+    Tcp {
+        socket: TcpListener,
+        tls: Option<ServerTls>,
+    },
+    Unix {
+        socket: UnixListener,
+        /// Goes with the listener.
+        _file: SocketFile,
+    },
+}
+
+/// A connection whose handshakes are still to come.
+enum Caller {
+    Tcp(TcpStream, SocketAddr, Option<ServerTls>),
+    Unix(UnixStream),
 }
 
 impl Router {
@@ -29,7 +61,17 @@ impl Router {
     /// # Errors
     /// As [`super::check_listener`], for every realm; or the address cannot be bound.
     pub async fn listen_ws(&self, addr: SocketAddr, path: &str) -> io::Result<SocketAddr> {
-        self.listen(addr, Protocol::WebSocket { path: path.into() }).await
+        let protocol = Protocol::WebSocket { path: path.into() };
+        self.listen_tcp(addr, protocol, None).await
+    }
+
+    /// Listens for WebSocket connections under TLS.
+    ///
+    /// # Errors
+    /// As [`Router::listen_ws`].
+    pub async fn listen_wss(&self, addr: SocketAddr, path: &str, tls: &ServerTls) -> io::Result<SocketAddr> {
+        let protocol = Protocol::WebSocket { path: path.into() };
+        self.listen_tcp(addr, protocol, Some(tls.clone())).await
     }
 
     /// Listens for RawSocket connections; port 0 takes a free one. Returns the address bound.
@@ -37,10 +79,40 @@ impl Router {
     /// # Errors
     /// As [`super::check_listener`], for every realm; or the address cannot be bound.
     pub async fn listen_rs(&self, addr: SocketAddr) -> io::Result<SocketAddr> {
-        self.listen(addr, Protocol::RawSocket).await
+        self.listen_tcp(addr, Protocol::RawSocket, None).await
     }
 
-    async fn listen(&self, addr: SocketAddr, protocol: Protocol) -> io::Result<SocketAddr> {
+    /// Listens for RawSocket connections under TLS.
+    ///
+    /// # Errors
+    /// As [`Router::listen_rs`].
+    pub async fn listen_rss(&self, addr: SocketAddr, tls: &ServerTls) -> io::Result<SocketAddr> {
+        self.listen_tcp(addr, Protocol::RawSocket, Some(tls.clone()))
+            .await
+    }
+
+    /// Listens on a unix socket, for RawSocket and, at `path`, WebSocket connections alike. The file's mode says who may
+    /// connect. A file that was left behind is replaced; the new one goes when the router stops.
+    ///
+    /// # Errors
+    /// Somebody listens there already, or the path is taken by something else, or cannot be written.
+    pub async fn listen_unix(&self, socket: &Path, mode: SocketMode, path: &str) -> io::Result<()> {
+        let (listener, file) = SocketFile::bind(socket, mode).await?;
+        let protocol = Protocol::Either { path: path.into() };
+        let listener = Listener::Unix {
+            socket: listener,
+            _file: file,
+        };
+        self.accept_from(listener, protocol);
+        Ok(())
+    }
+
+    async fn listen_tcp(
+        &self,
+        addr: SocketAddr,
+        protocol: Protocol,
+        tls: Option<ServerTls>,
+    ) -> io::Result<SocketAddr> {
         let hub = &self.hub;
         hub.listens(addr)?;
         let bind = async {
@@ -48,22 +120,86 @@ impl Router {
             Ok((listener.local_addr()?, listener))
         };
         let (bound, listener) = bind.await.inspect_err(|_: &io::Error| hub.listens_not(addr))?;
-        let accepting = hub.clone();
-        hub.tasks.spawn(async move {
-            let stop = accepting.stop.clone();
+        if let Some(tls) = tls.clone() {
+            self.until_stopped(keep_fresh(tls));
+        }
+        let listener = Listener::Tcp {
+            socket: listener,
+            tls,
+        };
+        self.accept_from(listener, protocol);
+        Ok(bound)
+    }
+
+    fn accept_from(&self, listener: Listener, protocol: Protocol) {
+        self.until_stopped(accept(self.hub.clone(), listener, protocol));
+    }
+
+    /// Runs a task that ends with the router.
+    fn until_stopped(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.hub.stop.clone();
+        self.hub.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = accept(accepting, listener, protocol) => {}
+                () = task => {}
             }
         });
-        Ok(bound)
     }
 }
 
-async fn accept(hub: Arc<Hub>, listener: TcpListener, protocol: Protocol) {
+/// Takes up certificates that were renewed.
+async fn keep_fresh(tls: ServerTls) {
     loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
+        tokio::time::sleep(CERTIFICATE_LOOK).await;
+        let look = tls.clone();
+        match tokio::task::spawn_blocking(move || look.reload()).await {
+            Ok(Ok(true)) => tracing::info!(?tls, "the certificate was renewed"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the certificate before it stays in force"),
+            Err(error) => tracing::error!(%error, "the certificate could not be looked at"),
+        }
+    }
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<Caller> {
+        match self {
+            Self::Tcp { socket, tls } => {
+                let (stream, peer) = socket.accept().await?;
+                Ok(Caller::Tcp(stream, peer, tls.clone()))
+            }
+            Self::Unix { socket, .. } => Ok(Caller::Unix(socket.accept().await?.0)),
+        }
+    }
+}
+
+impl Caller {
+    fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(_, peer, _) => Some(*peer),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// The stream that WAMP's handshakes go over, once TLS stands.
+    async fn secure(self) -> io::Result<Stream> {
+        match self {
+            Self::Unix(stream) => Ok(stream.into()),
+            Self::Tcp(stream, _, tls) => {
+                tune(&stream);
+                match tls {
+                    None => Ok(stream.into()),
+                    Some(tls) => Ok(tls.accept(stream).await?.into()),
+                }
+            }
+        }
+    }
+}
+
+async fn accept(hub: Arc<Hub>, listener: Listener, protocol: Protocol) {
+    loop {
+        let caller = match listener.accept().await {
+            Ok(caller) => caller,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -71,55 +207,46 @@ async fn accept(hub: Arc<Hub>, listener: TcpListener, protocol: Protocol) {
             }
         };
         let Ok(place) = hub.places.clone().try_acquire_owned() else {
-            tracing::warn!(%peer, limit = hub.config.limits.sessions, "refused: too many connections");
+            tracing::warn!(peer = ?caller.peer(), limit = hub.config.limits.sessions, "refused: too many connections");
             continue;
         };
         hub.tasks
-            .spawn(connection(hub.clone(), stream, peer, protocol.clone(), place));
+            .spawn(connection(hub.clone(), caller, protocol.clone(), place));
     }
 }
 
-async fn connection(
-    hub: Arc<Hub>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    protocol: Protocol,
-    place: OwnedSemaphorePermit,
-) {
-    tune(&stream);
-    let limits = &hub.config.limits;
-    let transport = match protocol {
-        Protocol::WebSocket { .. } => Transport::WebSocket,
-        Protocol::RawSocket => Transport::RawSocket,
-    };
-    let opening = async {
-        match &protocol {
-            Protocol::WebSocket { path } => accept_ws(stream, path, limits.frame, limits.ping)
-                .await
-                .map_err(|error| error.to_string()),
-            Protocol::RawSocket => accept_raw(stream, limits.frame)
-                .await
-                .map_err(|error| error.to_string()),
-        }
-    };
-    let opened: Result<Link, String> = match timeout(limits.handshake, opening).await {
-        Ok(opened) => opened,
-        Err(_) => Err("no handshake in time".to_owned()),
-    };
-    match opened {
-        Ok(link) => {
-            serve(
-                hub.clone(),
-                None,
-                link,
-                Origin {
-                    transport,
-                    peer: Some(peer),
-                },
-            )
-            .await
-        }
-        Err(error) => tracing::debug!(%peer, error, "no handshake"),
+async fn connection(hub: Arc<Hub>, caller: Caller, protocol: Protocol, place: OwnedSemaphorePermit) {
+    let peer = caller.peer();
+    let limit = hub.config.limits.handshake;
+    let opening = Box::pin(open(&hub, caller, &protocol));
+    match timeout(limit, opening).await {
+        Ok(Ok((link, transport))) => serve(hub.clone(), None, link, Origin { transport, peer }).await,
+        Ok(Err(error)) => tracing::debug!(?peer, error, "no handshake"),
+        Err(_) => tracing::debug!(?peer, "no handshake in time"),
     }
     drop(place);
+}
+
+/// The handshakes below WAMP's own.
+async fn open(hub: &Hub, caller: Caller, protocol: &Protocol) -> Result<(Link, Transport), String> {
+    let limits = &hub.config.limits;
+    let mut stream = caller.secure().await.map_err(|error| error.to_string())?;
+    let path = match protocol {
+        Protocol::WebSocket { path } => Some(path),
+        Protocol::RawSocket => None,
+        Protocol::Either { path } => {
+            let first = stream.first_byte().await.map_err(|error| error.to_string())?;
+            (first != RAW_SOCKET).then_some(path)
+        }
+    };
+    match path {
+        Some(path) => accept_ws(stream, path, limits.frame, limits.ping)
+            .await
+            .map(|link| (link, Transport::WebSocket))
+            .map_err(|error| error.to_string()),
+        None => accept_raw(stream, limits.frame)
+            .await
+            .map(|link| (link, Transport::RawSocket))
+            .map_err(|error| error.to_string()),
+    }
 }

@@ -18,6 +18,7 @@ mod registry;
 mod rpc;
 mod serve;
 mod shards;
+mod unix;
 
 use std::collections::HashMap;
 use std::io;
@@ -37,6 +38,7 @@ pub use auth::{
 pub use config::{RealmConfig, RouterConfig, RouterStats, check_listener};
 pub use observer::{RouterObserver, SessionInfo};
 pub use realm::Realm;
+pub use unix::SocketMode;
 
 use crate::limits::CLOSE_GRACE;
 use crate::uri::{self, Match, error};

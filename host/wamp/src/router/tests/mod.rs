@@ -4,3 +4,4 @@ mod calls;
 mod client;
 mod hostile;
 mod limits;
+mod transports;

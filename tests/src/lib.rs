@@ -18,6 +18,7 @@ mod calls;
 mod chain;
 mod closing;
 mod code;
+mod crossbar;
 mod decisions;
 mod ear;
 mod escrow;
@@ -38,6 +39,7 @@ pub use calls::{
 };
 pub use chain::{Chain, Parties};
 pub use closing::{Closer, close, close_args, close_message};
+pub use crossbar::Crossbar;
 pub use decisions::decisions;
 pub use ear::Ear;
 pub use escrow::{Absent, Left, place};

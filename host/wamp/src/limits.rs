@@ -15,6 +15,10 @@ pub const MAX_URI: usize = 512;
 pub const MAX_SESSIONS: usize = 10_000;
 /// Calls that one session may have unanswered.
 pub const MAX_OUTSTANDING_CALLS: usize = 256;
+/// Calls that one session, or all sessions of one authid, may make in a second, for longer than two seconds.
+pub const CALLS_PER_SECOND: u32 = 20_000;
+/// Publications that one session, or all sessions of one authid, may make in a second, for longer than two seconds.
+pub const PUBLICATIONS_PER_SECOND: u32 = 5_000;
 /// Messages queued towards one session; a session that does not read faster is dropped.
 pub const OUTGOING_QUEUE: usize = 1_024;
 /// Bytes of the frames queued towards one session.
@@ -53,6 +57,10 @@ pub struct Limits {
     pub sessions: usize,
     /// Unanswered calls of one session.
     pub outstanding_calls: usize,
+    /// Calls in a second of one session, and of all sessions of one authid; 0 for no limit.
+    pub calls_per_second: u32,
+    /// Publications in a second of one session, and of all sessions of one authid; 0 for no limit.
+    pub publications_per_second: u32,
     /// Messages queued towards one session.
     pub outgoing_queue: usize,
     /// Bytes of the frames queued towards one session.
@@ -75,6 +83,8 @@ impl Default for Limits {
             frame: MAX_FRAME,
             sessions: MAX_SESSIONS,
             outstanding_calls: MAX_OUTSTANDING_CALLS,
+            calls_per_second: CALLS_PER_SECOND,
+            publications_per_second: PUBLICATIONS_PER_SECOND,
             outgoing_queue: OUTGOING_QUEUE,
             outgoing_bytes: OUTGOING_QUEUE_BYTES,
             registrations: MAX_REGISTRATIONS,

@@ -18,6 +18,7 @@ pub mod error {
     pub const NOT_AUTHORIZED: &str = "wamp.error.not_authorized";
     pub const NO_SUCH_PROCEDURE: &str = "wamp.error.no_such_procedure";
     pub const NO_SUCH_REALM: &str = "wamp.error.no_such_realm";
+    pub const NO_SUCH_SESSION: &str = "wamp.error.no_such_session";
     pub const NO_SUCH_REGISTRATION: &str = "wamp.error.no_such_registration";
     pub const NO_SUCH_SUBSCRIPTION: &str = "wamp.error.no_such_subscription";
     pub const NO_MATCHING_AUTH_METHOD: &str = "wamp.error.no_matching_auth_method";
@@ -37,16 +38,32 @@ pub mod error {
     pub const KILLED: &str = "wamp.close.killed";
 }
 
-/// How a registration or subscription matches URIs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Match {
+/// How a registration, a subscription or a rule matches URIs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Match {
+    /// The whole URI.
+    #[default]
     Exact,
+    /// What it begins with.
     Prefix,
+    /// Each component that is not left empty.
     Wildcard,
 }
 
 impl Match {
-    pub(crate) fn parse(name: Option<&str>) -> Option<Self> {
+    /// The name in options and configurations.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Prefix => "prefix",
+            Self::Wildcard => "wildcard",
+        }
+    }
+
+    /// Reads the name; none is `exact`.
+    #[must_use]
+    pub fn parse(name: Option<&str>) -> Option<Self> {
         match name {
             None | Some("" | "exact") => Some(Self::Exact),
             Some("prefix") => Some(Self::Prefix),

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::auth::{AuthMethod, Authenticator};
+use super::permissions::Permissions;
 use crate::limits::Limits;
 
 /// How to run a router.
@@ -11,6 +12,8 @@ use crate::limits::Limits;
 pub struct RouterConfig {
     /// The realm that it starts with; others are added by [`super::Router::add_realm`].
     pub realm: String,
+    /// What its roles may do in it.
+    pub permissions: Permissions,
     /// What each session is held to.
     pub limits: Limits,
     /// Let sessions without authentication in from other machines too.
@@ -21,6 +24,7 @@ impl Default for RouterConfig {
     fn default() -> Self {
         Self {
             realm: "realm1".to_owned(),
+            permissions: Permissions::default(),
             limits: Limits::default(),
             allow_anonymous_remote: false,
         }
@@ -32,6 +36,7 @@ impl RouterConfig {
     pub(super) fn realm(&self) -> RealmConfig {
         RealmConfig {
             name: self.realm.clone(),
+            permissions: self.permissions.clone(),
         }
     }
 }
@@ -41,13 +46,18 @@ impl RouterConfig {
 pub struct RealmConfig {
     /// Its name, a URI.
     pub name: String,
+    /// What its roles may do in it.
+    pub permissions: Permissions,
 }
 
 impl RealmConfig {
     /// A realm with nothing special about it.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into() }
+        Self {
+            name: name.into(),
+            permissions: Permissions::default(),
+        }
     }
 }
 
@@ -96,6 +106,8 @@ pub struct RouterStats {
     pub events: u64,
     /// Sessions dropped because they did not read what was sent to them.
     pub dropped_slow: u64,
+    /// Calls and publications refused because there were too many of them.
+    pub over_rate: u64,
     /// Sessions ended because they broke the protocol.
     pub violations: u64,
 }

@@ -8,22 +8,26 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::config::RouterStats;
-use super::gate::Holders;
+use super::gate::{self, Denied, Holders};
 use super::observer::{Notice, SessionInfo};
+use super::permissions::{Action, Permissions};
 use super::pubsub::PubSub;
+use super::rates::{Rates, Spent, Use};
 use super::rpc::Rpc;
 use super::shards::ShardSet;
 use crate::limits::Limits;
 use crate::link::Outgoing;
 use crate::message::{INVOCATION, Message};
 use crate::proto::{Identity, Violation};
-use crate::uri::error;
+use crate::uri::{Match, error};
 
 pub(super) struct Core {
     pub(super) realm: String,
     /// Nobody joins any more.
     pub(super) closed: bool,
+    pub(super) permissions: Permissions,
     pub(super) limits: Limits,
+    pub(super) rates: Rates,
     pub(super) peers: HashMap<u64, Peer>,
     pub(super) rpc: Rpc,
     pub(super) pubsub: PubSub,
@@ -43,7 +47,9 @@ pub(super) struct Peer {
     /// Invocations that it is to answer.
     pub(super) serving: HashSet<u64>,
     pub(super) registrations: HashMap<u64, Registration>,
-    pub(super) subscriptions: HashMap<u64, Option<Arc<str>>>,
+    pub(super) subscriptions: HashSet<u64>,
+    /// How much it has called and published of late.
+    pub(super) spent: Spent,
     /// Provider ids that it holds.
     pub(super) providers: Vec<String>,
     pub(super) dealers: ShardSet,
@@ -67,16 +73,17 @@ pub(super) struct Bounds {
 
 pub(super) struct Registration {
     pub(super) uri: Arc<str>,
-    pub(super) exact: bool,
     /// The provider id that the URI belongs to.
     pub(super) provider: Option<String>,
 }
 
 impl Core {
-    pub(super) fn new(realm: String, limits: Limits) -> Self {
+    pub(super) fn new(realm: String, permissions: Permissions, limits: Limits) -> Self {
         Self {
             realm,
             closed: false,
+            permissions,
+            rates: Rates::new(limits.calls_per_second, limits.publications_per_second),
             limits,
             peers: HashMap::new(),
             rpc: Rpc::new(),
@@ -96,8 +103,11 @@ impl Core {
         }
         // A fresh queue has room for one message.
         let _ = peer.out.try_send(welcome);
-        self.notices.push_back(Notice::Joined(peer.info.clone()));
+        let info = peer.info.clone();
+        self.rates.joined(&info.authid);
         self.peers.insert(session, peer);
+        self.notices.push_back(Notice::Joined(info.clone()));
+        self.tell_joined(&info);
         true
     }
 
@@ -108,13 +118,15 @@ impl Core {
         };
         self.abandon_calls(session, &peer);
         self.abandon_subscriptions(session, &peer);
-        for registration in peer.registrations.values() {
-            self.forget_registration(session, registration);
+        for (id, registration) in &peer.registrations {
+            self.forget_registration(session, *id, registration);
         }
         for provider in &peer.providers {
             self.release(session, provider);
         }
+        self.rates.left(&peer.info.authid, Instant::now());
         self.notices.push_back(Notice::Left(session));
+        self.tell_left(&peer.info);
     }
 
     /// Handles one message of a session.
@@ -179,6 +191,42 @@ impl Core {
         self.peers.get_mut(&session).ok_or_else(gone)
     }
 
+    /// Whether the rules of the session's role let it do this; the guard of namespaces has been asked before.
+    pub(super) fn may(
+        &self,
+        session: u64,
+        action: Action,
+        uri: &str,
+        matching: Match,
+    ) -> Result<Result<(), Denied>, Violation> {
+        let info = &self.peer(session)?.info;
+        Ok(gate::ruled(&self.permissions, info, action, uri, matching))
+    }
+
+    /// Whether the session and its authid do not do this too often. The market maker, which serves everybody, may.
+    pub(super) fn has_allowance(&mut self, session: u64, what: Use) -> Result<bool, Violation> {
+        let peer = self.peers.get_mut(&session).ok_or_else(gone)?;
+        if peer.is_trusted() {
+            return Ok(true);
+        }
+        let allowed = self
+            .rates
+            .allow(what, &mut peer.spent, &peer.info.authid, Instant::now());
+        self.stats.over_rate += u64::from(!allowed);
+        Ok(allowed)
+    }
+
+    /// Queues an event. The market maker is not dropped for events that it cannot take in: it serves everybody.
+    pub(super) fn send_event(&mut self, to: u64, event: Message) {
+        let spared = self
+            .peers
+            .get(&to)
+            .is_some_and(|peer| peer.is_trusted() && !peer.out.has_room());
+        if !spared {
+            self.send(to, event);
+        }
+    }
+
     /// Queues a message for a session, and drops the session if it does not read.
     pub(super) fn send(&mut self, to: u64, message: Message) {
         let Some(peer) = self.peers.get(&to) else {
@@ -222,7 +270,8 @@ impl Peer {
             calling: HashSet::new(),
             serving: HashSet::new(),
             registrations: HashMap::new(),
-            subscriptions: HashMap::new(),
+            subscriptions: HashSet::new(),
+            spent: Spent::default(),
             providers: Vec::new(),
             dealers: ShardSet::default(),
             brokers: ShardSet::default(),

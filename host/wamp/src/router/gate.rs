@@ -1,11 +1,14 @@
-//! Who may register, call and publish where. Subscriptions are open to every session of the realm.
+//! Who may register, call, publish and subscribe where.
 //!
-//! | namespace | registers | calls | publishes |
-//! |---|---|---|---|
-//! | `wamp.` | nobody | everybody | nobody |
-//! | `xbr.provider.<id>.` | whoever holds the id | the market maker | whoever holds the id, and the market maker |
-//! | the rest of `xbr.`, and `bourse.` | the market maker | everybody | the market maker |
-//! | anything else | everybody | everybody | everybody |
+//! | namespace | registers | calls | publishes | subscribes |
+//! |---|---|---|---|---|
+//! | `wamp.` | nobody | the market maker and operators | nobody | the market maker and operators |
+//! | `xbr.provider.<id>.` | whoever holds the id | the market maker | whoever holds the id, and the market maker | everybody |
+//! | the rest of `xbr.`, and `bourse.` | the market maker | everybody | the market maker | everybody |
+//! | anything else | everybody | everybody | everybody | everybody |
+//!
+//! What this leaves open, the rules of a role may shut. Of what it keeps shut, they open calls and subscriptions under
+//! `wamp.` alone.
 //!
 //! Providers are called by the market maker alone because what it signs for one sale does not name the key: whoever
 //! got hold of such a signature could show it to a seller and be sealed any of its keys.
@@ -14,7 +17,12 @@ use std::collections::HashMap;
 
 use super::auth::{AuthMethod, ROLE_MARKETMAKER};
 use super::observer::SessionInfo;
+use super::pattern::Pattern;
+use super::permissions::{Action, Permissions, WAMP};
 use crate::uri::Match;
+
+/// The role of whoever looks after the router: it may ask who is there, and end sessions.
+pub const ROLE_OPERATOR: &str = "operator";
 
 /// Namespaces in which only whole URIs are registered, each by one callee.
 const GUARDED: [&str; 3] = ["wamp.", "xbr.", "bourse."];
@@ -70,6 +78,40 @@ pub(super) fn call(session: &SessionInfo, uri: &str) -> Result<(), Denied> {
         )));
     }
     Ok(())
+}
+
+/// Whether the rules of the session's role let it do this, or what holds where they say nothing.
+pub(super) fn ruled(
+    permissions: &Permissions,
+    session: &SessionInfo,
+    action: Action,
+    uri: &str,
+    matching: Match,
+) -> Result<(), Denied> {
+    let role = session.role.as_str();
+    if role == ROLE_MARKETMAKER {
+        return Ok(());
+    }
+    let pattern = Pattern::new(uri, matching);
+    let open = !pattern.within(WAMP) || role == ROLE_OPERATOR;
+    if permissions.decide(role, action, pattern).unwrap_or(open) {
+        return Ok(());
+    }
+    let (verb, what) = (
+        action.verb(),
+        if matching == Match::Exact {
+            ""
+        } else {
+            "all of the pattern "
+        },
+    );
+    Err(Denied(format!("the role {role} may not {verb} {what}{uri}")))
+}
+
+/// Whether callees are told who calls. Those of the market always are: it answers by who asks.
+pub(super) fn discloses_caller(permissions: &Permissions, session: &SessionInfo, uri: &str) -> bool {
+    GUARDED.iter().any(|namespace| uri.starts_with(namespace))
+        || permissions.discloses_caller(&session.role, uri).unwrap_or(true)
 }
 
 /// May this session publish this?

@@ -6,13 +6,20 @@
 //! held across an `await`; frames are decoded before it and encoded after it. What a procedure or topic means is
 //! nobody's business here.
 
+mod audience;
 mod auth;
 mod config;
 mod core;
+mod directory;
 mod gate;
+mod instant;
 mod listen;
+mod meta;
 mod observer;
+mod pattern;
+mod permissions;
 mod pubsub;
+mod rates;
 mod realm;
 mod registry;
 mod rpc;
@@ -36,7 +43,9 @@ pub use auth::{
     Transport, anonymous_authid,
 };
 pub use config::{RealmConfig, RouterConfig, RouterStats, check_listener};
+pub use gate::ROLE_OPERATOR;
 pub use observer::{RouterObserver, SessionInfo};
+pub use permissions::{Permissions, Rule, RuleError};
 pub use realm::Realm;
 pub use unix::SocketMode;
 

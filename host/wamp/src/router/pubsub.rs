@@ -1,10 +1,14 @@
 //! Subscriptions, and events to those who may have them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::audience;
 use super::core::{Core, Peer};
-use super::gate;
+use super::directory::{Directory, Entry};
+use super::gate::{self, Denied};
+use super::meta::{PUBSUB, is_told_of};
+use super::permissions::Action;
+use super::rates::Use;
 use super::shards::{self, PATTERNS, Shard};
 use crate::message::{Message, PUBLISH, Payload, SUBSCRIBE, UNSUBSCRIBE};
 use crate::proto::{Broker, Violation};
@@ -14,10 +18,7 @@ use crate::value::{Dict, Value};
 /// The subscriptions of the realm.
 pub(super) struct PubSub {
     brokers: Vec<Broker>,
-    /// How many sessions subscribe to each exact topic.
-    topics: HashMap<Arc<str>, usize>,
-    /// How many subscriptions to patterns there are.
-    patterns: usize,
+    pub(super) directory: Directory,
     publications: u64,
 }
 
@@ -25,8 +26,7 @@ impl PubSub {
     pub(super) fn new() -> Self {
         Self {
             brokers: (0..shards::COUNT).map(|_| Broker::new()).collect(),
-            topics: HashMap::new(),
-            patterns: 0,
+            directory: Directory::default(),
             publications: 0,
         }
     }
@@ -39,21 +39,16 @@ impl PubSub {
 
     /// Where an event on this topic has to be looked at.
     fn shards(&self, topic: &str) -> impl Iterator<Item = Shard> + use<> {
-        let exact = self.topics.contains_key(topic).then(|| Shard::of(topic));
-        exact.into_iter().chain((self.patterns > 0).then_some(PATTERNS))
+        let exact = self.directory.has_exact(topic).then(|| Shard::of(topic));
+        exact
+            .into_iter()
+            .chain(self.directory.has_patterns().then_some(PATTERNS))
     }
 
-    fn forget(&mut self, topic: Option<&Arc<str>>) {
-        let Some(topic) = topic else {
-            self.patterns = self.patterns.saturating_sub(1);
-            return;
-        };
-        if let Some(count) = self.topics.get_mut(topic) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.topics.remove(topic);
-            }
-        }
+    /// The id of the next publication.
+    pub(super) fn next_publication(&mut self) -> u64 {
+        self.publications += 1;
+        self.publications
     }
 }
 
@@ -87,14 +82,18 @@ impl Core {
             self.refuse(session, SUBSCRIBE, request, error::INVALID_URI, text);
             return Ok(());
         }
+        if let Err(Denied(text)) = self.may(session, Action::Subscribe, &topic, matching)? {
+            self.refuse(session, SUBSCRIBE, request, error::NOT_AUTHORIZED, text);
+            return Ok(());
+        }
         let peer = self.peer(session)?;
         if peer.subscriptions.len() >= peer.bounds.subscriptions {
             let text = format!("a session may have {} subscriptions", peer.bounds.subscriptions);
             self.refuse(session, SUBSCRIBE, request, error::RESOURCE_LIMIT, text);
             return Ok(());
         }
-        let exact = (matching == Match::Exact).then(|| Arc::<str>::from(topic.as_str()));
-        let shard = if exact.is_some() {
+        let uri: Arc<str> = topic.as_str().into();
+        let shard = if matching == Match::Exact {
             Shard::of(&topic)
         } else {
             PATTERNS
@@ -115,17 +114,12 @@ impl Core {
         };
         let subscription = shard.outer(subscription);
         // Subscribing again gives the same subscription again.
-        if self
-            .peer_mut(session)?
-            .subscriptions
-            .insert(subscription, exact.clone())
-            .is_none()
-        {
-            match exact {
-                Some(topic) => *self.pubsub.topics.entry(topic).or_default() += 1,
-                None => self.pubsub.patterns += 1,
-            }
-        }
+        let added = self.peer_mut(session)?.subscriptions.insert(subscription);
+        let created = added
+            && self
+                .pubsub
+                .directory
+                .add(subscription, session, || Entry::new(uri.clone(), matching, ""));
         self.send(
             session,
             Message::Subscribed {
@@ -133,6 +127,11 @@ impl Core {
                 subscription,
             },
         );
+        if added && is_told_of(&uri) {
+            let details = self.pubsub.directory.get(subscription).filter(|_| created);
+            let details = details.map(|entry| entry.details(subscription));
+            self.tell_added(&PUBSUB, session, subscription, details);
+        }
         Ok(())
     }
 
@@ -142,12 +141,11 @@ impl Core {
         request: u64,
         subscription: u64,
     ) -> Result<(), Violation> {
-        let Some(topic) = self.peer_mut(session)?.subscriptions.remove(&subscription) else {
+        if !self.peer_mut(session)?.subscriptions.remove(&subscription) {
             let text = format!("this session has no subscription {subscription}");
             self.refuse(session, UNSUBSCRIBE, request, error::NO_SUCH_SUBSCRIPTION, text);
             return Ok(());
-        };
-        self.pubsub.forget(topic.as_ref());
+        }
         let (shard, inner) = Shard::inner(subscription);
         let message = Message::Unsubscribe {
             request,
@@ -155,7 +153,18 @@ impl Core {
         };
         let routed = self.broker_for(shard, session)?.on(session, &message)?;
         self.send(session, routed.message);
+        self.forget_subscription(session, subscription);
         Ok(())
+    }
+
+    fn forget_subscription(&mut self, session: u64, subscription: u64) {
+        let told = self.pubsub.directory.get(subscription);
+        let told = told.is_some_and(|entry| is_told_of(&entry.uri));
+        if let Some(last) = self.pubsub.directory.remove(subscription, session)
+            && told
+        {
+            self.tell_removed(&PUBSUB, session, subscription, last);
+        }
     }
 
     pub(super) fn publish(
@@ -167,13 +176,7 @@ impl Core {
         payload: &Payload,
     ) -> Result<(), Violation> {
         let acknowledge = options.get("acknowledge").and_then(Value::as_bool) == Some(true);
-        let refused = match uri::malformed(topic, Match::Exact) {
-            Some(text) => Some((error::INVALID_URI, text)),
-            None => gate::publish(&self.peer(session)?.info, topic, &self.holders)
-                .err()
-                .map(|denied| (error::NOT_AUTHORIZED, denied.0)),
-        };
-        if let Some((uri, text)) = refused {
+        if let Some((uri, text)) = self.refused(session, options, topic)? {
             // Without acknowledgement nobody waits for an ERROR.
             if acknowledge {
                 self.refuse(session, PUBLISH, request, uri, text);
@@ -182,13 +185,17 @@ impl Core {
             }
             return Ok(());
         }
+        let role = &self.peer(session)?.info.role;
+        let mut options = options.clone();
+        if let Some(disclose) = self.permissions.discloses_publisher(role, topic) {
+            options.insert("disclose_me".to_owned(), disclose.into());
+        }
         self.stats.publications += 1;
-        self.pubsub.publications += 1;
-        let publication = self.pubsub.publications;
+        let publication = self.pubsub.next_publication();
         for shard in self.pubsub.shards(topic) {
             let events = self
                 .broker_for(shard, session)?
-                .publish(session, request, options, topic)?
+                .publish(session, request, &options, topic)?
                 .events;
             for (event, recipients) in events {
                 self.deliver(shard, publication, &event, &recipients, payload);
@@ -198,6 +205,31 @@ impl Core {
             self.send(session, Message::Published { request, publication });
         }
         Ok(())
+    }
+
+    /// Why something is not published, if it is not.
+    fn refused(
+        &mut self,
+        session: u64,
+        options: &Dict,
+        topic: &str,
+    ) -> Result<Option<(&'static str, String)>, Violation> {
+        if let Some(text) = uri::malformed(topic, Match::Exact) {
+            return Ok(Some((error::INVALID_URI, text)));
+        }
+        if let Some(text) = audience::malformed(options) {
+            return Ok(Some((error::INVALID_ARGUMENT, text)));
+        }
+        let guarded = gate::publish(&self.peer(session)?.info, topic, &self.holders);
+        let ruled = self.may(session, Action::Publish, topic, Match::Exact)?;
+        if let Err(Denied(text)) = guarded.and(ruled) {
+            return Ok(Some((error::NOT_AUTHORIZED, text)));
+        }
+        if !self.has_allowance(session, Use::Publish)? {
+            let text = "more publications than the session or its authid may make in a second";
+            return Ok(Some((error::OVERLOADED, text.to_owned())));
+        }
+        Ok(None)
     }
 
     fn deliver(
@@ -218,36 +250,27 @@ impl Core {
         };
         let subscription = shard.outer(*subscription);
         for recipient in recipients {
-            // The market maker is not dropped for events that it cannot take in: it serves everybody.
-            let spared = self
-                .peers
-                .get(recipient)
-                .is_some_and(|peer| peer.is_trusted() && !peer.out.has_room());
-            if !spared {
-                let (details, payload) = (details.clone(), payload.clone());
-                self.send(
-                    *recipient,
-                    Message::Event {
-                        subscription,
-                        publication,
-                        details,
-                        payload,
-                    },
-                );
-            }
+            let (details, payload) = (details.clone(), payload.clone());
+            let event = Message::Event {
+                subscription,
+                publication,
+                details,
+                payload,
+            };
+            self.send_event(*recipient, event);
         }
         self.stats.events += recipients.len() as u64;
     }
 
     /// Ends the subscriptions of a session that left.
     pub(super) fn abandon_subscriptions(&mut self, session: u64, peer: &Peer) {
-        for topic in peer.subscriptions.values() {
-            self.pubsub.forget(topic.as_ref());
-        }
         for shard in peer.brokers.iter() {
             if let Ok(broker) = self.pubsub.broker(shard) {
                 broker.remove(session);
             }
+        }
+        for subscription in &peer.subscriptions {
+            self.forget_subscription(session, *subscription);
         }
     }
 }

@@ -144,7 +144,7 @@ impl Inner {
     pub(super) fn new(hub: &Hub, config: RealmConfig, authenticator: Arc<dyn Authenticator>) -> Self {
         let limits = hub.config.limits.clone();
         Self {
-            core: Mutex::new(Core::new(config.name.clone(), limits.clone())),
+            core: Mutex::new(Core::new(config.name.clone(), config.permissions, limits.clone())),
             name: config.name,
             limits,
             authenticator,

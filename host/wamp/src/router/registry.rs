@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use super::auth::AuthMethod;
 use super::core::{Core, Registration};
+use super::directory::Entry;
 use super::gate;
+use super::meta::REGISTRY;
 use super::observer::Notice;
+use super::permissions::Action;
 use super::shards::{PATTERNS, Shard};
 use crate::message::{Message, REGISTER, UNREGISTER};
 use crate::proto::{Routed, Violation};
@@ -30,9 +33,22 @@ impl Core {
             self.refuse(session, REGISTER, request, error::INVALID_URI, text);
             return Ok(());
         }
-        let single = matches!(text("invoke"), None | Some("" | "single"));
+        let Some(invoke) = invocation_policy(text("invoke")) else {
+            let text = "invoke is one of single, first, last, roundrobin, random";
+            self.refuse(session, REGISTER, request, error::INVALID_ARGUMENT, text);
+            return Ok(());
+        };
+        let single = invoke == SINGLE;
         let peer = self.peer(session)?;
-        let provider = match gate::register(&peer.info, &procedure, matching, single, &self.holders) {
+        let guarded = gate::register(&peer.info, &procedure, matching, single, &self.holders);
+        let ruled = gate::ruled(
+            &self.permissions,
+            &peer.info,
+            Action::Register,
+            &procedure,
+            matching,
+        );
+        let provider = match guarded.and_then(|provider| ruled.map(|()| provider)) {
             Ok(provider) => provider,
             Err(denied) => {
                 self.refuse(session, REGISTER, request, error::NOT_AUTHORIZED, denied.0);
@@ -65,14 +81,10 @@ impl Core {
                 ..
             }) => {
                 let registration = shard.outer(registration);
-                if exact {
-                    let callees = self.rpc.procedures.entry(uri.to_string()).or_default();
-                    callees.push((session, registration));
-                } else {
-                    self.rpc.patterns += 1;
-                }
+                let entry = || Entry::new(uri.clone(), matching, invoke);
+                let created = self.rpc.directory.add(registration, session, entry);
                 self.notices.push_back(Notice::Registered(session, uri.clone()));
-                let kept = Registration { uri, exact, provider };
+                let kept = Registration { uri, provider };
                 self.peer_mut(session)?.registrations.insert(registration, kept);
                 self.send(
                     session,
@@ -81,6 +93,9 @@ impl Core {
                         registration,
                     },
                 );
+                let details = self.rpc.directory.get(registration).filter(|_| created);
+                let details = details.map(|entry| entry.details(registration));
+                self.tell_added(&REGISTRY, session, registration, details);
             }
             Some(Routed {
                 message: Message::Error { uri: reason, .. },
@@ -163,24 +178,22 @@ impl Core {
             registration: inner,
         };
         let routed = self.dealer_for(shard, session)?.on(session, &message)?;
-        self.forget(session, &kept);
         if let Some(Routed { to, message }) = routed {
             self.send(to, message);
         }
+        self.forget_registration(session, registration, &kept);
         Ok(())
     }
 
     /// Takes an exact registration away from a session. False if it has none.
     pub(super) fn revoke(&mut self, session: u64, uri: &str) -> Result<bool, Violation> {
-        let callees = self
-            .rpc
-            .procedures
-            .get(uri)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let Some((_, registration)) = callees.iter().find(|(callee, _)| *callee == session).copied() else {
+        let Some(registration) = self.rpc.directory.lookup(uri, Match::Exact) else {
             return Ok(false);
         };
+        let entry = self.rpc.directory.get(registration);
+        if !entry.is_some_and(|entry| entry.sessions.contains(&session)) {
+            return Ok(false);
+        }
         let (shard, inner) = Shard::inner(registration);
         // The request's number only matters for the answer, which is dropped.
         let message = Message::Unregister {
@@ -191,7 +204,7 @@ impl Core {
         let peer = self.peer_mut(session)?;
         let told = peer.features.registration_revocation;
         if let Some(kept) = peer.registrations.remove(&registration) {
-            self.forget(session, &kept);
+            self.forget_registration(session, registration, &kept);
             let last = |provider: &String| {
                 self.peers.get(&session).is_none_or(|peer| {
                     peer.registrations
@@ -213,28 +226,33 @@ impl Core {
         Ok(true)
     }
 
-    /// Drops a registration of a session that left; its dealer knows already.
-    pub(super) fn forget_registration(&mut self, session: u64, registration: &Registration) {
-        self.forget(session, registration);
-    }
-
-    fn forget(&mut self, session: u64, registration: &Registration) {
-        if registration.exact {
-            if let Some(callees) = self.rpc.procedures.get_mut(&*registration.uri) {
-                callees.retain(|(callee, _)| *callee != session);
-                if callees.is_empty() {
-                    self.rpc.procedures.remove(&*registration.uri);
-                }
-            }
-        } else {
-            self.rpc.patterns = self.rpc.patterns.saturating_sub(1);
-        }
+    /// Drops a registration that its dealer does not have any more.
+    pub(super) fn forget_registration(&mut self, session: u64, id: u64, registration: &Registration) {
+        let removed = self.rpc.directory.remove(id, session);
         self.notices
             .push_back(Notice::Unregistered(session, registration.uri.clone()));
+        if let Some(last) = removed {
+            self.tell_removed(&REGISTRY, session, id, last);
+        }
     }
 
-    /// The session that serves an exact URI.
+    /// The session that serves an exact URI; one of them, if several share it.
     pub(super) fn callee(&self, uri: &str) -> Option<u64> {
-        self.rpc.procedures.get(uri)?.first().map(|(callee, _)| *callee)
+        let id = self.rpc.directory.lookup(uri, Match::Exact)?;
+        self.rpc.directory.get(id)?.sessions.first().copied()
+    }
+}
+
+const SINGLE: &str = "single";
+
+/// The invocation policy that a REGISTER asks for.
+fn invocation_policy(name: Option<&str>) -> Option<&'static str> {
+    match name {
+        None | Some("" | SINGLE) => Some(SINGLE),
+        Some("first") => Some("first"),
+        Some("last") => Some("last"),
+        Some("roundrobin") => Some("roundrobin"),
+        Some("random") => Some("random"),
+        Some(_) => None,
     }
 }

@@ -5,22 +5,22 @@ use std::time::{Duration, Instant};
 
 use super::auth::ROLE_MARKETMAKER;
 use super::core::{Core, Peer};
+use super::directory::Directory;
 use super::gate::{self, Denied};
+use super::permissions::{Action, WAMP};
+use super::rates::Use;
 use super::shards::{self, PATTERNS, Shard};
 use crate::codec::EncodeError;
-use crate::message::{CALL, Message, Payload, sentence};
+use crate::message::{CALL, Message, Payload, payload, sentence};
 use crate::proto::{Dealer, Routed, Violation};
-use crate::session::CALLEE;
+use crate::session::{CALLEE, WampError};
 use crate::uri::{self, Match, error};
 use crate::value::{Dict, Value};
 
 /// The calls and procedures of the realm.
 pub(super) struct Rpc {
     dealers: Vec<Dealer>,
-    /// The callees of exact registrations, with the id of the registration.
-    pub(super) procedures: HashMap<String, Vec<(u64, u64)>>,
-    /// Registrations of patterns.
-    pub(super) patterns: usize,
+    pub(super) directory: Directory,
     /// By the realm-wide id of the invocation.
     invocations: HashMap<u64, Pending>,
     /// The invocation of a caller's request.
@@ -42,8 +42,7 @@ impl Rpc {
     pub(super) fn new() -> Self {
         Self {
             dealers: (0..shards::COUNT).map(|_| Dealer::new()).collect(),
-            procedures: HashMap::new(),
-            patterns: 0,
+            directory: Directory::default(),
             invocations: HashMap::new(),
             calls: HashMap::new(),
             deadlines: BTreeSet::new(),
@@ -66,9 +65,9 @@ impl Rpc {
 
     /// Where calls of a procedure go, if anybody may serve it.
     fn shard(&self, procedure: &str) -> Option<Shard> {
-        if self.procedures.contains_key(procedure) {
+        if self.directory.has_exact(procedure) {
             Some(Shard::of(procedure))
-        } else if self.patterns > 0 {
+        } else if self.directory.has_patterns() {
             Some(PATTERNS)
         } else {
             None
@@ -133,10 +132,20 @@ impl Core {
             self.refuse(caller, CALL, request, error::OVERLOADED, text);
             return Ok(());
         }
-        if let Err(Denied(text)) = gate::call(&peer.info, &procedure) {
+        let guarded = gate::call(&peer.info, &procedure).and_then(|()| {
+            gate::ruled(
+                &self.permissions,
+                &peer.info,
+                Action::Call,
+                &procedure,
+                Match::Exact,
+            )
+        });
+        if let Err(Denied(text)) = guarded {
             self.refuse(caller, CALL, request, error::NOT_AUTHORIZED, text);
             return Ok(());
         }
+        let discloses = gate::discloses_caller(&self.permissions, &peer.info, &procedure);
         // Only the market maker may tie a call to a callee, lest others learn who serves what.
         let wanted = options
             .get(CALLEE)
@@ -145,6 +154,17 @@ impl Core {
         if wanted.is_some_and(|wanted| self.callee(&procedure) != Some(wanted)) {
             let text = format!("the session that served {procedure} does not any more");
             self.refuse(caller, CALL, request, error::NO_SUCH_PROCEDURE, text);
+            return Ok(());
+        }
+        if !self.has_allowance(caller, Use::Call)? {
+            let text =
+                "more calls than the session or its authid may make in a second; try again more slowly";
+            self.refuse(caller, CALL, request, error::OVERLOADED, text);
+            return Ok(());
+        }
+        if procedure.starts_with(WAMP) {
+            let answer = self.answer_meta(caller, &procedure, &payload);
+            self.send(caller, at_once(request, answer));
             return Ok(());
         }
         let timeout = call_timeout(&options, self.limits.call_timeout);
@@ -171,6 +191,9 @@ impl Core {
                     },
             }) => {
                 let invocation = shard.outer(inner);
+                if !discloses {
+                    details.retain(|name, _| !name.starts_with("caller"));
+                }
                 if let Some(timeout) = timeout {
                     let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                     details.insert("timeout".to_owned(), milliseconds.into());
@@ -533,6 +556,24 @@ impl Core {
                 None
             }
         }
+    }
+}
+
+/// The answer to a call that the router answers itself.
+fn at_once(request: u64, answer: Result<Value, WampError>) -> Message {
+    match answer {
+        Ok(value) => Message::Result {
+            request,
+            details: Dict::new(),
+            payload: payload(vec![value], Dict::new()),
+        },
+        Err(WampError { uri, args, kwargs }) => Message::Error {
+            kind: CALL,
+            request,
+            details: Dict::new(),
+            uri,
+            payload: payload(args, kwargs),
+        },
     }
 }
 

@@ -387,14 +387,18 @@ fn roles() -> Dict {
         "caller_identification",
         "pattern_based_registration",
         "progressive_call_results",
+        "registration_meta_api",
         "registration_revocation",
+        "session_meta_api",
         "shared_registration",
     ]);
     let broker = role(&[
         "pattern_based_subscription",
         "publisher_exclusion",
         "publisher_identification",
+        "session_meta_api",
         "subscriber_blackwhite_listing",
+        "subscription_meta_api",
     ]);
     Dict::from([("broker".to_owned(), broker), ("dealer".to_owned(), dealer)])
 }

@@ -22,7 +22,12 @@ impl World {
     pub(super) async fn new(config: RouterConfig) -> Self {
         let router = Router::new(
             config,
-            Arc::new(Tickets::new(true).with("alice", "delegate", "secret")),
+            Arc::new(
+                Tickets::new(true)
+                    .with("alice", "delegate", "secret")
+                    .with("op", "operator", "op-secret")
+                    .with("au", "auditor", "au-secret"),
+            ),
         );
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let ws = router.listen_ws(any, "/ws").await.unwrap();
@@ -47,6 +52,35 @@ impl World {
         let mut client = self.ws().await;
         client.hello().await;
         client
+    }
+
+    /// As [`World::join`], with a ticket.
+    pub(super) async fn login(&self, authid: &str, ticket: &str) -> Client {
+        let mut client = self.ws().await;
+        let Message::Hello { realm, mut details } = hello("realm1") else {
+            unreachable!();
+        };
+        details.insert("authmethods".into(), vec![Value::from("ticket")].into());
+        details.insert("authid".into(), authid.into());
+        client.send(Message::Hello { realm, details }).await;
+        assert!(matches!(client.recv().await, Message::Challenge { .. }));
+        let (signature, extra) = (ticket.to_owned(), Dict::new());
+        client.send(Message::Authenticate { signature, extra }).await;
+        match client.recv().await {
+            Message::Welcome { session, .. } => client.id = session,
+            other => panic!("not welcome: {other:?}"),
+        }
+        client
+    }
+
+    /// Waits until a session has left.
+    pub(super) async fn gone(&self, session: u64) {
+        let gone = async {
+            while self.router.session(session).is_some() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(SOON, gone).await.expect("the session stays");
     }
 
     /// Waits until no call waits for its answer.

@@ -4,4 +4,6 @@ mod calls;
 mod client;
 mod hostile;
 mod limits;
+mod meta;
+mod rules;
 mod transports;

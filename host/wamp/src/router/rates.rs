@@ -1,0 +1,224 @@
+//! How often a session, and an authid with all its sessions, may call and publish.
+//!
+//! Each has an allowance that fills again with time; whoever has used it up is refused until some has. What an authid
+//! has used is remembered beyond its sessions, so that joining anew gives nothing.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// For how long a rate may be exceeded at full speed: the allowance is what the rate gives in this time.
+const BURST: Duration = Duration::from_secs(2);
+/// Authids without a session that are remembered before those with a full allowance are forgotten.
+const MAX_ABSENT: usize = 1_024;
+
+/// What may be done so many times a second. Without a limit it may be done always.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rate {
+    /// The time between two, done evenly.
+    interval: Option<Duration>,
+}
+
+impl Rate {
+    /// So many a second; 0 for no limit.
+    pub(super) fn per_second(times: u32) -> Self {
+        Self {
+            interval: Duration::from_secs(1).checked_div(times),
+        }
+    }
+}
+
+/// An allowance: when it will be full again is all there is to remember.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Allowance {
+    full: Option<Instant>,
+}
+
+impl Allowance {
+    fn has(self, rate: Rate, now: Instant) -> bool {
+        let Some(interval) = rate.interval else {
+            return true;
+        };
+        // At least one fits into an allowance, however slow the rate.
+        let burst = BURST.max(interval);
+        self.full
+            .is_none_or(|full| full.saturating_duration_since(now) + interval <= burst)
+    }
+
+    fn take(&mut self, rate: Rate, now: Instant) {
+        if let Some(interval) = rate.interval {
+            self.full = Some(self.full.map_or(now, |full| full.max(now)) + interval);
+        }
+    }
+
+    fn is_full(self, now: Instant) -> bool {
+        self.full.is_none_or(|full| full <= now)
+    }
+}
+
+/// The allowances of one session or authid.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spent {
+    calls: Allowance,
+    publications: Allowance,
+}
+
+/// What is rated.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Use {
+    Call,
+    Publish,
+}
+
+impl Spent {
+    fn of(&mut self, what: Use) -> &mut Allowance {
+        match what {
+            Use::Call => &mut self.calls,
+            Use::Publish => &mut self.publications,
+        }
+    }
+
+    fn is_full(self, now: Instant) -> bool {
+        self.calls.is_full(now) && self.publications.is_full(now)
+    }
+}
+
+/// What the authids of a realm have used.
+pub(super) struct Rates {
+    calls: Rate,
+    publications: Rate,
+    authids: HashMap<String, (Spent, usize)>,
+    absent: usize,
+}
+
+impl Rates {
+    pub(super) fn new(calls_per_second: u32, publications_per_second: u32) -> Self {
+        Self {
+            calls: Rate::per_second(calls_per_second),
+            publications: Rate::per_second(publications_per_second),
+            authids: HashMap::new(),
+            absent: 0,
+        }
+    }
+
+    /// A session of this authid is there.
+    pub(super) fn joined(&mut self, authid: &str) {
+        if let Some((_, sessions)) = self.authids.get_mut(authid) {
+            self.absent -= usize::from(*sessions == 0);
+            *sessions += 1;
+        } else {
+            self.authids.insert(authid.to_owned(), (Spent::default(), 1));
+        }
+    }
+
+    /// It is there no more.
+    pub(super) fn left(&mut self, authid: &str, now: Instant) {
+        let Some((spent, sessions)) = self.authids.get_mut(authid) else {
+            return;
+        };
+        *sessions = sessions.saturating_sub(1);
+        if *sessions > 0 {
+            return;
+        }
+        if spent.is_full(now) {
+            self.authids.remove(authid);
+            return;
+        }
+        self.absent += 1;
+        if self.absent > MAX_ABSENT {
+            self.authids
+                .retain(|_, (spent, sessions)| *sessions > 0 || !spent.is_full(now));
+            self.absent = self
+                .authids
+                .values()
+                .filter(|(_, sessions)| *sessions == 0)
+                .count();
+            // All of them used something up within the last moments: then nothing is remembered rather than everything.
+            if self.absent > MAX_ABSENT {
+                self.authids.retain(|_, (_, sessions)| *sessions > 0);
+                self.absent = 0;
+            }
+        }
+    }
+
+    /// Takes one off what the session and its authid have. Only if both have one, so that who is refused does not pay.
+    pub(super) fn allow(&mut self, what: Use, session: &mut Spent, authid: &str, now: Instant) -> bool {
+        let rate = match what {
+            Use::Call => self.calls,
+            Use::Publish => self.publications,
+        };
+        if rate.interval.is_none() {
+            return true;
+        }
+        let Some((spent, _)) = self.authids.get_mut(authid) else {
+            return false;
+        };
+        let (own, shared) = (session.of(what), spent.of(what));
+        let allowed = own.has(rate, now) && shared.has(rate, now);
+        if allowed {
+            own.take(rate, now);
+            shared.take(rate, now);
+        }
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spend(rates: &mut Rates, session: &mut Spent, authid: &str, now: Instant) -> usize {
+        (0..1_000)
+            .take_while(|_| rates.allow(Use::Call, session, authid, now))
+            .count()
+    }
+
+    #[test]
+    fn an_allowance_is_used_up_and_fills_again() {
+        let (mut rates, mut session, start) = (Rates::new(10, 0), Spent::default(), Instant::now());
+        rates.joined("a");
+        assert_eq!(spend(&mut rates, &mut session, "a", start), 20);
+        let later = start + Duration::from_millis(500);
+        assert_eq!(spend(&mut rates, &mut session, "a", later), 5);
+        let much_later = start + Duration::from_secs(60);
+        assert_eq!(spend(&mut rates, &mut session, "a", much_later), 20);
+        assert!((0..1_000).all(|_| rates.allow(Use::Publish, &mut session, "a", start)));
+    }
+
+    #[test]
+    fn the_sessions_of_an_authid_share_and_joining_anew_gives_nothing() {
+        let (mut rates, start) = (Rates::new(10, 10), Instant::now());
+        let (mut one, mut other, mut stranger) = (Spent::default(), Spent::default(), Spent::default());
+        rates.joined("a");
+        rates.joined("a");
+        rates.joined("b");
+        assert_eq!(spend(&mut rates, &mut one, "a", start), 20);
+        assert_eq!(spend(&mut rates, &mut other, "a", start), 0);
+        assert_eq!(spend(&mut rates, &mut stranger, "b", start), 20);
+        rates.left("a", start);
+        rates.left("a", start);
+        rates.joined("a");
+        assert_eq!(spend(&mut rates, &mut Spent::default(), "a", start), 0);
+        let later = start + Duration::from_secs(3);
+        rates.left("a", later);
+        assert!(!rates.authids.contains_key("a"), "a full allowance is kept");
+    }
+
+    #[test]
+    fn however_many_authids_come_and_go_few_are_remembered() {
+        let (mut rates, start) = (Rates::new(10, 10), Instant::now());
+        for number in 0..10 * MAX_ABSENT {
+            let authid = number.to_string();
+            rates.joined(&authid);
+            assert!(rates.allow(Use::Call, &mut Spent::default(), &authid, start));
+            rates.left(&authid, start);
+            assert!(rates.authids.len() <= MAX_ABSENT + 1);
+        }
+    }
+
+    #[test]
+    fn a_slow_rate_still_allows_one() {
+        let (mut rates, mut session, start) = (Rates::new(1, 1), Spent::default(), Instant::now());
+        rates.joined("a");
+        assert_eq!(spend(&mut rates, &mut session, "a", start), 2);
+    }
+}

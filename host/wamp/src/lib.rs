@@ -25,9 +25,9 @@ pub use link::{
     connect, connect_rs, connect_ws,
 };
 pub use router::{
-    AuthDecision, AuthMethod, AuthRequest, Authenticator, Permissions, ROLE_ANONYMOUS, ROLE_MARKETMAKER,
-    ROLE_OPERATOR, Realm, RealmConfig, Router, RouterConfig, RouterObserver, RouterStats, Rule, RuleError,
-    SessionInfo, SocketMode, Tickets, Transport, anonymous_authid, check_listener,
+    AuthDecision, AuthMethod, AuthRequest, Authenticator, ConnectionStats, Permissions, ROLE_ANONYMOUS,
+    ROLE_MARKETMAKER, ROLE_OPERATOR, Realm, RealmConfig, Router, RouterConfig, RouterObserver, RouterStats,
+    Rule, RuleError, SessionInfo, SocketMode, Tickets, Transport, anonymous_authid, check_listener,
 };
 pub use session::{
     Auth, CallError, CallOptions, CallResult, Event, Invocation, JoinError, JoinOptions, PublishOptions,

@@ -11,8 +11,15 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_VALUES: usize = 1 << 17;
 /// Bytes of the longest URI. A provider's procedure needs about 150.
 pub const MAX_URI: usize = 512;
-/// Connections at a time, those still in their handshake included.
+/// Sessions at a time, of all realms together.
 pub const MAX_SESSIONS: usize = 10_000;
+/// Connections in their handshake at a time; beyond that the eldest gives way. At a thousand new connections a second
+/// each has a second for it.
+pub const MAX_HANDSHAKES: usize = 1_024;
+/// Connections of one address at a time.
+pub const CONNECTIONS_PER_ADDRESS: u32 = 1_000;
+/// New connections of one address in a second; five times as many at once.
+pub const CONNECTION_RATE: u32 = 200;
 /// Calls that one session may have unanswered.
 pub const MAX_OUTSTANDING_CALLS: usize = 256;
 /// Calls that one session, or all sessions of one authid, may make in a second, for longer than two seconds.
@@ -27,14 +34,19 @@ pub const OUTGOING_QUEUE_BYTES: usize = 8 << 20;
 pub const MAX_REGISTRATIONS: usize = 256;
 /// Subscriptions of one session.
 pub const MAX_SUBSCRIPTIONS: usize = 256;
-/// From the first byte to WELCOME.
+/// For TLS and the framing's handshake, and as long again from there to WELCOME.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// From a frame's first byte to its last: one that is begun must not hold a place for ever. 1 MiB takes 35 kB/s.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a batch of frames may take to be written, at most [`OUTGOING_QUEUE_BYTES`].
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(120);
 /// The longest `timeout` a CALL may ask for; a longer one is cut to this.
 pub const MAX_CALL_TIMEOUT: Duration = Duration::from_secs(600);
-/// Silence after which a WebSocket peer is pinged; after three times that it is dropped.
+/// Silence after which a peer is pinged; after three times that it is dropped. A RawSocket peer is pinged once it has
+/// pinged itself: others may not know such frames (see `link::raw`).
 pub const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// Silence after which the kernel asks whether a TCP peer is still there. RawSocket peers are not pinged (see
-/// there), so that this alone finds those that vanished.
+/// Silence after which the kernel asks whether a TCP peer is still there: of those that are not pinged, this alone
+/// finds the ones that vanished.
 pub const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 /// How long a closing connection may take to accept what is still queued and the last words.
 pub const CLOSE_GRACE: Duration = Duration::from_secs(2);
@@ -53,8 +65,15 @@ pub const TRUSTED_REGISTRATIONS: usize = 4_096;
 pub struct Limits {
     /// Bytes of the largest frame; RawSocket rounds it down to a power of two.
     pub frame: usize,
-    /// Connections at a time.
+    /// Sessions at a time, of all realms together.
     pub sessions: usize,
+    /// Connections in their handshake at a time; beyond that the eldest gives way.
+    pub handshakes: usize,
+    /// Connections at a time of one IPv4 address, of one network of 64 bits in IPv6, or of all peers of unix sockets; 0
+    /// for any number.
+    pub connections_per_address: u32,
+    /// New connections in a second of the same, five times as many at once; 0 for any number.
+    pub connection_rate: u32,
     /// Unanswered calls of one session.
     pub outstanding_calls: usize,
     /// Calls in a second of one session, and of all sessions of one authid; 0 for no limit.
@@ -69,11 +88,13 @@ pub struct Limits {
     pub registrations: usize,
     /// Subscriptions of one session.
     pub subscriptions: usize,
-    /// From the first byte to WELCOME.
+    /// For TLS and the framing's handshake, and as long again from there to WELCOME.
     pub handshake: Duration,
+    /// From a RawSocket frame's first byte to its last. A WebSocket frame has until the peer counts as silent.
+    pub frame_time: Duration,
     /// Longest call timeout that is honoured as asked.
     pub call_timeout: Duration,
-    /// Silence after which a WebSocket peer is pinged.
+    /// Silence after which a peer is pinged; after three times that it is dropped.
     pub ping: Duration,
 }
 
@@ -82,6 +103,9 @@ impl Default for Limits {
         Self {
             frame: MAX_FRAME,
             sessions: MAX_SESSIONS,
+            handshakes: MAX_HANDSHAKES,
+            connections_per_address: CONNECTIONS_PER_ADDRESS,
+            connection_rate: CONNECTION_RATE,
             outstanding_calls: MAX_OUTSTANDING_CALLS,
             calls_per_second: CALLS_PER_SECOND,
             publications_per_second: PUBLICATIONS_PER_SECOND,
@@ -90,6 +114,7 @@ impl Default for Limits {
             registrations: MAX_REGISTRATIONS,
             subscriptions: MAX_SUBSCRIPTIONS,
             handshake: HANDSHAKE_TIMEOUT,
+            frame_time: FRAME_TIMEOUT,
             call_timeout: MAX_CALL_TIMEOUT,
             ping: PING_INTERVAL,
         }

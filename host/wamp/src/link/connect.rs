@@ -14,9 +14,9 @@ use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PR
 use super::stream::Stream;
 use super::tls::{ClientTls, ClientTlsFiles, TlsError};
 use super::url::{Framing, Place, RouterUrl, UrlError};
-use super::{Link, raw, tune, ws};
+use super::{Link, Pace, raw, tune, ws};
 use crate::codec::Serializer;
-use crate::limits::{HANDSHAKE_TIMEOUT, MAX_FRAME};
+use crate::limits::{FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, MAX_FRAME, PING_INTERVAL};
 
 /// How to connect to a router.
 #[derive(Clone, Debug)]
@@ -28,6 +28,9 @@ pub struct ConnectOptions {
     pub tls: Option<ClientTls>,
     /// Bytes of the largest frame that is read; RawSocket rounds it down to a power of two.
     pub frame: usize,
+    /// Silence after which the router is pinged; after three times that it is given up. Without one, WebSocket routers
+    /// are pinged after 20 s and RawSocket routers never: autobahn's, and so Crossbar's, hang up at a ping.
+    pub ping: Option<Duration>,
     /// For name, socket, TLS and the framing's handshake together.
     pub timeout: Duration,
 }
@@ -38,6 +41,7 @@ impl Default for ConnectOptions {
             serializer: Serializer::Cbor,
             tls: None,
             frame: MAX_FRAME,
+            ping: None,
             timeout: HANDSHAKE_TIMEOUT,
         }
     }
@@ -50,6 +54,14 @@ impl ConnectOptions {
         Self {
             serializer,
             ..Self::default()
+        }
+    }
+
+    fn pace(&self, ping: Option<Duration>) -> Pace {
+        Pace {
+            frame: self.frame,
+            frame_time: FRAME_TIMEOUT,
+            ping: self.ping.or(ping),
         }
     }
 }
@@ -143,7 +155,7 @@ async fn open(url: &RouterUrl, options: &ConnectOptions) -> Result<Link, Connect
         }
     };
     match &url.framing {
-        Framing::RawSocket => raw::open(stream, options.serializer, options.frame)
+        Framing::RawSocket => raw::open(stream, options.serializer, options.pace(None))
             .await
             .map_err(|error| failed(&error)),
         Framing::WebSocket { request } => open_ws(stream, request, options)
@@ -172,7 +184,7 @@ async fn open_ws(stream: Stream, request: &str, options: &ConnectOptions) -> Res
             "it answers with the subprotocol {answered:?}, not {wanted:?}"
         ));
     }
-    Ok(ws::link(stream, serializer, options.frame, None))
+    Ok(ws::link(stream, serializer, options.pace(Some(PING_INTERVAL))))
 }
 
 /// TLS that trusts this machine's authorities, read once.

@@ -15,6 +15,8 @@ mod url;
 mod writer;
 mod ws;
 
+use std::time::Duration;
+
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -54,6 +56,17 @@ struct LocalEnd {
 pub(crate) struct QueueLimits {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
+}
+
+/// What a socket's peer is held to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Bytes of the largest frame read.
+    pub(crate) frame: usize,
+    /// From a RawSocket frame's first byte to its last.
+    pub(crate) frame_time: Duration,
+    /// Silence after which the peer is pinged; never, without one.
+    pub(crate) ping: Option<Duration>,
 }
 
 impl Link {
@@ -186,6 +199,8 @@ pub(crate) enum ReadError {
     },
     #[error("a frame of {bytes} bytes, at most {limit} are read")]
     TooLong { bytes: usize, limit: usize },
+    #[error("a frame that is not whole {} ms after it began", within.as_millis())]
+    Slow { within: Duration },
     #[error("{0}")]
     Transport(String),
 }
@@ -196,6 +211,7 @@ impl ReadError {
         match self {
             Self::Malformed(_) | Self::WrongKind { .. } => Some(error::PROTOCOL_VIOLATION),
             Self::TooLong { .. } => Some(error::PAYLOAD_SIZE_EXCEEDED),
+            Self::Slow { .. } => Some(error::TIMEOUT),
             Self::Transport(_) => None,
         }
     }

@@ -1,11 +1,20 @@
 //! RawSocket links: a four-byte handshake, then frames with a four-byte head (kind, 24-bit length).
+//!
+//! Pings are frames of their own kind, and not every peer knows them: autobahn-python hangs up, on Twisted for a frame
+//! that seems too long, on asyncio for want of an answer. So a router pings those that have pinged it, and a client pings
+//! where it is told to.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, ReadHalf, WriteHalf};
+use std::time::Duration;
+
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, ReadHalf, WriteHalf,
+};
+use tokio::time::timeout;
 
 use super::outgoing::Queue;
 use super::stream::Stream;
 use super::writer::{FrameSink, Pulse, Unsendable, Writer};
-use super::{Kind, Link, Outgoing, ReadError, decode};
+use super::{Kind, Link, Outgoing, Pace, ReadError, decode};
 use crate::codec::Serializer;
 use crate::message::Message;
 
@@ -46,6 +55,8 @@ pub(super) struct Halves {
     limit: usize,
     /// Bytes of the largest frame that the peer reads.
     peer_limit: usize,
+    frame_time: Duration,
+    pulse: Pulse,
 }
 
 fn id_of(serializer: Serializer) -> u8 {
@@ -67,7 +78,7 @@ fn length(exponent: u8) -> usize {
 }
 
 /// Answers the handshake of a client.
-pub(crate) async fn accept(mut stream: Stream, limit: usize) -> Result<Link, HandshakeError> {
+pub(crate) async fn accept(mut stream: Stream, pace: Pace) -> Result<Link, HandshakeError> {
     let mut greeting = [0_u8; 4];
     stream.read_exact(&mut greeting).await?;
     let [first, choice, reserved @ ..] = greeting;
@@ -89,26 +100,20 @@ pub(crate) async fn accept(mut stream: Stream, limit: usize) -> Result<Link, Han
         return Err(HandshakeError::Serializer { id });
     };
     stream
-        .write_all(&[MAGIC, exponent(limit) << 4 | id, 0, 0])
+        .write_all(&[MAGIC, exponent(pace.frame) << 4 | id, 0, 0])
         .await?;
-    let limit = length(exponent(limit));
-    Ok(Link(Kind::Raw(Halves {
-        stream,
-        serializer,
-        limit,
-        peer_limit: length(choice >> 4),
-    })))
+    Ok(link(stream, serializer, pace, choice, false))
 }
 
 /// Opens the handshake as a client.
 pub(super) async fn open(
     mut stream: Stream,
     serializer: Serializer,
-    limit: usize,
+    pace: Pace,
 ) -> Result<Link, HandshakeError> {
     let id = id_of(serializer);
     stream
-        .write_all(&[MAGIC, exponent(limit) << 4 | id, 0, 0])
+        .write_all(&[MAGIC, exponent(pace.frame) << 4 | id, 0, 0])
         .await?;
     let mut answer = [0_u8; 4];
     stream.read_exact(&mut answer).await?;
@@ -118,17 +123,21 @@ pub(super) async fn open(
     }
     match choice & 0x0f {
         0 => Err(HandshakeError::Refused { code: choice >> 4 }),
-        answered if answered == id => {
-            let limit = length(exponent(limit));
-            Ok(Link(Kind::Raw(Halves {
-                stream,
-                serializer,
-                limit,
-                peer_limit: length(choice >> 4),
-            })))
-        }
+        answered if answered == id => Ok(link(stream, serializer, pace, choice, true)),
         other => Err(HandshakeError::Serializer { id: other }),
     }
+}
+
+/// The link after a handshake in which the peer said `choice`; `answers` if it is known to answer pings.
+fn link(stream: Stream, serializer: Serializer, pace: Pace, choice: u8, answers: bool) -> Link {
+    Link(Kind::Raw(Halves {
+        stream,
+        serializer,
+        limit: length(exponent(pace.frame)),
+        peer_limit: length(choice >> 4),
+        frame_time: pace.frame_time,
+        pulse: Pulse::new(pace.ping, answers),
+    }))
 }
 
 impl Halves {
@@ -146,8 +155,7 @@ impl Halves {
             serializer: self.serializer,
             limit: self.peer_limit,
             closing: outgoing.closing(),
-            // Autobahn on Twisted takes a ping for an oversized frame and hangs up, so none is sent.
-            pulse: Pulse::new(None),
+            pulse: self.pulse.clone(),
             unsendable,
         };
         tokio::spawn(writer.run(
@@ -163,6 +171,8 @@ impl Halves {
             limit: self.limit,
             outgoing: outgoing.clone(),
             frame: Vec::new(),
+            frame_time: self.frame_time,
+            pulse: self.pulse,
         }
     }
 }
@@ -175,36 +185,25 @@ pub(crate) struct Reader {
     outgoing: Outgoing,
     /// Reused from frame to frame.
     frame: Vec<u8>,
+    frame_time: Duration,
+    pulse: Pulse,
 }
 
 impl Reader {
     pub(super) async fn next(&mut self) -> Result<Option<Message>, ReadError> {
         loop {
-            let mut head = [0_u8; 4];
-            match self.read.read_exact(&mut head).await {
-                Ok(_) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
-                Err(error) => return Err(ReadError::Transport(error.to_string())),
-            }
-            let [kind, length @ ..] = head;
-            let bytes = length
-                .iter()
-                .fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
-            if bytes > self.limit {
-                return Err(ReadError::TooLong {
-                    bytes,
-                    limit: self.limit,
-                });
-            }
-            self.frame.clear();
-            // Grows as bytes arrive, not as the length claims.
-            let read = (&mut self.read)
-                .take(bytes as u64)
-                .read_to_end(&mut self.frame)
-                .await;
-            if read.map_err(|error| ReadError::Transport(error.to_string()))? < bytes {
+            // A frame may be long in coming, but not in the middle of it.
+            if !self.begins().await? {
                 return Ok(None);
             }
+            let within = self.frame_time;
+            let whole = timeout(within, self.frame())
+                .await
+                .map_err(|_| ReadError::Slow { within })?;
+            let Some(kind) = whole? else {
+                return Ok(None);
+            };
+            self.pulse.heard();
             match kind {
                 KIND_MESSAGE => {
                     let message = decode(self.serializer, &self.frame);
@@ -214,6 +213,7 @@ impl Reader {
                     return message.map(Some);
                 }
                 KIND_PING => {
+                    self.pulse.pinged();
                     // A peer that pings faster than it reads goes without.
                     let _ = self.outgoing.try_pong(std::mem::take(&mut self.frame));
                 }
@@ -225,6 +225,44 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Waits for the first byte of a frame; false when the peer has closed.
+    async fn begins(&mut self) -> Result<bool, ReadError> {
+        match self.read.fill_buf().await {
+            Ok(bytes) => Ok(!bytes.is_empty()),
+            // Under TLS, a peer that goes without saying so.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(ReadError::Transport(error.to_string())),
+        }
+    }
+
+    /// Reads a frame and returns its kind; none when the peer closes in the middle of it.
+    async fn frame(&mut self) -> Result<Option<u8>, ReadError> {
+        let mut head = [0_u8; 4];
+        match self.read.read_exact(&mut head).await {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(ReadError::Transport(error.to_string())),
+        }
+        let [kind, length @ ..] = head;
+        let bytes = length
+            .iter()
+            .fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
+        if bytes > self.limit {
+            return Err(ReadError::TooLong {
+                bytes,
+                limit: self.limit,
+            });
+        }
+        self.frame.clear();
+        // Grows as bytes arrive, not as the length claims.
+        let read = (&mut self.read)
+            .take(bytes as u64)
+            .read_to_end(&mut self.frame)
+            .await;
+        let read = read.map_err(|error| ReadError::Transport(error.to_string()))?;
+        Ok((read == bytes).then_some(kind))
     }
 
     pub(super) async fn discard(&mut self) -> bool {
@@ -265,7 +303,8 @@ impl FrameSink for Sink {
     }
 
     async fn ping(&mut self) -> std::io::Result<()> {
-        Ok(())
+        self.append(KIND_PING, &[]).await?;
+        self.flush().await
     }
 
     async fn flush(&mut self) -> std::io::Result<()> {

@@ -2,14 +2,14 @@
 //! says the last words.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::outgoing::{Closing, Item, Queue};
 use crate::codec::{EncodeError, Serializer};
-use crate::limits::CLOSE_GRACE;
+use crate::limits::{CLOSE_GRACE, WRITE_TIMEOUT};
 use crate::message::Message;
 
 /// Asked what to send instead of a message that cannot be written, and why it cannot.
@@ -28,35 +28,53 @@ pub(super) trait FrameSink: Send + 'static {
     fn close(&mut self, reason: &str) -> impl Future<Output = ()> + Send;
 }
 
-/// When the peer was last heard, shared between reader and writer.
+/// When the peer was last heard, and whether it is asked for a sign of life; shared between reader and writer.
 #[derive(Clone)]
 pub(super) struct Pulse {
-    start: Instant,
-    heard: Arc<AtomicU64>,
     interval: Option<Duration>,
+    seen: Arc<Seen>,
+}
+
+struct Seen {
+    start: Instant,
+    /// Milliseconds from the start to what was heard last.
+    heard: AtomicU64,
+    /// Whether the peer is known to answer pings.
+    answers: AtomicBool,
 }
 
 impl Pulse {
-    /// Pings after `interval` of silence; never, without one.
-    pub(super) fn new(interval: Option<Duration>) -> Self {
-        Self {
+    /// Pings after `interval` of silence, if the peer `answers`; never, without an interval.
+    pub(super) fn new(interval: Option<Duration>, answers: bool) -> Self {
+        let seen = Seen {
             start: Instant::now(),
-            heard: Arc::default(),
+            heard: AtomicU64::new(0),
+            answers: AtomicBool::new(answers),
+        };
+        Self {
             interval,
+            seen: Arc::new(seen),
         }
     }
 
     pub(super) fn heard(&self) {
         if self.interval.is_some() {
-            let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.heard.store(now, Ordering::Relaxed);
+            let now = u64::try_from(self.seen.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.seen.heard.store(now, Ordering::Relaxed);
         }
     }
 
-    fn silence(&self) -> Duration {
-        self.start
-            .elapsed()
-            .saturating_sub(Duration::from_millis(self.heard.load(Ordering::Relaxed)))
+    /// The peer has pinged: it knows what that is.
+    pub(super) fn pinged(&self) {
+        self.seen.answers.store(true, Ordering::Relaxed);
+    }
+
+    /// The interval, and how long nothing was heard; none for a peer that is not asked.
+    fn silence(&self) -> Option<(Duration, Duration)> {
+        let interval = self.interval?;
+        let heard = Duration::from_millis(self.seen.heard.load(Ordering::Relaxed));
+        let answers = self.seen.answers.load(Ordering::Relaxed);
+        answers.then(|| (interval, self.seen.start.elapsed().saturating_sub(heard)))
     }
 }
 
@@ -107,7 +125,11 @@ impl Writer {
             };
             tokio::pin!(write);
             let written = tokio::select! {
-                written = &mut write => written,
+                written = timeout(WRITE_TIMEOUT, &mut write) => match written {
+                    Ok(written) => written,
+                    // The peer has stopped reading, and nobody sends it so much that its queue would show it.
+                    Err(_) => return false,
+                },
                 // Half a frame must not stay half written, unless the peer has stopped reading.
                 () = self.closing.token.cancelled() => match timeout(CLOSE_GRACE, &mut write).await {
                     Ok(written) => written,
@@ -121,10 +143,9 @@ impl Writer {
     }
 
     async fn keep_awake(&self, sink: &mut impl FrameSink) -> std::io::Result<()> {
-        let Some(interval) = self.pulse.interval else {
+        let Some((interval, silence)) = self.pulse.silence() else {
             return Ok(());
         };
-        let silence = self.pulse.silence();
         if silence >= interval * 3 {
             return Err(std::io::ErrorKind::TimedOut.into());
         }

@@ -1,7 +1,5 @@
 //! WebSocket links, one message a frame; subprotocols wamp.2.json, wamp.2.msgpack and wamp.2.cbor.
 
-use std::time::Duration;
-
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -16,7 +14,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 use super::outgoing::Queue;
 use super::stream::Stream;
 use super::writer::{FrameSink, Pulse, Unsendable, Writer};
-use super::{Kind, Link, Outgoing, ReadError, decode};
+use super::{Kind, Link, Outgoing, Pace, ReadError, decode};
 use crate::codec::Serializer;
 use crate::message::Message;
 
@@ -28,8 +26,7 @@ const MAX_CLOSE_REASON: usize = 123;
 pub(super) struct Halves {
     stream: WebSocketStream<Stream>,
     serializer: Serializer,
-    limit: usize,
-    ping: Option<Duration>,
+    pace: Pace,
 }
 
 /// The bounds of tungstenite for frames of at most `limit` bytes.
@@ -42,12 +39,7 @@ pub(super) fn config(limit: usize) -> WebSocketConfig {
 }
 
 /// Answers the opening handshake on `path`; the serializer is the first of the client's list that is ours.
-pub(crate) async fn accept(
-    stream: Stream,
-    path: &str,
-    limit: usize,
-    ping: Duration,
-) -> Result<Link, WsError> {
+pub(crate) async fn accept(stream: Stream, path: &str, pace: Pace) -> Result<Link, WsError> {
     let mut chosen = None;
     #[allow(clippy::result_large_err, reason = "the shape that tungstenite asks for")]
     let callback = |request: &Request, mut response: Response| {
@@ -66,22 +58,16 @@ pub(crate) async fn accept(
         response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
         Ok(response)
     };
-    let stream = accept_hdr_async_with_config(stream, callback, Some(config(limit))).await?;
+    let stream = accept_hdr_async_with_config(stream, callback, Some(config(pace.frame))).await?;
     let serializer = chosen.ok_or(WsError::ConnectionClosed)?;
-    Ok(link(stream, serializer, limit, Some(ping)))
+    Ok(link(stream, serializer, pace))
 }
 
-pub(super) fn link(
-    stream: WebSocketStream<Stream>,
-    serializer: Serializer,
-    limit: usize,
-    ping: Option<Duration>,
-) -> Link {
+pub(super) fn link(stream: WebSocketStream<Stream>, serializer: Serializer, pace: Pace) -> Link {
     Link(Kind::Ws(Box::new(Halves {
         stream,
         serializer,
-        limit,
-        ping,
+        pace,
     })))
 }
 
@@ -111,10 +97,10 @@ impl Halves {
 
     pub(super) fn start(self, queue: Queue, outgoing: &Outgoing, unsendable: Unsendable) -> Reader {
         let (sink, stream) = self.stream.split();
-        let pulse = Pulse::new(self.ping);
+        let pulse = Pulse::new(self.pace.ping, true);
         let writer = Writer {
             serializer: self.serializer,
-            limit: self.limit,
+            limit: self.pace.frame,
             closing: outgoing.closing(),
             pulse: pulse.clone(),
             unsendable,

@@ -5,17 +5,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
+use super::admission::{Place, Source};
 use super::auth::Transport;
 use super::serve::{Origin, serve};
 use super::unix::{SocketFile, SocketMode};
 use super::{Hub, Router};
-use crate::link::{Link, ServerTls, Stream, accept_raw, accept_ws, tune};
+use crate::link::{Link, Pace, ServerTls, Stream, accept_raw, accept_ws, tune};
 
 /// A pause after a failed accept: without file descriptors, trying again at once only burns the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -181,6 +182,14 @@ impl Caller {
         }
     }
 
+    /// Closes the connection so that nothing of it is left, not even for the kernel to remember.
+    fn hang_up(self) {
+        if let Self::Tcp(stream, ..) = self {
+            // Without it, it is closed all the same.
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+
     /// The stream that WAMP's handshakes go over, once TLS stands.
     async fn secure(self) -> io::Result<Stream> {
         match self {
@@ -206,30 +215,45 @@ async fn accept(hub: Arc<Hub>, listener: Listener, protocol: Protocol) {
                 continue;
             }
         };
-        let Ok(place) = hub.places.clone().try_acquire_owned() else {
-            tracing::warn!(peer = ?caller.peer(), limit = hub.config.limits.sessions, "refused: too many connections");
-            continue;
-        };
-        hub.tasks
-            .spawn(connection(hub.clone(), caller, protocol.clone(), place));
+        let now = Instant::now();
+        match hub.admission.admit(Source::of(caller.peer()), now) {
+            Ok(place) => {
+                let connection = connection(hub.clone(), caller, protocol.clone(), place);
+                hub.tasks.spawn(connection);
+            }
+            Err(refusal) => {
+                if let Some(refused) = hub.admission.refusals_to_log(now) {
+                    tracing::warn!(peer = ?caller.peer(), ?refusal, refused, "connections are refused");
+                }
+                caller.hang_up();
+            }
+        }
     }
 }
 
-async fn connection(hub: Arc<Hub>, caller: Caller, protocol: Protocol, place: OwnedSemaphorePermit) {
+async fn connection(hub: Arc<Hub>, caller: Caller, protocol: Protocol, place: Place) {
     let peer = caller.peer();
     let limit = hub.config.limits.handshake;
-    let opening = Box::pin(open(&hub, caller, &protocol));
-    match timeout(limit, opening).await {
-        Ok(Ok((link, transport))) => serve(hub.clone(), None, link, Origin { transport, peer }).await,
+    let opening = timeout(limit, Box::pin(open(&hub, caller, &protocol)));
+    let opened = tokio::select! {
+        opened = opening => opened,
+        () = place.displaced() => return,
+    };
+    match opened {
+        Ok(Ok((link, transport))) => serve(hub, None, link, Origin { transport, peer }, Some(place)).await,
         Ok(Err(error)) => tracing::debug!(?peer, error, "no handshake"),
         Err(_) => tracing::debug!(?peer, "no handshake in time"),
     }
-    drop(place);
 }
 
 /// The handshakes below WAMP's own.
 async fn open(hub: &Hub, caller: Caller, protocol: &Protocol) -> Result<(Link, Transport), String> {
     let limits = &hub.config.limits;
+    let pace = Pace {
+        frame: limits.frame,
+        frame_time: limits.frame_time,
+        ping: Some(limits.ping),
+    };
     let mut stream = caller.secure().await.map_err(|error| error.to_string())?;
     let path = match protocol {
         Protocol::WebSocket { path } => Some(path),
@@ -240,11 +264,11 @@ async fn open(hub: &Hub, caller: Caller, protocol: &Protocol) -> Result<(Link, T
         }
     };
     match path {
-        Some(path) => accept_ws(stream, path, limits.frame, limits.ping)
+        Some(path) => accept_ws(stream, path, pace)
             .await
             .map(|link| (link, Transport::WebSocket))
             .map_err(|error| error.to_string()),
-        None => accept_raw(stream, limits.frame)
+        None => accept_raw(stream, pace)
             .await
             .map(|link| (link, Transport::RawSocket))
             .map_err(|error| error.to_string()),

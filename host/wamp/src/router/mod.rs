@@ -6,6 +6,7 @@
 //! held across an `await`; frames are decoded before it and encoded after it. What a procedure or topic means is
 //! nobody's business here.
 
+mod admission;
 mod audience;
 mod auth;
 mod config;
@@ -34,10 +35,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use admission::ConnectionStats;
 pub use auth::{
     AuthDecision, AuthMethod, AuthRequest, Authenticator, ROLE_ANONYMOUS, ROLE_MARKETMAKER, Tickets,
     Transport, anonymous_authid,
@@ -48,6 +49,8 @@ pub use observer::{RouterObserver, SessionInfo};
 pub use permissions::{Permissions, Rule, RuleError};
 pub use realm::Realm;
 pub use unix::SocketMode;
+
+use admission::Admission;
 
 use crate::limits::CLOSE_GRACE;
 use crate::uri::{self, Match, error};
@@ -64,7 +67,7 @@ pub struct Router {
 pub(crate) struct Hub {
     config: RouterConfig,
     realms: RwLock<Realms>,
-    places: Arc<Semaphore>,
+    admission: Arc<Admission>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -81,7 +84,7 @@ impl Router {
     #[must_use]
     pub fn new(config: RouterConfig, authenticator: Arc<dyn Authenticator>) -> Self {
         let hub = Arc::new(Hub {
-            places: Arc::new(Semaphore::new(config.limits.sessions.min(Semaphore::MAX_PERMITS))),
+            admission: Arc::new(Admission::new(&config.limits)),
             config,
             realms: RwLock::default(),
             tasks: TaskTracker::new(),
@@ -127,6 +130,12 @@ impl Router {
     pub fn realm(&self, name: &str) -> Option<Realm> {
         let inner = self.hub.realm(name)?;
         Some(Realm::new(self.hub.clone(), inner))
+    }
+
+    /// The connections from all listeners.
+    #[must_use]
+    pub fn connections(&self) -> ConnectionStats {
+        self.hub.admission.stats()
     }
 
     /// Stops listening, says goodbye to everybody, and waits a little for the connections to end.

@@ -69,7 +69,9 @@ impl Realm {
             peer: None,
         };
         let own = Some(self.inner.clone());
-        self.hub.tasks.spawn(serve(self.hub.clone(), own, ours, origin));
+        self.hub
+            .tasks
+            .spawn(serve(self.hub.clone(), own, ours, origin, None));
         theirs
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use tokio::time::timeout;
 
 use super::Hub;
+use super::admission::Place;
 use super::auth::{AuthDecision, AuthMethod, AuthRequest, ROLE_MARKETMAKER, Transport};
 use super::core::{Bounds, Features, Peer};
 use super::observer::SessionInfo;
@@ -64,8 +65,15 @@ pub(super) fn trusted_queue() -> QueueLimits {
     }
 }
 
-/// Serves a connection until it ends. It joins the realm that its HELLO names; with `own`, that must be this one.
-pub(super) async fn serve(hub: Arc<Hub>, own: Option<Arc<Inner>>, link: Link, origin: Origin) {
+/// Serves a connection until it ends. It joins the realm that its HELLO names; with `own`, that must be this one. It
+/// holds `place` meanwhile; in this process it needs none.
+pub(super) async fn serve(
+    hub: Arc<Hub>,
+    own: Option<Arc<Inner>>,
+    link: Link,
+    origin: Origin,
+    place: Option<Place>,
+) {
     let joined = Arc::new(OnceLock::new());
     let unsendable = unsendable(joined.clone());
     let limits = &hub.config.limits;
@@ -76,9 +84,24 @@ pub(super) async fn serve(hub: Arc<Hub>, own: Option<Arc<Inner>>, link: Link, or
     let (mut incoming, out) = link.start(queue, unsendable);
     let greeting = timeout(
         limits.handshake,
-        greet(&hub, own, &mut incoming, &out, origin, &joined),
+        greet(&hub, own, &mut incoming, &out, origin, &joined, place.as_ref()),
     );
-    let (realm, session) = match greeting.await {
+    let displaced = async {
+        match &place {
+            Some(place) => place.displaced().await,
+            None => std::future::pending().await,
+        }
+    };
+    let greeted = tokio::select! {
+        greeted = greeting => greeted,
+        () = displaced => {
+            // Not heard out: its place is taken already.
+            let refused = crowded();
+            out.close(Some(Message::farewell(false, refused.reason, &refused.text)));
+            return;
+        }
+    };
+    let (realm, session) = match greeted {
         Ok(Ok(joined)) => joined,
         Ok(Err(refused)) => {
             tracing::debug!(
@@ -186,6 +209,7 @@ async fn greet(
     out: &Outgoing,
     origin: Origin,
     joined: &OnceLock<(Weak<Inner>, u64)>,
+    place: Option<&Place>,
 ) -> Result<(Arc<Inner>, u64), Refused> {
     let (realm, details) = match next(incoming).await? {
         Message::Hello { realm, details } => (realm, details),
@@ -214,6 +238,9 @@ async fn greet(
     welcome.insert("authmethod".to_owned(), method.name().into());
     welcome.insert("authprovider".to_owned(), "bourse".into());
     welcome.insert("roles".to_owned(), roles().into());
+    if !place.is_none_or(Place::seat) {
+        return Err(crowded());
+    }
     let info = SessionInfo {
         id: session,
         authid,
@@ -238,6 +265,14 @@ async fn greet(
         });
     }
     Ok((router, session))
+}
+
+/// There is no place for a session, or for a handshake that takes longer than others.
+fn crowded() -> Refused {
+    Refused {
+        reason: error::UNAVAILABLE,
+        text: "there are too many connections at the moment".to_owned(),
+    }
 }
 
 /// Where there are several realms, a stranger is not told their names.

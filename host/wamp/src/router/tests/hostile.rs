@@ -13,13 +13,13 @@ use crate::router::RouterConfig;
 use crate::value::{Dict, Value};
 
 /// A RawSocket connection by hand.
-struct Raw {
-    stream: TcpStream,
+pub(super) struct Raw {
+    pub(super) stream: TcpStream,
     serializer: Serializer,
 }
 
 impl Raw {
-    async fn open(addr: SocketAddr, serializer: Serializer) -> Self {
+    pub(super) async fn open(addr: SocketAddr, serializer: Serializer) -> Self {
         let mut stream = TcpStream::connect(addr).await.unwrap();
         let id = match serializer {
             Serializer::Json => 1,
@@ -33,18 +33,18 @@ impl Raw {
         Self { stream, serializer }
     }
 
-    async fn frame(&mut self, kind: u8, payload: &[u8]) {
+    pub(super) async fn frame(&mut self, kind: u8, payload: &[u8]) {
         let head = (u32::from(kind) << 24 | u32::try_from(payload.len()).unwrap()).to_be_bytes();
         self.stream.write_all(&[&head, payload].concat()).await.unwrap();
     }
 
-    async fn send(&mut self, message: &Message) {
+    pub(super) async fn send(&mut self, message: &Message) {
         let mut frame = Vec::new();
         message.encode(self.serializer, &mut frame).unwrap();
         self.frame(0, &frame).await;
     }
 
-    async fn read(&mut self) -> Option<(u8, Vec<u8>)> {
+    pub(super) async fn read(&mut self) -> Option<(u8, Vec<u8>)> {
         let mut head = [0_u8; 4];
         let read = self.stream.read_exact(&mut head);
         tokio::time::timeout(SOON, read)
@@ -57,14 +57,14 @@ impl Raw {
         Some((head[0], payload))
     }
 
-    async fn recv(&mut self) -> Option<Message> {
+    pub(super) async fn recv(&mut self) -> Option<Message> {
         let (kind, payload) = self.read().await?;
         assert_eq!(kind, 0);
         Some(Message::decode(self.serializer, &payload).unwrap())
     }
 }
 
-fn words(message: Option<Message>) -> (String, String) {
+pub(super) fn words(message: Option<Message>) -> (String, String) {
     match message {
         Some(Message::Abort { details, reason } | Message::Goodbye { details, reason }) => (
             reason,
@@ -153,7 +153,7 @@ async fn a_raw_ping_is_answered_and_strange_greetings_are_refused() {
     assert!(rest.is_empty());
 }
 
-async fn ws(addr: SocketAddr, path: &str, protocols: &str) -> Result<Ws, WsError> {
+pub(super) async fn ws(addr: SocketAddr, path: &str, protocols: &str) -> Result<Ws, WsError> {
     let mut request = format!("ws://{addr}{path}").into_client_request().unwrap();
     if !protocols.is_empty() {
         request
@@ -163,7 +163,7 @@ async fn ws(addr: SocketAddr, path: &str, protocols: &str) -> Result<Ws, WsError
     Ok(tokio_tungstenite::connect_async(request).await?.0)
 }
 
-type Ws = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>;
+pub(super) type Ws = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>;
 
 #[tokio::test]
 async fn websocket_clients_get_the_first_subprotocol_that_is_known() {

@@ -72,8 +72,8 @@ async fn registrations_and_subscriptions_are_counted() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_refused_until_one_ends() {
-    let world = World::new(limited(|limits| limits.sessions = 1)).await;
+async fn connections_of_an_address_beyond_the_limit_are_refused_until_one_ends() {
+    let world = World::new(limited(|limits| limits.connections_per_address = 1)).await;
     let first = world.join().await;
     let refused = tokio::net::TcpStream::connect(world.rs).await.unwrap();
     let mut byte = [0_u8; 1];

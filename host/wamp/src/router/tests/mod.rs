@@ -6,4 +6,5 @@ mod hostile;
 mod limits;
 mod meta;
 mod rules;
+mod slow;
 mod transports;

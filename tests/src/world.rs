@@ -228,7 +228,7 @@ impl World {
     /// A session that proves an authid by its ticket.
     pub async fn session_as(&self, authid: &str, ticket: &str) -> Result<Session, JoinError> {
         let wire = Wire::WebSocket(Serializer::Cbor);
-        self.join(wire, Some(authid.to_owned()), Auth::Ticket(ticket.to_owned()))
+        self.join(wire, Some(authid.to_owned()), Auth::Ticket(ticket.into()))
             .await
     }
 

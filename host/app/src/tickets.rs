@@ -2,12 +2,12 @@
 
 use crate::config::Config;
 use anyhow::{Context, ensure};
-use bourse_wamp::{Authenticator, Tickets};
+use bourse_wamp::{Authenticator, Users};
 use std::sync::Arc;
 
 /// The authenticator that the configuration describes. Tickets are read once, at the start.
 pub(crate) fn authenticator(config: &Config) -> anyhow::Result<Arc<dyn Authenticator>> {
-    let mut tickets = Tickets::new(config.admits_anonymous());
+    let mut users = Users::new(config.admits_anonymous());
     for ticket in &config.wamp.ticket {
         let text = std::fs::read_to_string(&ticket.file).with_context(|| {
             format!(
@@ -23,7 +23,7 @@ pub(crate) fn authenticator(config: &Config) -> anyhow::Result<Arc<dyn Authentic
             ticket.authid,
             ticket.file.display()
         );
-        tickets = tickets.with(&ticket.authid, &ticket.role, secret);
+        users = users.with_ticket(&ticket.authid, &ticket.role, secret);
     }
-    Ok(Arc::new(tickets))
+    Ok(Arc::new(users))
 }

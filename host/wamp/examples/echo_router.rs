@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bourse_wamp::{
-    CallOptions, CallResult, Dict, JoinOptions, PublishOptions, Router, RouterConfig, Session, Tickets,
-    Value, WampError,
+    CallOptions, CallResult, Dict, JoinOptions, PublishOptions, Router, RouterConfig, Session, Users, Value,
+    WampError,
 };
 
 #[tokio::main]
 async fn main() {
-    let authenticator = Arc::new(Tickets::new(true).with("alice", "delegate", "secret"));
+    let authenticator = Arc::new(Users::new(true).with_ticket("alice", "delegate", "secret"));
     let router = Router::new(RouterConfig::default(), authenticator);
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let ws = router

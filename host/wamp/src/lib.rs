@@ -6,6 +6,7 @@
 //! ends more than its own session. Every queue is bounded, and no lock is held across an `await`. This crate
 //! knows the URI namespaces that it guards, but nothing of offers, prices, channels or signatures.
 
+mod auth;
 mod codec;
 mod integer;
 pub mod limits;
@@ -17,6 +18,7 @@ mod session;
 pub mod uri;
 mod value;
 
+pub use auth::{Auth, AuthMethod, CraKey, Credential, CryptosignKey, Kdf, Salting, ScramRecord, Secret};
 pub use codec::{DecodeError, EncodeError, Serializer};
 pub use integer::{Integer, MAX_INTEGER_BYTES};
 pub use limits::Limits;
@@ -25,12 +27,12 @@ pub use link::{
     connect, connect_rs, connect_ws,
 };
 pub use router::{
-    AuthDecision, AuthMethod, AuthRequest, Authenticator, ConnectionStats, Permissions, ROLE_ANONYMOUS,
+    AuthDecision, AuthRequest, Authenticator, ConnectionStats, Deciding, Grant, Permissions, ROLE_ANONYMOUS,
     ROLE_MARKETMAKER, ROLE_OPERATOR, Realm, RealmConfig, Router, RouterConfig, RouterObserver, RouterStats,
-    Rule, RuleError, SessionInfo, SocketMode, Tickets, Transport, anonymous_authid, check_listener,
+    Rule, RuleError, SessionInfo, SocketMode, Transport, Users, anonymous_authid, check_listener,
 };
 pub use session::{
-    Auth, CallError, CallOptions, CallResult, Event, Invocation, JoinError, JoinOptions, PublishOptions,
+    CallError, CallOptions, CallResult, Event, Invocation, JoinError, JoinOptions, PublishOptions,
     RegisterOptions, Session, WampError,
 };
 pub use value::{Dict, Value};

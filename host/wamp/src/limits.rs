@@ -34,6 +34,18 @@ pub const OUTGOING_QUEUE_BYTES: usize = 8 << 20;
 pub const MAX_REGISTRATIONS: usize = 256;
 /// Subscriptions of one session.
 pub const MAX_SUBSCRIPTIONS: usize = 256;
+/// Bytes of the longest authid.
+pub const MAX_AUTHID: usize = 256;
+/// Bytes of the longest salt, in a challenge or a record.
+pub const MAX_SALT: usize = 256;
+/// Bytes of the longest nonce of a client.
+pub const MAX_NONCE: usize = 64;
+/// Rounds of a key derivation that a peer may ask for: some seconds of PBKDF2.
+pub const MAX_KDF_ITERATIONS: u32 = 10_000_000;
+/// KiB of memory that a key derivation may take, 256 MiB.
+pub const MAX_KDF_MEMORY: u32 = 256 << 10;
+/// KiB that a key derivation may go over, in all passes together: some seconds of Argon2.
+pub const MAX_KDF_WORK: u64 = 16 << 20;
 /// For TLS and the framing's handshake, and as long again from there to WELCOME.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// From a frame's first byte to its last: one that is begun must not hold a place for ever. 1 MiB takes 35 kB/s.

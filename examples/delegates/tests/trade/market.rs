@@ -5,8 +5,8 @@ use bourse_chain::{ChannelClose, Domain, Signer, checksum, recover};
 use bourse_delegates::{Balance, MarketClient, connect};
 use bourse_market::{Address, Amount, BuyerPubkey, ChannelId, ChannelKind, KeyId, MarketId, Seq, Signature};
 use bourse_wamp::{
-    CallError, CallOptions, CallResult, Dict, Invocation, JoinOptions, Router, RouterConfig, Session,
-    Tickets, Value, WampError,
+    CallError, CallOptions, CallResult, Dict, Invocation, JoinOptions, Router, RouterConfig, Session, Users,
+    Value, WampError,
 };
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -66,7 +66,7 @@ pub(crate) struct FakeMarket {
 impl FakeMarket {
     /// Starts on a port of its own, selling everything for `price` tokens.
     pub(crate) async fn start(price: u64) -> Self {
-        let router = Router::new(RouterConfig::default(), Arc::new(Tickets::new(true)));
+        let router = Router::new(RouterConfig::default(), Arc::new(Users::new(true)));
         let address = router
             .listen_ws("127.0.0.1:0".parse().unwrap(), "/ws")
             .await

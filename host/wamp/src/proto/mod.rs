@@ -1,4 +1,4 @@
-//! wampproto behind our own messages: the handshake of both sides, and the routing state of calls and events.
+//! wampproto behind our own messages: the routing state of calls and events.
 //!
 //! Only this folder names wampproto. It sees envelopes, never payloads: its value type holds neither integers
 //! beyond 64 bits nor shared data, so arguments are taken off before routing and put on again by the caller.
@@ -7,11 +7,9 @@
 mod broker;
 mod convert;
 mod dealer;
-mod handshake;
 
 pub(crate) use broker::Broker;
 pub(crate) use dealer::Dealer;
-pub(crate) use handshake::{Acceptor, Joined, Joiner, Question, Step};
 
 use crate::message::Message;
 

@@ -240,7 +240,15 @@ async fn connection(hub: Arc<Hub>, caller: Caller, protocol: Protocol, place: Pl
         () = place.displaced() => return,
     };
     match opened {
-        Ok(Ok((link, transport))) => serve(hub, None, link, Origin { transport, peer }, Some(place)).await,
+        Ok(Ok((link, transport))) => {
+            let channel = link.channel_id();
+            let origin = Origin {
+                transport,
+                peer,
+                channel,
+            };
+            serve(hub, None, link, origin, Some(place)).await;
+        }
         Ok(Err(error)) => tracing::debug!(?peer, error, "no handshake"),
         Err(_) => tracing::debug!(?peer, "no handshake in time"),
     }

@@ -15,6 +15,7 @@ mod directory;
 mod gate;
 mod instant;
 mod listen;
+mod login;
 mod meta;
 mod observer;
 mod pattern;
@@ -27,6 +28,7 @@ mod rpc;
 mod serve;
 mod shards;
 mod unix;
+mod users;
 
 use std::collections::HashMap;
 use std::io;
@@ -40,8 +42,8 @@ use tokio_util::task::TaskTracker;
 
 pub use admission::ConnectionStats;
 pub use auth::{
-    AuthDecision, AuthMethod, AuthRequest, Authenticator, ROLE_ANONYMOUS, ROLE_MARKETMAKER, Tickets,
-    Transport, anonymous_authid,
+    AuthDecision, AuthRequest, Authenticator, Deciding, Grant, ROLE_ANONYMOUS, ROLE_MARKETMAKER, Transport,
+    anonymous_authid,
 };
 pub use config::{RealmConfig, RouterConfig, RouterStats, check_listener};
 pub use gate::ROLE_OPERATOR;
@@ -49,6 +51,7 @@ pub use observer::{RouterObserver, SessionInfo};
 pub use permissions::{Permissions, Rule, RuleError};
 pub use realm::Realm;
 pub use unix::SocketMode;
+pub use users::Users;
 
 use admission::Admission;
 

@@ -67,6 +67,7 @@ impl Realm {
         let origin = Origin {
             transport: Transport::InProcess,
             peer: None,
+            channel: None,
         };
         let own = Some(self.inner.clone());
         self.hub

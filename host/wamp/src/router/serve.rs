@@ -7,27 +7,27 @@ use tokio::time::timeout;
 
 use super::Hub;
 use super::admission::Place;
-use super::auth::{AuthDecision, AuthMethod, AuthRequest, ROLE_MARKETMAKER, Transport};
+use super::auth::{AuthMethod, Grant, Transport};
 use super::core::{Bounds, Features, Peer};
+use super::login::{Admitted, Hello, Refused, admit};
 use super::observer::SessionInfo;
 use super::realm::Inner;
 use crate::limits::{
     CLOSE_GRACE, TRUSTED_OUTSTANDING_CALLS, TRUSTED_QUEUE, TRUSTED_QUEUE_BYTES, TRUSTED_REGISTRATIONS,
 };
 use crate::link::{Incoming, Link, Outgoing, QueueLimits};
-use crate::message::Message;
-use crate::proto::{Acceptor, Question, Step, Violation};
+use crate::message::{MAX_ID, Message};
+use crate::proto::Violation;
 use crate::uri::error;
 use crate::value::{Dict, Value};
-
-/// The authid of the in-process session.
-const TRUSTED_AUTHID: &str = "marketmaker";
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
     pub(super) transport: Transport,
     pub(super) peer: Option<SocketAddr>,
+    /// The id of the TLS connection, if there is one.
+    pub(super) channel: Option<[u8; 32]>,
 }
 
 impl Origin {
@@ -39,21 +39,6 @@ impl Origin {
 impl Peer {
     pub(super) fn is_trusted(&self) -> bool {
         self.info.method == AuthMethod::Trusted
-    }
-}
-
-/// A handshake that ends with an ABORT.
-struct Refused {
-    reason: &'static str,
-    text: String,
-}
-
-impl From<Violation> for Refused {
-    fn from(violation: Violation) -> Self {
-        Self {
-            reason: error::PROTOCOL_VIOLATION,
-            text: violation.0,
-        }
     }
 }
 
@@ -222,30 +207,30 @@ async fn greet(
             .realm(&realm)
             .ok_or_else(|| no_such_realm(&realm, hub.only_realm().as_deref()))?,
     };
-    let (mut acceptor, authid, role, method) = if origin.trusted() {
-        let mut acceptor = Acceptor::new(vec![AuthMethod::Anonymous.name().to_owned()]);
-        acceptor.hello(&realm, &details)?;
-        (
-            acceptor,
-            TRUSTED_AUTHID.to_owned(),
-            ROLE_MARKETMAKER.to_owned(),
-            AuthMethod::Trusted,
-        )
+    if details.get("roles").and_then(Value::as_map).is_none() {
+        return Err(Violation("HELLO must announce the client's roles".to_owned()).into());
+    }
+    let session = rand::random_range(1..=MAX_ID);
+    let admitted = if origin.trusted() {
+        Admitted::trusted()
     } else {
-        authenticate(&router, incoming, out, origin, &realm, &details).await?
+        let hello = Hello {
+            realm: &realm,
+            details: &details,
+            session,
+            origin,
+        };
+        admit(router.authenticator.as_ref(), &hello, incoming, out).await?
     };
-    let (session, mut welcome) = acceptor.accept(&authid, &role)?;
-    welcome.insert("authmethod".to_owned(), method.name().into());
-    welcome.insert("authprovider".to_owned(), "bourse".into());
-    welcome.insert("roles".to_owned(), roles().into());
     if !place.is_none_or(Place::seat) {
         return Err(crowded());
     }
+    let welcome = welcome(&realm, &admitted);
     let info = SessionInfo {
         id: session,
-        authid,
-        role,
-        method,
+        authid: admitted.grant.authid,
+        role: admitted.grant.role,
+        method: admitted.method,
         transport: origin.transport,
         peer: origin.peer,
     };
@@ -284,83 +269,20 @@ fn no_such_realm(realm: &str, only: Option<&str>) -> Refused {
     }
 }
 
-async fn authenticate(
-    router: &Inner,
-    incoming: &mut Incoming,
-    out: &Outgoing,
-    origin: Origin,
-    realm: &str,
-    details: &Dict,
-) -> Result<(Acceptor, String, String, AuthMethod), Refused> {
-    let offered: Vec<_> = router
-        .authenticator
-        .methods()
-        .iter()
-        .map(|method| method.name().to_owned())
-        .collect();
-    let asked = details
-        .get("authmethods")
-        .and_then(Value::as_list)
-        .unwrap_or_default();
-    // Without a list the client is anonymous.
-    let anonymous = [Value::from(AuthMethod::Anonymous.name())];
-    let asked = if asked.is_empty() { &anonymous } else { asked };
-    if !asked
-        .iter()
-        .filter_map(Value::as_str)
-        .any(|method| offered.iter().any(|offer| offer == method))
-    {
-        let text = format!("the authentication methods here are {}", offered.join(", "));
-        return Err(Refused {
-            reason: error::NO_MATCHING_AUTH_METHOD,
-            text,
-        });
-    }
-    let mut acceptor = Acceptor::new(offered);
-    let mut step = acceptor.hello(realm, details)?;
-    let question = loop {
-        match step {
-            Step::Decide(question) => break question,
-            Step::Challenge(challenge) => {
-                out.send(challenge).await;
-                step = match next(incoming).await? {
-                    Message::Authenticate { signature, extra } => {
-                        acceptor.authenticate(&signature, &extra)?
-                    }
-                    other => {
-                        return Err(Violation(format!("{} instead of AUTHENTICATE", other.name())).into());
-                    }
-                };
-            }
-        }
-    };
-    let (method, request) = request(realm, origin, question)?;
-    match router.authenticator.authenticate(&request) {
-        AuthDecision::Accept { authid, role } => Ok((acceptor, authid, role, method)),
-        AuthDecision::Deny { reason } => Err(Refused {
-            reason: error::AUTHENTICATION_FAILED,
-            text: reason,
-        }),
-    }
+fn welcome(realm: &str, admitted: &Admitted) -> Dict {
+    let Grant { authid, role, extra } = &admitted.grant;
+    Dict::from([
+        ("realm".to_owned(), realm.into()),
+        ("authid".to_owned(), authid.as_str().into()),
+        ("authrole".to_owned(), role.as_str().into()),
+        ("authmethod".to_owned(), admitted.name.into()),
+        ("authprovider".to_owned(), "bourse".into()),
+        ("authextra".to_owned(), extra.clone().into()),
+        ("roles".to_owned(), roles().into()),
+    ])
 }
 
-fn request(realm: &str, origin: Origin, question: Question) -> Result<(AuthMethod, AuthRequest), Violation> {
-    let method = [AuthMethod::Anonymous, AuthMethod::Ticket]
-        .into_iter()
-        .find(|method| method.name() == question.method)
-        .ok_or_else(|| Violation(format!("the method {} is not known", question.method)))?;
-    let request = AuthRequest {
-        realm: realm.to_owned(),
-        method,
-        authid: Some(question.authid).filter(|authid| !authid.is_empty()),
-        ticket: question.ticket,
-        transport: origin.transport,
-        peer: origin.peer,
-    };
-    Ok((method, request))
-}
-
-async fn next(incoming: &mut Incoming) -> Result<Message, Refused> {
+pub(super) async fn next(incoming: &mut Incoming) -> Result<Message, Refused> {
     match incoming.next().await {
         Ok(Some(Message::Abort { .. }) | None) => Err(Refused {
             reason: error::GOODBYE_AND_OUT,

@@ -8,11 +8,12 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::table::Table;
-use super::{Auth, Inner, JoinOptions, LastHandle, Session};
+use super::{Inner, JoinOptions, LastHandle, Session};
+use crate::auth::{AuthMethod, Joined, Joiner};
 use crate::limits::TRUSTED_QUEUE_BYTES;
 use crate::link::{Incoming, Link, Outgoing, QueueLimits};
 use crate::message::Message;
-use crate::proto::{Joined, Joiner, Violation};
+use crate::proto::Violation;
 use crate::uri::error;
 use crate::value::{Dict, Value};
 
@@ -87,6 +88,7 @@ fn roles() -> Dict {
 
 pub(super) async fn join(link: Link, options: JoinOptions) -> Result<Session, JoinError> {
     let table = Arc::new(Table::default());
+    let channel = channel(&link, &options)?;
     let limits = QueueLimits {
         messages: options.queue,
         bytes: TRUSTED_QUEUE_BYTES,
@@ -96,7 +98,12 @@ pub(super) async fn join(link: Link, options: JoinOptions) -> Result<Session, Jo
         Box::new(move |message, why: &_| table.unsendable(message, why))
     };
     let (mut incoming, out) = link.start(limits, unsendable);
-    let joined = match timeout(options.handshake, handshake(&options, &mut incoming, &out)).await {
+    let joined = match timeout(
+        options.handshake,
+        handshake(&options, channel, &mut incoming, &out),
+    )
+    .await
+    {
         Ok(Ok(joined)) => joined,
         Ok(Err(failed)) => {
             out.close(None);
@@ -119,6 +126,7 @@ pub(super) async fn join(link: Link, options: JoinOptions) -> Result<Session, Jo
         realm: joined.realm,
         authid: joined.authid,
         role: joined.role,
+        welcome: joined.details,
         out: out.clone(),
         table,
         requests: AtomicU64::new(1),
@@ -135,19 +143,19 @@ pub(super) async fn join(link: Link, options: JoinOptions) -> Result<Session, Jo
 
 async fn handshake(
     options: &JoinOptions,
+    channel: Option<[u8; 32]>,
     incoming: &mut Incoming,
     out: &Outgoing,
 ) -> Result<Joined, JoinError> {
-    let ticket = match &options.auth {
-        Auth::Anonymous => None,
-        Auth::Ticket(ticket) => Some(ticket.as_str()),
-    };
     let mut joiner = Joiner::new(
         &options.realm,
-        options.authid.as_deref().unwrap_or_default(),
-        ticket,
-    );
-    out.send(joiner.hello(roles())?).await;
+        options.authid.as_deref(),
+        options.auth.clone(),
+        options.authextra.clone(),
+        channel,
+        rand::random(),
+    )?;
+    out.send(joiner.hello(roles())).await;
     loop {
         let message = match incoming.next().await {
             Ok(Some(message)) => message,
@@ -163,9 +171,11 @@ async fn handshake(
             }
         };
         match message {
-            Message::Welcome { session, details } => return Ok(joiner.welcome(session, &details)?),
+            Message::Welcome { session, details } => return Ok(joiner.welcome(session, details)?),
             Message::Challenge { method, extra } => {
-                out.send(joiner.challenge(method, &extra)?).await;
+                let answer;
+                (joiner, answer) = challenge(joiner, method, extra).await?;
+                out.send(answer).await;
             }
             Message::Abort { details, reason } => {
                 let text = details.get("message").and_then(Value::as_str).map(str::to_owned);
@@ -177,6 +187,69 @@ async fn handshake(
                 });
             }
         }
+    }
+}
+
+/// Answers a CHALLENGE, on another thread if that takes long.
+async fn challenge(mut joiner: Joiner, method: String, extra: Dict) -> Result<(Joiner, Message), JoinError> {
+    if !joiner.is_slow() {
+        let answer = joiner.challenge(&method, &extra)?;
+        return Ok((joiner, answer));
+    }
+    let work = tokio::task::spawn_blocking(move || {
+        let answer = joiner.challenge(&method, &extra)?;
+        Ok::<_, Violation>((joiner, answer))
+    });
+    let done = work.await.map_err(|error| JoinError::Closed {
+        what: format!("the challenge could not be answered: {error}"),
+    })?;
+    Ok(done?)
+}
+
+/// The id of the connection, if the login is to be bound to it.
+fn channel(link: &Link, options: &JoinOptions) -> Result<Option<[u8; 32]>, JoinError> {
+    if !options.channel_binding {
+        return Ok(None);
+    }
+    if options.auth.method() != AuthMethod::Cryptosign {
+        let method = options.auth.method().name();
+        let what = format!("channel_binding is for cryptosign, not for {method}");
+        return Err(JoinError::Protocol { what });
+    }
+    link.channel_id().map(Some).ok_or_else(|| JoinError::Protocol {
+        what: "channel_binding needs a link over TLS (wss or rss), this is none".to_owned(),
+    })
+}
+
+impl Session {
+    /// How the router says that this session has proven itself, in its word.
+    #[must_use]
+    pub fn authmethod(&self) -> &str {
+        let method = self.inner.welcome.get("authmethod");
+        method.and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// What the router says of the login beside identity and role: WELCOME's `authextra`.
+    #[must_use]
+    pub fn authextra(&self) -> Option<&Dict> {
+        self.inner.welcome.get("authextra").and_then(Value::as_map)
+    }
+
+    /// Whether the router announced a feature of its role `broker` or `dealer`.
+    #[must_use]
+    pub fn router_has(&self, role: &str, feature: &str) -> bool {
+        let roles = self.inner.welcome.get("roles").and_then(Value::as_map);
+        roles
+            .and_then(|roles| {
+                roles
+                    .get(role)?
+                    .as_map()?
+                    .get("features")?
+                    .as_map()?
+                    .get(feature)?
+                    .as_bool()
+            })
+            .unwrap_or_default()
     }
 }
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use join::JoinError;
 pub(crate) use options::CALLEE;
-pub use options::{Auth, CallOptions, JoinOptions, PublishOptions, RegisterOptions};
+pub use options::{CallOptions, JoinOptions, PublishOptions, RegisterOptions};
 
 use crate::limits::CLOSE_GRACE;
 use crate::link::{Link, Outgoing};
@@ -152,6 +152,8 @@ struct Inner {
     realm: String,
     authid: String,
     role: String,
+    /// All that WELCOME said.
+    welcome: Dict,
     out: Outgoing,
     table: Arc<Table>,
     requests: AtomicU64,

@@ -2,31 +2,13 @@
 
 use std::time::Duration;
 
+use crate::auth::Auth;
 use crate::limits::{HANDSHAKE_TIMEOUT, OUTGOING_QUEUE};
 use crate::uri::error;
 use crate::value::{Dict, Value};
 
 /// Invocations that a session works on at a time, unless told otherwise.
 const MAX_INVOCATIONS: usize = 1_024;
-
-/// How the session proves who it is.
-#[derive(Clone, Default)]
-pub enum Auth {
-    /// Not at all.
-    #[default]
-    Anonymous,
-    /// By a shared secret, for the authid of the options.
-    Ticket(String),
-}
-
-impl std::fmt::Debug for Auth {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Anonymous => "Anonymous",
-            Self::Ticket(_) => "Ticket(…)",
-        })
-    }
-}
 
 /// How to join.
 #[derive(Clone, Debug)]
@@ -37,6 +19,11 @@ pub struct JoinOptions {
     pub authid: Option<String>,
     /// The proof.
     pub auth: Auth,
+    /// Bind a cryptosign login to the TLS connection, so that nobody in the middle can use it. Routers of ours know
+    /// it; joining over a link without TLS fails.
+    pub channel_binding: bool,
+    /// What HELLO's `authextra` says, beside what the method needs.
+    pub authextra: Dict,
     /// Invocations worked on at a time; more are answered with `busy_error`.
     pub max_invocations: usize,
     /// URI of the error for invocations above the limit.
@@ -53,6 +40,8 @@ impl Default for JoinOptions {
             realm: "realm1".to_owned(),
             authid: None,
             auth: Auth::Anonymous,
+            channel_binding: false,
+            authextra: Dict::new(),
             max_invocations: MAX_INVOCATIONS,
             busy_error: error::OVERLOADED.to_owned(),
             queue: OUTGOING_QUEUE,

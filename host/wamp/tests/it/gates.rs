@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bourse_wamp::{
-    CallError, RegisterOptions, Router, RouterConfig, RouterObserver, Serializer, SessionInfo, Tickets,
+    CallError, RegisterOptions, Router, RouterConfig, RouterObserver, Serializer, SessionInfo, Users,
 };
 use parking_lot::Mutex;
 
@@ -197,7 +197,7 @@ async fn anonymous_listeners_stay_on_this_machine() {
     let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
     let anonymous = Router::new(
         RouterConfig::default(),
-        Arc::new(Tickets::new(true).with("a", "delegate", "s")),
+        Arc::new(Users::new(true).with_ticket("a", "delegate", "s")),
     );
     let error = anonymous.listen_rs(everywhere).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
@@ -207,14 +207,14 @@ async fn anonymous_listeners_stay_on_this_machine() {
     );
     let tickets_only = Router::new(
         RouterConfig::default(),
-        Arc::new(Tickets::new(false).with("a", "delegate", "s")),
+        Arc::new(Users::new(false).with_ticket("a", "delegate", "s")),
     );
     tickets_only.listen_ws(everywhere, "/ws").await.unwrap();
     let asked_for = RouterConfig {
         allow_anonymous_remote: true,
         ..RouterConfig::default()
     };
-    Router::new(asked_for, Arc::new(Tickets::new(true)))
+    Router::new(asked_for, Arc::new(Users::new(true)))
         .listen_rs(everywhere)
         .await
         .unwrap();

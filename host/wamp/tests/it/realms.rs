@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bourse_wamp::{
     Auth, CallResult, JoinError, JoinOptions, Realm, RealmConfig, Router, RouterConfig, Serializer, Session,
-    Tickets,
+    Users,
 };
 
 use crate::support::{Over, World, call, soon, until, uri, world};
@@ -13,7 +13,7 @@ const WS: Over = Over::Ws(Serializer::Cbor);
 const RS: Over = Over::Rs(Serializer::Json);
 
 fn second(world: &World) -> Realm {
-    let tickets = Tickets::new(true).with("alice", "broker", "secret-2");
+    let tickets = Users::new(true).with_ticket("alice", "broker", "secret-2");
     world
         .router
         .add_realm(RealmConfig::new("realm2"), Arc::new(tickets))
@@ -157,7 +157,7 @@ async fn an_in_process_link_leads_to_its_own_realm_alone() {
 async fn a_realm_needs_a_name_of_its_own_and_is_no_way_around_the_rule_for_anonymous_listeners() {
     let world = world().await;
     let add = |router: &Router, name: &str, anonymous| {
-        let tickets = Tickets::new(anonymous).with("a", "delegate", "s");
+        let tickets = Users::new(anonymous).with_ticket("a", "delegate", "s");
         router
             .add_realm(RealmConfig::new(name), Arc::new(tickets))
             .map_err(|error| error.kind())
@@ -174,7 +174,7 @@ async fn a_realm_needs_a_name_of_its_own_and_is_no_way_around_the_rule_for_anony
     assert_eq!(add(&world.router, "realm3", true), Ok("realm3".into()));
 
     let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
-    let tickets = || Arc::new(Tickets::new(false).with("a", "delegate", "s"));
+    let tickets = || Arc::new(Users::new(false).with_ticket("a", "delegate", "s"));
     let router = Router::new(RouterConfig::default(), tickets());
     router.listen_rs(everywhere).await.unwrap();
     assert_eq!(add(&router, "open", true), Err(ErrorKind::PermissionDenied));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bourse_wamp::{
     CallError, CallOptions, CallResult, Dict, Invocation, JoinOptions, Link, Router, RouterConfig,
-    Serializer, Session, Tickets, Value, WampError, connect_rs, connect_ws,
+    Serializer, Session, Users, Value, WampError, connect_rs, connect_ws,
 };
 
 /// Longer than anything here takes, shorter than a patience.
@@ -21,9 +21,9 @@ pub(crate) async fn world() -> World {
 }
 
 pub(crate) async fn world_with(config: RouterConfig) -> World {
-    let tickets = Tickets::new(true)
-        .with("alice", "delegate", "secret-a")
-        .with("bob", "delegate", "secret-b");
+    let tickets = Users::new(true)
+        .with_ticket("alice", "delegate", "secret-a")
+        .with_ticket("bob", "delegate", "secret-b");
     let router = Router::new(config, Arc::new(tickets));
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let ws = router.listen_ws(any, "/ws").await.unwrap();

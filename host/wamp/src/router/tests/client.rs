@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::codec::Serializer;
 use crate::link::{Incoming, Link, Outgoing, QueueLimits, connect_rs, connect_ws};
 use crate::message::{Message, payload};
-use crate::router::{Router, RouterConfig, Tickets};
+use crate::router::{Router, RouterConfig, Users};
 use crate::value::{Dict, Value};
 
 pub(super) const SOON: Duration = Duration::from_secs(10);
@@ -23,10 +23,10 @@ impl World {
         let router = Router::new(
             config,
             Arc::new(
-                Tickets::new(true)
-                    .with("alice", "delegate", "secret")
-                    .with("op", "operator", "op-secret")
-                    .with("au", "auditor", "au-secret"),
+                Users::new(true)
+                    .with_ticket("alice", "delegate", "secret")
+                    .with_ticket("op", "operator", "op-secret")
+                    .with_ticket("au", "auditor", "au-secret"),
             ),
         );
         let any = SocketAddr::from(([127, 0, 0, 1], 0));

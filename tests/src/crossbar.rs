@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long it may take to listen: it is a Python program, and others build meanwhile.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A node with one realm, and a WebSocket and a RawSocket listener.
 pub struct Crossbar {

@@ -12,6 +12,7 @@
     reason = "a test's support may stop the test"
 )]
 
+mod behind;
 mod books;
 mod buyer;
 mod calls;
@@ -32,6 +33,7 @@ mod seller;
 mod watch;
 mod world;
 
+pub use behind::Behind;
 pub use books::assert_balanced;
 pub use buyer::{Buyer, Order, Receipt, send};
 pub use calls::{

@@ -1,6 +1,6 @@
 //! The real binary in a process of its own.
 
-use bourse_app::Addresses;
+use bourse_app::{Addresses, Listeners};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -33,30 +33,34 @@ impl Process {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut said = String::new();
-        let mut address = |what: &str| {
-            for line in lines.by_ref() {
-                let line = line.unwrap();
-                said.push_str(&line);
-                said.push('\n');
-                if let Some(rest) = line.trim_start().strip_prefix(what) {
-                    let rest = rest
-                        .trim_start()
-                        .trim_start_matches("ws://")
-                        .trim_start_matches("http://");
-                    let end = rest.find(['/', ' ']).unwrap_or(rest.len());
-                    return Some(rest.get(..end).unwrap().parse().unwrap());
-                }
+        for line in lines.by_ref() {
+            let line = line.unwrap();
+            said.push_str(&line);
+            said.push('\n');
+            // The last of its addresses.
+            if line.trim_start().starts_with("health") {
+                break;
             }
-            None
+        }
+        let address = |what: &str| {
+            let rest = said
+                .lines()
+                .find_map(|line| line.trim_start().strip_prefix(what))?;
+            let rest = rest
+                .trim_start()
+                .trim_start_matches("ws://")
+                .trim_start_matches("http://");
+            let end = rest.find(['/', ' ']).unwrap_or(rest.len());
+            Some(rest.get(..end).unwrap().parse().unwrap())
         };
-        let (Some(ws), Some(rs), Some(http)) =
-            (address("WebSocket"), address("RawSocket"), address("health"))
-        else {
+        let Some(http) = address("health") else {
             let _ = child.kill();
             child.wait().unwrap();
             return Err(said);
         };
-        let addresses = Addresses { ws, rs, http };
+        let wamp = address("WebSocket").zip(address("RawSocket"));
+        let wamp = wamp.map(|(ws, rs)| Listeners { ws, rs });
+        let addresses = Addresses { wamp, http };
         // Somebody must read on, or the host would block once the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(Self { child, addresses })

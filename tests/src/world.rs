@@ -4,7 +4,7 @@ use crate::calls::call;
 use crate::code;
 use crate::process::Process;
 use bourse_app::config::Config;
-use bourse_app::{Addresses, Host, WS_PATH};
+use bourse_app::{Addresses, Host, Listeners, WS_PATH};
 use bourse_chain::{ChannelOpen, Domain, Signer};
 use bourse_market::{Address, Amount, ChannelId, ChannelKind, MarketId};
 use bourse_store::{Reader, Report, Store};
@@ -174,14 +174,21 @@ impl World {
         }
     }
 
+    fn listeners(&self) -> Listeners {
+        self.addresses().wamp.expect("the market has a router of its own")
+    }
+
     /// Where WebSocket clients connect.
     pub fn url(&self) -> String {
-        format!("ws://{}{WS_PATH}", self.ws())
+        match &self.config.wamp.connect {
+            None => format!("ws://{}{WS_PATH}", self.ws()),
+            Some(url) => url.clone(),
+        }
     }
 
     /// The socket behind it.
     pub fn ws(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.addresses().ws.port()))
+        SocketAddr::from(([127, 0, 0, 1], self.listeners().ws.port()))
     }
 
     pub fn domain(&self) -> Domain {
@@ -220,6 +227,16 @@ impl World {
         self.session_over(Wire::WebSocket(Serializer::Cbor)).await
     }
 
+    /// An anonymous session, if there is somebody to join.
+    pub async fn try_session(&self) -> Option<Session> {
+        let link = connect_ws(&self.url(), Serializer::Cbor).await.ok()?;
+        let join = JoinOptions {
+            realm: self.config.realm.name.clone(),
+            ..JoinOptions::default()
+        };
+        Session::join(link, join).await.ok()
+    }
+
     /// An anonymous session over any wire.
     pub async fn session_over(&self, wire: Wire) -> Session {
         self.join(wire, None, Auth::Anonymous).await.unwrap()
@@ -237,7 +254,7 @@ impl World {
         let link = match wire {
             Wire::WebSocket(serializer) => connect_ws(&self.url(), serializer).await.unwrap(),
             Wire::RawSocket(serializer) => {
-                let port = self.addresses().rs.port();
+                let port = self.listeners().rs.port();
                 connect_rs(([127, 0, 0, 1], port).into(), serializer)
                     .await
                     .unwrap()

@@ -203,8 +203,8 @@ async fn cases(world: &World, seller: &Seller, buyer: &Buyer) -> Vec<Case> {
             "get_status",
             vec![],
             0,
-            "now:int chain:int block:dict status:int followed:int? degraded:str? caught_up:bool? outbox_waiting:int? \
-             outbox_trouble:str?",
+            "now:int chain:int block:dict status:int followed:int? degraded:str? degraded_since:int? caught_up:bool? \
+             outbox_waiting:int? outbox_trouble:str?",
         ),
         case(
             "get_config",

@@ -178,7 +178,7 @@ async fn w_44_the_real_pair_trades_free_keys() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_pair_trades_over_rawsocket() {
     let world = World::start().await;
-    let url = format!("rs://{}", world.host().addresses().rs);
+    let url = format!("rs://{}", world.host().addresses().wamp.unwrap().rs);
     if let Some(summary) = trade(&world, &url, "--price 35").await {
         assert_eq!(summary.spent(), keys() as u128 * 35 * TOKEN);
     }

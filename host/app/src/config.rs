@@ -12,11 +12,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub(crate) mod chain;
+mod connect;
 pub(crate) mod listen;
 mod rule;
 
 pub use bourse_policy::{Hook, Import as Grant, Instances};
 pub use chain::{Chain, ChainMode, ContractAddresses, Local};
+pub use connect::{Login, LoginMethod, Serializer};
 pub use rule::{AppliesTo, OnFailure, Rule, RuleLimits};
 
 /// The market maker's key in the data folder, where no other file is configured.
@@ -58,6 +60,16 @@ pub struct Wamp {
     pub listen_rs: SocketAddr,
     /// Admit anonymous sessions on listeners beyond this machine. Anybody who reaches them may then trade.
     pub allow_anonymous_remote: bool,
+    /// The router that the market joins instead of being one itself: then it does not listen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect: Option<String>,
+    /// The file with the certificate of an authority that signed the router's, where no known one did. For `wss` and `rss`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_ca: Option<PathBuf>,
+    /// How messages are written on the link to that router.
+    pub serializer: Serializer,
+    /// Who the market is there.
+    pub login: Login,
     /// Who may log in with a ticket.
     pub ticket: Vec<Ticket>,
 }
@@ -219,6 +231,10 @@ impl Default for Wamp {
             listen_ws: loopback(8080),
             listen_rs: loopback(8081),
             allow_anonymous_remote: false,
+            connect: None,
+            connect_ca: None,
+            serializer: Serializer::default(),
+            login: Login::default(),
             ticket: Vec::new(),
         }
     }
@@ -438,6 +454,9 @@ impl Config {
         self.chain.plan()?;
         self.chain.gateway()?;
         self.market.limits()?;
+        if let Some(url) = &self.wamp.connect {
+            connect::check(url, &self.wamp.login)?;
+        }
         for (name, listen) in [
             ("wamp.listen_ws", self.wamp.listen_ws),
             ("wamp.listen_rs", self.wamp.listen_rs),
@@ -478,6 +497,9 @@ impl Config {
 
     /// Whether the faucet answers: on loopback alone.
     pub fn has_faucet(&self) -> bool {
+        if let Some(url) = &self.wamp.connect {
+            return self.chain.mode == ChainMode::Local && connect::is_local(url);
+        }
         self.chain.mode == ChainMode::Local
             && self.wamp.listen_ws.ip().is_loopback()
             && self.wamp.listen_rs.ip().is_loopback()

@@ -5,15 +5,16 @@ use crate::config::{ChainMode, Config, Rule, SignatureRule};
 use crate::content::{self, Content, Licence};
 use crate::deployment::{self, Found, Kept};
 use crate::environment::{Environment, System};
-use crate::events::{Announcer, topic};
+use crate::events::topic;
 use crate::follow::{self, Following, Gate};
+use crate::home::Home;
 use crate::market::{Market, Parts, Status, Terms};
 use crate::outbox::{self, Outbox, Sending};
 use crate::policies::{self, Manager, Policies, SHIPPED};
-use crate::purchase::{self, RoutedSellers};
-use crate::wire::{bytes, int, uri};
+use crate::purchase;
+use crate::wire::{bytes, int};
 use crate::workers::Workers;
-use crate::{bell, control, crash, http, keyfile, procedures, sweep, tickets, vouchers};
+use crate::{bell, control, crash, http, keyfile, sweep, vouchers};
 use anyhow::{Context, ensure};
 use bourse_chain::{Contracts, EthereumSettlement, Follower, LocalSettlement, Network, Settlement, Signer};
 use bourse_market::{Address, Amount, Demand, MarketId, Nanos, View};
@@ -21,11 +22,10 @@ use bourse_policy::{
     BreakerOptions, Engine, EngineOptions, Library, LibraryOptions, MAX_WINDOW_MS, PolicyStatus, VerifyingKey,
 };
 use bourse_store::{Counts, DecisionLog, Disk, LogOptions, Options, Stamp, Store};
-use bourse_wamp::{JoinOptions, Router, RouterConfig, RouterObserver, Session, SessionInfo};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -33,18 +33,23 @@ use tokio_util::sync::CancellationToken;
 /// Where a host listens, once it does: the ports are real ones even where the configuration says 0.
 #[derive(Debug, Clone, Copy)]
 pub struct Addresses {
-    /// WebSocket, at path [`WS_PATH`].
-    pub ws: SocketAddr,
-    /// RawSocket.
-    pub rs: SocketAddr,
+    /// Where clients connect; nowhere at another's router.
+    pub wamp: Option<Listeners>,
     /// HTTP.
     pub http: SocketAddr,
 }
 
+/// Where the market's own router listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Listeners {
+    /// WebSocket, at path [`WS_PATH`].
+    pub ws: SocketAddr,
+    /// RawSocket.
+    pub rs: SocketAddr,
+}
+
 /// The path of the WebSocket listener.
 pub const WS_PATH: &str = "/ws";
-/// Calls the market works on at a time; most of them wait for a seller.
-const MAX_INVOCATIONS: usize = 8_192;
 /// How long a start looks at its ledger: of the second that it may take to be ready, a quarter.
 const START_CHECK: Duration = Duration::from_millis(250);
 /// How long a stop waits for purchases under way, beyond their own deadline.
@@ -53,8 +58,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// A running market maker.
 pub struct Host {
     market: Arc<Market>,
-    router: Router,
-    session: Session,
+    home: Home,
     /// Ends the HTTP listener, the control socket and the sweeper.
     stop: CancellationToken,
     control: JoinHandle<()>,
@@ -71,35 +75,6 @@ pub struct Host {
     addresses: Addresses,
     log: Option<DecisionLog>,
     recovered: usize,
-}
-
-/// Tells the market of sessions and registrations as they come and go. The market holds the router, not the other way.
-struct Observer(Weak<Market>);
-
-impl RouterObserver for Observer {
-    fn joined(&self, session: &SessionInfo) {
-        if let Some(market) = self.0.upgrade() {
-            market.joined(session.id);
-        }
-    }
-
-    fn left(&self, session: u64) {
-        if let Some(market) = self.0.upgrade() {
-            market.left(session);
-        }
-    }
-
-    fn registered(&self, session: u64, uri: &str) {
-        if let Some(market) = self.0.upgrade() {
-            market.registered(session, uri);
-        }
-    }
-
-    fn unregistered(&self, session: u64, uri: &str) {
-        if let Some(market) = self.0.upgrade() {
-            market.unregistered(session, uri);
-        }
-    }
 }
 
 impl Host {
@@ -140,7 +115,7 @@ impl Host {
         })?);
         policies.vet_revisions();
         policies::watch(&policies).context("cannot watch the policy folder")?;
-        let (router, session) = join_own_router(config).await?;
+        let home = Home::prepare(config).await?;
 
         let outbox = match &following {
             None => None,
@@ -170,11 +145,8 @@ impl Host {
             workers: Workers::start().context("cannot start worker threads")?,
             policies: Arc::clone(&policies),
             demand,
-            sellers: Arc::new(RoutedSellers {
-                session: session.clone(),
-                router: router.clone(),
-            }),
-            announcer: Announcer::start(session.clone()),
+            sellers: home.sellers(),
+            announcer: home.announcer(),
         }));
         if let Some(unseen) = following.as_ref().and_then(|following| following.unseen.as_ref()) {
             tracing::warn!(
@@ -194,11 +166,7 @@ impl Host {
             purchase::recover(&desk)
         })
         .await??;
-        // Nobody else is connected yet, so nothing is missed before this.
-        router.observe(Arc::new(Observer(Arc::downgrade(&market))));
-        procedures::register_all(&market, &session)
-            .await
-            .context("the market cannot register its procedures")?;
+        home.open(&market, stop.clone()).await?;
         market.set_status(Status::Running);
         let control = control::serve(
             &control::path(&config.store.path),
@@ -223,12 +191,11 @@ impl Host {
             Some(bell::start(&following.bell, heads, stop.clone()))
         });
         let follower = following.map(|following| follow::start(&market, following, stop.clone()));
-        let (ws, rs) = listen(config, &router).await?;
+        let wamp = home.listen(config).await?;
         let host = Self {
-            addresses: Addresses { ws, rs, http },
+            addresses: Addresses { wamp, http },
             market,
-            router,
-            session,
+            home,
             stop,
             control,
             sweeper,
@@ -285,6 +252,12 @@ impl Host {
         }
     }
 
+    /// The router that the market joined, and why it is not there, if it is not; none at its own.
+    pub fn router(&self) -> Option<(&str, Option<String>)> {
+        let trouble = self.market.reach.trouble().map(|trouble| trouble.why);
+        self.home.router().map(|url| (url, trouble))
+    }
+
     /// Resolves if the market must not go on, with the reason: its chain turned out to be another one.
     pub async fn broken(&self) -> String {
         self.market.course.broken().await
@@ -329,7 +302,7 @@ impl Host {
             tracing::warn!("purchases are still under way; they are resolved at the next start");
         }
         // A receipt is only worth something to a buyer that gets it.
-        if tokio::time::timeout(DRAIN, self.session.drained()).await.is_err() {
+        if tokio::time::timeout(DRAIN, self.home.drained()).await.is_err() {
             tracing::warn!("some calls end without an answer");
         }
         self.market.set_status(Status::Stopped);
@@ -347,8 +320,7 @@ impl Host {
             let _ = task.await;
         }
         self.market.policies.close();
-        self.session.leave().await;
-        self.router.shutdown().await;
+        self.home.leave().await;
         let (store, log) = (self.market.store.clone(), self.log.clone());
         // The writer answers what it has taken, then ends; that may take a commit.
         let ended = tokio::task::spawn_blocking(move || {
@@ -388,43 +360,6 @@ pub(crate) fn terms(config: &Config) -> Terms {
     }
 }
 
-/// A router that nobody can reach yet, and the market's own session with it.
-async fn join_own_router(config: &Config) -> anyhow::Result<(Router, Session)> {
-    let router = Router::new(
-        RouterConfig {
-            realm: config.realm.name.clone(),
-            allow_anonymous_remote: config.wamp.allow_anonymous_remote,
-            ..RouterConfig::default()
-        },
-        tickets::authenticator(config)?,
-    );
-    let options = JoinOptions {
-        realm: config.realm.name.clone(),
-        max_invocations: MAX_INVOCATIONS,
-        busy_error: uri::OVERLOADED.to_owned(),
-        ..JoinOptions::default()
-    };
-    let session = Session::join(router.local_link(), options)
-        .await
-        .context("the market cannot join its router")?;
-    Ok((router, session))
-}
-
-/// Opens the listeners of clients; from here on the market is reached.
-async fn listen(config: &Config, router: &Router) -> anyhow::Result<(SocketAddr, SocketAddr)> {
-    let (ws, rs) = (config.wamp.listen_ws, config.wamp.listen_rs);
-    Ok((
-        router
-            .listen_ws(ws, WS_PATH)
-            .await
-            .with_context(|| taken("WebSocket", "--listen-ws", ws))?,
-        router
-            .listen_rs(rs)
-            .await
-            .with_context(|| taken("RawSocket", "--listen-rs", rs))?,
-    ))
-}
-
 /// Opens the listener of whoever watches over the market.
 async fn listen_http(
     config: &Config,
@@ -437,7 +372,7 @@ async fn listen_http(
         .with_context(|| taken("HTTP", "--listen-http", http))
 }
 
-fn taken(what: &str, flag: &str, address: SocketAddr) -> String {
+pub(crate) fn taken(what: &str, flag: &str, address: SocketAddr) -> String {
     format!(
         "cannot listen for {what} on {address}: stop what is there, or choose another address with {flag}"
     )

@@ -6,10 +6,11 @@ use crate::events::Announcer;
 use crate::follow::Course;
 use crate::outbox::Outbox;
 use crate::policies::Policies;
-use crate::providers::{Providers, provider_of_quote, provider_of_sell};
+use crate::providers::{Providers, Registration, provider_of_quote, provider_of_sell, quote_uri, sell_uri};
 use crate::purchase::{Pending, Sellers, Turns};
 use crate::quotes::Quotes;
 use crate::seller_price::SellerPrices;
+use crate::uplink::Reach;
 use crate::vault::Vault;
 use crate::wire::{of_store, of_submit};
 use crate::workers::Workers;
@@ -101,6 +102,8 @@ pub(crate) struct Market {
     pub(crate) providers: Providers,
     pub(crate) sellers: Arc<dyn Sellers>,
     pub(crate) announcer: Announcer,
+    /// Whether clients reach it, at a router that is another's.
+    pub(crate) reach: Reach,
     pub(crate) turns: Turns,
     pub(crate) pending: Arc<Pending>,
     /// The buyer's delegate each session has proven to be, if any.
@@ -151,6 +154,7 @@ impl Market {
             providers: Providers::default(),
             sellers: parts.sellers,
             announcer: parts.announcer,
+            reach: Reach::default(),
             turns: Turns::default(),
             pending: Arc::default(),
             buyers: Mutex::default(),
@@ -204,6 +208,33 @@ impl Market {
         self.quotes.open(session);
         self.providers.joined(session);
         self.buyers.lock().insert(session, None);
+    }
+
+    /// A session calls, or answers for somebody.
+    pub(crate) fn seen(&self, session: u64) {
+        if !self.buyers.lock().contains_key(&session) && self.sellers.sees(session) {
+            self.joined(session);
+        }
+    }
+
+    /// How a provider is registered, and what it serves for `delegate`.
+    pub(crate) async fn provider(&self, provider_id: &str, delegate: &Address) -> Option<Registration> {
+        let found = self.providers.find(provider_id, delegate);
+        if found.is_some() {
+            return found;
+        }
+        self.sellers.look_up(sell_uri(provider_id)).await;
+        self.providers.find(provider_id, delegate)
+    }
+
+    /// The session that prices a provider's offers.
+    pub(crate) async fn quoting(&self, provider_id: &str) -> Option<u64> {
+        let found = self.providers.quoting(provider_id);
+        if found.is_some() {
+            return found;
+        }
+        self.sellers.look_up(quote_uri(provider_id)).await;
+        self.providers.quoting(provider_id)
     }
 
     /// A session registered a procedure.

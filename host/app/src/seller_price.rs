@@ -124,7 +124,7 @@ impl Market {
         bounds: Bounds,
         until: Instant,
     ) -> Result<Quote, WampError> {
-        let session = self.quoting_session(offer)?;
+        let session = self.quoting_session(offer).await?;
         let asked = (offer.id, buyer);
         let now = self.now();
         if let Some(held) = self.seller_prices.get(&asked, session, now) {
@@ -171,12 +171,12 @@ impl Market {
     }
 
     /// The session that may price `offer`, and does.
-    fn quoting_session(&self, offer: &Offer) -> Result<u64, WampError> {
-        let session = offer
-            .provider_id
-            .as_deref()
-            .and_then(|provider_id| self.providers.quoting(provider_id))
-            .ok_or_else(|| unquoted("its seller, who names its price, is not connected"))?;
+    async fn quoting_session(&self, offer: &Offer) -> Result<u64, WampError> {
+        let quoting = match offer.provider_id.as_deref() {
+            Some(provider_id) => self.quoting(provider_id).await,
+            None => None,
+        };
+        let session = quoting.ok_or_else(|| unquoted("its seller, who names its price, is not connected"))?;
         let asked = SessionId(session);
         // A stranger who registered first must not make another's key cheap.
         let speaks = offer.placer.session == asked
@@ -194,13 +194,13 @@ impl Market {
 }
 
 /// Whether a seller could price `offer`, asked while it places the offer: who places it must be who answers.
-pub(crate) fn check(market: &Market, offer: &Offer) -> Result<(), String> {
+pub(crate) async fn check(market: &Market, offer: &Offer) -> Result<(), String> {
     let Some(provider_id) = offer.provider_id.as_deref() else {
         return Err(
             "no policy of this market prices it, and without a provider_id its seller cannot be asked".into(),
         );
     };
-    match market.quoting_session(offer) {
+    match market.quoting_session(offer).await {
         Ok(_) => Ok(()),
         Err(_) => Err(format!(
             "no policy of this market prices it: name a price, or register {} on this session first",

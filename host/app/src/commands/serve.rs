@@ -62,12 +62,17 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
         say!("  node          CANNOT BE USED, what it said before holds until it can: {why}");
     }
     say!("  market maker  {}", bourse_chain::checksum(network.marketmaker));
-    say!(
-        "  WebSocket     ws://{}{WS_PATH}  realm {}",
-        addresses.ws,
-        config.realm.name
-    );
-    say!("  RawSocket     {}", addresses.rs);
+    match addresses.wamp {
+        Some(listeners) => {
+            say!(
+                "  WebSocket     ws://{}{WS_PATH}  realm {}",
+                listeners.ws,
+                config.realm.name
+            );
+            say!("  RawSocket     {}", listeners.rs);
+        }
+        None => introduce_router(config, host),
+    }
     say!("  health        http://{}/healthz", addresses.http);
     say!(
         "  data          {data}  {} offers, {} channels, {} purchases",
@@ -93,6 +98,17 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
         say!("next: `bourse dev key buyer.key` makes a first key, or add --demo to watch a market at work");
     }
     Ok(())
+}
+
+/// The router that the market joined.
+fn introduce_router(config: &Config, host: &Host) {
+    let Some((url, trouble)) = host.router() else {
+        return;
+    };
+    say!("  router        {url}  realm {}", config.realm.name);
+    if let Some(why) = trouble {
+        say!("  router        NOT REACHED, tried again until it is: {why}");
+    }
 }
 
 fn introduce_policies(policies: &[PolicyStatus]) {
@@ -141,7 +157,12 @@ fn introduce_rules(rules: &[Rule], problems: &[(Rule, String)]) {
 async fn demo(config: &Config, host: &Host, limit: Option<u64>) -> anyhow::Result<()> {
     /// Sales that may wait to be printed.
     const QUEUE: usize = 16;
-    let url = format!("ws://{}{WS_PATH}", host.addresses().ws);
+    let listeners = host.addresses().wamp;
+    let url = match (&config.wamp.connect, listeners) {
+        (None, Some(listeners)) => format!("ws://{}{WS_PATH}", listeners.ws),
+        (Some(url), _) if url.starts_with("ws://") => url.clone(),
+        _ => anyhow::bail!("--demo connects over WebSocket: name the router by ws:// in wamp.connect"),
+    };
     let options = DemoOptions::new(url, &config.realm.name, config.store.path.join("demo"));
     let (sender, mut sales) = tokio::sync::mpsc::channel(QUEUE);
     let print = async {

@@ -23,7 +23,12 @@ pub(super) async fn get_status(market: Arc<Market>, mut invocation: Invocation) 
             Some(u64::try_from(unfinished.len()).unwrap_or(u64::MAX))
         }
     };
-    let degraded = progress.trouble.as_ref().or(progress.fallen.as_ref());
+    let link = market.reach.trouble();
+    let degraded = link
+        .as_ref()
+        .map(|trouble| &trouble.why)
+        .or(progress.trouble.as_ref())
+        .or(progress.fallen.as_ref());
     Ok(reply(Value::Map(dict([
         ("now", int(market.now().0)),
         ("chain", int(market.network.network_id)),
@@ -35,6 +40,10 @@ pub(super) async fn get_status(market: Arc<Market>, mut invocation: Invocation) 
             opt(market.network.contracts.map(|_| progress.caught_up), Value::Bool),
         ),
         ("degraded", opt(degraded, text)),
+        (
+            "degraded_since",
+            opt(link.as_ref(), |trouble| int(trouble.since.0)),
+        ),
         ("outbox_waiting", opt(waiting, int)),
         (
             "outbox_trouble",

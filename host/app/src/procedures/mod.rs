@@ -82,19 +82,32 @@ const FAUCET: (&str, Handler) = ("bourse.dev.fund", |market, invocation| {
 });
 
 /// Registers every procedure on the market maker's session.
-pub(crate) async fn register_all(market: &Arc<Market>, session: &Session) -> Result<(), CallError> {
+///
+/// # Errors
+///
+/// The first that the router does not take, and why.
+pub(crate) async fn register_all(
+    market: &Arc<Market>,
+    session: &Session,
+) -> Result<(), (&'static str, CallError)> {
     let faucet = market.terms.faucet.then_some(&FAUCET);
     for (procedure, handler) in PROCEDURES.iter().chain(faucet) {
         // The market holds the session; were the session to hold the market, neither would ever go.
         let market = Arc::downgrade(market);
-        let serve = move |invocation| {
+        let serve = move |invocation: Invocation| {
             let market = market.upgrade();
             async move {
                 let market = market.ok_or_else(|| fault(uri::NOT_READY, "the market has stopped"))?;
+                if let Some(caller) = invocation.caller {
+                    market.seen(caller);
+                }
                 handler(market, invocation).await
             }
         };
-        session.register(procedure, serve).await?;
+        session
+            .register(procedure, serve)
+            .await
+            .map_err(|error| (*procedure, error))?;
     }
     Ok(())
 }

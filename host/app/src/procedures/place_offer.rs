@@ -37,14 +37,16 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
                 "a key that is left here is sold without its seller, and no policy of this market prices it: name a price",
             ));
         }
-        seller_price::check(&market, &offer).map_err(|why| invalid("price", why))?;
+        seller_price::check(&market, &offer)
+            .await
+            .map_err(|why| invalid("price", why))?;
     }
     // Whose name a key is sold in is who earns by it: that is never taken on trust.
     if market.terms.require_offer_signature || privkey.is_some() {
         verify_signature(&market, &offer).await?;
         offer.signature_verified = true;
     } else {
-        offer.claimed = claims(&market, &offer)?;
+        offer.claimed = claims(&market, &offer).await?;
     }
     let offer = admitted(&market, offer).await?;
     let escrow = locked(&market, &offer, privkey)?;
@@ -94,11 +96,11 @@ async fn admitted(market: &Market, offer: Offer) -> Result<Offer, WampError> {
 
 /// Whether the placer answers under the offer's provider id. Nobody names the id that another session answers under,
 /// unless it proved to own it.
-fn claims(market: &Market, offer: &Offer) -> Result<bool, WampError> {
+async fn claims(market: &Market, offer: &Offer) -> Result<bool, WampError> {
     let Some(provider_id) = &offer.provider_id else {
         return Ok(false);
     };
-    match market.providers.find(provider_id, &offer.seller) {
+    match market.provider(provider_id, &offer.seller).await {
         None => Ok(false),
         Some(holder) if holder.session == offer.placer.session.0 => Ok(true),
         Some(_) if offer.placer.authid.as_ref() == Some(provider_id) => Ok(true),

@@ -187,8 +187,8 @@ async fn plan(market: &Market, offer: Offer) -> Result<Plan, WampError> {
     let not_connected = || unavailable("the seller is not connected");
     let provider_id = offer.provider_id.clone().ok_or_else(not_connected)?;
     let registration = market
-        .providers
-        .find(&provider_id, &offer.seller)
+        .provider(&provider_id, &offer.seller)
+        .await
         .ok_or_else(not_connected)?;
     let bound = match registration.bound {
         Some(channel) => channel,

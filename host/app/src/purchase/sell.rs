@@ -20,6 +20,20 @@ pub trait Sellers: Send + Sync {
 
     /// Takes a registration from a callee that cheated.
     fn drop_registration(&self, procedure: &str, session: SessionId);
+
+    /// A session that nothing is kept for calls the market. Whether it is there, and something may be: the market's own
+    /// router tells of each session before, another does not.
+    fn sees(&self, session: u64) -> bool {
+        let _ = session;
+        false
+    }
+
+    /// Has the market told who serves `procedure`, if anybody does: for a router whose events may be late, or that was
+    /// there before the market.
+    fn look_up(&self, procedure: String) -> BoxFuture<'_, ()> {
+        let _ = procedure;
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Sellers behind the market maker's own router.

@@ -12,6 +12,7 @@ pub mod uri {
     pub const RUNTIME: &str = "wamp.error.runtime_error";
     pub const CANCELED: &str = "wamp.error.canceled";
     pub const NO_SUCH_PROCEDURE: &str = "wamp.error.no_such_procedure";
+    pub const PROCEDURE_ALREADY_EXISTS: &str = "wamp.error.procedure_already_exists";
     pub const NO_SUCH_OBJECT: &str = "crossbar.error.no_such_object";
     pub const INVALID_CHANNEL: &str = "xbr.error.invalid_channel";
     pub const CHANNEL_NOT_OPEN: &str = "xbr.error.channel_not_open";

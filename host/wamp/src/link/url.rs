@@ -68,6 +68,17 @@ impl RouterUrl {
         matches!(self.place, Place::Tcp { tls: true, .. })
     }
 
+    /// Whether only this machine can be meant: a unix socket, or a loopback address.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match &self.place {
+            Place::Unix(_) => true,
+            Place::Tcp { host, .. } => {
+                host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+            }
+        }
+    }
+
     /// RawSocket at an address.
     #[must_use]
     pub fn raw_socket(addr: SocketAddr) -> Self {

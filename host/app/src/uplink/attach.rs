@@ -1,0 +1,158 @@
+//! From a link to a market that trades over it: who is watched, what the market must be allowed, what it serves.
+
+use super::Uplink;
+use crate::events::topic;
+use crate::market::{Market, Status};
+use crate::procedures;
+use crate::providers::sell_uri;
+use crate::wire::{bytes, int, uri};
+use bourse_wamp::uri::error;
+use bourse_wamp::{CallError, CallOptions, CallResult, Dict, PublishOptions, Session, Value};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The router must have answered everything by then.
+const ATTACH: Duration = Duration::from_secs(10);
+/// How long one question to the router waits.
+pub(super) const ANSWER: Duration = Duration::from_secs(5);
+/// What the router's own configuration is described in.
+const GUIDE: &str = "docs/wamp.md has a configuration that is right";
+
+/// Why the market does not trade at a router.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// It may be otherwise in a moment.
+    #[error("{0}")]
+    Unreached(String),
+    /// Somebody must change a configuration.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Uplink {
+    /// Joins, and has the market trade. Leaves nothing behind where it fails.
+    pub(super) async fn attach(self: &Arc<Self>, market: &Arc<Market>) -> Result<(), Failure> {
+        let session = self.entry.open().await?;
+        let late = || Failure::Unreached(format!("it took more than {} s to answer", ATTACH.as_secs()));
+        let attached = tokio::time::timeout(ATTACH, self.settle(market, &session))
+            .await
+            .unwrap_or_else(|_| Err(late()));
+        if attached.is_err() {
+            self.forget_all(market);
+            self.link.send_replace(None);
+        }
+        attached
+    }
+
+    async fn settle(self: &Arc<Self>, market: &Arc<Market>, session: &Session) -> Result<(), Failure> {
+        self.listen_to(session).await?;
+        check_rights(session).await?;
+        self.take_back(session).await;
+        // Before the first call can come, and not ready before the last procedure is there.
+        self.link.send_replace(Some(session.clone()));
+        procedures::register_all(market, session)
+            .await
+            .map_err(|(procedure, error)| unregistered(session, procedure, error))?;
+        *self.former.lock() = Some(session.id());
+        self.announce(market, session).await?;
+        market.reach.restored();
+        self.catch_up(session).await;
+        Ok(())
+    }
+
+    /// A link can be lost long before the router knows: until it does, the former session is in the way of this one.
+    async fn take_back(&self, session: &Session) {
+        let Some(former) = *self.former.lock() else { return };
+        let kill = vec![former.into(), error::CLOSE_REALM.into()];
+        // Mostly it is gone; where it may not be killed, the first procedure that it still serves will say so.
+        let _ = call(session, "wamp.session.kill", kill).await;
+    }
+
+    /// Tells the realm that the market is there, and learns whether it may.
+    async fn announce(&self, market: &Market, session: &Session) -> Result<(), Failure> {
+        let status = match market.status() {
+            Status::None => Status::Running,
+            status => status,
+        };
+        let args = vec![bytes(market.network.market.0), int(status as u8)];
+        let options = PublishOptions {
+            acknowledge: true,
+            ..PublishOptions::default()
+        };
+        session
+            .publish(topic::STATUS, args, Dict::new(), options)
+            .await
+            .map_err(|error| refused(session, "publish to", topic::STATUS, error))
+    }
+}
+
+/// Asks for everything that the market will need, while nothing depends on it.
+async fn check_rights(session: &Session) -> Result<(), Failure> {
+    let nobody = sell_uri("bourse-asks-whether-it-may-call-sellers");
+    // The error that each answers with where the market may ask; no id is 0.
+    let questions: [(&str, Vec<Value>, Option<&str>); 5] = [
+        ("wamp.registration.lookup", vec![nobody.as_str().into()], None),
+        (
+            "wamp.registration.get",
+            vec![0_u64.into()],
+            Some(error::NO_SUCH_REGISTRATION),
+        ),
+        (
+            "wamp.registration.list_callees",
+            vec![0_u64.into()],
+            Some(error::NO_SUCH_REGISTRATION),
+        ),
+        ("wamp.session.get", vec![session.id().into()], None),
+        (&nobody, Vec::new(), Some(error::NO_SUCH_PROCEDURE)),
+    ];
+    for (procedure, args, expected) in questions {
+        match call(session, procedure, args).await {
+            Ok(_) => {}
+            Err(CallError::Wamp(error)) if Some(error.uri.as_str()) == expected => {}
+            Err(error) => return Err(refused(session, "call", procedure, error)),
+        }
+    }
+    Ok(())
+}
+
+/// Asks the router something.
+pub(super) async fn call(
+    session: &Session,
+    procedure: &str,
+    args: Vec<Value>,
+) -> Result<CallResult, CallError> {
+    let options = CallOptions {
+        timeout: Some(ANSWER),
+        ..CallOptions::default()
+    };
+    session.call(procedure, args, Dict::new(), options).await
+}
+
+/// What it means that the router does not do something for the market.
+pub(super) fn refused(session: &Session, action: &str, what: &str, error: CallError) -> Failure {
+    match error {
+        CallError::Wamp(error) if error.uri == error::NO_SUCH_PROCEDURE => Failure::Refused(format!(
+            "it has no {what}, without which nobody knows who answers for a seller: its realm `{}` needs the meta API",
+            session.realm()
+        )),
+        CallError::Wamp(error) => Failure::Refused(format!(
+            "the role `{}` may not {action} {what} ({error}); {GUIDE}",
+            session.authrole()
+        )),
+        error => Failure::Unreached(format!(
+            "it does not answer whether the market may {action} {what}: {error}"
+        )),
+    }
+}
+
+fn unregistered(session: &Session, procedure: &str, error: CallError) -> Failure {
+    match error {
+        // One that was killed a moment ago may still be there for the router.
+        CallError::Wamp(error) if error.uri == uri::PROCEDURE_ALREADY_EXISTS => Failure::Unreached(format!(
+            "another session serves {procedure} in the realm `{}`: a realm is of one market, and a former process of this \
+             one is gone as soon as the router sees it",
+            session.realm()
+        )),
+        error => refused(session, "register", procedure, error),
+    }
+}

@@ -1,0 +1,87 @@
+//! A market behind a Crossbar.io that is configured as `examples/crossbar` ships it.
+
+use crate::crossbar::Crossbar;
+use crate::world::World;
+use bourse_app::config::{Config, LoginMethod, Serializer};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The secret that the shipped configuration tells to be changed.
+const CHANGE_ME: &str = "change-me";
+const TICKET: &str = "only-for-this-test";
+/// How long a node that listens may take until somebody can join, on a busy machine.
+const BOOT: Duration = Duration::from_secs(60);
+
+/// The node, and what the market needs to join it.
+pub struct Behind {
+    node: Crossbar,
+    folder: tempfile::TempDir,
+}
+
+impl Behind {
+    /// A node that can be joined; none where there is no Crossbar.io to run.
+    pub fn start() -> Option<Self> {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/crossbar/config.json");
+        let text = std::fs::read_to_string(shipped)
+            .unwrap()
+            .replace(CHANGE_ME, TICKET);
+        let config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let worker = &config["workers"][0];
+        let realm = &worker["realms"][0];
+        let name = realm["name"].as_str().unwrap();
+        let node = Crossbar::start(name, &realm["roles"], &worker["transports"][0]["auth"])?;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ticket"), TICKET).unwrap();
+        Some(Self { node, folder })
+    }
+
+    fn ticket_file(&self) -> PathBuf {
+        self.folder.path().join("ticket")
+    }
+
+    /// Its WebSocket.
+    pub fn url(&self) -> String {
+        self.node.url()
+    }
+
+    /// Its RawSocket.
+    pub fn raw_url(&self) -> String {
+        format!("rs://{}", self.node.rs())
+    }
+
+    /// Kills it: no goodbye.
+    pub fn kill(&mut self) {
+        self.node.kill();
+    }
+
+    /// Starts it again at the same places. Returns the moment from which `world`'s clients can join.
+    pub async fn again(&mut self, world: &World) -> Instant {
+        self.node.run();
+        let began = Instant::now();
+        while world.try_session().await.is_none() {
+            assert!(began.elapsed() < BOOT, "nobody can join Crossbar.io");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Instant::now()
+    }
+
+    /// Has a market join it at `url`.
+    pub fn welcome(&self, config: &mut Config, url: String, serializer: Serializer) {
+        config.wamp.connect = Some(url);
+        config.wamp.serializer = serializer;
+        config.wamp.login.method = LoginMethod::Ticket;
+        config.wamp.login.authid = Some("xbrmm".to_owned());
+        config.wamp.login.file = Some(self.ticket_file());
+    }
+
+    /// The same for a market in a process of its own.
+    pub fn environment(&self) -> [(&'static str, OsString); 4] {
+        [
+            ("BOURSE__WAMP__CONNECT", self.url().into()),
+            ("BOURSE__WAMP__LOGIN__METHOD", "ticket".into()),
+            ("BOURSE__WAMP__LOGIN__AUTHID", "xbrmm".into()),
+            ("BOURSE__WAMP__LOGIN__FILE", self.ticket_file().into()),
+        ]
+    }
+}

@@ -7,6 +7,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod autobahn;
 mod calls;
 mod combos;
 mod events;

@@ -191,6 +191,11 @@ impl World {
         SocketAddr::from(([127, 0, 0, 1], self.listeners().ws.port()))
     }
 
+    /// Where RawSocket clients connect.
+    pub fn rs(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.listeners().rs.port()))
+    }
+
     pub fn domain(&self) -> Domain {
         self.names.domain
     }
@@ -253,12 +258,7 @@ impl World {
     pub async fn join(&self, wire: Wire, authid: Option<String>, auth: Auth) -> Result<Session, JoinError> {
         let link = match wire {
             Wire::WebSocket(serializer) => connect_ws(&self.url(), serializer).await.unwrap(),
-            Wire::RawSocket(serializer) => {
-                let port = self.listeners().rs.port();
-                connect_rs(([127, 0, 0, 1], port).into(), serializer)
-                    .await
-                    .unwrap()
-            }
+            Wire::RawSocket(serializer) => connect_rs(self.rs(), serializer).await.unwrap(),
         };
         let join = JoinOptions {
             realm: self.config.realm.name.clone(),

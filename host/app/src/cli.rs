@@ -58,6 +58,9 @@ enum Command {
     /// Look at what policies decided.
     #[command(subcommand)]
     Decisions(commands::DecisionsCommand),
+    /// Prepare who may log in.
+    #[command(subcommand)]
+    Wamp(commands::WampCommand),
 }
 
 /// `bourse serve`
@@ -141,6 +144,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dev(command) => block_on(commands::dev(&config, command)),
         Command::Policy(command) => block_on(commands::policy(&config, command)),
         Command::Decisions(command) => commands::decisions(&config, &command),
+        Command::Wamp(command) => commands::wamp(&command),
     }
 }
 

@@ -15,11 +15,13 @@ pub(crate) mod chain;
 mod connect;
 pub(crate) mod listen;
 mod rule;
+mod user;
 
 pub use bourse_policy::{Hook, Import as Grant, Instances};
 pub use chain::{Chain, ChainMode, ContractAddresses, Local};
 pub use connect::{Login, LoginMethod, Serializer};
 pub use rule::{AppliesTo, OnFailure, Rule, RuleLimits};
+pub use user::{Ticket, User};
 
 /// The market maker's key in the data folder, where no other file is configured.
 pub(crate) const KEY_FILE: &str = "marketmaker.key";
@@ -72,18 +74,8 @@ pub struct Wamp {
     pub login: Login,
     /// Who may log in with a ticket.
     pub ticket: Vec<Ticket>,
-}
-
-/// `[[wamp.ticket]]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ticket {
-    /// Whom the ticket proves.
-    pub authid: String,
-    /// The role it gives; never `marketmaker`.
-    pub role: String,
-    /// The file that holds the ticket; white space around it is ignored.
-    pub file: PathBuf,
+    /// Who may log in with something else.
+    pub user: Vec<User>,
 }
 
 /// `[realm]`
@@ -236,6 +228,7 @@ impl Default for Wamp {
             serializer: Serializer::default(),
             login: Login::default(),
             ticket: Vec::new(),
+            user: Vec::new(),
         }
     }
 }
@@ -461,11 +454,12 @@ impl Config {
             ("wamp.listen_ws", self.wamp.listen_ws),
             ("wamp.listen_rs", self.wamp.listen_rs),
         ] {
-            // With tickets and without the switch, `admits_anonymous` turns anonymous sessions away everywhere.
+            let proven = !self.wamp.ticket.is_empty() || !self.wamp.user.is_empty();
+            // With users and without the switch, `admits_anonymous` turns anonymous sessions away everywhere.
             ensure!(
-                listen.ip().is_loopback() || self.wamp.allow_anonymous_remote || !self.wamp.ticket.is_empty(),
+                listen.ip().is_loopback() || self.wamp.allow_anonymous_remote || proven,
                 "{name} is {listen}, which others can reach, and anybody could log in anonymously: listen on \
-                 127.0.0.1, or add a [[wamp.ticket]], or set wamp.allow_anonymous_remote = true"
+                 127.0.0.1, or add a [[wamp.user]], or set wamp.allow_anonymous_remote = true"
             );
         }
         ensure!(
@@ -473,19 +467,7 @@ impl Config {
             "http.listen is {}: it has no authentication yet and must stay on 127.0.0.1",
             self.http.listen
         );
-        let mut authids = std::collections::BTreeSet::new();
-        for Ticket { authid, role, .. } in &self.wamp.ticket {
-            for own in [bourse_wamp::ROLE_MARKETMAKER, bourse_wamp::ROLE_ANONYMOUS] {
-                ensure!(
-                    role != own,
-                    "[[wamp.ticket]] for {authid}: the role `{own}` is the router's own to give"
-                );
-            }
-            ensure!(
-                authids.insert(authid),
-                "[[wamp.ticket]] for {authid} is there twice"
-            );
-        }
+        user::check(&self.wamp.ticket, &self.wamp.user)?;
         self.market_id().map(drop)
     }
 

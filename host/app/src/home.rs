@@ -10,7 +10,7 @@ use crate::market::Market;
 use crate::purchase::{RoutedSellers, Sellers};
 use crate::uplink::Uplink;
 use crate::wire::uri;
-use crate::{procedures, tickets};
+use crate::{logins, procedures};
 use anyhow::{Context, anyhow};
 use bourse_wamp::{JoinOptions, Router, RouterConfig, RouterObserver, Session, SessionInfo};
 use parking_lot::Mutex;
@@ -175,7 +175,7 @@ async fn join_own_router(config: &Config) -> anyhow::Result<(Router, Session)> {
             allow_anonymous_remote: config.wamp.allow_anonymous_remote,
             ..RouterConfig::default()
         },
-        tickets::authenticator(config)?,
+        logins::authenticator(config)?,
     );
     let options = JoinOptions {
         realm: config.realm.name.clone(),

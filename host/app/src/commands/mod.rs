@@ -16,6 +16,7 @@ mod keys;
 pub(crate) mod ledger;
 mod policy;
 mod serve;
+mod wamp;
 
 pub(crate) use config::check as check_config;
 pub(crate) use decisions::{DecisionsCommand, decisions};
@@ -24,6 +25,7 @@ pub(crate) use keys::{KeysCommand, keys};
 pub(crate) use ledger::{LedgerCommand, run as ledger};
 pub(crate) use policy::{PolicyCommand, run as policy};
 pub(crate) use serve::serve;
+pub(crate) use wamp::{WampCommand, wamp};
 
 /// The host a command needs does not answer.
 #[derive(Debug, thiserror::Error)]

@@ -103,8 +103,8 @@ impl Joiner {
         let mut extra = self.extra.clone();
         match &self.login {
             Auth::Scram(_) => {
-                // Crossbar.io knows the short name only, others the specification's.
-                methods.push(AuthMethod::SCRAM_SHORT.into());
+                // The short name first: Crossbar.io refuses what it does not know as soon as it gets there.
+                methods.insert(0, AuthMethod::SCRAM_SHORT.into());
                 use base64::Engine as _;
                 let nonce = base64::engine::general_purpose::STANDARD.encode(self.nonce);
                 extra.insert("nonce".to_owned(), nonce.into());

@@ -62,7 +62,7 @@ impl Credential {
             AuthMethod::Scram => {
                 let (kdf, length) = match like {
                     Some(Self::Scram(like)) => (like.kdf, like.salt.len()),
-                    _ => (Kdf::AUTOBAHN, scram::NONCE),
+                    _ => (Kdf::RECOMMENDED, scram::NONCE),
                 };
                 Self::Scram(ScramRecord {
                     kdf,

@@ -45,6 +45,12 @@ impl Kdf {
         memory: 512,
     };
 
+    /// For new records: what OWASP recommends of Argon2id, some hundredths of a second.
+    pub const RECOMMENDED: Self = Self::Argon2id13 {
+        iterations: 2,
+        memory: 19 << 10,
+    };
+
     /// The name in CHALLENGE.
     #[must_use]
     pub fn name(self) -> &'static str {

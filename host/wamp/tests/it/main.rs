@@ -12,5 +12,6 @@ mod calls;
 mod combos;
 mod events;
 mod gates;
+mod logins;
 mod realms;
 mod support;

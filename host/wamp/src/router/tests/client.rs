@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::auth::{Credential, CryptosignKey};
 use crate::codec::Serializer;
 use crate::link::{Incoming, Link, Outgoing, QueueLimits, connect_rs, connect_ws};
 use crate::message::{Message, payload};
@@ -20,13 +21,15 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new(config: RouterConfig) -> Self {
+        let signer = CryptosignKey::from_seed(&[7; 32]);
         let router = Router::new(
             config,
             Arc::new(
                 Users::new(true)
                     .with_ticket("alice", "delegate", "secret")
                     .with_ticket("op", "operator", "op-secret")
-                    .with_ticket("au", "auditor", "au-secret"),
+                    .with_ticket("au", "auditor", "au-secret")
+                    .with("signer", "delegate", Credential::PublicKey(signer.public_key())),
             ),
         );
         let any = SocketAddr::from(([127, 0, 0, 1], 0));

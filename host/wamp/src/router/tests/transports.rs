@@ -1,11 +1,13 @@
 //! Every way of connecting, from the URL to an answered call.
 
 use super::client::{Client, World, answer, call};
+use crate::auth::{Auth, CryptosignKey};
 use crate::codec::Serializer;
 use crate::link::authority::Authority;
 use crate::link::{ConnectOptions, Link, RouterUrl, connect};
 use crate::message::Message;
 use crate::router::{RouterConfig, SocketMode};
+use crate::session::{JoinOptions, Session};
 use crate::value::Dict;
 use std::net::SocketAddr;
 
@@ -129,5 +131,22 @@ async fn whoever_cannot_be_connected_to_is_named_with_why() {
             .unwrap_err()
             .to_string();
         assert!(error.contains(&url) && error.contains(why), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_bound_to_its_connection_where_there_is_tls() {
+    let everywhere = Everywhere::new().await;
+    let key = CryptosignKey::from_seed(&[7; 32]);
+    for url in everywhere.urls.iter().filter(|url| url.is_tls()) {
+        let options = JoinOptions {
+            authid: Some("signer".to_owned()),
+            auth: Auth::Cryptosign(key.clone()),
+            channel_binding: true,
+            ..JoinOptions::default()
+        };
+        let link = everywhere.link(url, Serializer::Cbor).await;
+        let session = Session::join(link, options).await.unwrap();
+        assert_eq!(session.authid(), "signer", "{url}");
     }
 }

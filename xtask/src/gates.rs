@@ -1,7 +1,7 @@
 //! The two gates and the test command.
 
 use crate::step::{self, cargo, step};
-use crate::{chain, crash, crossbar, fuzz, place, policies, python, sim, tidy};
+use crate::{chain, crash, crossbar, fuzz, node, place, policies, python, sim, tidy};
 use anyhow::{Context, Result};
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
@@ -40,7 +40,7 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
 }
 
 /// Adds what could be set up, or says what is not checked without it.
-fn or_say(variables: &mut Variables, what: &str, found: Result<Variables>) {
+pub(crate) fn or_say(variables: &mut Variables, what: &str, found: Result<Variables>) {
     match found {
         Ok(found) => variables.extend(found),
         Err(error) => println!("NOT CHECKED: {what}: {error:#}"),
@@ -55,6 +55,7 @@ pub(crate) fn everything() -> Result<Variables> {
     let interpreter = python::clients()?;
     let mut variables = chain::environment(&interpreter)?;
     variables.extend(crossbar::environment()?);
+    variables.extend(node::environment()?);
     variables.push(("BOURSE_PYTHON", interpreter.into_os_string()));
     Ok(variables)
 }
@@ -143,7 +144,7 @@ fn deny() -> Result<()> {
 
 /// All tests, those of the policies first, so that the workspace's own summary is the last thing printed. Those that need
 /// the XBR clients look for `BOURSE_PYTHON`, those that need a chain for `BOURSE_ANVIL` and `BOURSE_CONTRACTS`, those that
-/// need another router for `BOURSE_CROSSBAR`, and say that they were not run where it is unset; those with a small and a full size look for `BOURSE_LONG`. What is marked ignored is
+/// need another router for `BOURSE_CROSSBAR`, clients in JavaScript for `BOURSE_NODE`, and say that they were not run where it is unset; those with a small and a full size look for `BOURSE_LONG`. What is marked ignored is
 /// the other process of another test.
 fn nextest(variables: Variables, arguments: Vec<&str>, long: bool) -> Result<()> {
     if !step::works(Command::new("cargo").args(["nextest", "--version"])) {

@@ -6,6 +6,7 @@ mod crash;
 mod crossbar;
 mod fuzz;
 mod gates;
+mod node;
 mod place;
 mod policies;
 mod python;

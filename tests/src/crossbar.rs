@@ -32,12 +32,13 @@ impl Crossbar {
             eprintln!("NOT CHECKED: BOURSE_CROSSBAR is unset; `cargo xtask test` sets it");
             return None;
         };
+        let [ws, rs] = free_addresses();
         let mut crossbar = Self {
             running: None,
             program,
             folder: tempfile::tempdir().unwrap(),
-            ws: free_address(),
-            rs: free_address(),
+            ws,
+            rs,
         };
         let config = crossbar.config(realm, roles, auth);
         let file = crossbar.folder.path().join("config.json");
@@ -101,6 +102,23 @@ impl Crossbar {
         }
     }
 
+    /// Its processes, by what `/proc` says of their group.
+    pub fn pids(&self) -> Vec<u32> {
+        let Some(child) = &self.running else {
+            return Vec::new();
+        };
+        let group = child.id().to_string();
+        let of_group = |pid: &u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // After the name, which may hold blanks: state, parent, group.
+            let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+            rest.split_whitespace().nth(2) == Some(group.as_str())
+        };
+        let names = fs::read_dir("/proc").unwrap().flatten();
+        let pids = names.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(of_group).collect()
+    }
+
     /// Kills it and its workers: no goodbye, no flush.
     pub fn kill(&mut self) {
         let Some(mut child) = self.running.take() else {
@@ -120,8 +138,8 @@ impl Drop for Crossbar {
     }
 }
 
-/// An address that nobody listens on: Crossbar.io does not tell which port it was given, and must come back to it.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap()
+/// Two addresses that nobody listens on: Crossbar.io does not tell which port it was given, and must come back to it.
+fn free_addresses() -> [SocketAddr; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap())
 }

@@ -16,8 +16,8 @@ pub(crate) const ECHO_SERVER: &str = "--echo-server";
 /// Commands under way at a time where commits are shared.
 const GROUP: usize = 64;
 /// Bytes of a small call, and of its result.
-const CALL: usize = 49;
-const RESULT: usize = 150;
+pub(crate) const CALL: usize = 49;
+pub(crate) const RESULT: usize = 150;
 
 pub(crate) fn measure(report: &mut Report) {
     let wants = |name: &str, dependents: &[&str]| {

@@ -4,10 +4,10 @@
 //! median of several runs. The host runs in a process of its own, and `cpu_us_per_op` is that process's time as the
 //! operating system counts it; for a limit it is the time of whoever does the work. `ratio_to_limit` divides CPU by
 //! CPU, but for the policy lines, which divide p50 by p50, and `place_offer` and those on several threads, which divide
-//! time per operation.
+//! time per operation; so do the echoes per serializer, through the embedded router and through Crossbar.io.
 //!
 //! `chain.follow.*` (a chain of 100,000 blocks with 50,000 events, on a real node), `host.start` (milliseconds until a host answers) and `host.memory` (mebibytes outside of the ledger's map) have
-//! `name, value, unit` instead.
+//! `name, value, unit` instead, and so has `wamp.get_quote.share.N`: quotes in a second as a share of `wamp.echo.N`.
 //!
 //! Usage: `bench [FILTER]`; a line is measured if its name contains the filter, and so is the limit it needs.
 
@@ -19,6 +19,7 @@
     reason = "a measurement that cannot be made must stop"
 )]
 
+mod echo;
 mod follow;
 mod large;
 mod limits;
@@ -43,10 +44,14 @@ fn main() {
     if filter.as_deref() == Some(limits::ECHO_SERVER) {
         return limits::serve_echo();
     }
+    if filter.as_deref() == Some(echo::WEBSOCKET_SERVER) {
+        return echo::serve_websocket();
+    }
     let mut report = Report::new(filter);
     limits::measure(&mut report);
     policy::measure(&mut report);
     wamp::measure(&mut report);
+    echo::measure(&mut report);
     large::measure(&mut report);
     follow::measure(&mut report);
 }

@@ -7,7 +7,7 @@ use bourse_delegates::{
     KeyTerms, MarketClient, Pricing, Seller, SellerOptions, Series, SeriesTerms, connect,
 };
 use bourse_market::{Amount, ApiId, ChannelId, ChannelKind, KeyId, Seq};
-use bourse_wamp::{CallOptions, CallResult, Dict, Session, Value};
+use bourse_wamp::{CallOptions, CallResult, Dict, JoinOptions, Serializer, Session, Value, connect_ws};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
@@ -65,6 +65,12 @@ impl Host {
 
     pub(crate) async fn session(&self) -> Session {
         connect(&self.url, "realm1").await.unwrap()
+    }
+
+    /// A session that speaks this.
+    pub(crate) async fn session_over(&self, serializer: Serializer) -> Session {
+        let link = connect_ws(&self.url, serializer).await.unwrap();
+        Session::join(link, JoinOptions::default()).await.unwrap()
     }
 
     /// A client whose buyer or seller has a channel of its own, with plenty in it.

@@ -102,6 +102,11 @@ impl Report {
 }
 
 impl Report {
+    /// The figures of a line that was printed.
+    pub(crate) fn figures(&self, name: &str) -> Option<Figures> {
+        self.limits.get(name).copied()
+    }
+
     /// Prints a figure that is no duration of an operation.
     pub(crate) fn value(&self, name: &str, value: f64, unit: &str) {
         println!("{{\"name\": \"{name}\", \"value\": {value:.1}, \"unit\": \"{unit}\"}}");

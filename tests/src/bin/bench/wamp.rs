@@ -17,6 +17,13 @@ pub(crate) fn measure(report: &mut Report) {
     runtime().block_on(async {
         sweep(report, "wamp.echo", echo_limit, echo_clients, echo).await;
         sweep(report, "wamp.get_quote", echo_limit, quote_clients, get_quote).await;
+        for n in IN_FLIGHT {
+            let (quotes, echoes) = (format!("wamp.get_quote.{n}"), format!("wamp.echo.{n}"));
+            if let (Some(quotes), Some(echoes)) = (report.figures(&quotes), report.figures(&echoes)) {
+                let share = 100.0 * quotes.ops_per_s / echoes.ops_per_s;
+                report.value(&format!("wamp.get_quote.share.{n}"), share, "%");
+            }
+        }
         sweep(
             report,
             "wamp.place_offer",
@@ -92,15 +99,20 @@ async fn sessions(host: &Host, n: usize) -> Vec<Session> {
 }
 
 /// A caller of a procedure that another client serves.
-struct Echo {
-    session: Session,
-    procedure: Arc<str>,
+pub(crate) struct Echo {
+    pub(crate) session: Session,
+    pub(crate) procedure: Arc<str>,
     /// Lives as long as its callers.
     _callee: Session,
 }
 
 async fn echo_clients(host: &Host, n: usize) -> Vec<Echo> {
-    let callee = host.session().await;
+    echo_clients_over(&async || host.session().await, n).await
+}
+
+/// The same on sessions that `join` makes.
+pub(crate) async fn echo_clients_over(join: &impl AsyncFn() -> Session, n: usize) -> Vec<Echo> {
+    let callee = join().await;
     let procedure: Arc<str> = format!("com.example.bench.echo{}", callee.id()).into();
     let echo = |call: Invocation| async move {
         Ok(CallResult {
@@ -109,18 +121,19 @@ async fn echo_clients(host: &Host, n: usize) -> Vec<Echo> {
         })
     };
     callee.register(&procedure, echo).await.unwrap();
-    let callers = sessions(host, n).await.into_iter();
-    callers
-        .map(|session| Echo {
-            session,
+    let mut callers = Vec::with_capacity(n);
+    for _ in 0..n {
+        callers.push(Echo {
+            session: join().await,
             procedure: Arc::clone(&procedure),
             _callee: callee.clone(),
-        })
-        .collect()
+        });
+    }
+    callers
 }
 
 /// A round trip to another client's procedure: through the router twice.
-async fn echo(client: Echo) -> (Echo, Duration) {
+pub(crate) async fn echo(client: Echo) -> (Echo, Duration) {
     let begun = Instant::now();
     call(
         &client.session,

@@ -1,0 +1,171 @@
+//! Calls through a router and back, beside what the machine allows: for each serializer, through the embedded router and
+//! through Crossbar.io, with a bare WebSocket that answers in the same run as the limit.
+//!
+//! A call crosses four sockets, caller to router to callee and back, where the limit crosses two.
+
+use crate::limits::runtime;
+use crate::market::{Host, call};
+use crate::process::{cpu_of, start};
+use crate::report::{Figures, RUN, RUNS, Ratio, Report};
+use crate::wamp::{Echo, echo, echo_clients_over};
+use crate::{IN_FLIGHT, limits};
+use bourse_tests::Crossbar;
+use bourse_wamp::{JoinOptions, Serializer, Session, Value, connect_ws};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::Message;
+
+/// The argument that makes this program the other side of `limit.websocket`.
+pub(crate) const WEBSOCKET_SERVER: &str = "--websocket-server";
+
+/// Measures every line of this file that is asked for.
+pub(crate) fn measure(report: &mut Report) {
+    let embedded = |serializer: Serializer, n: usize| format!("wamp.echo.{}.{n}", name(serializer));
+    let crossbar = |serializer: Serializer, n: usize| format!("crossbar.echo.{}.{n}", name(serializer));
+    for n in IN_FLIGHT {
+        let lines = |line: &dyn Fn(Serializer, usize) -> String| {
+            Serializer::ALL.map(|serializer| line(serializer, n))
+        };
+        let limit = format!("limit.websocket.{n}");
+        let wanted = [lines(&embedded), lines(&crossbar)].concat();
+        if report.wants(&limit) || wanted.iter().any(|line| report.wants(line)) {
+            let runs: Vec<Figures> = (0..RUNS).map(|_| websocket(n)).collect();
+            report.line(&limit, &runs, None);
+        }
+        let limit = Some((limit.as_str(), Ratio::Throughput));
+        for serializer in Serializer::ALL {
+            let line = embedded(serializer, n);
+            if report.wants(&line) {
+                let host = Host::start();
+                let join = async || host.session_over(serializer).await;
+                let runs = runtime().block_on(runs(n, join, || cpu_of(host.pid())));
+                report.line(&line, &runs, limit);
+            }
+            let line = crossbar(serializer, n);
+            if report.wants(&line)
+                && let Some(node) = node()
+            {
+                let url = node.url();
+                let join = async || join(&url, serializer).await;
+                let cpu = || node.pids().into_iter().map(cpu_of).sum();
+                let runs = runtime().block_on(runs(n, join, cpu));
+                report.line(&line, &runs, limit);
+            }
+        }
+    }
+}
+
+fn name(serializer: Serializer) -> String {
+    format!("{serializer:?}").to_lowercase()
+}
+
+/// A node of Crossbar.io that lets everybody do everything, as the embedded router does outside of the market's names.
+fn node() -> Option<Crossbar> {
+    let everything = json!({
+        "uri": "",
+        "match": "prefix",
+        "allow": {"call": true, "register": true, "publish": true, "subscribe": true},
+        "disclose": {"caller": true, "publisher": true},
+    });
+    let roles = json!([{"name": "anonymous", "permissions": [everything]}]);
+    let auth = json!({"anonymous": {"type": "static", "role": "anonymous"}});
+    Crossbar::start("realm1", &roles, &auth)
+}
+
+async fn join(url: &str, serializer: Serializer) -> Session {
+    let link = connect_ws(url, serializer).await.unwrap();
+    Session::join(link, JoinOptions::default()).await.unwrap()
+}
+
+/// As many runs, each with sessions of its own.
+async fn runs(n: usize, join: impl AsyncFn() -> Session, cpu: impl Fn() -> Duration) -> Vec<Figures> {
+    let mut runs = Vec::new();
+    for _ in 0..RUNS {
+        let clients = echo_clients_over(&join, n).await;
+        // Whatever is made at the first call is not measured.
+        for client in &clients {
+            let args = vec![Value::Bytes(vec![7; 32])];
+            call(&client.session, &client.procedure, args, bourse_wamp::Dict::new()).await;
+        }
+        let (before, started) = (cpu(), Instant::now());
+        let work = |mut client: Echo| async move {
+            let mut samples = Vec::new();
+            while started.elapsed() < RUN {
+                let took;
+                (client, took) = echo(client).await;
+                samples.push(took);
+            }
+            samples
+        };
+        let tasks: Vec<_> = clients
+            .into_iter()
+            .map(|client| tokio::spawn(work(client)))
+            .collect();
+        let mut samples = Vec::new();
+        for task in tasks {
+            samples.extend(task.await.unwrap());
+        }
+        runs.push(Figures::of(samples, started.elapsed(), cpu() - before));
+    }
+    runs
+}
+
+/// Round trips of frames as long as a small call and its result over WebSockets, with `n` connections.
+fn websocket(n: usize) -> Figures {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let (server, address) = start(command.arg(WEBSOCKET_SERVER), |line| {
+        line.parse::<SocketAddr>().ok()
+    });
+    let pid = server.0.id();
+    runtime().block_on(async {
+        let (before, started) = (cpu_of(pid), Instant::now());
+        let clients: Vec<_> = (0..n)
+            .map(|_| tokio::spawn(websocket_client(address, started)))
+            .collect();
+        let mut samples = Vec::new();
+        for client in clients {
+            samples.extend(client.await.unwrap());
+        }
+        Figures::of(samples, started.elapsed(), cpu_of(pid) - before)
+    })
+}
+
+async fn websocket_client(address: SocketAddr, started: Instant) -> Vec<Duration> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async(format!("ws://{address}/"), stream)
+        .await
+        .unwrap();
+    let mut samples = Vec::new();
+    while started.elapsed() < RUN {
+        let begun = Instant::now();
+        socket.send(Message::binary(vec![1; limits::CALL])).await.unwrap();
+        socket.next().await.unwrap().unwrap();
+        samples.push(begun.elapsed());
+    }
+    samples
+}
+
+/// The other side: answers every frame on every connection until it is killed.
+pub(crate) fn serve_websocket() {
+    runtime().block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        println!("{}", listener.local_addr().unwrap());
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            tokio::spawn(async move {
+                let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+                while let Some(Ok(_)) = socket.next().await {
+                    let result = Message::binary(vec![1; limits::RESULT]);
+                    if socket.send(result).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+}

@@ -262,7 +262,10 @@ async fn the_first_message_is_hello_for_a_realm_that_exists() {
         "wamp.error.no_matching_auth_method",
     )
     .await;
-    assert_eq!(text, "the authentication methods here are cryptosign, ticket, anonymous");
+    assert_eq!(
+        text,
+        "the authentication methods here are cryptosign, ticket, anonymous"
+    );
 }
 
 #[tokio::test]

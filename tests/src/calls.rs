@@ -28,6 +28,15 @@ pub async fn call_named(
     }
 }
 
+/// An offer as events tell it to everybody: without its signature, and without the session that placed it.
+pub fn public(offer: &Value) -> Value {
+    let mut fields = map_of(offer).clone();
+    for private in ["signature", "seller_session_id"] {
+        assert!(fields.insert(private.to_owned(), Value::Null).is_some());
+    }
+    Value::Map(fields)
+}
+
 /// Whole tokens.
 pub fn tokens(tokens: u64) -> Amount {
     Amount::from_tokens(tokens)

@@ -37,7 +37,8 @@ pub use behind::Behind;
 pub use books::assert_balanced;
 pub use buyer::{Buyer, Order, Receipt, send};
 pub use calls::{
-    amount_of, bytes_of, call, call_named, error_amount, error_text, int_of, map_of, now, refused, tokens,
+    amount_of, bytes_of, call, call_named, error_amount, error_text, int_of, map_of, now, public, refused,
+    tokens,
 };
 pub use chain::{Chain, Parties};
 pub use closing::{Closer, close, close_args, close_message};

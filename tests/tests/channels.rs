@@ -12,7 +12,7 @@ use bourse_chain::{ChannelOpen, Signer};
 use bourse_market::{Address, Amount, ChannelKind, MarketId};
 use bourse_tests::{
     Buyer, Ear, Seller, World, amount_of, assert_balanced, bytes_of, call, call_named, error_amount, fund,
-    int_of, map_of, open_args, open_message, refused, tokens,
+    int_of, map_of, open_args, open_message, public, refused, tokens,
 };
 use bourse_wamp::{Dict, Value};
 
@@ -179,12 +179,15 @@ async fn a_new_channel_is_open_with_its_whole_amount_and_its_delegate_is_told() 
 }
 
 #[tokio::test]
-async fn offers_are_announced_as_they_are_placed_and_revoked() {
+async fn w_12_offers_are_announced_as_they_are_placed_and_revoked_without_signature_and_session() {
     let world = World::start().await;
     let seller = Seller::new(&world, tokens(10)).await;
     let listener = world.session().await;
     let mut placed = Ear::at(&listener, "xbr.marketmaker.on_offer_placed").await;
     let mut revoked = Ear::at(&listener, "xbr.marketmaker.on_offer_revoked").await;
+    let own = format!("xbr.marketmaker.delegate.{}", seller.signer.address());
+    let mut own_placed = Ear::at(&listener, &format!("{own}.on_offer_placed")).await;
+    let mut own_revoked = Ear::at(&listener, &format!("{own}.on_offer_revoked")).await;
     for price in [None, Some(Amount::ZERO), Some(tokens(35))] {
         let labels = Dict::from([("colour".to_owned(), Value::from("red"))]);
         let more = Dict::from([("categories".to_owned(), labels.clone().into())]);
@@ -197,7 +200,8 @@ async fn offers_are_announced_as_they_are_placed_and_revoked() {
         )
         .await
         .unwrap();
-        assert_eq!(placed.one().await, offer);
+        assert_eq!(placed.one().await, public(&offer));
+        assert_eq!(own_placed.one().await, public(&offer));
         let fields = map_of(&offer);
         for (key, argument) in [
             ("key", "key_id"),
@@ -228,7 +232,8 @@ async fn offers_are_announced_as_they_are_placed_and_revoked() {
         let gone = call(&seller.session, "xbr.marketmaker.revoke_offer", key)
             .await
             .unwrap();
-        assert_eq!(revoked.one().await, gone);
+        assert_eq!(revoked.one().await, public(&gone));
+        assert_eq!(own_revoked.one().await, public(&gone));
         assert_eq!(
             call(&listener, "xbr.marketmaker.get_offer", id).await.unwrap(),
             gone
@@ -254,12 +259,17 @@ async fn channels_that_run_empty_are_announced() {
     let listener = world.session().await;
     let mut payment = Ear::at(&listener, "xbr.marketmaker.on_payment_channel_empty").await;
     let mut paying = Ear::at(&listener, "xbr.marketmaker.on_paying_channel_empty").await;
+    let own = |delegate, kind| format!("xbr.marketmaker.delegate.{delegate}.on_{kind}_channel_empty");
+    let mut firsts = Ear::at(&listener, &own(first.signer.address(), "payment")).await;
+    let mut sellers = Ear::at(&listener, &own(seller.signer.address(), "paying")).await;
     let key = seller.offer(Some(tokens(5))).await;
     first.buy(key).await.unwrap();
     assert_eq!(payment.one().await, Value::from(first.channel.0));
+    assert_eq!(firsts.one().await, Value::from(first.channel.0));
     assert!(paying.is_quiet());
     second.buy(key).await.unwrap();
     assert_eq!(paying.one().await, Value::from(seller.channel.0));
+    assert_eq!(sellers.one().await, Value::from(seller.channel.0));
     assert!(payment.is_quiet());
     assert_balanced(&world, &[&first, &second], &[&seller]).await;
 }

@@ -15,7 +15,7 @@ use bourse_chain::{KeyOffer, RevokeOffer, Signer};
 use bourse_market::{Address, Amount, ApiId, ChannelId, ChannelKind, KeyId, Nanos, Seq, Signature, View};
 use bourse_tests::{
     Buyer, Ear, Seller, Wire, World, assert_balanced, bytes_of, call, call_named, error_amount, map_of, now,
-    open, open_args, open_message, refused, tokens,
+    open, open_args, open_message, public, refused, tokens,
 };
 use bourse_wamp::{
     Auth, CallError, CallResult, Dict, JoinError, PublishOptions, Serializer, Session, Value, WampError,
@@ -233,7 +233,7 @@ async fn an_offer_is_revoked_from_anywhere_by_its_delegates_signature_and_by_no_
     let revoked = revoke(&anywhere, key, Some(seller.signer.sign(&honest.digest(&domain))))
         .await
         .unwrap();
-    assert_eq!(ear.one().await, revoked);
+    assert_eq!(ear.one().await, public(&revoked));
     refused(buyer.buy(key).await, OFFER_EXPIRED);
     world.restart().await;
     seller.reconnect(&world).await;

@@ -9,6 +9,7 @@
     reason = "tests may stop"
 )]
 
+use bourse_chain::Signer;
 use bourse_market::{Amount, ChannelKind, Seq};
 use bourse_tests::{
     Buyer, Seller, World, assert_balanced, bytes_of, call, call_named, error_text, open_args, open_message,
@@ -25,6 +26,11 @@ const CHANNEL: &str = "market_oid:b16 member_oid:b16? channel_oid:b16 timestamp:
     channel_type:int marketmaker:b20 actor:b20 delegate:b20 recipient:b20 amount:b32 timeout:int state:int \
     closing_at:b32? closed_at:b32? close_mm_sig:b65? close_del_sig:b65? close_channel_seq:int close_balance:b32 \
     close_is_final:bool closed_tx:b32? suspended:str? quarantined:int?";
+const CONSENT: &str = "consent_oid:b16 market_oid:b16 member:b20 delegate:b20 delegate_type:int catalog_oid:b16 \
+    timestamp:int updated:b32 consent:bool service_prefix:str tid:b32? signature:b65? synced:bool";
+const CONSENT_IN_FULL: &str = "consent_oid:b16 market_oid:b16 member:b20 delegate:b20 delegate_type:int \
+    catalog_oid:b16 timestamp:int updated:b32 consent:bool service_prefix:str tid:b32? signature:b65? synced:bool \
+    attributes:dict";
 const BALANCE: &str = "remaining:b32 inflight:b32 seq:int";
 const RECEIPT: &str = "key_id:b16 delegate:b20 buyer_pubkey:b32 sealed_key:b80 offer_id:b16 free_rated:bool \
     amount:b32 amount_paid:b32 channel_seq:int payment_channel:b16 remaining:b32 inflight:b32 signature:b65";
@@ -282,8 +288,171 @@ async fn cases(world: &World, seller: &Seller, buyer: &Buyer) -> Vec<Case> {
     ]
 }
 
+/// What members said of their consents, and what is found of them.
+fn of_consents(world: &World) -> Vec<Case> {
+    let (member, delegate, catalog) = (Signer::generate(), [0xD; 20], [0xC; 16]);
+    let said = bourse_chain::Consent {
+        member: member.address(),
+        updated: Amount::from_units(1),
+        market: world.market(),
+        delegate: bourse_market::Address(delegate),
+        delegate_type: 1,
+        catalog: bourse_market::CatalogId(catalog),
+        consent: true,
+        service_prefix: "com.example.".to_owned(),
+    };
+    let signature = member.sign(&said.digest(&world.domain()));
+    let (member, market) = (member.address().0, world.market().0);
+    let list = |value: Value| Value::List(vec![value]);
+    vec![
+        case(
+            "set_consent",
+            vec![
+                ("member_adr", Value::from(member)),
+                ("market_oid", Value::from(market)),
+                ("verifying_chain_id", Value::from(world.domain().chain_id)),
+                ("current_block_number", Value::from(1u64)),
+                (
+                    "verifying_contract_adr",
+                    Value::from(world.domain().verifying_contract.0),
+                ),
+                ("delegate", Value::from(delegate)),
+                ("delegate_type", Value::from(1u64)),
+                ("catalog_oid", Value::from(catalog)),
+                ("consent", Value::from(true)),
+                ("service_prefix", Value::from("com.example.")),
+                ("signature", Value::from(signature.0)),
+                ("attributes", Dict::new().into()),
+                ("contract_signature", Value::Null),
+            ],
+            11,
+            CONSENT_IN_FULL,
+        ),
+        case(
+            "get_consent",
+            vec![
+                ("market_oid", Value::from(market)),
+                ("member", Value::from(member)),
+                ("delegate", Value::from(delegate)),
+                ("delegate_type", Value::from(1u64)),
+                ("catalog_oid", Value::from(catalog)),
+                ("include_attributes", Value::from(false)),
+            ],
+            5,
+            CONSENT,
+        ),
+        case(
+            "find_consents",
+            vec![
+                ("created_from", Value::from(1u64)),
+                ("limit", Value::from(1u64)),
+                ("include_owners", list(Value::from(member))),
+                ("include_delegates", list(Value::from(delegate))),
+                ("include_markets", list(Value::from(market))),
+                ("include_apis", list(Value::from(catalog))),
+                ("include_titles", list(Value::from("Weather"))),
+                ("include_descriptions", list(Value::from("The sky"))),
+                ("include_tags", list(Value::from("rain"))),
+                ("include_details", Value::from(true)),
+                ("cursor", Value::Null),
+            ],
+            0,
+            "list",
+        ),
+        case(
+            "get_catalogs_by_owner",
+            vec![
+                ("owner_adr", Value::from(member)),
+                ("limit", Value::from(1u64)),
+                ("cursor", Value::Null),
+            ],
+            1,
+            "list",
+        ),
+        case(
+            "query_offers",
+            vec![
+                ("api_id", Value::from([7; 16])),
+                ("from_ts", Value::from(0u64)),
+                ("until_ts", Value::from(u64::MAX)),
+                ("uri", Value::from("com.example.")),
+                ("categories", Dict::new().into()),
+                ("seller_id", Value::from(delegate)),
+                ("limit", Value::from(7u64)),
+                ("cursor", Value::Null),
+            ],
+            2,
+            "list",
+        ),
+    ]
+}
+
+/// Procedures of which only the arguments are looked at here: they end something, or need a chain.
+fn of_arguments_alone(world: &World, buyer: &Buyer) -> Vec<Case> {
+    let state = [
+        ("channel_oid", Value::from(buyer.channel.0)),
+        ("verifying_chain_id", Value::from(world.domain().chain_id)),
+        ("current_block_number", Value::from(1u64)),
+        (
+            "verifying_contract_adr",
+            Value::from(world.domain().verifying_contract.0),
+        ),
+        ("closing_balance", Value::from(tokens(100).to_be_bytes())),
+        ("closing_seq", Value::from(1u64)),
+        ("closing_is_final", Value::from(true)),
+        ("delegate_signature", Value::from([1; 65])),
+    ];
+    vec![
+        case("close_channel", state.to_vec(), 8, ""),
+        case(
+            "get_transaction_receipt",
+            vec![("transaction", Value::from([1; 32]))],
+            1,
+            "",
+        ),
+        case(
+            "bourse.market.renew_voucher",
+            vec![
+                ("channel_oid", Value::from(buyer.channel.0)),
+                ("close_at", Value::from(1u64)),
+                ("signature", Value::from([1; 65])),
+            ],
+            3,
+            "",
+        ),
+        case(
+            "bourse.dev.fund",
+            vec![
+                ("address", Value::from([1; 20])),
+                ("amount", Value::from(tokens(1).to_be_bytes())),
+            ],
+            2,
+            "",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn the_cases_of_this_file_are_every_procedure_of_the_table() {
+    let (world, seller, buyer) = fixture().await;
+    let mut cases = cases(&world, &seller, &buyer).await;
+    cases.extend(of_consents(&world));
+    cases.extend(of_arguments_alone(&world, &buyer));
+    let tried: BTreeSet<_> = cases.iter().map(|case| uri(case.procedure)).collect();
+    // The two of the authenticator are called as a router does, in `authenticator.rs`.
+    let listed: BTreeSet<_> = bourse_app::access::TABLE
+        .iter()
+        .map(|row| row.procedure.to_owned())
+        .filter(|procedure| !procedure.starts_with("xbr.marketmaker.authenticator."))
+        .collect();
+    assert_eq!(tried, listed);
+}
+
 fn uri(procedure: &str) -> String {
-    format!("xbr.marketmaker.{procedure}")
+    match procedure.starts_with("bourse.") {
+        true => procedure.to_owned(),
+        false => format!("xbr.marketmaker.{procedure}"),
+    }
 }
 
 fn named(args: &[(&'static str, Value)]) -> Dict {
@@ -306,7 +475,9 @@ async fn fixture() -> (World, Seller, Buyer) {
 #[tokio::test]
 async fn every_procedure_answers_its_documented_keys_by_position_and_by_keyword() {
     let (world, seller, mut buyer) = fixture().await;
-    for case in cases(&world, &seller, &buyer).await {
+    let mut all = cases(&world, &seller, &buyer).await;
+    all.extend(of_consents(&world));
+    for case in all {
         let Case {
             procedure,
             good: [first, second],
@@ -360,6 +531,13 @@ fn wrong(good: &Value) -> Vec<Value> {
         Value::Str(_) => vec![number, Value::from([1; 4]), Value::List(vec![])],
         Value::Bool(_) => vec![Value::from(2u64), "true".into()],
         Value::Map(_) => vec![number, Value::List(vec![]), "x".into()],
+        Value::List(_) => vec![
+            number.clone(),
+            "x".into(),
+            Value::List(vec![]),
+            Value::List(vec![number]),
+            Value::List(vec![Value::from([1; 4])]),
+        ],
         other => panic!("no wrong values for {other:?}"),
     }
 }
@@ -390,7 +568,9 @@ fn assert_names(error: &WampError, argument: &str) {
 async fn every_fault_of_an_argument_names_it() {
     let (world, seller, buyer) = fixture().await;
     let before = world.host().counts().unwrap();
-    let cases = cases(&world, &seller, &buyer).await;
+    let mut cases = cases(&world, &seller, &buyer).await;
+    cases.extend(of_consents(&world));
+    cases.extend(of_arguments_alone(&world, &buyer));
     let offers = world.host().counts().unwrap().offers;
     let session = &seller.session;
     for Case {

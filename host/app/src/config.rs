@@ -84,6 +84,19 @@ pub struct Wamp {
 pub struct Realm {
     /// Its name.
     pub name: String,
+    /// Who may see what in it.
+    pub access: Access,
+}
+
+/// Who may see and do what; the whole table is in docs/access.md.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Getters are public, as those of the old market maker were.
+    #[default]
+    Open,
+    /// Members and delegates see what is theirs, and offers.
+    Members,
 }
 
 /// `[store]`
@@ -211,6 +224,9 @@ pub struct Http {
 pub struct Compat {
     /// Admit a buyer's first purchase signed with the posted seq instead of the next, as JavaScript buyers do.
     pub lenient_seq: bool,
+    /// Take the login of the old market maker, an EIP712MarketMemberLogin, beside our own. It names neither market nor time:
+    /// whoever gets to see one may show it in any market, for ever, though without its client's key nobody gets in by it.
+    pub plain_login: bool,
 }
 
 const fn loopback(port: u16) -> SocketAddr {
@@ -237,6 +253,7 @@ impl Default for Realm {
     fn default() -> Self {
         Self {
             name: "realm1".to_owned(),
+            access: Access::default(),
         }
     }
 }

@@ -433,7 +433,7 @@ fn announce(market: &Market, followed: &Followed) {
                 channel.delegate, channel.actor);
         }
         if channel.state == ChannelState::Open && channel.quarantined.is_none() {
-            market.announcer.announce(
+            market.announce(
                 topic::channel_open(&channel.delegate, channel.kind),
                 vec![channel_dict(channel)],
             );

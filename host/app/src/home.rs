@@ -3,16 +3,18 @@
 //! What lives here: the two ways to join, and who tells the market of sessions and registrations. What never does: what
 //! becomes of a call (`procedures`), or how another's router is reached and watched (`uplink`).
 
+use crate::authenticator::Door;
 use crate::config::Config;
 use crate::events::Announcer;
 use crate::host::{Listeners, WS_PATH, taken};
-use crate::market::Market;
+use crate::market::{Doors, Market};
 use crate::purchase::{RoutedSellers, Sellers};
 use crate::uplink::Uplink;
 use crate::wire::uri;
 use crate::{logins, procedures};
 use anyhow::{Context, anyhow};
 use bourse_wamp::{JoinOptions, Router, RouterConfig, RouterObserver, Session, SessionInfo};
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 use tokio::task::JoinHandle;
@@ -21,6 +23,9 @@ use tokio_util::sync::CancellationToken;
 /// Calls the market works on at a time; most of them wait for a seller.
 const MAX_INVOCATIONS: usize = 8_192;
 
+/// Why a session ends whose login was taken back.
+pub(crate) const LOGGED_OUT: &str = "wamp.close.logout";
+
 /// Where a market meets its clients.
 pub(crate) enum Home {
     /// At its own router.
@@ -28,6 +33,8 @@ pub(crate) enum Home {
         router: Router,
         /// Its session there.
         session: Session,
+        /// Who lets clients in.
+        door: Arc<Door>,
     },
     /// At another's.
     Joined {
@@ -44,17 +51,33 @@ impl Home {
             let (uplink, keeper) = (Uplink::new(config, url)?, Mutex::default());
             return Ok(Self::Joined { uplink, keeper });
         }
-        let (router, session) = join_own_router(config).await?;
-        Ok(Self::Own { router, session })
+        let door = Arc::new(Door::new(
+            logins::authenticator(config)?,
+            config.admits_anonymous(),
+        ));
+        let (router, session) = join_own_router(config, Arc::clone(&door)).await?;
+        Ok(Self::Own {
+            router,
+            session,
+            door,
+        })
     }
 
     /// How sellers are reached there.
     pub(crate) fn sellers(&self) -> Arc<dyn Sellers> {
         match self {
-            Self::Own { router, session } => Arc::new(RoutedSellers {
+            Self::Own { router, session, .. } => Arc::new(RoutedSellers {
                 session: session.clone(),
                 router: router.clone(),
             }),
+            Self::Joined { uplink, .. } => Arc::clone(uplink) as _,
+        }
+    }
+
+    /// How sessions are ended there.
+    pub(crate) fn doors(&self) -> Arc<dyn Doors> {
+        match self {
+            Self::Own { router, .. } => Arc::new(Routed(router.clone())),
             Self::Joined { uplink, .. } => Arc::clone(uplink) as _,
         }
     }
@@ -70,7 +93,12 @@ impl Home {
     /// Has the market serve its procedures, and learn who is there.
     pub(crate) async fn open(&self, market: &Arc<Market>, stop: CancellationToken) -> anyhow::Result<()> {
         match self {
-            Self::Own { router, session } => {
+            Self::Own {
+                router,
+                session,
+                door,
+            } => {
+                door.ask(market);
                 // Nobody else is connected yet, so nothing is missed before this.
                 router.observe(Arc::new(Observer(Arc::downgrade(market))));
                 procedures::register_all(market, session)
@@ -122,7 +150,7 @@ impl Home {
     /// Says goodbye, and closes what is the market's own.
     pub(crate) async fn leave(&self) {
         match self {
-            Self::Own { router, session } => {
+            Self::Own { router, session, .. } => {
                 session.leave().await;
                 router.shutdown().await;
             }
@@ -135,6 +163,17 @@ impl Home {
                 uplink.leave().await;
             }
         }
+    }
+}
+
+/// Sessions of the router in this process.
+struct Routed(Router);
+
+impl Doors for Routed {
+    fn close(&self, session: u64) -> BoxFuture<'_, ()> {
+        // It may have left by itself.
+        self.0.close_session(session, LOGGED_OUT, "logged out");
+        Box::pin(std::future::ready(()))
     }
 }
 
@@ -168,14 +207,14 @@ impl RouterObserver for Observer {
 }
 
 /// A router that nobody can reach yet, and the market's own session with it.
-async fn join_own_router(config: &Config) -> anyhow::Result<(Router, Session)> {
+async fn join_own_router(config: &Config, door: Arc<Door>) -> anyhow::Result<(Router, Session)> {
     let router = Router::new(
         RouterConfig {
             realm: config.realm.name.clone(),
             allow_anonymous_remote: config.wamp.allow_anonymous_remote,
             ..RouterConfig::default()
         },
-        logins::authenticator(config)?,
+        door,
     );
     let options = JoinOptions {
         realm: config.realm.name.clone(),

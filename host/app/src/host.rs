@@ -147,6 +147,7 @@ impl Host {
             demand,
             sellers: home.sellers(),
             announcer: home.announcer(),
+            doors: home.doors(),
         }));
         if let Some(unseen) = following.as_ref().and_then(|following| following.unseen.as_ref()) {
             tracing::warn!(
@@ -335,7 +336,6 @@ impl Host {
     fn announce_status(&self, status: Status) {
         let market = bytes(self.market.network.market.0);
         self.market
-            .announcer
             .announce(topic::STATUS, vec![market, int(status as u8)]);
     }
 }
@@ -357,6 +357,9 @@ pub(crate) fn terms(config: &Config) -> Terms {
             ChainMode::Ethereum => Some(Amount::from_tokens(config.market.max_unsettled)),
         },
         faucet: config.has_faucet(),
+        realm: config.realm.name.clone(),
+        access: config.realm.access,
+        plain_login: config.compat.plain_login,
     }
 }
 

@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access;
+mod authenticator;
 mod backtest;
 mod bell;
 mod bind;

@@ -1,5 +1,7 @@
 //! The running market: the rooms wired together, shared by all procedures.
 
+use crate::access::{self, Logins, Proven};
+use crate::config::Access;
 use crate::content::{Content, Licence};
 use crate::environment::Environment;
 use crate::events::Announcer;
@@ -17,9 +19,9 @@ use crate::workers::Workers;
 use bourse_chain::{KnownSigners, Network, Settlement, Signer};
 use bourse_market::{Address, Amount, Command, Demand, Nanos, Outcome};
 use bourse_store::{Reader, Store, StoreError};
-use bourse_wamp::WampError;
+use bourse_wamp::{Value, WampError};
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -72,6 +74,18 @@ pub(crate) struct Terms {
     pub(crate) max_unsettled: Option<Amount>,
     /// Whether the faucet answers.
     pub(crate) faucet: bool,
+    /// The realm's name.
+    pub(crate) realm: String,
+    /// `realm.access`.
+    pub(crate) access: Access,
+    /// `compat.plain_login`.
+    pub(crate) plain_login: bool,
+}
+
+/// How a session is ended from here.
+pub(crate) trait Doors: Send + Sync {
+    /// Ends one session, and no other.
+    fn close(&self, session: u64) -> BoxFuture<'_, ()>;
 }
 
 /// Everything a procedure needs.
@@ -107,7 +121,10 @@ pub(crate) struct Market {
     pub(crate) turns: Turns,
     pub(crate) pending: Arc<Pending>,
     /// The buyer's delegate each session has proven to be, if any.
-    buyers: Mutex<HashMap<u64, Option<Address>>>,
+    pub(crate) proven: Proven,
+    /// By what sessions logged in.
+    pub(crate) logins: Logins,
+    pub(crate) doors: Arc<dyn Doors>,
     /// Purchases whose end could not be written: they, and their channels, wait until the disk takes it.
     pub(crate) unresolved: AtomicU64,
     status: AtomicU8,
@@ -128,6 +145,7 @@ pub(crate) struct Parts {
     pub(crate) demand: Arc<Mutex<Demand>>,
     pub(crate) sellers: Arc<dyn Sellers>,
     pub(crate) announcer: Announcer,
+    pub(crate) doors: Arc<dyn Doors>,
 }
 
 impl Market {
@@ -157,7 +175,9 @@ impl Market {
             reach: Reach::default(),
             turns: Turns::default(),
             pending: Arc::default(),
-            buyers: Mutex::default(),
+            proven: Proven::default(),
+            logins: Logins::default(),
+            doors: parts.doors,
             unresolved: AtomicU64::new(0),
             status: AtomicU8::new(Status::None as u8),
         }
@@ -191,28 +211,35 @@ impl Market {
         self.store.submit(command).await.map_err(of_submit)
     }
 
+    /// Publishes `args` under `topic` to those whom it concerns, some time soon.
+    pub(crate) fn announce(&self, topic: impl Into<String>, args: Vec<Value>) {
+        let topic = topic.into();
+        for options in access::deliveries(self, &topic) {
+            self.announcer.announce(topic.clone(), args.clone(), options);
+        }
+    }
+
     /// The buyer's delegate a session has proven to be.
     pub(crate) fn known_buyer(&self, session: u64) -> Option<Address> {
-        self.buyers.lock().get(&session).copied().flatten()
+        self.proven.of(session)
     }
 
     /// A session has proven to be a buyer's delegate by its signature.
     pub(crate) fn buyer_proved(&self, session: u64, delegate: Address) {
-        if let Some(known) = self.buyers.lock().get_mut(&session) {
-            *known = Some(delegate);
-        }
+        self.proven.proved(session, delegate);
     }
 
     /// A session is there. What procedures keep for sessions they keep for these alone.
     pub(crate) fn joined(&self, session: u64) {
         self.quotes.open(session);
         self.providers.joined(session);
-        self.buyers.lock().insert(session, None);
+        self.proven.joined(session);
+        self.logins.joined(session);
     }
 
     /// A session calls, or answers for somebody.
     pub(crate) fn seen(&self, session: u64) {
-        if !self.buyers.lock().contains_key(&session) && self.sellers.sees(session) {
+        if !self.proven.knows(session) && self.sellers.sees(session) {
             self.joined(session);
         }
     }
@@ -259,6 +286,7 @@ impl Market {
     pub(crate) fn left(&self, session: u64) {
         self.quotes.forget(session);
         self.providers.left(session);
-        self.buyers.lock().remove(&session);
+        self.proven.left(session);
+        self.logins.left(session);
     }
 }

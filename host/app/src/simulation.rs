@@ -12,7 +12,7 @@ use crate::content::{Content, Licence};
 use crate::environment::Environment;
 use crate::events::Announcer;
 use crate::host::{Opened, look_at, open, open_library, rebuild_demand, terms};
-use crate::market::{Market, Parts, Status};
+use crate::market::{Doors, Market, Parts, Status};
 use crate::policies::{self, Policies};
 use crate::workers::Workers;
 use crate::{commands, procedures, purchase, sweep};
@@ -20,6 +20,7 @@ use bourse_chain::Network;
 use bourse_market::{Change, Demand};
 use bourse_store::{Disk, Reader, Report, StoreError};
 use bourse_wamp::{CallResult, Invocation, Value, WampError};
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -67,6 +68,15 @@ pub fn exported(table: &str, record: Change) -> anyhow::Result<String> {
     Ok(commands::ledger::line(table, record)?)
 }
 
+/// There is no router: nobody logs in, so nobody logs out.
+struct NoDoors;
+
+impl Doors for NoDoors {
+    fn close(&self, _session: u64) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
 impl Stage {
     /// Opens the data folder of `config`, resolves what a former stage left, and trades.
     ///
@@ -112,7 +122,8 @@ impl Stage {
             policies,
             demand,
             sellers,
-            announcer: Announcer::through(move |topic, args| {
+            doors: Arc::new(NoDoors),
+            announcer: Announcer::through(move |topic, args, _| {
                 events(topic, args);
                 std::future::ready(())
             }),

@@ -271,7 +271,7 @@ fn due(channel: &Channel, voucher: &Voucher, age: u64, asked: u32, most: Option<
 }
 
 fn ask(market: &Market, channel: &Channel, voucher: &Voucher) {
-    market.announcer.announce(
+    market.announce(
         topic::voucher_lapsing(&channel.delegate),
         vec![Value::Map(dict([
             ("market_oid", bytes(channel.market.0)),
@@ -299,7 +299,7 @@ async fn close(
         Ok(Some(closed)) if was_open => {
             let told = closing_dict(&closed, None);
             for topic in topic::channel_closing(&closed.delegate, closed.kind) {
-                market.announcer.announce(topic, vec![told.clone()]);
+                market.announce(topic, vec![told.clone()]);
             }
             Ok(true)
         }

@@ -57,6 +57,6 @@ pub use signature::{SignatureError, recover};
 pub use signer::{KeyError, Signer};
 pub use transaction::{Fees, SignedTransaction, Transaction};
 pub use typed::{
-    ChannelClose, ChannelOpen, Consent, DOMAIN_SEPARATOR, DelegateBinding, Domain, KeyOffer,
+    ChannelClose, ChannelOpen, Consent, DOMAIN_SEPARATOR, DelegateBinding, Domain, KeyOffer, MarketLogin,
     MarketMemberLogin, RevokeOffer,
 };

@@ -1,10 +1,10 @@
-//! The two messages of ours, for which no other library has vectors: hashed here word by word, as EIP-712 says,
+//! The messages of ours that clients sign by hand, for which no other library has vectors: hashed here word by word, as EIP-712 says,
 //! without the crate that hashes them in the product.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use bourse_chain::{DOMAIN_SEPARATOR, Domain, KeyOffer, RevokeOffer, keccak256};
-use bourse_market::{Address, Amount, ApiId, KeyId, MarketId, Nanos};
+use bourse_chain::{DOMAIN_SEPARATOR, Domain, KeyOffer, MarketLogin, RevokeOffer, keccak256};
+use bourse_market::{Address, Amount, ApiId, ClientKey, KeyId, MarketId, Nanos};
 
 const DOMAIN: Domain = Domain {
     chain_id: 1337,
@@ -96,4 +96,27 @@ fn a_revocation_hashes_to_its_words() {
 fn a_free_key_and_one_without_a_price_are_two_offers() {
     let (free, dynamic) = (key_offer(Amount::ZERO, false), key_offer(Amount::ZERO, true));
     assert_ne!(free.digest(&DOMAIN), dynamic.digest(&DOMAIN));
+}
+
+#[test]
+fn a_login_hashes_to_its_words() {
+    let login = MarketLogin {
+        market: MarketId([1; 16]),
+        member: Address([4; 20]),
+        client_key: ClientKey([5; 32]),
+        issued: Nanos(1_700_000_000_000_000_000),
+        expires: Nanos(1_700_086_400_000_000_000),
+    };
+    let words = [
+        right(&1337_u64.to_be_bytes()),
+        right(&[0xc0; 20]),
+        left(&[1; 16]),
+        right(&[4; 20]),
+        [5; 32],
+        right(&login.issued.0.to_be_bytes()),
+        right(&login.expires.0.to_be_bytes()),
+    ];
+    let text = "EIP712MarketLogin(uint256 chainId,address verifyingContract,bytes16 marketId,address member,\
+                bytes32 client_pubkey,uint256 issued,uint256 expires)";
+    assert_eq!(login.digest(&DOMAIN), digest(text, &words));
 }

@@ -4,9 +4,10 @@ use crate::Amount;
 use crate::chain::{Advance, Anchor, AppliedBlock, Followed, Unwind};
 use crate::escrow::{Debt, EscrowPayment, EscrowSale};
 use crate::ids::{
-    Address, BlockNumber, ChannelId, EscrowedKey, KeyId, MarketId, Nanos, OfferId, PurchaseId, SealedKey,
-    Seq, SessionId, Signature,
+    Address, BlockNumber, ChannelId, ClientKey, EscrowedKey, KeyId, MarketId, Nanos, OfferId, PurchaseId,
+    SealedKey, Seq, SessionId, Signature,
 };
+use crate::login::{LoginRequest, UserKey};
 use crate::outbox::{
     AttemptRequest, CarryRequest, ConcludeRequest, IntendRequest, Intent, Nonce, NonceLine, ShowRequest,
 };
@@ -385,6 +386,15 @@ pub enum Command {
     Consent(Box<ConsentRequest>),
     /// The same of one that stands given and ends: it needs no room, and what was recorded with it stays.
     Withdraw(Box<ConsentRequest>),
+    /// Record a key that a client logs in with.
+    Login(Box<LoginRequest>),
+    /// Take such a key back.
+    Logout {
+        /// The key.
+        key: ClientKey,
+        /// When.
+        at: Nanos,
+    },
     /// Go on along the chain.
     Advance(Box<Advance>),
     /// Go back to a block that is still part of it.
@@ -456,6 +466,8 @@ pub enum Change {
     Registered(Box<Registration>),
     /// No such record any more.
     Unregistered(RegistrationKey),
+    /// A key that a client logs in with; none drops it.
+    UserKey(ClientKey, Option<Box<UserKey>>),
     /// How far the ledger followed the chain; none drops what was kept of a block.
     Block(BlockNumber, Option<Box<AppliedBlock>>),
     /// What the chain says of a channel.
@@ -521,6 +533,10 @@ pub enum Outcome {
     Concluded(Box<Intent>),
     /// The consent as it stands.
     Consented(Box<Consent>),
+    /// The key as it stands on record.
+    LoggedIn(Box<UserKey>),
+    /// The key, taken back.
+    LoggedOut(Box<UserKey>),
     /// The new offer.
     Placed(Box<Offer>),
     /// The offer, revoked.

@@ -150,6 +150,10 @@ bytes_type!(
     BuyerPubkey, 32, "a buyer's public key"
 );
 bytes_type!(
+    /// The Ed25519 public key that a client logs in with.
+    ClientKey, 32, "a client's key"
+);
+bytes_type!(
     /// A libsodium sealed box around a 32-byte data key: ephemeral key (32) ‖ tag (16) ‖ ciphertext (32).
     SealedKey, 80, "a sealed key"
 );

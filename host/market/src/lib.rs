@@ -14,6 +14,7 @@ mod demand;
 mod escrow;
 mod ids;
 mod invariants;
+pub mod login;
 mod memory;
 pub mod outbox;
 pub mod plant;
@@ -34,9 +35,9 @@ pub use command::{
 pub use demand::{Demand, Figures, Sale, Subject};
 pub use escrow::{Debt, EscrowPayment, EscrowSale, Receipt};
 pub use ids::{
-    Address, ApiId, BlockHash, BlockNumber, BuyerPubkey, CatalogId, ChannelId, ConsentId, DecisionId,
-    EscrowedKey, IdError, KeyId, MarketId, Nanos, OfferId, ParseIdError, PurchaseId, RevisionId, SealedKey,
-    Seq, SessionId, Signature, TransactionHash,
+    Address, ApiId, BlockHash, BlockNumber, BuyerPubkey, CatalogId, ChannelId, ClientKey, ConsentId,
+    DecisionId, EscrowedKey, IdError, KeyId, MarketId, Nanos, OfferId, ParseIdError, PurchaseId, RevisionId,
+    SealedKey, Seq, SessionId, Signature, TransactionHash,
 };
 pub use invariants::{
     Auditor, Side, Sums, Violation, check_channel, check_escrow_sale, check_in_place, check_purchase,

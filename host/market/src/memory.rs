@@ -3,6 +3,7 @@
 use crate::chain::{Anchor, AppliedBlock};
 use crate::command::{Ending, Genesis};
 use crate::invariants::{Auditor, Violation, check_in_place, check_sale_in_place};
+use crate::login::UserKey;
 use crate::outbox::{Intent, IntentKey, Nonce, NonceLine};
 use crate::registry::{
     Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member, Registration, RegistrationKey,
@@ -10,10 +11,10 @@ use crate::registry::{
 use crate::view::{Fault, View};
 use crate::voucher::Voucher;
 use crate::{
-    Account, Address, ApiId, Binding, BlockNumber, CatalogId, Change, Changes, Channel, ChannelId, Command,
-    ConsentId, Debt, Decision, DecisionId, EscrowPayment, EscrowSale, EscrowedKey, KeyId, MarketId, Nanos,
-    Offer, OfferId, Outcome, Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState, Reconciliation,
-    Refusal, Seq, Totals, apply,
+    Account, Address, ApiId, Binding, BlockNumber, CatalogId, Change, Changes, Channel, ChannelId, ClientKey,
+    Command, ConsentId, Debt, Decision, DecisionId, EscrowPayment, EscrowSale, EscrowedKey, KeyId, MarketId,
+    Nanos, Offer, OfferId, Outcome, Pair, PairKey, PolicySlot, Purchase, PurchaseId, PurchaseState,
+    Reconciliation, Refusal, Seq, Totals, apply,
 };
 use core::convert::Infallible;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +47,7 @@ pub struct MemoryLedger {
     catalogs: BTreeMap<CatalogId, Catalog>,
     apis: BTreeMap<ApiId, Api>,
     consents: BTreeMap<ConsentKey, Consent>,
+    user_keys: BTreeMap<ClientKey, UserKey>,
     blocks: BTreeMap<BlockNumber, AppliedBlock>,
     anchors: BTreeMap<ChannelId, Anchor>,
     vouchers: BTreeMap<ChannelId, Voucher>,
@@ -110,6 +112,8 @@ impl MemoryLedger {
                 Change::PolicySize(policy, size) => drop(self.policy_sizes.insert(policy, size)),
                 Change::Registered(registration) => self.register(*registration),
                 Change::Unregistered(key) => self.unregister(&key),
+                Change::UserKey(key, Some(record)) => drop(self.user_keys.insert(key, *record)),
+                Change::UserKey(key, None) => drop(self.user_keys.remove(&key)),
                 Change::Block(number, Some(applied)) => drop(self.blocks.insert(number, *applied)),
                 Change::Block(number, None) => drop(self.blocks.remove(&number)),
                 Change::Anchor(channel, anchor) => drop(self.anchors.insert(channel, *anchor)),
@@ -285,6 +289,7 @@ impl MemoryLedger {
         self.vouchers
             .values()
             .for_each(|voucher| auditor.voucher(voucher));
+        self.user_keys.values().for_each(|key| auditor.user_key(key));
         self.intents.values().for_each(|intent| auditor.intent(intent));
         self.nonce_line.iter().for_each(|line| auditor.nonce_line(line));
         self.policy_values()
@@ -447,6 +452,15 @@ impl View for MemoryLedger {
 
     fn consent_about(&self, key: &ConsentKey) -> Result<Option<Consent>, Infallible> {
         Ok(self.consents.get(key).cloned())
+    }
+
+    fn user_key(&self, key: &ClientKey) -> Result<Option<UserKey>, Infallible> {
+        Ok(self.user_keys.get(key).cloned())
+    }
+
+    fn user_keys_of(&self, party: &Address) -> Result<Vec<UserKey>, Infallible> {
+        let of_party = self.user_keys.values().filter(|known| known.party == *party);
+        Ok(of_party.cloned().collect())
     }
 
     fn chain_tip(&self) -> Result<Option<AppliedBlock>, Infallible> {

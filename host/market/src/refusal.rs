@@ -2,7 +2,10 @@
 
 use crate::Amount;
 use crate::chain::BlockRef;
-use crate::ids::{Address, BlockNumber, ChannelId, ConsentId, KeyId, MarketId, Nanos, PurchaseId, Seq};
+use crate::ids::{
+    Address, BlockNumber, ChannelId, ClientKey, ConsentId, KeyId, MarketId, Nanos, PurchaseId, Seq,
+};
+use crate::login::UserKey;
 use crate::outbox::Nonce;
 
 /// A refused command changes nothing.
@@ -684,6 +687,68 @@ pub enum Refusal {
         /// The id.
         id: ConsentId,
     },
+    /// A login that holds from later on.
+    #[error("the login holds from {} on, it is {} now: check the clock of whoever signed it", issued.0, at.0)]
+    LoginAhead {
+        /// From when.
+        issued: Nanos,
+        /// Now.
+        at: Nanos,
+    },
+    /// A login that held before.
+    #[error("the login held until {}, it is {} now: sign it anew", expires.0, at.0)]
+    LoginExpired {
+        /// To when.
+        expires: Nanos,
+        /// Now.
+        at: Nanos,
+    },
+    /// A login that would hold for too long.
+    #[error("the login would hold from {} to {}, at most {} days are taken", issued.0, expires.0, UserKey::MAX_LIFE / DAY)]
+    LoginTooLong {
+        /// From when.
+        issued: Nanos,
+        /// To when.
+        expires: Nanos,
+    },
+    /// Another member or delegate vouches for this key.
+    #[error("somebody else vouches for key {key}: log in with a key of your own")]
+    KeyTaken {
+        /// The key.
+        key: ClientKey,
+    },
+    /// A key that was taken back, and no later word on it.
+    #[error("key {key} was taken back at {}: sign a login that is issued later, or log in with another key", revoked.0)]
+    KeyRevoked {
+        /// The key.
+        key: ClientKey,
+        /// When.
+        revoked: Nanos,
+    },
+    /// Too many keys were taken back.
+    #[error(
+        "{} keys of {party} that would count again were taken back, no more are remembered: wait until their signatures expire",
+        UserKey::MAX_REVOKED
+    )]
+    KeysRevoked {
+        /// Whose keys.
+        party: Address,
+    },
+    /// Later logins stand.
+    #[error(
+        "{} later logins of {party} stand, at most so many do: sign this one anew",
+        UserKey::MAX_STANDING
+    )]
+    KeysStanding {
+        /// Whose keys.
+        party: Address,
+    },
+    /// A key that nobody vouches for.
+    #[error("nobody vouches for key {key}")]
+    KeyUnknown {
+        /// The key.
+        key: ClientKey,
+    },
     /// Withdrawing what was never given.
     #[error("there is no consent {id} to withdraw")]
     ConsentUnknown {
@@ -691,6 +756,9 @@ pub enum Refusal {
         id: ConsentId,
     },
 }
+
+/// Nanoseconds of a day.
+const DAY: u64 = 24 * 60 * 60 * 1_000_000_000;
 
 /// The other balance that a channel closes with, if there is one.
 fn less(remaining: Amount, due: Option<&Amount>) -> String {

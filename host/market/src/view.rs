@@ -4,9 +4,10 @@ use crate::chain::{Anchor, AppliedBlock};
 use crate::command::{Ending, Genesis};
 use crate::escrow::{Debt, EscrowPayment, EscrowSale};
 use crate::ids::{
-    Address, ApiId, BlockNumber, CatalogId, ChannelId, ConsentId, DecisionId, EscrowedKey, KeyId, MarketId,
-    Nanos, OfferId, PurchaseId, Seq,
+    Address, ApiId, BlockNumber, CatalogId, ChannelId, ClientKey, ConsentId, DecisionId, EscrowedKey, KeyId,
+    MarketId, Nanos, OfferId, PurchaseId, Seq,
 };
+use crate::login::UserKey;
 use crate::outbox::{Intent, IntentKey, Nonce, NonceLine};
 use crate::record::{Account, Binding, Channel, Offer, Pair, PairKey, Purchase, Totals};
 use crate::refusal::Refusal;
@@ -82,6 +83,10 @@ pub trait View {
     fn consent(&self, id: &ConsentId) -> Result<Option<Consent>, Self::Error>;
     /// A consent, by what it is about.
     fn consent_about(&self, key: &ConsentKey) -> Result<Option<Consent>, Self::Error>;
+    /// A key that a client logs in with, taken back or not.
+    fn user_key(&self, key: &ClientKey) -> Result<Option<UserKey>, Self::Error>;
+    /// All keys on record of a member or delegate.
+    fn user_keys_of(&self, party: &Address) -> Result<Vec<UserKey>, Self::Error>;
     /// The last block of the chain that was followed; none before the first.
     fn chain_tip(&self) -> Result<Option<AppliedBlock>, Self::Error>;
     /// The blocks on record from `number` on, the last first.

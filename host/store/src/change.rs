@@ -6,6 +6,7 @@ use crate::index::{self, Entry};
 use crate::keys;
 use crate::records::{ONLY, Records};
 use crate::tables::{Table, Tables};
+use bourse_market::login::UserKey;
 use bourse_market::registry::{Registration, RegistrationKey};
 use bourse_market::voucher::Voucher;
 use bourse_market::{Change, View};
@@ -68,6 +69,8 @@ fn record(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Result<(), S
         }
         Change::Registered(record) => register(tables, txn, record),
         Change::Unregistered(key) => unregister(tables, txn, key),
+        Change::UserKey(key, Some(record)) => put(&tables.user_keys, txn, key.as_bytes(), record),
+        Change::UserKey(key, None) => tables.user_keys.delete(txn, key.as_bytes()),
         Change::Block(number, Some(record)) => put(&tables.chain_blocks, txn, &keys::block(*number), record),
         Change::Block(number, None) => tables.chain_blocks.delete(txn, &keys::block(*number)),
         Change::Anchor(channel, record) => put(&tables.anchors, txn, channel.as_bytes(), record),
@@ -102,6 +105,13 @@ fn entries(records: Records<'_>, change: &Change) -> Result<(Vec<Entry>, Vec<Ent
                     .as_ref()
                     .map(entries)
                     .unwrap_or_default(),
+                new.as_deref().map(entries).unwrap_or_default(),
+            )
+        }
+        Change::UserKey(key, new) => {
+            let entries = |known: &UserKey| index::of_user_key(known);
+            (
+                records.user_key(key)?.as_ref().map(entries).unwrap_or_default(),
                 new.as_deref().map(entries).unwrap_or_default(),
             )
         }

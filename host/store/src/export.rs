@@ -7,6 +7,7 @@ use crate::reader::Reader;
 use crate::stamp::SCHEMA;
 use crate::tables::Id;
 use bourse_market::chain::{Anchor, AppliedBlock};
+use bourse_market::login::UserKey;
 use bourse_market::outbox::{Intent, NonceLine};
 use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Member, Registration};
 use bourse_market::voucher::Voucher;
@@ -45,7 +46,7 @@ macro_rules! kinds {
 }
 
 /// Every table that holds records, whose order is that of an export: what a record refers to comes before it.
-const KINDS: [Kind; 28] = kinds! {
+const KINDS: [Kind; 29] = kinds! {
     genesis: Genesis = |_, record| Ok(Change::Genesis(record));
     totals: Totals = |_, record| Ok(Change::Totals(record));
     accounts: Account = |key, record| Ok(Change::Account(key.try_into()?, record));
@@ -69,6 +70,7 @@ const KINDS: [Kind; 28] = kinds! {
     catalogs: Catalog = |_, record| Ok(registered(Registration::Catalog(record)));
     apis: Api = |_, record| Ok(registered(Registration::Api(record)));
     consents: Consent = |_, record| Ok(registered(Registration::Consent(record)));
+    user_keys: Box<UserKey> = |_, record| Ok(Change::UserKey(record.key, Some(record)));
     chain_blocks: Box<AppliedBlock> = |_, record| Ok(Change::Block(record.block.number, Some(record)));
     anchors: Box<Anchor> = |key, record| Ok(Change::Anchor(key.try_into()?, record));
     vouchers: Box<Voucher> = |_, record| Ok(Change::Voucher(record.channel, Some(record)));

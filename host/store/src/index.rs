@@ -3,6 +3,7 @@
 use crate::keys::{self, ConsentsBy, RegistryBy};
 use crate::query::Place;
 use crate::tables::Id;
+use bourse_market::login::UserKey;
 use bourse_market::outbox::{Intent, IntentKey, Nonce};
 use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Registration};
 use bourse_market::voucher::Voucher;
@@ -246,6 +247,12 @@ pub(crate) fn of_consent(consent: &Consent) -> Vec<Entry> {
         list(keys::consents_by_text(ConsentsBy::Tag, tag));
     }
     entries
+}
+
+/// The entries of a key that a client logs in with.
+pub(crate) fn of_user_key(known: &UserKey) -> Vec<Entry> {
+    let key = keys::user_key_of(&known.party, &known.key);
+    vec![entry(Id::user_keys_by_party, key, &[])]
 }
 
 /// The entries of a voucher.

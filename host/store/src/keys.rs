@@ -3,8 +3,8 @@
 use bourse_market::outbox::{IntentKey, Nonce};
 use bourse_market::registry::{ActorKey, ConsentKey};
 use bourse_market::{
-    Address, ApiId, BlockNumber, ChannelId, ChannelKind, DecisionId, Nanos, OfferId, PairKey, PolicySlot,
-    PurchaseId, Seq,
+    Address, ApiId, BlockNumber, ChannelId, ChannelKind, ClientKey, DecisionId, Nanos, OfferId, PairKey,
+    PolicySlot, PurchaseId, Seq,
 };
 use sha2::{Digest, Sha256};
 
@@ -66,6 +66,11 @@ pub(crate) fn ending(at: Nanos, id: &OfferId) -> Vec<u8> {
 /// `delegate ‖ channel`.
 pub(crate) fn delegates_channel(delegate: &Address, id: &ChannelId) -> Vec<u8> {
     join(&[delegate.as_bytes(), id.as_bytes()])
+}
+
+/// `party ‖ key`.
+pub(crate) fn user_key_of(party: &Address, key: &ClientKey) -> Vec<u8> {
+    join(&[party.as_bytes(), key.as_bytes()])
 }
 
 /// `channel ‖ released`.

@@ -8,14 +8,15 @@ use crate::query::{Page, Place};
 use crate::records::Records;
 use crate::tables::{Table, Tables};
 use bourse_market::chain::{Anchor, AppliedBlock};
+use bourse_market::login::UserKey;
 use bourse_market::outbox::{Intent, IntentKey, Nonce, NonceLine};
 use bourse_market::registry::{Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member};
 use bourse_market::voucher::Voucher;
 use bourse_market::{
-    Account, Address, ApiId, Binding, BlockNumber, CatalogId, Channel, ChannelId, ChannelKind, ConsentId,
-    Debt, Decision, DecisionId, Ending, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId,
-    Nanos, Offer, OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Reconciliation, Sale, Seq,
-    Totals, View,
+    Account, Address, ApiId, Binding, BlockNumber, CatalogId, Channel, ChannelId, ChannelKind, ClientKey,
+    ConsentId, Debt, Decision, DecisionId, Ending, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId,
+    MarketId, Nanos, Offer, OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Reconciliation, Sale,
+    Seq, Totals, View,
 };
 use heed::{RoTxn, WithoutTls};
 use std::collections::BTreeSet;
@@ -640,6 +641,14 @@ impl View for Reader<'_> {
 
     fn consent_about(&self, key: &ConsentKey) -> Result<Option<Consent>, StoreError> {
         self.records().consent_about(key)
+    }
+
+    fn user_key(&self, key: &ClientKey) -> Result<Option<UserKey>, StoreError> {
+        self.records().user_key(key)
+    }
+
+    fn user_keys_of(&self, party: &Address) -> Result<Vec<UserKey>, StoreError> {
+        self.records().user_keys_of(party)
     }
 
     fn chain_tip(&self) -> Result<Option<AppliedBlock>, StoreError> {

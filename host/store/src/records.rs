@@ -6,15 +6,16 @@ use crate::index;
 use crate::keys;
 use crate::tables::{Table, Tables};
 use bourse_market::chain::{Anchor, AppliedBlock};
+use bourse_market::login::UserKey;
 use bourse_market::outbox::{Intent, IntentKey, Nonce, NonceLine};
 use bourse_market::registry::{
     Actor, ActorKey, Api, Catalog, Consent, ConsentKey, Market, Member, Registration, RegistrationKey,
 };
 use bourse_market::voucher::Voucher;
 use bourse_market::{
-    Account, Address, ApiId, Binding, BlockNumber, CatalogId, Channel, ChannelId, ConsentId, Debt, Decision,
-    DecisionId, Ending, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Nanos, Offer,
-    OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Seq, Totals, View,
+    Account, Address, ApiId, Binding, BlockNumber, CatalogId, Channel, ChannelId, ClientKey, ConsentId, Debt,
+    Decision, DecisionId, Ending, EscrowPayment, EscrowSale, EscrowedKey, Genesis, KeyId, MarketId, Nanos,
+    Offer, OfferId, Pair, PairKey, PolicySlot, Purchase, PurchaseId, Seq, Totals, View,
 };
 use heed::{AnyTls, RoTxn};
 use serde::de::DeserializeOwned;
@@ -240,6 +241,22 @@ impl View for Records<'_> {
         let id = index.get(self.txn, &keys::consent_about(key))?;
         id.map(|id| self.named(index, &self.tables.consents, id))
             .transpose()
+    }
+
+    fn user_key(&self, key: &ClientKey) -> Result<Option<UserKey>, StoreError> {
+        self.get(&self.tables.user_keys, key.as_bytes())
+    }
+
+    fn user_keys_of(&self, party: &Address) -> Result<Vec<UserKey>, StoreError> {
+        let index = &self.tables.user_keys_by_party;
+        index
+            .prefix(self.txn, party.as_bytes())?
+            .map(|entry| {
+                let (key, _) = entry?;
+                let key = key.get(Address::LEN..).unwrap_or_default();
+                self.named(index, &self.tables.user_keys, key)
+            })
+            .collect()
     }
 
     fn chain_tip(&self) -> Result<Option<AppliedBlock>, StoreError> {

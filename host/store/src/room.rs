@@ -89,6 +89,7 @@ fn kind(command: &Command) -> Kind {
         // It frees room in the end, and needs some first.
         | Command::Sweep(_)
         | Command::Consent(_)
+        | Command::Login(_)
         // The chain waits; the follower asks again.
         | Command::Advance(_)
         | Command::Unwind(_)
@@ -102,6 +103,7 @@ fn kind(command: &Command) -> Kind {
         | Command::ReleasePair(_)
         | Command::Reconcile(_)
         | Command::Withdraw(_)
+        | Command::Logout { .. }
         | Command::Show(_)
         | Command::Attempt(_)
         | Command::Conclude(_)

@@ -254,6 +254,10 @@ tables! {
     /// List ‖ whom or what it is of ‖ block of the last change ‖ consent id: all consents, and those by member, delegate,
     /// market, catalog, title, description and tag.
     consents_by = "consents_by",
+    /// Key of a client -> for whom it logs in.
+    user_keys = "user_keys",
+    /// Member or delegate ‖ key of each client that logs in for it.
+    user_keys_by_party = "user_keys_by_party",
     /// Block number -> a block of the chain that was followed, and how to take it back.
     chain_blocks = "chain_blocks",
     /// Channel id -> what the chain says of the channel.

@@ -12,6 +12,7 @@ use crate::reader::{Counts, Reader};
 use crate::records::{ONLY, hex};
 use crate::tables::{Id, Table};
 use bourse_market::chain::{Anchor, AppliedBlock};
+use bourse_market::login::UserKey;
 use bourse_market::outbox::{Intent, NonceLine};
 use bourse_market::registry::{Actor, Api, Catalog, Consent, Market, Member, Registration};
 use bourse_market::voucher::Voucher;
@@ -29,7 +30,7 @@ const MAX_VIOLATIONS: usize = 1000;
 const STRIDE: u64 = 4096;
 
 /// The indexes, each of which must hold what its records say and nothing else.
-pub(crate) const INDEXES: [Id; 29] = [
+pub(crate) const INDEXES: [Id; 30] = [
     Id::offer_by_key,
     Id::offers_by_api,
     Id::offers_by_seller,
@@ -54,6 +55,7 @@ pub(crate) const INDEXES: [Id; 29] = [
     Id::registry_by,
     Id::consent_about,
     Id::consents_by,
+    Id::user_keys_by_party,
     Id::nonces,
     Id::outbox,
     Id::locking,
@@ -184,6 +186,7 @@ impl<'r, 'p> Check<'r, 'p> {
             &tables.catalogs,
             &tables.apis,
             &tables.consents,
+            &tables.user_keys,
             &tables.chain_blocks,
             &tables.anchors,
             &tables.intents,
@@ -341,6 +344,10 @@ impl<'r, 'p> Check<'r, 'p> {
                 check.auditor.anchor(id, anchor);
             }
             (id.is_ok(), Vec::new())
+        })?;
+        self.each(&tables.user_keys, |check, key, known: &UserKey| {
+            check.auditor.user_key(known);
+            (key == known.key.as_bytes(), index::of_user_key(known))
         })?;
         self.each(&tables.vouchers, |check, key, voucher: &Voucher| {
             check.auditor.voucher(voucher);
@@ -578,6 +585,11 @@ impl<'r, 'p> Check<'r, 'p> {
                 .and_then(|channel| records.voucher(&ChannelId(channel)).ok()?)
                 .as_ref()
                 .map(index::of_voucher),
+            Id::user_keys_by_party => key
+                .get(bourse_market::Address::LEN..)
+                .and_then(|known| self.record(&self.reader.tables.user_keys, known))
+                .as_ref()
+                .map(index::of_user_key),
             Id::carried => index::nonce_of(key)
                 .and_then(|nonce| records.intent_at(nonce).ok()?)
                 .as_ref()

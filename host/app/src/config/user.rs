@@ -84,7 +84,11 @@ pub(super) fn check(tickets: &[Ticket], users: &[User]) -> anyhow::Result<()> {
         .iter()
         .map(|user| ("[[wamp.user]]", &user.authid, &user.role));
     for (block, authid, role) in tickets.chain(named) {
-        for own in [bourse_wamp::ROLE_MARKETMAKER, bourse_wamp::ROLE_ANONYMOUS] {
+        for own in [
+            bourse_wamp::ROLE_MARKETMAKER,
+            bourse_wamp::ROLE_ANONYMOUS,
+            "trusted",
+        ] {
             ensure!(
                 role != own,
                 "{block} for {authid}: the role `{own}` is the router's own to give"

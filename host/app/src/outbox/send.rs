@@ -470,13 +470,13 @@ fn announce(market: &Market, intent: &Intent) {
         return announce_unclosed(market, intent, state, reason);
     }
     if let Some(said) = intent.carries() {
-        market.announcer.announce(
+        market.announce(
             topic::consent_failed(&said.key.member),
             vec![consent_failed_dict(intent, said, reason)],
         );
     }
     let Some(terms) = intent.opens() else { return };
-    market.announcer.announce(
+    market.announce(
         topic::channel_open_failed(&terms.delegate),
         vec![Value::Map(dict([
             ("market_oid", bytes(terms.market.0)),
@@ -500,7 +500,7 @@ fn announce_unclosed(market: &Market, intent: &Intent, state: &FinalState, reaso
     if channel.state != ChannelState::Closing {
         return;
     }
-    market.announcer.announce(
+    market.announce(
         topic::channel_close_failed(&channel.delegate),
         vec![Value::Map(dict([
             ("market_oid", bytes(state.market.0)),

@@ -88,7 +88,7 @@ pub(super) async fn close_channel(market: Arc<Market>, mut invocation: Invocatio
     if !again {
         tracing::info!(channel = %channel.id, seq = %channel.seq, left = %channel.remaining, "a channel was closed");
         for topic in topic::channel_closing(&channel.delegate, channel.kind) {
-            market.announcer.announce(topic, vec![answer.clone()]);
+            market.announce(topic, vec![answer.clone()]);
         }
     }
     Ok(reply(answer))

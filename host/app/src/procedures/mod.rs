@@ -2,6 +2,7 @@
 //!
 //! A handler owns its arguments' names and its reply; what several share lives in the rooms it calls.
 
+mod authenticate;
 mod buy_key;
 mod close_channel;
 mod dev_fund;
@@ -17,6 +18,7 @@ mod get_offer;
 mod get_quote;
 mod get_status;
 mod get_transaction_receipt;
+mod logout;
 mod open_channel;
 mod pages;
 mod place_offer;
@@ -26,6 +28,7 @@ mod revoke_offer;
 mod set_consent;
 mod status;
 
+use crate::access::{self, Admission, Caller, Row};
 use crate::market::Market;
 use crate::wire::{fault, uri};
 use bourse_market::Address;
@@ -74,6 +77,8 @@ table! {
     "xbr.marketmaker.find_consents" => find_consents::find_consents,
     "bourse.market.renew_voucher" => renew_voucher::renew_voucher,
     "xbr.marketmaker.get_catalogs_by_owner" => get_catalogs_by_owner::get_catalogs_by_owner,
+    "xbr.marketmaker.authenticator.authenticate" => authenticate::authenticate,
+    "xbr.marketmaker.authenticator.logout" => logout::logout,
 }
 
 /// The faucet, where there is one.
@@ -101,7 +106,7 @@ pub(crate) async fn register_all(
                 if let Some(caller) = invocation.caller {
                     market.seen(caller);
                 }
-                handler(market, invocation).await
+                admitted(market, procedure, *handler, invocation).await
             }
         };
         session
@@ -112,9 +117,6 @@ pub(crate) async fn register_all(
     Ok(())
 }
 
-/// What the login of a member begins with; its address follows.
-const MEMBER: &str = "member-";
-
 /// Answers one call as the market maker's session would, without a router.
 pub(crate) async fn answer(market: &Arc<Market>, invocation: Invocation) -> Reply {
     let faucet = market.terms.faucet.then_some(&FAUCET);
@@ -123,8 +125,26 @@ pub(crate) async fn answer(market: &Arc<Market>, invocation: Invocation) -> Repl
         .chain(faucet)
         .find(|(procedure, _)| *procedure == invocation.procedure);
     match known {
-        Some((_, handler)) => handler(Arc::clone(market), invocation).await,
+        Some((procedure, handler)) => admitted(Arc::clone(market), procedure, *handler, invocation).await,
         None => Err(fault(uri::NO_SUCH_PROCEDURE, invocation.procedure)),
+    }
+}
+
+/// Asks the table whether the caller may, then the procedure. What is not in the table is for nobody.
+async fn admitted(
+    market: Arc<Market>,
+    procedure: &'static str,
+    handler: Handler,
+    invocation: Invocation,
+) -> Reply {
+    let refused = || fault(uri::NOT_AUTHORIZED, format!("{procedure} is not for this caller"));
+    let row = Row::of(procedure).ok_or_else(refused)?;
+    match access::admit(&market, row, &invocation)? {
+        Admission::Granted => handler(market, invocation).await,
+        Admission::ForItsError => match handler(market, invocation).await {
+            Ok(_) => Err(refused()),
+            Err(error) => Err(error),
+        },
     }
 }
 
@@ -150,15 +170,20 @@ fn caller(invocation: &Invocation) -> Result<u64, WampError> {
 }
 
 /// The member that the caller is logged in as, if its login says that it is one.
-fn member(invocation: &Invocation) -> Option<Address> {
-    let role = invocation.caller_authrole.as_deref()?;
-    if role == bourse_wamp::ROLE_ANONYMOUS {
-        return None;
+fn member(market: &Market, invocation: &Invocation) -> Option<Address> {
+    Caller::of(market, invocation).member
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_access_has_a_row_for_each_procedure_and_no_others() {
+        let mut served: Vec<_> = PROCEDURES.iter().chain([&FAUCET]).map(|(uri, _)| *uri).collect();
+        let mut listed: Vec<_> = access::TABLE.iter().map(|row| row.procedure).collect();
+        served.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(served, listed);
     }
-    invocation
-        .caller_authid
-        .as_deref()?
-        .strip_prefix(MEMBER)?
-        .parse()
-        .ok()
 }

@@ -68,7 +68,7 @@ async fn here(market: &Arc<Market>, request: OpenRequest) -> Reply {
         other => return Err(unexpected(&other)),
     };
     crate::crash::point("channel-committed");
-    market.announcer.announce(
+    market.announce(
         topic::channel_open(&channel.delegate, channel.kind),
         vec![channel_dict(&channel)],
     );

@@ -4,12 +4,13 @@ mod parse;
 
 use super::Reply;
 use super::revoke_offer::placer;
+use crate::access::{Caller, speaks_for};
 use crate::events::topic;
 use crate::market::Market;
 use crate::policies::Inquiry;
 use crate::seller_price;
 use crate::vault::PlainKey;
-use crate::wire::{Arguments, fault, invalid, offer_dict, reply, unexpected, uri};
+use crate::wire::{Arguments, fault, invalid, offer_dict, public_offer_dict, reply, unexpected, uri};
 use bourse_chain::KeyOffer;
 use bourse_market::{
     Amount, ChannelKind, Command, EscrowedKey, Nanos, Offer, OfferId, Outcome, PlaceRequest, Price, View,
@@ -19,7 +20,7 @@ use bourse_wamp::{Invocation, WampError};
 use std::sync::Arc;
 
 pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation) -> Reply {
-    let placer = placer(&invocation)?;
+    let (placer, caller) = (placer(&invocation)?, Caller::of(&market, &invocation));
     let arguments = Arguments::of(&mut invocation, parse::ARGUMENTS)?;
     let (mut offer, privkey) = parse::offer(
         arguments,
@@ -42,7 +43,8 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
             .map_err(|why| invalid("price", why))?;
     }
     // Whose name a key is sold in is who earns by it: that is never taken on trust.
-    if market.terms.require_offer_signature || privkey.is_some() {
+    let must_sign = market.terms.require_offer_signature || privkey.is_some();
+    if must_sign || !speaks_for(&market, &caller, &offer.seller)? {
         verify_signature(&market, &offer).await?;
         offer.signature_verified = true;
     } else {
@@ -57,11 +59,10 @@ pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation)
     };
     crate::crash::point("offer-committed");
     bind(&market, &offer);
-    let offer = offer_dict(&offer);
-    market
-        .announcer
-        .announce(topic::OFFER_PLACED, vec![offer.clone()]);
-    Ok(reply(offer))
+    for topic in [topic::OFFER_PLACED.to_owned(), topic::offer_placed(&offer.seller)] {
+        market.announce(topic, vec![public_offer_dict(&offer)]);
+    }
+    Ok(reply(offer_dict(&offer)))
 }
 
 /// The key as the ledger keeps it. The plain one is gone afterwards.

@@ -3,7 +3,7 @@
 use super::{Reply, caller};
 use crate::events::topic;
 use crate::market::Market;
-use crate::wire::{Arguments, fault, of_refusal, offer_dict, reply, unexpected, uri};
+use crate::wire::{Arguments, fault, of_refusal, offer_dict, public_offer_dict, reply, unexpected, uri};
 use bourse_chain::RevokeOffer;
 use bourse_market::{Command, KeyId, Outcome, Placer, Refusal, RevokeRequest, SessionId, Signature, View};
 use bourse_wamp::Invocation;
@@ -46,11 +46,13 @@ pub(super) async fn revoke_offer(market: Arc<Market>, mut invocation: Invocation
         other => return Err(unexpected(&other)),
     };
     market.quotes.revoke(&key);
-    let offer = offer_dict(&offer);
-    market
-        .announcer
-        .announce(topic::OFFER_REVOKED, vec![offer.clone()]);
-    Ok(reply(offer))
+    for topic in [
+        topic::OFFER_REVOKED.to_owned(),
+        topic::offer_revoked(&offer.seller),
+    ] {
+        market.announce(topic, vec![public_offer_dict(&offer)]);
+    }
+    Ok(reply(offer_dict(&offer)))
 }
 
 /// Who calls, as far as it is proven. Every anonymous session is somebody else.

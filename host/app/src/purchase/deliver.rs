@@ -5,7 +5,6 @@ use super::carry::{Price, hold, order, put_back};
 use super::finish::{announce, warn_of_dropped};
 use super::pending::Answer;
 use super::{BuyRequest, UNSIGNED};
-use crate::events::topic;
 use crate::market::Market;
 use crate::vault::seal;
 use crate::wire::{fault, of_refusal, of_store, of_submit, unexpected, uri};
@@ -140,7 +139,7 @@ async fn write(market: &Arc<Market>, sale: Arc<DeliverRequest>) -> Answer {
             }) => {
                 crate::crash::point("delivery-committed");
                 warn_of_dropped(sale.id, &dropped);
-                announce(market, &sale.sold(), [(&*payment, topic::PAYMENT_CHANNEL_EMPTY)]);
+                announce(market, &sale.sold(), [&*payment]);
                 return Ok(Arc::new(sale.receipt()));
             }
             Ok(other) => return Err(unexpected(&other)),

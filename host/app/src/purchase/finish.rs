@@ -68,11 +68,7 @@ pub(super) async fn settle(
 fn tell(market: &Market, (payment, paying, posted): &Posted) {
     crate::crash::point("post-committed");
     if let Some(sale) = posted.sold() {
-        let channels = [
-            (payment, topic::PAYMENT_CHANNEL_EMPTY),
-            (paying, topic::PAYING_CHANNEL_EMPTY),
-        ];
-        announce(market, &sale, channels);
+        announce(market, &sale, [payment, paying]);
     }
     let paid_beyond = |answered: Ask| answered.balance < posted.paying_balance;
     if posted.answered().is_some_and(paid_beyond) {
@@ -262,16 +258,15 @@ pub(super) fn warn_of_dropped(purchase: PurchaseId, dropped: &[DroppedWrites]) {
 }
 
 /// What a sale changes outside the ledger: what policies may know of demand, and news of each channel that it emptied,
-/// under its topic.
-pub(super) fn announce<const N: usize>(
-    market: &Market,
-    sale: &Sale,
-    channels: [(&Channel, &'static str); N],
-) {
+/// under its topics.
+pub(super) fn announce<const N: usize>(market: &Market, sale: &Sale, channels: [&Channel; N]) {
     market.demand.lock().record_sale(sale);
-    for (channel, topic) in channels {
-        if channel.posted_remaining().is_zero() {
-            market.announcer.announce(topic, vec![bytes(channel.id.0)]);
+    let empty = channels
+        .into_iter()
+        .filter(|channel| channel.posted_remaining().is_zero());
+    for channel in empty {
+        for topic in topic::channel_empty(&channel.delegate, channel.kind) {
+            market.announce(topic, vec![bytes(channel.id.0)]);
         }
     }
 }

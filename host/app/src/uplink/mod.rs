@@ -8,6 +8,7 @@
 
 mod attach;
 mod backoff;
+mod doors;
 mod entry;
 mod known;
 mod news;
@@ -86,9 +87,9 @@ impl Uplink {
     /// What publishes the market's events over it.
     pub(crate) fn announcer(self: &Arc<Self>) -> Announcer {
         let uplink = Arc::clone(self);
-        Announcer::through(move |topic, args| {
+        Announcer::through(move |topic, args, options| {
             let uplink = Arc::clone(&uplink);
-            async move { uplink.publish(topic, args).await }
+            async move { uplink.publish((topic, args, options)).await }
         })
     }
 

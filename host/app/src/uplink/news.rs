@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 /// Events kept for a link. They are news, not records: whoever was not there may ask.
 const KEPT: usize = 256;
 
-/// An event: its topic and what it says.
-pub(super) type Event = (String, Vec<Value>);
+/// An event: its topic, what it says, and who may have it.
+pub(super) type Event = (String, Vec<Value>, PublishOptions);
 
 /// What waits for a link.
 #[derive(Debug, Default)]
@@ -30,14 +30,14 @@ impl News {
 
 impl Uplink {
     /// Publishes an event, or keeps it until there is a link.
-    pub(super) async fn publish(&self, topic: String, args: Vec<Value>) {
+    pub(super) async fn publish(&self, event: Event) {
         let Some(session) = self.session() else {
-            return self.news.lock().keep((topic, args));
+            return self.news.lock().keep(event);
         };
-        match publish(&session, &topic, args.clone()).await {
+        match publish(&session, event.clone()).await {
             Ok(()) => {}
-            Err(CallError::Closed) => self.news.lock().keep((topic, args)),
-            Err(error) => tracing::warn!(topic, %error, "an event could not be published"),
+            Err(CallError::Closed) => self.news.lock().keep(event),
+            Err(error) => tracing::warn!(topic = event.0, %error, "an event could not be published"),
         }
     }
 
@@ -52,18 +52,16 @@ impl Uplink {
         }
         loop {
             let next = self.news.lock().waiting.pop_front();
-            let Some((topic, args)) = next else { return };
-            if publish(session, &topic, args).await.is_err() {
+            let Some(event) = next else { return };
+            if publish(session, event).await.is_err() {
                 return;
             }
         }
     }
 }
 
-async fn publish(session: &Session, topic: &str, args: Vec<Value>) -> Result<(), CallError> {
-    session
-        .publish(topic, args, Dict::new(), PublishOptions::default())
-        .await
+async fn publish(session: &Session, (topic, args, options): Event) -> Result<(), CallError> {
+    session.publish(&topic, args, Dict::new(), options).await
 }
 
 #[cfg(test)]
@@ -74,7 +72,7 @@ mod tests {
     fn of_what_waits_for_a_link_the_newest_are_kept_and_the_others_counted() {
         let mut news = News::default();
         for number in 0..KEPT as u64 + 3 {
-            news.keep((format!("topic {number}"), Vec::new()));
+            news.keep((format!("topic {number}"), Vec::new(), PublishOptions::default()));
         }
         assert_eq!((news.waiting.len(), news.dropped), (KEPT, 3));
         assert_eq!(news.waiting.front().unwrap().0, "topic 3");

@@ -2,8 +2,8 @@
 
 use super::error::invalid;
 use bourse_market::{
-    Address, Amount, ApiId, BlockNumber, BuyerPubkey, CatalogId, ChannelId, KeyId, MarketId, Nanos, Offer,
-    OfferId, Seq, Signature, TransactionHash,
+    Address, Amount, ApiId, BlockNumber, BuyerPubkey, CatalogId, ChannelId, ClientKey, KeyId, MarketId,
+    Nanos, Offer, OfferId, Seq, Signature, TransactionHash,
 };
 use bourse_store::Place;
 use bourse_wamp::{Dict, Invocation, Value, WampError};
@@ -43,6 +43,7 @@ from_bytes!(
     BuyerPubkey = "32 bytes",
     Signature = "65 bytes",
     TransactionHash = "32 bytes",
+    ClientKey = "32 bytes",
 );
 
 impl FromValue for Amount {

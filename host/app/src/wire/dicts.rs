@@ -82,6 +82,17 @@ pub(crate) fn offer_dict(offer: &Offer) -> Value {
     ]))
 }
 
+/// An offer as everybody may hear of it: without the signature, and without the session that placed it.
+pub(crate) fn public_offer_dict(offer: &Offer) -> Value {
+    let mut told = offer_dict(offer);
+    if let Value::Map(fields) = &mut told {
+        for private in ["signature", "seller_session_id"] {
+            fields.insert(private.to_owned(), Value::Null);
+        }
+    }
+    told
+}
+
 /// A channel as the channel getters and events spell it.
 pub(crate) fn channel_dict(channel: &Channel) -> Value {
     let closing = channel.closing.as_deref();

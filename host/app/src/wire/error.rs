@@ -29,6 +29,7 @@ pub mod uri {
     pub const INVALID_CHANNEL_TYPE: &str = "xbr.marketmaker.error.invalid_channel_type";
     pub const INVALID_DELEGATE_ADR: &str = "xbr.marketmaker.error.invalid_delegate_adr";
     pub const INVALID_MEMBER_ADR: &str = "xbr.marketmaker.error.invalid_member_adr";
+    pub const INVALID_AUTH_REQUEST: &str = "xbr.marketmaker.error.invalid-auth-request";
     pub const REFUSED: &str = "bourse.error.refused";
     pub const POLICY_FAILED: &str = "bourse.error.policy_failed";
     pub const PRICE_CHANGED: &str = "bourse.error.price_changed";
@@ -62,6 +63,14 @@ pub(crate) fn invalid(argument: &str, text: impl std::fmt::Display) -> WampError
         .kwargs
         .insert("argument".to_owned(), Value::Str(argument.to_owned()));
     error
+}
+
+/// What is wrong with a client's request to be let in, as the old market maker put it.
+pub(crate) fn unfit(text: impl std::fmt::Display) -> WampError {
+    fault(
+        uri::INVALID_AUTH_REQUEST,
+        format!("invalid parameter(s) in authentication request: {text}"),
+    )
 }
 
 /// The table: every [`Refusal`] of the core, its URI, and the figures a client needs to go on.
@@ -113,6 +122,11 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> WampError {
             vec![("signed_at", Value::Int(signed_at.0.into()))],
         ),
         R::ConsentUnknown { .. } => (uri::NO_SUCH_OBJECT, vec![]),
+        R::LoginAhead { .. } | R::LoginExpired { .. } | R::LoginTooLong { .. } => return unfit(refusal),
+        R::KeyTaken { .. } | R::KeyRevoked { .. } | R::KeysStanding { .. } | R::KeyUnknown { .. } => {
+            (uri::NOT_AUTHORIZED, vec![])
+        }
+        R::KeysRevoked { .. } => (uri::OVERLOADED, vec![]),
         R::OutOfOrder {
             expected,
             got: _,

@@ -11,7 +11,7 @@ pub(crate) use answer::{fields, words};
 pub(crate) use arguments::{Arguments, FromValue, Label, SellerId, check_categories, describe};
 pub(crate) use dicts::{
     balance_dict, bytes, carried_consent_dict, catalog_dict, channel_dict, closing_dict, consent_dict, dict,
-    int, offer_dict, opt, receipt_dict, reply, text,
+    int, offer_dict, opt, public_offer_dict, receipt_dict, reply, text,
 };
 pub use error::uri;
-pub(crate) use error::{fault, invalid, of_refusal, of_settlement, of_store, of_submit, unexpected};
+pub(crate) use error::{fault, invalid, of_refusal, of_settlement, of_store, of_submit, unexpected, unfit};

@@ -2,9 +2,9 @@
 
 use super::{Domain, address, digest, hash_struct, id, number, type_hash};
 use crate::keccak256;
-use alloy_primitives::FixedBytes;
+use alloy_primitives::{FixedBytes, U256};
 use bourse_market::outbox::SignedConsent;
-use bourse_market::{Address, Amount, CatalogId, MarketId};
+use bourse_market::{Address, Amount, CatalogId, ClientKey, MarketId, Nanos};
 
 mod sol {
     #![allow(
@@ -29,6 +29,16 @@ mod sol {
         struct EIP712MarketMemberLogin {
             address member;
             bytes32 client_pubkey;
+        }
+
+        struct EIP712MarketLogin {
+            uint256 chainId;
+            address verifyingContract;
+            bytes16 marketId;
+            address member;
+            bytes32 client_pubkey;
+            uint256 issued;
+            uint256 expires;
         }
     }
 }
@@ -134,5 +144,107 @@ impl MarketMemberLogin {
     /// What the member signs.
     pub fn digest(&self) -> [u8; 32] {
         digest(&self.struct_hash())
+    }
+}
+
+/// `EIP712MarketLogin`: a member, or a delegate, vouches for the key a client logs in with, in one market and for a time.
+/// Signed by whoever vouches; no client but ours knows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarketLogin {
+    /// The market.
+    pub market: MarketId,
+    /// Who vouches.
+    pub member: Address,
+    /// The Ed25519 key of WAMP-cryptosign.
+    pub client_key: ClientKey,
+    /// From when it holds, in nanoseconds since the epoch.
+    pub issued: Nanos,
+    /// To when.
+    pub expires: Nanos,
+}
+
+impl MarketLogin {
+    /// hashStruct of the message.
+    pub fn struct_hash(&self, domain: &Domain) -> [u8; 32] {
+        let message = sol::EIP712MarketLogin {
+            chainId: domain.chain(),
+            verifyingContract: domain.contract(),
+            marketId: id(&self.market.0),
+            member: address(self.member),
+            client_pubkey: FixedBytes::new(self.client_key.0),
+            issued: U256::from(self.issued.0),
+            expires: U256::from(self.expires.0),
+        };
+        hash_struct(type_hash!(sol::EIP712MarketLogin), &message)
+    }
+
+    /// What is signed.
+    pub fn digest(&self, domain: &Domain) -> [u8; 32] {
+        digest(&self.struct_hash(domain))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_sol_types::SolStruct;
+
+    #[test]
+    fn the_type_text_of_a_login_is_the_agreed_one() {
+        assert_eq!(
+            sol::EIP712MarketLogin::eip712_encode_type(),
+            "EIP712MarketLogin(uint256 chainId,address verifyingContract,bytes16 marketId,address member,\
+             bytes32 client_pubkey,uint256 issued,uint256 expires)"
+        );
+    }
+
+    #[test]
+    fn w_11_a_login_names_its_market_its_chain_and_its_time() {
+        let domain = Domain {
+            chain_id: 1,
+            verifying_contract: Address([2; 20]),
+        };
+        let login = MarketLogin {
+            market: MarketId([3; 16]),
+            member: Address([4; 20]),
+            client_key: ClientKey([5; 32]),
+            issued: Nanos(6),
+            expires: Nanos(7),
+        };
+        let digest = login.digest(&domain);
+        let elsewhere = [
+            Domain {
+                chain_id: 2,
+                ..domain
+            },
+            Domain {
+                verifying_contract: Address([9; 20]),
+                ..domain
+            },
+        ];
+        assert!(elsewhere.iter().all(|domain| login.digest(domain) != digest));
+        let others = [
+            MarketLogin {
+                market: MarketId([9; 16]),
+                ..login
+            },
+            MarketLogin {
+                member: Address([9; 20]),
+                ..login
+            },
+            MarketLogin {
+                client_key: ClientKey([9; 32]),
+                ..login
+            },
+            MarketLogin {
+                issued: Nanos(9),
+                ..login
+            },
+            MarketLogin {
+                expires: Nanos(9),
+                ..login
+            },
+        ];
+        assert!(others.iter().all(|other| other.digest(&domain) != digest));
     }
 }

@@ -10,7 +10,7 @@ mod member;
 mod offer;
 
 pub use channel::{ChannelClose, ChannelOpen, DelegateBinding};
-pub use member::{Consent, MarketMemberLogin};
+pub use member::{Consent, MarketLogin, MarketMemberLogin};
 pub use offer::{KeyOffer, RevokeOffer};
 
 use alloy_primitives::{FixedBytes, Keccak256, U256};

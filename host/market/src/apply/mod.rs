@@ -11,6 +11,7 @@ mod chain;
 mod close;
 mod escrow;
 mod genesis;
+mod login;
 mod offers;
 mod open;
 mod order;
@@ -62,6 +63,8 @@ pub fn apply<V: View>(view: &V, command: &Command) -> Result<(Changes, Outcome),
         Command::Register(registration) => register::register(view, registration),
         Command::Consent(request) => register::consent(view, request),
         Command::Withdraw(request) => register::withdraw(view, request),
+        Command::Login(request) => login::login(view, request),
+        Command::Logout { key, at } => login::logout(view, key, *at),
         Command::Advance(request) => chain::advance(view, request),
         Command::Unwind(request) => chain::unwind(view, request),
         Command::Intend(request) => outbox::intend(view, request),

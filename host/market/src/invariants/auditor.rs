@@ -2,10 +2,12 @@
 
 use super::escrow::Escrow;
 use super::line::{Line, Spent};
+use super::logins::Logins;
 use super::outbox::Outbox;
 use super::step::Step;
 use super::{Side, Violation, check_channel, check_escrow_sale, check_purchase, check_totals};
 use crate::chain::Anchor;
+use crate::login::UserKey;
 use crate::outbox::{Intent, NonceLine};
 use crate::voucher::Voucher;
 use crate::{
@@ -67,6 +69,7 @@ pub struct Auditor {
     /// Channels that the chain knows, and whether it paid them out.
     anchors: BTreeMap<ChannelId, bool>,
     outbox: Outbox,
+    logins: Logins,
     /// States that vouchers are for.
     vouchers: BTreeMap<ChannelId, (Seq, Amount)>,
     /// Offers with a limited number of copies.
@@ -260,6 +263,12 @@ impl Auditor {
         self.vouchers.insert(voucher.channel, state);
     }
 
+    /// One key that a client logs in with.
+    pub fn user_key(&mut self, key: &UserKey) {
+        self.any_record = true;
+        self.logins.key(key);
+    }
+
     /// One recorded decision.
     pub fn decision(&mut self, decision: &Decision) {
         self.any_record = true;
@@ -321,6 +330,7 @@ impl Auditor {
         }
         self.escrow.finish(&mut |violation| found.push(violation));
         self.outbox.finish(&mut |violation| found.push(violation));
+        self.logins.finish(&mut |violation| found.push(violation));
         for (channel, (delegate, actor)) in self.bound {
             if self.bindings.get(&delegate).map(|binding| binding.actor) != Some(actor) {
                 found.push(Violation::BoundElsewhere { channel, delegate });

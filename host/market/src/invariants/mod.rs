@@ -9,6 +9,7 @@
 mod auditor;
 mod escrow;
 mod line;
+mod logins;
 mod outbox;
 mod step;
 mod violation;

@@ -310,6 +310,14 @@ pub enum Violation {
         /// Fees of all posted purchases.
         fees: Amount,
     },
+    /// Keys to log in with that should not be so.
+    #[error("the keys of {party}: {what}")]
+    UserKeys {
+        /// Whose keys.
+        party: Address,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// Records without the one that says whose they are.
     #[error("there are records, but no genesis record")]
     NoGenesis,

@@ -25,6 +25,11 @@ pub enum MemberLevel {
 }
 
 impl MemberLevel {
+    /// Whether it takes part in the network.
+    pub fn takes_part(self) -> bool {
+        matches!(self, Self::Active | Self::Verified)
+    }
+
     /// The level of a number, if it has one.
     pub fn from_code(code: u8) -> Option<Self> {
         Some(match code {

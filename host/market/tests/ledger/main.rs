@@ -19,6 +19,7 @@ mod channels;
 mod closing;
 mod escrow;
 mod escrow_properties;
+mod logins;
 mod netting;
 mod offers;
 mod outbox;

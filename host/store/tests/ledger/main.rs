@@ -17,6 +17,7 @@ mod fixture;
 mod folder;
 mod group;
 mod log;
+mod logins;
 mod model;
 mod outbox;
 mod query;

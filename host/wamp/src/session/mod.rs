@@ -94,7 +94,7 @@ pub enum CallError {
 }
 
 /// A call that this session is to answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Invocation {
     /// The procedure called.
     pub procedure: String,

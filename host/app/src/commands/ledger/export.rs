@@ -133,6 +133,7 @@ fn spell(record: Change) -> serde_json::Result<Value> {
             Registration::Consent(record) => json!(record),
         },
         Change::Unregistered(key) => json!({ "removed": key }),
+        Change::UserKey(key, record) => json!({ "key": key, "login": record }),
         Change::Block(number, record) => json!({ "number": number, "block": record }),
         Change::Anchor(channel, record) => keyed("channel", &channel, json!(record)),
         Change::Intent(record) => serde_json::to_value(record)?,

@@ -1,0 +1,86 @@
+//! The authenticator of the router in this process: the configured users, and whoever somebody in this market vouches for.
+
+use super::{decide, parse};
+use crate::market::Market;
+use bourse_wamp::{
+    AuthDecision, AuthMethod, AuthRequest, Authenticator, Credential, Deciding, Dict, Grant, Value, WampError,
+};
+use std::sync::{Arc, OnceLock, Weak};
+
+/// Asks the users first: what the operator says of a key counts before what its holder says.
+pub(crate) struct Door {
+    users: Arc<dyn Authenticator>,
+    /// Whether somebody of whom nothing is known is let in.
+    admits_strangers: bool,
+    /// There from the moment on in which the router is reached.
+    market: OnceLock<Weak<Market>>,
+}
+
+impl Door {
+    /// A door that knows the configured users alone.
+    pub(crate) fn new(users: Arc<dyn Authenticator>, admits_strangers: bool) -> Self {
+        Self {
+            users,
+            admits_strangers,
+            market: OnceLock::new(),
+        }
+    }
+
+    /// From now on it asks the market too. The market holds the router, and so this: it is not held in turn.
+    pub(crate) fn ask(&self, market: &Arc<Market>) {
+        // There is one market behind a door.
+        let _ = self.market.set(Arc::downgrade(market));
+    }
+
+    async fn of_the_market(&self, request: &AuthRequest, otherwise: AuthDecision) -> AuthDecision {
+        let (Some(key), Some(market)) = (request.public_key, self.market.get().and_then(Weak::upgrade))
+        else {
+            return otherwise;
+        };
+        let mut extra: Dict = request.extra.clone();
+        extra.insert("pubkey".to_owned(), Value::Bytes(key.to_vec()));
+        let decided = async { decide(&market, parse(&extra)?).await };
+        match decided.await {
+            Err(error) => AuthDecision::Deny { reason: said(&error) },
+            Ok(identity) if identity.is_stranger() && !self.admits_strangers => otherwise,
+            Ok(identity) => {
+                identity.expect(&market, request.session);
+                let mut grant = Grant::new(&identity.authid, identity.role);
+                grant.extra = identity.extra();
+                AuthDecision::Prove {
+                    credential: Credential::PublicKey(key),
+                    grant,
+                }
+            }
+        }
+    }
+}
+
+impl Authenticator for Door {
+    fn methods(&self) -> Vec<AuthMethod> {
+        let mut methods = self.users.methods();
+        if !methods.contains(&AuthMethod::Cryptosign) {
+            methods.insert(0, AuthMethod::Cryptosign);
+        }
+        methods
+    }
+
+    fn authenticate<'a>(&'a self, request: &'a AuthRequest) -> Deciding<'a> {
+        Box::pin(async move {
+            let decision = self.users.authenticate(request).await;
+            let known = matches!(&decision, AuthDecision::Prove { grant, .. } if !grant.authid.is_empty());
+            match request.method {
+                AuthMethod::Cryptosign if !known => self.of_the_market(request, decision).await,
+                _ => decision,
+            }
+        })
+    }
+}
+
+/// The text of an error.
+fn said(error: &WampError) -> String {
+    match error.args.first() {
+        Some(Value::Str(text)) => text.clone(),
+        _ => error.uri.clone(),
+    }
+}

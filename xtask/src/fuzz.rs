@@ -29,7 +29,7 @@ const COUNTERS: [&str; 5] = [
 ];
 
 /// The targets, each with the bytes of its longest input.
-const TARGETS: [(&str, u32); 8] = [
+const TARGETS: [(&str, u32); 9] = [
     ("component", 16 << 10),
     ("answers", 1100),
     ("record", 4 << 10),
@@ -38,6 +38,7 @@ const TARGETS: [(&str, u32); 8] = [
     ("ledger", 2 << 10),
     ("query", 2 << 10),
     ("receipts", 2 << 10),
+    ("router", 2 << 10),
 ];
 
 /// Seconds for one input. Building a component of 16 KiB takes a tenth of one.

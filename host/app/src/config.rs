@@ -14,12 +14,14 @@ use std::path::{Path, PathBuf};
 pub(crate) mod chain;
 mod connect;
 pub(crate) mod listen;
+pub(crate) mod role;
 mod rule;
 mod user;
 
 pub use bourse_policy::{Hook, Import as Grant, Instances};
 pub use chain::{Chain, ChainMode, ContractAddresses, Local};
 pub use connect::{Login, LoginMethod, Serializer};
+pub use role::{Disclose, Match, Role, RoleRule};
 pub use rule::{AppliesTo, OnFailure, Rule, RuleLimits};
 pub use user::{Ticket, User};
 
@@ -62,6 +64,10 @@ pub struct Wamp {
     pub listen_rs: SocketAddr,
     /// Admit anonymous sessions on listeners beyond this machine. Anybody who reaches them may then trade.
     pub allow_anonymous_remote: bool,
+    /// Calls that one session, or all sessions of one authid, may make in a second; 0 for no limit.
+    pub calls_per_second: u32,
+    /// Publications that they may make in a second; 0 for no limit.
+    pub publications_per_second: u32,
     /// The router that the market joins instead of being one itself: then it does not listen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect: Option<String>,
@@ -76,6 +82,8 @@ pub struct Wamp {
     pub ticket: Vec<Ticket>,
     /// Who may log in with something else.
     pub user: Vec<User>,
+    /// What clients of a role may do with the router. A role that is not listed may do what everybody may.
+    pub role: Vec<Role>,
 }
 
 /// `[realm]`
@@ -239,12 +247,15 @@ impl Default for Wamp {
             listen_ws: loopback(8080),
             listen_rs: loopback(8081),
             allow_anonymous_remote: false,
+            calls_per_second: bourse_wamp::limits::CALLS_PER_SECOND,
+            publications_per_second: bourse_wamp::limits::PUBLICATIONS_PER_SECOND,
             connect: None,
             connect_ca: None,
             serializer: Serializer::default(),
             login: Login::default(),
             ticket: Vec::new(),
             user: Vec::new(),
+            role: Vec::new(),
         }
     }
 }
@@ -467,6 +478,7 @@ impl Config {
         if let Some(url) = &self.wamp.connect {
             connect::check(url, &self.wamp.login)?;
         }
+        role::permissions(&self.wamp.role)?;
         for (name, listen) in [
             ("wamp.listen_ws", self.wamp.listen_ws),
             ("wamp.listen_rs", self.wamp.listen_rs),

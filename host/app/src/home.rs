@@ -4,7 +4,7 @@
 //! becomes of a call (`procedures`), or how another's router is reached and watched (`uplink`).
 
 use crate::authenticator::Door;
-use crate::config::Config;
+use crate::config::{Config, role};
 use crate::events::Announcer;
 use crate::host::{Listeners, WS_PATH, taken};
 use crate::market::{Doors, Market};
@@ -13,7 +13,7 @@ use crate::uplink::Uplink;
 use crate::wire::uri;
 use crate::{logins, procedures};
 use anyhow::{Context, anyhow};
-use bourse_wamp::{JoinOptions, Router, RouterConfig, RouterObserver, Session, SessionInfo};
+use bourse_wamp::{JoinOptions, Limits, Router, RouterConfig, RouterObserver, Session, SessionInfo};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
@@ -211,8 +211,13 @@ async fn join_own_router(config: &Config, door: Arc<Door>) -> anyhow::Result<(Ro
     let router = Router::new(
         RouterConfig {
             realm: config.realm.name.clone(),
+            permissions: role::permissions(&config.wamp.role)?,
+            limits: Limits {
+                calls_per_second: config.wamp.calls_per_second,
+                publications_per_second: config.wamp.publications_per_second,
+                ..Limits::default()
+            },
             allow_anonymous_remote: config.wamp.allow_anonymous_remote,
-            ..RouterConfig::default()
         },
         door,
     );

@@ -15,6 +15,8 @@ mod message;
 mod proto;
 mod router;
 mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod uri;
 mod value;
 

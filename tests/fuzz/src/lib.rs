@@ -24,6 +24,7 @@ mod market;
 mod query;
 mod receipts;
 mod record;
+mod router;
 mod town;
 mod voucher;
 
@@ -41,7 +42,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target {
         name: "component",
         about: "files that claim to be policies: the check and the compiler at load, and a call of what passes",
@@ -89,6 +90,12 @@ pub const TARGETS: [Target; 8] = [
         about: "what a buyer's delegate reads of a market's answers and refusals",
         run: receipts::run,
         seeds: receipts::seeds,
+    },
+    Target {
+        name: "router",
+        about: "clients of the embedded router, from their first byte to their last, over RawSocket and WebSocket",
+        run: router::run,
+        seeds: router::seeds,
     },
 ];
 

@@ -73,11 +73,16 @@ fn receipts_of_the_corpus_do_no_harm() {
 }
 
 #[test]
+fn sessions_of_the_corpus_do_no_harm() {
+    replay("router");
+}
+
+#[test]
 fn every_corpus_has_its_target() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     for entry in fs::read_dir(folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(target(&name).is_some(), "{name}");
     }
-    assert_eq!(TARGETS.len(), 8);
+    assert_eq!(TARGETS.len(), 9);
 }

@@ -1,10 +1,12 @@
-//! What a link runs over: a TCP or a unix socket, plain or under TLS. One type for all of them, so that nothing above
+//! What a link runs over: a TCP or a unix socket, plain or under TLS; for tests, memory. One type for all of them, so that nothing above
 //! is generic. What is sent over it is none of its business.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+#[cfg(feature = "testing")]
+use tokio::io::DuplexStream;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
@@ -23,6 +25,8 @@ enum Socket {
     Unix(UnixStream),
     // Some kilobytes; the others are a handle.
     Tls(Box<TlsStream<TcpStream>>),
+    #[cfg(feature = "testing")]
+    Memory(DuplexStream),
 }
 
 impl Stream {
@@ -34,7 +38,7 @@ impl Stream {
     pub(super) fn channel_id(&self) -> Option<[u8; 32]> {
         match &self.socket {
             Socket::Tls(stream) => channel_id(stream),
-            Socket::Tcp(_) | Socket::Unix(_) => None,
+            _ => None,
         }
     }
 
@@ -64,6 +68,13 @@ impl From<TlsStream<TcpStream>> for Stream {
     }
 }
 
+#[cfg(feature = "testing")]
+impl From<DuplexStream> for Stream {
+    fn from(stream: DuplexStream) -> Self {
+        Self::new(Socket::Memory(stream))
+    }
+}
+
 /// Does the same with whichever socket it is.
 macro_rules! each {
     ($self:ident, $socket:ident => $work:expr) => {
@@ -71,6 +82,8 @@ macro_rules! each {
             Socket::Tcp($socket) => $work,
             Socket::Unix($socket) => $work,
             Socket::Tls($socket) => $work,
+            #[cfg(feature = "testing")]
+            Socket::Memory($socket) => $work,
         }
     };
 }

@@ -34,6 +34,11 @@ impl Broker {
         Self(Engine::new())
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn remembered(&self) -> usize {
+        self.0.subscriptions().count()
+    }
+
     pub(crate) fn add(&mut self, identity: Identity<'_>) -> Result<(), Violation> {
         Ok(self.0.add_session(session(identity))?)
     }

@@ -19,6 +19,11 @@ impl Dealer {
         Self(engine)
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn remembered(&self) -> usize {
+        self.0.registrations().count() + self.0.pending_invocations().count()
+    }
+
     pub(crate) fn add(&mut self, identity: Identity<'_>) -> Result<(), Violation> {
         Ok(self.0.add_session(session(identity))?)
     }

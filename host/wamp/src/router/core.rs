@@ -5,7 +5,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use super::config::RouterStats;
 use super::gate::{self, Denied, Holders};
@@ -247,6 +248,16 @@ impl Core {
 
     pub(super) fn first_deadline(&self) -> Option<Instant> {
         self.rpc.first_deadline()
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn remembered(&self) -> usize {
+        self.peers.len()
+            + self.holders.len()
+            + self.notices.len()
+            + self.rates.remembered()
+            + self.rpc.remembered()
+            + self.pubsub.remembered()
     }
 
     pub(super) fn stats(&self) -> RouterStats {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
+#[cfg(feature = "testing")]
+use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::timeout;
 
@@ -54,6 +56,8 @@ enum Listener {
 enum Caller {
     Tcp(TcpStream, SocketAddr, Option<ServerTls>),
     Unix(UnixStream),
+    #[cfg(feature = "testing")]
+    Memory(DuplexStream),
 }
 
 impl Router {
@@ -106,6 +110,18 @@ impl Router {
         };
         self.accept_from(listener, protocol);
         Ok(())
+    }
+
+    /// A connection in memory, as a unix socket's: the bytes are what a client sends and gets.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn connect_in_memory(&self, path: &str, bytes: usize) -> Option<DuplexStream> {
+        let (ours, theirs) = tokio::io::duplex(bytes);
+        let place = self.hub.admission.admit(Source::of(None), Instant::now()).ok()?;
+        let protocol = Protocol::Either { path: path.into() };
+        let serving = connection(self.hub.clone(), Caller::Memory(ours), protocol, place);
+        self.hub.tasks.spawn(serving);
+        Some(theirs)
     }
 
     async fn listen_tcp(
@@ -178,7 +194,7 @@ impl Caller {
     fn peer(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(_, peer, _) => Some(*peer),
-            Self::Unix(_) => None,
+            _ => None,
         }
     }
 
@@ -194,6 +210,8 @@ impl Caller {
     async fn secure(self) -> io::Result<Stream> {
         match self {
             Self::Unix(stream) => Ok(stream.into()),
+            #[cfg(feature = "testing")]
+            Self::Memory(stream) => Ok(stream.into()),
             Self::Tcp(stream, _, tls) => {
                 tune(&stream);
                 match tls {

@@ -45,6 +45,12 @@ impl PubSub {
             .chain(self.directory.has_patterns().then_some(PATTERNS))
     }
 
+    #[cfg(feature = "testing")]
+    pub(super) fn remembered(&self) -> usize {
+        let brokers = self.brokers.iter().map(Broker::remembered).sum::<usize>();
+        brokers + self.directory.iter().count()
+    }
+
     /// The id of the next publication.
     pub(super) fn next_publication(&mut self) -> u64 {
         self.publications += 1;

@@ -4,7 +4,9 @@
 //! has used is remembered beyond its sessions, so that joining anew gives nothing.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// For how long a rate may be exceeded at full speed: the allowance is what the rate gives in this time.
 const BURST: Duration = Duration::from_secs(2);
@@ -98,6 +100,13 @@ impl Rates {
             authids: HashMap::new(),
             absent: 0,
         }
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn remembered(&self) -> usize {
+        let now = Instant::now();
+        let kept = |(spent, sessions): &&(Spent, usize)| *sessions > 0 || !spent.is_full(now);
+        self.authids.values().filter(kept).count()
     }
 
     /// A session of this authid is there.

@@ -1,10 +1,10 @@
 //! One realm of the router: its sessions and what they do with each other, behind one lock.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use parking_lot::{Mutex, ReentrantMutex, RwLock};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -117,6 +117,14 @@ impl Realm {
     #[must_use]
     pub fn stats(&self) -> RouterStats {
         self.inner.core.lock().stats()
+    }
+
+    /// How much the realm remembers of sessions, calls, registrations and subscriptions; nothing, when all are gone and
+    /// no authid has used up an allowance of late.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.inner.core.lock().remembered()
     }
 
     /// Says goodbye to everybody in the realm, and takes it off its router, which goes on with its other realms.
@@ -237,7 +245,7 @@ impl Inner {
                     let deadline = realm.core.lock().first_deadline();
                     let sleep = async {
                         match deadline {
-                            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                            Some(deadline) => tokio::time::sleep_until(deadline).await,
                             None => std::future::pending().await,
                         }
                     };

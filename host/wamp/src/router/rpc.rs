@@ -1,7 +1,9 @@
 //! Calls: from CALL to RESULT or ERROR, with their cancellation and their time-outs.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::auth::ROLE_MARKETMAKER;
 use super::core::{Core, Peer};
@@ -51,6 +53,13 @@ impl Rpc {
 
     pub(super) fn pending(&self) -> usize {
         self.invocations.len()
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn remembered(&self) -> usize {
+        let kept = self.invocations.len() + self.calls.len() + self.deadlines.len();
+        let dealers = self.dealers.iter().map(Dealer::remembered).sum::<usize>();
+        kept + dealers + self.directory.iter().count()
     }
 
     pub(super) fn first_deadline(&self) -> Option<Instant> {

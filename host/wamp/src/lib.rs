@@ -34,7 +34,7 @@ pub use router::{
     Rule, RuleError, SessionInfo, SocketMode, Transport, Users, anonymous_authid, check_listener,
 };
 pub use session::{
-    CallError, CallOptions, CallResult, Event, Invocation, JoinError, JoinOptions, PublishOptions,
+    CallError, CallOptions, CallResult, Event, Invocation, JoinError, JoinOptions, Progress, PublishOptions,
     RegisterOptions, Session, WampError,
 };
 pub use value::{Dict, Value};

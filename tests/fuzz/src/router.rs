@@ -12,7 +12,7 @@ mod menu;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bourse_wamp::{JoinOptions, Limits, Router, RouterConfig, RouterStats, Serializer, Session, Tickets};
+use bourse_wamp::{JoinOptions, Limits, Router, RouterConfig, RouterStats, Serializer, Session, Users};
 use client::{Client, Framing};
 
 /// Clients in one script.
@@ -81,10 +81,10 @@ fn router() -> Router {
         permissions,
         ..RouterConfig::default()
     };
-    let tickets = Tickets::new(true)
-        .with("alice", "delegate", "secret")
-        .with("op", "operator", "secret");
-    Router::new(config, Arc::new(tickets))
+    let users = Users::new(true)
+        .with_ticket("alice", "delegate", "secret")
+        .with_ticket("op", "operator", "secret");
+    Router::new(config, Arc::new(users))
 }
 
 async fn play(mut script: Script<'_>) -> RouterStats {

@@ -288,3 +288,6 @@ impl Message {
         }
     }
 }
+
+#[cfg(test)]
+mod vectors;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::table::Registration;
-use super::{CallResult, Inner, Invocation, WampError};
+use super::{CallResult, Inner, Invocation, Progress, WampError};
 use crate::message::{self, INVOCATION, Message, Payload, payload};
 use crate::uri::error;
 use crate::value::{Dict, Value};
@@ -16,7 +16,7 @@ use crate::value::{Dict, Value};
 const ROUTER_FIRST: Duration = Duration::from_secs(1);
 
 type Answer = Pin<Box<dyn Future<Output = Result<CallResult, WampError>> + Send>>;
-pub(super) type Handler = Arc<dyn Fn(Invocation) -> Answer + Send + Sync>;
+pub(super) type Handler = Arc<dyn Fn(Invocation, Progress) -> Answer + Send + Sync>;
 
 impl Inner {
     /// Starts the work for an INVOCATION, or answers that there is too much of it.
@@ -53,7 +53,12 @@ impl Inner {
             request,
             sent: false,
         };
-        let working = work(&handler, invocation);
+        let progress = Progress {
+            out: self.out.clone(),
+            request,
+            wanted: details.get("receive_progress").and_then(Value::as_bool) == Some(true),
+        };
+        let working = work(&handler, invocation, progress);
         tokio::spawn(async move {
             let answer = working.await;
             reply.send(answer).await;
@@ -85,9 +90,10 @@ fn invocation(uri: &str, details: &Dict, payload: Payload) -> Invocation {
 fn work(
     handler: &Handler,
     invocation: Invocation,
+    progress: Progress,
 ) -> impl Future<Output = Result<CallResult, WampError>> + Send + 'static {
     let (timeout, cancelled) = (invocation.timeout, invocation.cancelled.clone());
-    let mut working = handler(invocation);
+    let mut working = handler(invocation, progress);
     async move {
         let Some(timeout) = timeout else {
             return working.await;

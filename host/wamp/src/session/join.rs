@@ -67,7 +67,12 @@ fn roles() -> Dict {
     Dict::from([
         (
             "caller".to_owned(),
-            role(&["call_canceling", "call_timeout", "caller_identification"]),
+            role(&[
+                "call_canceling",
+                "call_timeout",
+                "caller_identification",
+                "progressive_call_results",
+            ]),
         ),
         (
             "callee".to_owned(),
@@ -75,6 +80,7 @@ fn roles() -> Dict {
                 "call_canceling",
                 "call_timeout",
                 "caller_identification",
+                "progressive_call_results",
                 "registration_revocation",
             ]),
         ),
@@ -305,8 +311,9 @@ impl Inner {
                 details,
                 payload,
             } => {
-                // We never ask for progressive results; one that comes all the same is not the answer.
-                if details.get("progress").and_then(Value::as_bool) != Some(true) {
+                if details.get("progress").and_then(Value::as_bool) == Some(true) {
+                    self.table.part(request, payload);
+                } else {
                     self.table.result(request, payload);
                 }
             }

@@ -6,6 +6,7 @@
 mod invoke;
 mod join;
 mod options;
+mod progress;
 mod table;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use join::JoinError;
 pub(crate) use options::CALLEE;
 pub use options::{CallOptions, JoinOptions, PublishOptions, RegisterOptions};
+pub use progress::Progress;
 
 use crate::limits::CLOSE_GRACE;
 use crate::link::{Link, Outgoing};
@@ -26,6 +28,7 @@ use crate::message::{Message, payload};
 use crate::uri::error;
 use crate::value::{Dict, Value};
 use invoke::Handler;
+use progress::Parts;
 use table::{Table, Waiting};
 
 /// An application error: what a procedure answers instead of a result.
@@ -206,8 +209,23 @@ impl Session {
         kwargs: Dict,
         options: CallOptions,
     ) -> Result<CallResult, CallError> {
+        self.call_in_parts(uri, args, kwargs, options, None).await
+    }
+
+    async fn call_in_parts(
+        &self,
+        uri: &str,
+        args: Vec<Value>,
+        kwargs: Dict,
+        options: CallOptions,
+        parts: Option<Parts>,
+    ) -> Result<CallResult, CallError> {
         let (reply, answer) = oneshot::channel();
-        let request = self.inner.wait_for(Waiting::Call(reply))?;
+        let mut wire = options.wire();
+        if parts.is_some() {
+            wire.insert("receive_progress".to_owned(), true.into());
+        }
+        let request = self.inner.wait_for(Waiting::Call { reply, parts })?;
         let mut pending = PendingCall {
             inner: &self.inner,
             request,
@@ -215,7 +233,7 @@ impl Session {
         };
         let call = Message::Call {
             request,
-            options: options.wire(),
+            options: wire,
             procedure: uri.to_owned(),
             payload: payload(args, kwargs),
         };
@@ -267,7 +285,11 @@ impl Session {
         F: Fn(Invocation) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<CallResult, WampError>> + Send + 'static,
     {
-        let handler: Handler = Arc::new(move |invocation| Box::pin(handler(invocation)));
+        let handler: Handler = Arc::new(move |invocation, _| Box::pin(handler(invocation)));
+        self.serve(uri, options, handler).await
+    }
+
+    async fn serve(&self, uri: &str, options: RegisterOptions, handler: Handler) -> Result<(), CallError> {
         let (reply, answer) = oneshot::channel();
         let waiting = Waiting::Register {
             uri: uri.to_owned(),

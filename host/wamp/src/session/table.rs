@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::invoke::Handler;
+use super::progress::Parts;
 use super::{CallError, CallResult, Event, WampError};
 use crate::codec::EncodeError;
 use crate::message::{self, CALL, INVOCATION, Message, Payload};
@@ -19,7 +20,11 @@ type Reply<T> = oneshot::Sender<Result<T, CallError>>;
 
 /// A request of ours that the router has not answered.
 pub(super) enum Waiting {
-    Call(Reply<CallResult>),
+    Call {
+        reply: Reply<CallResult>,
+        /// Takes the parts that come before the result.
+        parts: Option<Parts>,
+    },
     Register {
         uri: String,
         handler: Handler,
@@ -41,7 +46,7 @@ impl Waiting {
     // A receiver that is gone does not want to know.
     fn fail(self, error: CallError) {
         match self {
-            Self::Call(reply) => drop(reply.send(Err(error))),
+            Self::Call { reply, .. } => drop(reply.send(Err(error))),
             Self::Register { reply, .. }
             | Self::Unregister { reply, .. }
             | Self::Subscribe { reply, .. }
@@ -112,13 +117,28 @@ impl Table {
     }
 
     pub(super) fn result(&self, request: u64, payload: Payload) {
-        if let Some(Waiting::Call(reply)) = self.take(request) {
+        if let Some(Waiting::Call { reply, .. }) = self.take(request) {
             let arguments = message::unwrap(payload);
             let _ = reply.send(Ok(CallResult {
                 args: arguments.args,
                 kwargs: arguments.kwargs,
             }));
         }
+    }
+
+    /// A part of a result; one that was not asked for is nothing to anybody.
+    pub(super) fn part(&self, request: u64, payload: Payload) {
+        let parts = match self.state.lock().waiting.get(&request) {
+            Some(Waiting::Call {
+                parts: Some(parts), ..
+            }) => parts.clone(),
+            _ => return,
+        };
+        let arguments = message::unwrap(payload);
+        parts(CallResult {
+            args: arguments.args,
+            kwargs: arguments.kwargs,
+        });
     }
 
     /// An ERROR for a request of ours, of whatever kind.

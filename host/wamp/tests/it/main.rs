@@ -13,5 +13,6 @@ mod combos;
 mod events;
 mod gates;
 mod logins;
+mod progress;
 mod realms;
 mod support;

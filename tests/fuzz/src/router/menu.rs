@@ -344,14 +344,14 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
                 at("xbr.provider.alice.sell"),
                 0,
             ][..],
-            &[ONE | 3, 2, b'[', b']', TWO | 2, 3, 1, 0, 0, OP | 0, OP | 27],
+            &[ONE | 3, 2, b'[', b']', TWO | 2, 3, 1, 0, 0, OP, OP | 27],
         ]
         .concat(),
     ];
     let mut seeds = Vec::new();
     for choice in [0, 1, 2, 0x80, 0x81, 0x82] {
         for story in &stories {
-            let clients = [choice, choice ^ 0x80, (choice & 0x80) | (choice + 1) % 3];
+            let clients = [choice, choice ^ 0x80, (choice & 0x80) | ((choice + 1) % 3)];
             seeds.push([&clients[..], &joins, &looks_on, story].concat());
         }
     }

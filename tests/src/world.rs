@@ -48,6 +48,8 @@ enum Running {
     Not,
     Here(Host),
     Apart(Process),
+    /// In this process, beside others, and run by somebody else.
+    Beside(Addresses),
 }
 
 /// What signatures and channels name. The same for the whole life of a data folder.
@@ -116,6 +118,22 @@ impl World {
         world
     }
 
+    /// One of several markets that run in this process.
+    pub fn of(host: &Host, config: &Config) -> Self {
+        let network = host.network();
+        Self {
+            running: Running::Beside(host.addresses()),
+            folder: tempfile::tempdir().unwrap(),
+            config: config.clone(),
+            names: Names {
+                domain: network.domain,
+                market: network.market,
+                marketmaker: network.marketmaker,
+                owner: network.owner,
+            },
+        }
+    }
+
     /// Starts the real binary on this world's data.
     pub fn run_apart(&mut self) {
         self.running = Running::Apart(Process::serve(self.data()));
@@ -171,6 +189,7 @@ impl World {
             Running::Not => panic!("the market does not run"),
             Running::Here(host) => host.addresses(),
             Running::Apart(process) => process.addresses(),
+            Running::Beside(addresses) => *addresses,
         }
     }
 
@@ -221,7 +240,7 @@ impl World {
     /// Stops the host, in order.
     pub async fn stop(&mut self) {
         match std::mem::replace(&mut self.running, Running::Not) {
-            Running::Not => {}
+            Running::Not | Running::Beside(_) => {}
             Running::Here(host) => host.stop().await,
             Running::Apart(process) => process.terminate(),
         }

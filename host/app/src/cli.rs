@@ -90,16 +90,54 @@ enum ConfigCommand {
 }
 
 impl Common {
-    pub(crate) fn load(&self) -> anyhow::Result<Config> {
+    /// The configurations of all markets, or of the one whose data folder is named.
+    pub(crate) fn load(&self) -> anyhow::Result<Vec<Config>> {
         // What is no Unicode cannot be meant for us, and must not stop us: `vars` would panic on it.
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let mut config = Config::load(self.config.as_deref(), variables)?;
-        if let Some(data) = &self.data {
-            config.store.path.clone_from(data);
+        let mut markets = Config::load_all(self.config.as_deref(), variables)?;
+        match (&self.data, &mut markets[..]) {
+            (None, _) => {}
+            (Some(data), [only]) => only.store.path.clone_from(data),
+            (Some(data), several) => {
+                let named = several
+                    .iter()
+                    .position(|market| is_the_same(&market.store.path, data));
+                let Some(named) = named else {
+                    anyhow::bail!(
+                        "no market keeps its data in {}: {}",
+                        data.display(),
+                        folders(&markets)
+                    );
+                };
+                markets = vec![markets.swap_remove(named)];
+            }
         }
-        Ok(config)
+        Ok(markets)
     }
+}
+
+/// Whether two paths lead to one folder; by their text where it is not there.
+fn is_the_same(one: &std::path::Path, other: &std::path::Path) -> bool {
+    let canonical = |path: &std::path::Path| std::fs::canonicalize(path).ok();
+    one == other || canonical(one).is_some_and(|one| canonical(other) == Some(one))
+}
+
+fn folders(markets: &[Config]) -> String {
+    let folders: Vec<_> = markets
+        .iter()
+        .map(|market| market.store.path.display().to_string())
+        .collect();
+    format!("theirs are {}", folders.join(", "))
+}
+
+/// The configuration of the one market that a command is about.
+fn one(markets: Vec<Config>) -> anyhow::Result<Config> {
+    let several = folders(&markets);
+    let [market] = <[Config; 1]>::try_from(markets).map_err(|_| {
+        anyhow::anyhow!("the configuration is of several markets, say which with --data: {several}")
+    })?;
+    Ok(market)
 }
 
 impl ServeArgs {
@@ -132,13 +170,18 @@ pub fn run() -> ExitCode {
 
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     crate::output::choose(cli.common.output);
-    let mut config = cli.common.load()?;
-    match cli.command {
+    let mut markets = cli.common.load()?;
+    let config = match cli.command {
         Command::Serve(args) => {
-            args.lay_over(&mut config);
-            block_on(commands::serve(&config, &args))
+            markets.iter_mut().for_each(|config| args.lay_over(config));
+            return block_on(commands::serve(&markets, &args));
         }
-        Command::Config(ConfigCommand::Check) => commands::check_config(&config),
+        Command::Config(ConfigCommand::Check) => return commands::check_configs(&markets),
+        _ => one(markets)?,
+    };
+    match cli.command {
+        // Done above.
+        Command::Serve(_) | Command::Config(_) => Ok(ExitCode::SUCCESS),
         Command::Ledger(command) => commands::ledger(&config, &command),
         Command::Keys(command) => commands::keys(&config, command),
         Command::Dev(command) => block_on(commands::dev(&config, command)),

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 pub(crate) mod chain;
 mod connect;
 pub(crate) mod listen;
+mod markets;
 pub(crate) mod role;
 mod rule;
 mod user;
@@ -21,6 +22,7 @@ mod user;
 pub use bourse_policy::{Hook, Import as Grant, Instances};
 pub use chain::{Chain, ChainMode, ContractAddresses, Local};
 pub use connect::{Login, LoginMethod, Serializer};
+pub use markets::check_together;
 pub use role::{Disclose, Match, Role, RoleRule};
 pub use rule::{AppliesTo, OnFailure, Rule, RuleLimits};
 pub use user::{Ticket, User};
@@ -413,23 +415,43 @@ impl Policies {
 }
 
 impl Config {
-    /// Reads `file`, if any, and lays `BOURSE__SECTION__KEY` variables over it.
+    /// Reads `file`, if any, and lays `BOURSE__SECTION__KEY` variables over it. For a file of one market.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, a key is unknown or a value does not fit.
+    /// As [`Config::load_all`], and if there are several markets.
     pub fn load(
         file: Option<&Path>,
         environment: impl Iterator<Item = (String, String)>,
     ) -> anyhow::Result<Self> {
+        let mut markets = Self::load_all(file, environment)?;
+        match (markets.pop(), markets.is_empty()) {
+            (Some(market), true) => Ok(market),
+            _ => anyhow::bail!("the configuration is of several markets: name the data folder of one"),
+        }
+    }
+
+    /// Reads `file`, if any, and lays `BOURSE__SECTION__KEY` variables over it: one configuration for each `[[market]]` block,
+    /// or one in all.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, a key is unknown or a value does not fit.
+    pub fn load_all(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> anyhow::Result<Vec<Self>> {
         let mut table = match file {
             None => toml::Table::new(),
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-                // Parsed as a whole first, so that an error shows its line.
-                toml::from_str::<Self>(&text).with_context(|| format!("in {}", path.display()))?;
-                text.parse().with_context(|| format!("in {}", path.display()))?
+                let table: toml::Table = text.parse().with_context(|| format!("in {}", path.display()))?;
+                if !markets::are_several(&table) {
+                    // Parsed as a whole, so that an error shows its line.
+                    toml::from_str::<Self>(&text).with_context(|| format!("in {}", path.display()))?;
+                }
+                table
             }
         };
         for (name, value) in environment {
@@ -438,12 +460,23 @@ impl Config {
                     .with_context(|| format!("in the environment variable {name}"))?;
             }
         }
-        let mut config: Self = table.try_into().context("in the configuration")?;
+        let several = markets::are_several(&table);
+        let markets = markets::split(table).context("in the configuration")?;
+        let configs = markets.into_iter().enumerate().map(|(number, table)| {
+            let config: Self = table.try_into().with_context(|| match several {
+                true => format!("in [[market]] number {}", number + 1),
+                false => "in the configuration".to_owned(),
+            })?;
+            Ok(config)
+        });
+        let mut configs = configs.collect::<anyhow::Result<Vec<_>>>()?;
         // A path that is whole by itself stays what it is.
-        if let (Some(folder), Some(eula)) = (file.and_then(Path::parent), &mut config.chain.eula_file) {
-            *eula = folder.join(&*eula);
+        for config in &mut configs {
+            if let (Some(folder), Some(eula)) = (file.and_then(Path::parent), &mut config.chain.eula_file) {
+                *eula = folder.join(&*eula);
+            }
         }
-        Ok(config)
+        Ok(configs)
     }
 
     /// What parsing alone cannot see.

@@ -4,16 +4,16 @@
 //! becomes of a call (`procedures`), or how another's router is reached and watched (`uplink`).
 
 use crate::authenticator::Door;
-use crate::config::{Config, role};
+use crate::config::Config;
 use crate::events::Announcer;
-use crate::host::{Listeners, WS_PATH, taken};
+use crate::front::Front;
 use crate::market::{Doors, Market};
+use crate::procedures;
 use crate::purchase::{RoutedSellers, Sellers};
 use crate::uplink::Uplink;
 use crate::wire::uri;
-use crate::{logins, procedures};
 use anyhow::{Context, anyhow};
-use bourse_wamp::{JoinOptions, Limits, Router, RouterConfig, RouterObserver, Session, SessionInfo};
+use bourse_wamp::{JoinOptions, Realm, RouterObserver, Session, SessionInfo};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
@@ -30,7 +30,7 @@ pub(crate) const LOGGED_OUT: &str = "wamp.close.logout";
 pub(crate) enum Home {
     /// At its own router.
     Own {
-        router: Router,
+        realm: Realm,
         /// Its session there.
         session: Session,
         /// Who lets clients in.
@@ -46,29 +46,30 @@ pub(crate) enum Home {
 
 impl Home {
     /// Nobody reaches the market yet.
-    pub(crate) async fn prepare(config: &Config) -> anyhow::Result<Self> {
+    pub(crate) async fn prepare(config: &Config, front: &Front) -> anyhow::Result<Self> {
         if let Some(url) = &config.wamp.connect {
             let (uplink, keeper) = (Uplink::new(config, url)?, Mutex::default());
             return Ok(Self::Joined { uplink, keeper });
         }
-        let door = Arc::new(Door::new(
-            logins::authenticator(config)?,
-            config.admits_anonymous(),
-        ));
-        let (router, session) = join_own_router(config, Arc::clone(&door)).await?;
-        Ok(Self::Own {
-            router,
-            session,
-            door,
-        })
+        let (realm, door) = front.realm(config)?.context("the market has no router")?;
+        let options = JoinOptions {
+            realm: config.realm.name.clone(),
+            max_invocations: MAX_INVOCATIONS,
+            busy_error: uri::OVERLOADED.to_owned(),
+            ..JoinOptions::default()
+        };
+        let session = Session::join(realm.local_link(), options)
+            .await
+            .context("the market cannot join its router")?;
+        Ok(Self::Own { realm, session, door })
     }
 
     /// How sellers are reached there.
     pub(crate) fn sellers(&self) -> Arc<dyn Sellers> {
         match self {
-            Self::Own { router, session, .. } => Arc::new(RoutedSellers {
+            Self::Own { realm, session, .. } => Arc::new(RoutedSellers {
                 session: session.clone(),
-                router: router.clone(),
+                realm: realm.clone(),
             }),
             Self::Joined { uplink, .. } => Arc::clone(uplink) as _,
         }
@@ -93,14 +94,10 @@ impl Home {
     /// Has the market serve its procedures, and learn who is there.
     pub(crate) async fn open(&self, market: &Arc<Market>, stop: CancellationToken) -> anyhow::Result<()> {
         match self {
-            Self::Own {
-                router,
-                session,
-                door,
-            } => {
+            Self::Own { realm, session, door } => {
                 door.ask(market);
                 // Nobody else is connected yet, so nothing is missed before this.
-                router.observe(Arc::new(Observer(Arc::downgrade(market))));
+                realm.observe(Arc::new(Observer(Arc::downgrade(market))));
                 procedures::register_all(market, session)
                     .await
                     .map_err(|(procedure, error)| anyhow!("the market cannot register {procedure}: {error}"))
@@ -111,24 +108,6 @@ impl Home {
                 Ok(())
             }
         }
-    }
-
-    /// Opens the listeners of clients, where they are the market's own; from here on it is reached.
-    pub(crate) async fn listen(&self, config: &Config) -> anyhow::Result<Option<Listeners>> {
-        let Self::Own { router, .. } = self else {
-            return Ok(None);
-        };
-        let (ws, rs) = (config.wamp.listen_ws, config.wamp.listen_rs);
-        Ok(Some(Listeners {
-            ws: router
-                .listen_ws(ws, WS_PATH)
-                .await
-                .with_context(|| taken("WebSocket", "--listen-ws", ws))?,
-            rs: router
-                .listen_rs(rs)
-                .await
-                .with_context(|| taken("RawSocket", "--listen-rs", rs))?,
-        }))
     }
 
     /// The router that was joined, if it is another's.
@@ -147,12 +126,12 @@ impl Home {
         }
     }
 
-    /// Says goodbye, and closes what is the market's own.
+    /// Says goodbye, and closes the realm where it is the market's own.
     pub(crate) async fn leave(&self) {
         match self {
-            Self::Own { router, session, .. } => {
+            Self::Own { realm, session, .. } => {
                 session.leave().await;
-                router.shutdown().await;
+                realm.close();
             }
             Self::Joined { uplink, keeper } => {
                 let keeper = keeper.lock().take();
@@ -204,31 +183,4 @@ impl RouterObserver for Observer {
             market.unregistered(session, uri);
         }
     }
-}
-
-/// A router that nobody can reach yet, and the market's own session with it.
-async fn join_own_router(config: &Config, door: Arc<Door>) -> anyhow::Result<(Router, Session)> {
-    let router = Router::new(
-        RouterConfig {
-            realm: config.realm.name.clone(),
-            permissions: role::permissions(&config.wamp.role)?,
-            limits: Limits {
-                calls_per_second: config.wamp.calls_per_second,
-                publications_per_second: config.wamp.publications_per_second,
-                ..Limits::default()
-            },
-            allow_anonymous_remote: config.wamp.allow_anonymous_remote,
-        },
-        door,
-    );
-    let options = JoinOptions {
-        realm: config.realm.name.clone(),
-        max_invocations: MAX_INVOCATIONS,
-        busy_error: uri::OVERLOADED.to_owned(),
-        ..JoinOptions::default()
-    };
-    let session = Session::join(router.local_link(), options)
-        .await
-        .context("the market cannot join its router")?;
-    Ok((router, session))
 }

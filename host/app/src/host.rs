@@ -7,6 +7,7 @@ use crate::deployment::{self, Found, Kept};
 use crate::environment::{Environment, System};
 use crate::events::topic;
 use crate::follow::{self, Following, Gate};
+use crate::front::Front;
 use crate::home::Home;
 use crate::market::{Market, Parts, Status, Terms};
 use crate::outbox::{self, Outbox, Sending};
@@ -14,7 +15,7 @@ use crate::policies::{self, Manager, Policies, SHIPPED};
 use crate::purchase;
 use crate::wire::{bytes, int};
 use crate::workers::Workers;
-use crate::{bell, control, crash, http, keyfile, sweep, vouchers};
+use crate::{bell, control, crash, keyfile, sweep, vouchers};
 use anyhow::{Context, ensure};
 use bourse_chain::{Contracts, EthereumSettlement, Follower, LocalSettlement, Network, Settlement, Signer};
 use bourse_market::{Address, Amount, Demand, MarketId, Nanos, View};
@@ -57,9 +58,12 @@ const DRAIN: Duration = Duration::from_secs(1);
 
 /// A running market maker.
 pub struct Host {
+    /// What it shares with the other markets of its process.
+    front: Arc<Front>,
+    realm: String,
     market: Arc<Market>,
     home: Home,
-    /// Ends the HTTP listener, the control socket and the sweeper.
+    /// Ends the control socket and the sweeper.
     stop: CancellationToken,
     control: JoinHandle<()>,
     sweeper: JoinHandle<()>,
@@ -72,7 +76,6 @@ pub struct Host {
     claims: Option<JoinHandle<()>>,
     /// Fetch what the chain names by its hash.
     fetchers: Vec<JoinHandle<()>>,
-    addresses: Addresses,
     log: Option<DecisionLog>,
     recovered: usize,
 }
@@ -94,6 +97,22 @@ impl Host {
     /// As [`Host::start`].
     pub async fn start_in(config: &Config, environment: Arc<dyn Environment>) -> anyhow::Result<Self> {
         config.check()?;
+        let front = Front::prepare(std::slice::from_ref(config))?;
+        let host = Self::start_at(config, environment, Arc::clone(&front)).await?;
+        if let Err(error) = front.listen(config).await {
+            host.stop().await;
+            return Err(error);
+        }
+        host.announce_status(Status::Running);
+        Ok(host)
+    }
+
+    /// Opens one market of a process, which is not reached before its front listens.
+    pub(crate) async fn start_at(
+        config: &Config,
+        environment: Arc<dyn Environment>,
+        front: Arc<Front>,
+    ) -> anyhow::Result<Self> {
         let Opened {
             store,
             signer,
@@ -115,7 +134,7 @@ impl Host {
         })?);
         policies.vet_revisions();
         policies::watch(&policies).context("cannot watch the policy folder")?;
-        let home = Home::prepare(config).await?;
+        let home = Home::prepare(config, &front).await?;
 
         let outbox = match &following {
             None => None,
@@ -159,8 +178,7 @@ impl Host {
         let stop = CancellationToken::new();
         // A start that fails leaves no listener behind.
         let unless_started = stop.clone().drop_guard();
-        // Says from now on that the market is there, and not ready.
-        let http = listen_http(config, &market, stop.clone()).await?;
+        front.show(&config.realm.name, &market).await?;
         let desk = Arc::clone(&market);
         let recovered = tokio::task::spawn_blocking(move || {
             look_at(&desk.store)?;
@@ -192,9 +210,9 @@ impl Host {
             Some(bell::start(&following.bell, heads, stop.clone()))
         });
         let follower = following.map(|following| follow::start(&market, following, stop.clone()));
-        let wamp = home.listen(config).await?;
         let host = Self {
-            addresses: Addresses { wamp, http },
+            realm: config.realm.name.clone(),
+            front,
             market,
             home,
             stop,
@@ -209,13 +227,17 @@ impl Host {
             recovered,
         };
         unless_started.disarm();
-        host.announce_status(Status::Running);
         Ok(host)
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
-        self.addresses
+        self.front.addresses()
+    }
+
+    /// The realm it trades in.
+    pub fn realm(&self) -> &str {
+        &self.realm
     }
 
     /// What it tells clients of its network.
@@ -322,6 +344,7 @@ impl Host {
         }
         self.market.policies.close();
         self.home.leave().await;
+        self.front.leave().await;
         let (store, log) = (self.market.store.clone(), self.log.clone());
         // The writer answers what it has taken, then ends; that may take a commit.
         let ended = tokio::task::spawn_blocking(move || {
@@ -333,7 +356,7 @@ impl Host {
         let _ = ended.await;
     }
 
-    fn announce_status(&self, status: Status) {
+    pub(crate) fn announce_status(&self, status: Status) {
         let market = bytes(self.market.network.market.0);
         self.market
             .announce(topic::STATUS, vec![market, int(status as u8)]);
@@ -361,24 +384,6 @@ pub(crate) fn terms(config: &Config) -> Terms {
         access: config.realm.access,
         plain_login: config.compat.plain_login,
     }
-}
-
-/// Opens the listener of whoever watches over the market.
-async fn listen_http(
-    config: &Config,
-    market: &Arc<Market>,
-    stop: CancellationToken,
-) -> anyhow::Result<SocketAddr> {
-    let http = config.http.listen;
-    http::serve(Arc::clone(market), http, stop)
-        .await
-        .with_context(|| taken("HTTP", "--listen-http", http))
-}
-
-pub(crate) fn taken(what: &str, flag: &str, address: SocketAddr) -> String {
-    format!(
-        "cannot listen for {what} on {address}: stop what is there, or choose another address with {flag}"
-    )
 }
 
 /// Looks at what a former process may have left by halves, and at the newest sales, for a moment. A market that finds its

@@ -1,4 +1,4 @@
-//! HTTP: whether the market trades, and its figures.
+//! HTTP: whether the markets of this process trade, and their figures.
 
 use crate::market::{Market, Status};
 use crate::policies;
@@ -6,43 +6,107 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use axum::{Json, Router};
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio_util::sync::CancellationToken;
 
-/// Serves `/healthz`, `/readyz` and `/metrics` until `stop`; returns the address it listens on. The first two say 200 while the
-/// market trades, 503 before its ledger is recovered and from the moment that it stops; `/readyz` also while no client
-/// reaches it, for want of a link to the router that it joined.
+/// The markets of this process, by their realms.
+pub(crate) struct Board {
+    markets: Mutex<Vec<Entry>>,
+}
+
+struct Entry {
+    realm: String,
+    /// None before its ledger is open.
+    market: Option<Weak<Market>>,
+}
+
+/// What is asked of the markets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// Whether they trade.
+    Health,
+    /// Whether clients can have them trade.
+    Readiness,
+}
+
+impl Board {
+    /// One on which no market stands yet.
+    pub(crate) fn new(realms: impl Iterator<Item = String>) -> Arc<Self> {
+        let entry = |realm| Entry { realm, market: None };
+        let markets = Mutex::new(realms.map(entry).collect());
+        Arc::new(Self { markets })
+    }
+
+    /// A market's ledger is open.
+    pub(crate) fn enter(&self, realm: &str, market: &Arc<Market>) {
+        let mut markets = self.markets.lock();
+        if let Some(entry) = markets.iter_mut().find(|entry| entry.realm == realm) {
+            entry.market = Some(Arc::downgrade(market));
+        }
+    }
+
+    /// What is so of all of them together: it is well only if it is with each.
+    fn answer(&self, asked: Asked) -> (StatusCode, Json<Value>) {
+        let markets = self.markets.lock();
+        let mut said: Vec<_> = markets
+            .iter()
+            .map(|entry| (&entry.realm, entry.answer(asked)))
+            .collect();
+        let well = said.iter().all(|(_, (well, _))| *well);
+        let code = match well {
+            true => StatusCode::OK,
+            false => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        if said.len() == 1
+            && let Some((_, (_, alone))) = said.pop()
+        {
+            return (code, Json(alone));
+        }
+        let worst = said.iter().find(|(_, (well, _))| !well).or(said.first());
+        let status = worst.and_then(|(_, (_, said))| said.get("status").cloned());
+        let markets: Map<_, _> = said
+            .into_iter()
+            .map(|(realm, (_, said))| (realm.clone(), said))
+            .collect();
+        (code, Json(json!({ "status": status, "markets": markets })))
+    }
+}
+
+impl Entry {
+    fn answer(&self, asked: Asked) -> (bool, Value) {
+        let market = self.market.as_ref().map(Weak::upgrade);
+        let (status, trouble) = match market {
+            None => (Status::None, None),
+            Some(None) => (Status::Stopped, None),
+            Some(Some(market)) => (market.status(), market.reach.trouble()),
+        };
+        let trouble = trouble.filter(|_| asked == Asked::Readiness);
+        let well = status == Status::Running && trouble.is_none();
+        let mut said = json!({ "status": status.name() });
+        if let (Some(trouble), Some(said)) = (trouble, said.as_object_mut()) {
+            said.insert("degraded".to_owned(), trouble.why.into());
+            said.insert("degraded_since".to_owned(), trouble.since.0.into());
+        }
+        (well, said)
+    }
+}
+
+/// Serves `/healthz`, `/readyz` and `/metrics` until `stop`; returns the address it listens on. The first two say 200 while every
+/// market trades, 503 before their ledgers are recovered and from the moment that one stops; `/readyz` also while no client
+/// reaches one, for want of a link to the router that it joined.
 pub(crate) async fn serve(
-    market: Arc<Market>,
+    board: Arc<Board>,
     listen: SocketAddr,
     stop: CancellationToken,
 ) -> std::io::Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
-    let watched = Arc::clone(&market);
-    let health = move || async move {
-        let status = market.status();
-        let code = if status == Status::Running {
-            StatusCode::OK
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
-        };
-        (code, Json(serde_json::json!({ "status": status.name() })))
-    };
-    let ready = move || async move {
-        let (status, trouble) = (watched.status(), watched.reach.trouble());
-        let code = match (status, &trouble) {
-            (Status::Running, None) => StatusCode::OK,
-            _ => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        let mut said = serde_json::json!({ "status": status.name() });
-        if let (Some(trouble), Some(said)) = (trouble, said.as_object_mut()) {
-            said.insert("degraded".to_owned(), trouble.why.into());
-            said.insert("degraded_since".to_owned(), trouble.since.0.into());
-        }
-        (code, Json(said))
-    };
+    let watched = Arc::clone(&board);
+    let health = move || async move { watched.answer(Asked::Health) };
+    let ready = move || async move { board.answer(Asked::Readiness) };
     let figures = policies::serve_figures().map_err(std::io::Error::other)?;
     let metrics = move || async move {
         const PROMETHEUS: &str = "text/plain; version=0.0.4";

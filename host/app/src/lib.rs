@@ -22,8 +22,10 @@ pub mod dev_chain;
 mod environment;
 mod events;
 mod follow;
+mod front;
 mod home;
 mod host;
+mod house;
 mod http;
 mod keep;
 mod keyfile;
@@ -48,4 +50,5 @@ mod workers;
 
 pub use environment::{Environment, System};
 pub use host::{Addresses, Host, Listeners, WS_PATH};
+pub use house::House;
 pub use wire::uri;

@@ -1,14 +1,29 @@
 //! `bourse config check`
 
-use crate::config::Config;
+use crate::config::{Config, check_together};
 use crate::policies::{SHIPPED, problem};
 use bourse_policy::{Engine, EngineOptions, Revision, load_folder};
 use std::collections::HashMap;
 use std::process::ExitCode;
 
+/// Checks the configuration of each market, and whether they can be in one process.
+pub(crate) fn check_all(markets: &[Config]) -> anyhow::Result<ExitCode> {
+    check_together(markets)?;
+    let mut worst = ExitCode::SUCCESS;
+    for config in markets {
+        if markets.len() > 1 {
+            say!("# the market of realm {}", config.realm.name);
+        }
+        let code = check(config)?;
+        if code != ExitCode::SUCCESS {
+            worst = code;
+        }
+    }
+    Ok(worst)
+}
+
 /// Checks the configuration and the policies it names, then prints it in full. Reads alone: it may run beside the host.
-pub(crate) fn check(config: &Config) -> anyhow::Result<ExitCode> {
-    config.check()?;
+fn check(config: &Config) -> anyhow::Result<ExitCode> {
     let engine = Engine::new(EngineOptions {
         component: config.policies.component_max,
         ..EngineOptions::default()

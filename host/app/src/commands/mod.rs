@@ -18,7 +18,7 @@ mod policy;
 mod serve;
 mod wamp;
 
-pub(crate) use config::check as check_config;
+pub(crate) use config::check_all as check_configs;
 pub(crate) use decisions::{DecisionsCommand, decisions};
 pub(crate) use dev::{DevCommand, dev};
 pub(crate) use keys::{KeysCommand, keys};

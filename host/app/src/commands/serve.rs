@@ -3,6 +3,7 @@
 use crate::cli::ServeArgs;
 use crate::config::{AppliesTo, Config, Hook, Rule};
 use crate::host::{Host, WS_PATH};
+use crate::house::House;
 use anyhow::Context;
 use bourse_delegates::demo::DemoOptions;
 use bourse_policy::{Origin, PolicyStatus};
@@ -11,31 +12,54 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs until interrupted, or until the demo has sold what it was asked for.
-pub(crate) async fn serve(config: &Config, args: &ServeArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn serve(markets: &[Config], args: &ServeArgs) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(
-        !args.demo || config.has_faucet(),
+        !args.demo || markets.iter().all(Config::has_faucet),
         "--demo needs test tokens, which a market hands out on 127.0.0.1 alone: leave --demo, or listen there"
     );
-    let host = Host::start(config).await?;
+    let [first, others @ ..] = markets else {
+        anyhow::bail!("there is no market to serve");
+    };
+    anyhow::ensure!(
+        !args.demo || others.is_empty(),
+        "--demo is of one market: name the data folder of one with --data"
+    );
+    let mut house = House::start(markets).await?;
     // Whoever reads that it is there may tell it to stop at once.
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
-    introduce(config, &host, args.demo)?;
+    for (config, host) in markets.iter().zip(house.hosts()) {
+        introduce(config, host, args.demo)?;
+    }
 
-    let demo = async {
-        match args.demo {
-            true => demo(config, &host, args.sales).await,
-            false => std::future::pending().await,
+    let mut outcome = Ok(());
+    loop {
+        let demo = async {
+            match (args.demo, house.hosts().first()) {
+                (true, Some(host)) => demo(first, host, args.sales).await,
+                _ => std::future::pending().await,
+            }
+        };
+        let broken = tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            broken = house.broken() => broken,
+            ended = demo => {
+                outcome = ended;
+                break;
+            }
+        };
+        let (realm, why) = broken;
+        outcome = Err(anyhow::anyhow!("{why}"));
+        if house.hosts().len() == 1 {
+            break;
         }
-    };
-    let outcome = tokio::select! {
-        _ = interrupt.recv() => Ok(()),
-        _ = terminate.recv() => Ok(()),
-        why = host.broken() => Err(anyhow::anyhow!(why)),
-        outcome = demo => outcome,
-    };
+        // The others are no worse for it.
+        say!("stopping the market of realm {realm} alone: {why}");
+        house.stop_one(&realm).await;
+    }
     say!("stopping: purchases under way are finished first");
-    host.stop().await;
+    house.stop().await;
     say!("stopped");
     outcome.map(|()| ExitCode::SUCCESS)
 }

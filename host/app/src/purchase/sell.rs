@@ -39,7 +39,7 @@ pub trait Sellers: Send + Sync {
 /// Sellers behind the market maker's own router.
 pub(crate) struct RoutedSellers {
     pub(crate) session: Session,
-    pub(crate) router: bourse_wamp::Router,
+    pub(crate) realm: bourse_wamp::Realm,
 }
 
 impl Sellers for RoutedSellers {
@@ -60,7 +60,7 @@ impl Sellers for RoutedSellers {
     }
 
     fn drop_registration(&self, procedure: &str, session: SessionId) {
-        self.router.drop_registration(procedure, session.0);
+        self.realm.drop_registration(procedure, session.0);
     }
 }
 

@@ -64,6 +64,24 @@ pub struct Wamp {
     /// Where RawSocket clients connect.
     #[serde(deserialize_with = "listen::deserialize")]
     pub listen_rs: SocketAddr,
+    /// Where WebSocket clients connect under TLS, at path `/ws`; nowhere if it is not given.
+    #[serde(deserialize_with = "listen::optional")]
+    pub listen_wss: Option<SocketAddr>,
+    /// Where RawSocket clients connect under TLS; nowhere if it is not given.
+    #[serde(deserialize_with = "listen::optional")]
+    pub listen_rss: Option<SocketAddr>,
+    /// The unix socket where clients on this machine connect, over RawSocket or WebSocket; none if it is not given.
+    pub listen_unix: Option<PathBuf>,
+    /// Let the unix socket's group connect too, not its owner alone.
+    pub unix_group: bool,
+    /// The certificate for TLS, with those that lead to its authority after it, in PEM.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its private key, in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Connections at a time of one address; 0 for any number. All peers of the unix socket count as one.
+    pub connections_per_address: u32,
+    /// New connections of one address in a second, five times as many at once; 0 for any number.
+    pub connection_rate: u32,
     /// Admit anonymous sessions on listeners beyond this machine. Anybody who reaches them may then trade.
     pub allow_anonymous_remote: bool,
     /// Calls that one session, or all sessions of one authid, may make in a second; 0 for no limit.
@@ -248,6 +266,14 @@ impl Default for Wamp {
         Self {
             listen_ws: loopback(8080),
             listen_rs: loopback(8081),
+            listen_wss: None,
+            listen_rss: None,
+            listen_unix: None,
+            unix_group: false,
+            tls_certificate: None,
+            tls_key: None,
+            connections_per_address: bourse_wamp::limits::CONNECTIONS_PER_ADDRESS,
+            connection_rate: bourse_wamp::limits::CONNECTION_RATE,
             allow_anonymous_remote: false,
             calls_per_second: bourse_wamp::limits::CALLS_PER_SECOND,
             publications_per_second: bourse_wamp::limits::PUBLICATIONS_PER_SECOND,
@@ -470,13 +496,27 @@ impl Config {
             Ok(config)
         });
         let mut configs = configs.collect::<anyhow::Result<Vec<_>>>()?;
-        // A path that is whole by itself stays what it is.
-        for config in &mut configs {
-            if let (Some(folder), Some(eula)) = (file.and_then(Path::parent), &mut config.chain.eula_file) {
-                *eula = folder.join(&*eula);
+        if let Some(folder) = file.and_then(Path::parent) {
+            for config in &mut configs {
+                config.look_beside(folder);
             }
         }
         Ok(configs)
+    }
+
+    /// Has its files looked for beside the configuration; a path that is whole by itself stays what it is.
+    fn look_beside(&mut self, folder: &Path) {
+        let Wamp {
+            tls_certificate,
+            tls_key,
+            ..
+        } = &mut self.wamp;
+        for path in [&mut self.chain.eula_file, tls_certificate, tls_key]
+            .into_iter()
+            .flatten()
+        {
+            *path = folder.join(&*path);
+        }
     }
 
     /// What parsing alone cannot see.
@@ -512,10 +552,8 @@ impl Config {
             connect::check(url, &self.wamp.login)?;
         }
         role::permissions(&self.wamp.role)?;
-        for (name, listen) in [
-            ("wamp.listen_ws", self.wamp.listen_ws),
-            ("wamp.listen_rs", self.wamp.listen_rs),
-        ] {
+        self.wamp.check_tls()?;
+        for (name, listen) in self.wamp.addresses() {
             let proven = !self.wamp.ticket.is_empty() || !self.wamp.user.is_empty();
             // With users and without the switch, `admits_anonymous` turns anonymous sessions away everywhere.
             ensure!(
@@ -535,8 +573,7 @@ impl Config {
 
     /// Whether anybody may log in without proof: only where a stranger cannot reach the listeners, or by explicit wish.
     pub fn admits_anonymous(&self) -> bool {
-        let local = self.wamp.listen_ws.ip().is_loopback() && self.wamp.listen_rs.ip().is_loopback();
-        local || self.wamp.allow_anonymous_remote
+        self.wamp.is_local() || self.wamp.allow_anonymous_remote
     }
 
     /// Whether the faucet answers: on loopback alone.
@@ -544,9 +581,7 @@ impl Config {
         if let Some(url) = &self.wamp.connect {
             return self.chain.mode == ChainMode::Local && connect::is_local(url);
         }
-        self.chain.mode == ChainMode::Local
-            && self.wamp.listen_ws.ip().is_loopback()
-            && self.wamp.listen_rs.ip().is_loopback()
+        self.chain.mode == ChainMode::Local && self.wamp.is_local()
     }
 
     /// The market's id, if the configuration names one.

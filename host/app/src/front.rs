@@ -4,10 +4,11 @@ use crate::authenticator::Door;
 use crate::config::{Config, role};
 use crate::host::{Addresses, Listeners, WS_PATH};
 use crate::http::{self, Board};
+use crate::listeners::{self, Listener};
 use crate::logins;
 use crate::market::Market;
 use anyhow::Context;
-use bourse_wamp::{Limits, Realm, RealmConfig, Router, RouterConfig};
+use bourse_wamp::{Realm, RealmConfig, Router, RouterConfig};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,6 +27,8 @@ pub(crate) struct Front {
     listen: SocketAddr,
     http: OnceCell<SocketAddr>,
     wamp: OnceLock<Option<Listeners>>,
+    /// Those that are not always there.
+    more: OnceLock<Vec<Listener>>,
     /// Markets that have not left.
     left: AtomicUsize,
     stop: CancellationToken,
@@ -53,6 +56,7 @@ impl Front {
             listen: first.http.listen,
             http: OnceCell::new(),
             wamp: OnceLock::new(),
+            more: OnceLock::new(),
             left: AtomicUsize::new(markets.len()),
             stop,
             _stop: guard,
@@ -103,8 +107,12 @@ impl Front {
                 })
             }
         };
+        let more = match &self.router {
+            None => Vec::new(),
+            Some(router) => listeners::open(config, router).await?,
+        };
         // Only ever set here, once.
-        let _ = self.wamp.set(listeners);
+        let _ = (self.wamp.set(listeners), self.more.set(more));
         Ok(())
     }
 
@@ -114,6 +122,11 @@ impl Front {
             wamp: self.wamp.get().copied().flatten(),
             http: self.http.get().copied().unwrap_or(self.listen),
         }
+    }
+
+    /// Where it listens besides: under TLS, on a unix socket.
+    pub(crate) fn more_listeners(&self) -> &[Listener] {
+        self.more.get().map(Vec::as_slice).unwrap_or_default()
     }
 
     /// A market is gone; with the last one goes all that they shared.
@@ -151,11 +164,7 @@ fn router(markets: &[Config], doors: &HashMap<String, Arc<Door>>) -> anyhow::Res
         RouterConfig {
             realm: first.realm.name.clone(),
             permissions: role::permissions(&first.wamp.role)?,
-            limits: Limits {
-                calls_per_second: first.wamp.calls_per_second,
-                publications_per_second: first.wamp.publications_per_second,
-                ..Limits::default()
-            },
+            limits: listeners::limits(first),
             allow_anonymous_remote: first.wamp.allow_anonymous_remote,
         },
         door(first)?,

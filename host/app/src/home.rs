@@ -78,7 +78,7 @@ impl Home {
     /// How sessions are ended there.
     pub(crate) fn doors(&self) -> Arc<dyn Doors> {
         match self {
-            Self::Own { router, .. } => Arc::new(Routed(router.clone())),
+            Self::Own { realm, .. } => Arc::new(Routed(realm.clone())),
             Self::Joined { uplink, .. } => Arc::clone(uplink) as _,
         }
     }
@@ -146,7 +146,7 @@ impl Home {
 }
 
 /// Sessions of the router in this process.
-struct Routed(Router);
+struct Routed(Realm);
 
 impl Doors for Routed {
     fn close(&self, session: u64) -> BoxFuture<'_, ()> {

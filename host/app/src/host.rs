@@ -9,6 +9,7 @@ use crate::events::topic;
 use crate::follow::{self, Following, Gate};
 use crate::front::Front;
 use crate::home::Home;
+use crate::listeners::Listener;
 use crate::market::{Market, Parts, Status, Terms};
 use crate::outbox::{self, Outbox, Sending};
 use crate::policies::{self, Manager, Policies, SHIPPED};
@@ -238,6 +239,11 @@ impl Host {
     /// The realm it trades in.
     pub fn realm(&self) -> &str {
         &self.realm
+    }
+
+    /// Where it listens besides: under TLS, on a unix socket.
+    pub fn more_listeners(&self) -> &[Listener] {
+        self.front.more_listeners()
     }
 
     /// What it tells clients of its network.

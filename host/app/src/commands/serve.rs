@@ -94,6 +94,9 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
                 config.realm.name
             );
             say!("  RawSocket     {}", listeners.rs);
+            for listener in host.more_listeners() {
+                say!("  {:<13} {}", listener.what, listener.url);
+            }
         }
         None => introduce_router(config, host),
     }

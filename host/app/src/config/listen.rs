@@ -1,5 +1,7 @@
-//! Where a listener listens, as people write it: an IP address and a port.
+//! Where a listener listens, as people write it: an IP address and a port. And what the listeners need beside that.
 
+use super::Wamp;
+use anyhow::ensure;
 use serde::{Deserialize, Deserializer, de::Error};
 use std::net::SocketAddr;
 
@@ -18,9 +20,76 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
+pub(super) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    deserialize(deserializer).map(Some)
+}
+
+impl Wamp {
+    /// Every address that clients can connect to, by its setting.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        [
+            ("wamp.listen_ws", Some(self.listen_ws)),
+            ("wamp.listen_rs", Some(self.listen_rs)),
+            ("wamp.listen_wss", self.listen_wss),
+            ("wamp.listen_rss", self.listen_rss),
+        ]
+        .into_iter()
+        .filter_map(|(name, address)| Some((name, address?)))
+    }
+
+    /// Whether nobody reaches them from other machines.
+    pub(crate) fn is_local(&self) -> bool {
+        self.addresses().all(|(_, address)| address.ip().is_loopback())
+    }
+
+    /// Whether TLS has what it needs, and is needed where it has that.
+    pub(super) fn check_tls(&self) -> anyhow::Result<()> {
+        let listens = self.listen_wss.is_some() || self.listen_rss.is_some();
+        let files = [&self.tls_certificate, &self.tls_key];
+        ensure!(
+            !listens || files.iter().all(|file| file.is_some()),
+            "wamp.listen_wss and wamp.listen_rss need a certificate: name its file in wamp.tls_certificate, and that of \
+             its key in wamp.tls_key"
+        );
+        ensure!(
+            listens || files.iter().all(|file| file.is_none()),
+            "wamp.tls_certificate and wamp.tls_key are for TLS, and nobody listens for it: set wamp.listen_wss or \
+             wamp.listen_rss"
+        );
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tls_needs_a_certificate_and_a_certificate_needs_a_listener() {
+        let mut wamp = Wamp {
+            listen_wss: parse("127.0.0.1:8443").ok(),
+            ..Wamp::default()
+        };
+        for setting in ["wamp.tls_certificate", "wamp.tls_key"] {
+            let error = wamp.check_tls().unwrap_err().to_string();
+            assert!(error.contains(setting), "{error}");
+            wamp.tls_certificate = Some("certificate.pem".into());
+        }
+        wamp.tls_key = Some("key.pem".into());
+        wamp.check_tls().unwrap();
+        wamp.listen_wss = None;
+        let error = wamp.check_tls().unwrap_err().to_string();
+        assert!(error.contains("set wamp.listen_wss"), "{error}");
+    }
+
+    #[test]
+    fn one_listener_that_others_reach_is_enough_to_be_reached() {
+        let mut wamp = Wamp::default();
+        assert!(wamp.is_local());
+        wamp.listen_rss = parse("0.0.0.0:8444").ok();
+        assert!(!wamp.is_local());
+        assert_eq!(wamp.addresses().last().unwrap().0, "wamp.listen_rss");
+    }
 
     #[test]
     fn what_is_no_address_is_named_beside_one_that_is() {

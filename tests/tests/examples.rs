@@ -1,5 +1,6 @@
 //! The sellers and buyers of `examples/`, in Rust, Python and JavaScript, as their own processes: each buyer buys what a
-//! seller in another language sells, and reads it. Where `BOURSE_LONG` is set, every buyer buys from every seller.
+//! seller in another language sells, and reads it. Where `BOURSE_LONG` is set, every buyer buys from every seller, and so
+//! does `delegate-rs`, the buyer on `wamp_async` and `ethers`.
 //!
 //! They need what `cargo xtask test` sets up; for what is missing this says that it was not checked.
 
@@ -29,9 +30,12 @@ enum Language {
     Rust,
     Python,
     JavaScript,
+    /// In Rust too, on libraries of other people.
+    DelegateRs,
 }
 
 impl Language {
+    /// Those with a seller and a buyer.
     const ALL: [Self; 3] = [Self::Rust, Self::Python, Self::JavaScript];
 
     /// What starts its seller or buyer. None where that is missing.
@@ -49,6 +53,7 @@ impl Language {
             }
             Self::Python => script("BOURSE_PYTHON", examples.join(format!("python/{what}.py"))),
             Self::JavaScript => script("BOURSE_NODE", examples.join(format!("js/{what}.js"))),
+            Self::DelegateRs => Some(Command::new(std::env::var_os("BOURSE_DELEGATE_RS")?)),
         }
     }
 }
@@ -133,7 +138,10 @@ async fn every_example_seller_sells_to_an_example_buyer_in_another_language() {
     let long = std::env::var_os("BOURSE_LONG").is_some();
     let next = Language::ALL.iter().cycle().skip(1);
     for (seller, &buyer) in Language::ALL.into_iter().zip(next) {
-        let buyers = if long { Language::ALL.to_vec() } else { vec![buyer] };
+        let mut buyers = vec![buyer];
+        if long {
+            buyers = [&Language::ALL[..], &[Language::DelegateRs]].concat();
+        }
         trade(&world, seller, &buyers).await;
     }
     world.assert_sound();

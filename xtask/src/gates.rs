@@ -1,7 +1,7 @@
 //! The two gates and the test command.
 
 use crate::step::{self, cargo, step};
-use crate::{chain, crash, crossbar, fuzz, node, place, policies, python, sim, tidy};
+use crate::{chain, crash, crossbar, delegate, fuzz, node, place, policies, python, sim, tidy};
 use anyhow::{Context, Result};
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
@@ -92,7 +92,11 @@ pub(crate) fn long() -> Result<()> {
             &[],
         )
     })?;
-    step("tests, long", || nextest(everything()?, Vec::new(), true))?;
+    step("tests, long", || {
+        let mut variables = everything()?;
+        variables.extend(delegate::environment()?);
+        nextest(variables, Vec::new(), true)
+    })?;
     step("fuzzing", || fuzz::run(None))
 }
 
@@ -102,7 +106,8 @@ fn checks() -> Result<()> {
     step("fmt", || {
         cargo(&["fmt", "--all", "--check"], &[])?;
         cargo(&["fmt", "--all", "--check", "--manifest-path", POLICIES], &[])?;
-        cargo(&["fmt", "--check", "--manifest-path", GUIDED], &[])
+        cargo(&["fmt", "--check", "--manifest-path", GUIDED], &[])?;
+        cargo(&["fmt", "--check", "--manifest-path", delegate::MANIFEST], &[])
     })?;
     step("clippy", || {
         const LINTS: [&str; 5] = ["--all-targets", "--quiet", "--", "-D", "warnings"];

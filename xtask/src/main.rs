@@ -4,6 +4,7 @@ mod bench;
 mod chain;
 mod crash;
 mod crossbar;
+mod delegate;
 mod fuzz;
 mod gates;
 mod node;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Before the first try after a loss.
 const FIRST: Duration = Duration::from_millis(200);
-/// The longest: with the time that joining takes, trading resumes within 5 s of the router's return.
-const LONGEST: Duration = Duration::from_secs(4);
+/// The longest: with the time that joining takes, also of the sellers, trading resumes within 5 s of the router's return.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// Doubles from try to try. Of each wait the half is drawn at random, so that not all markets come at once.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_four_seconds_and_are_never_all_the_same() {
+    fn waits_double_up_to_two_seconds_and_are_never_all_the_same() {
         let mut backoff = Backoff::default();
         let waits: Vec<_> = (0..40).map(|_| backoff.next()).collect();
         for (tries, wait) in waits.iter().enumerate() {

@@ -282,6 +282,14 @@ impl Market {
         }
     }
 
+    /// Nobody sees a session any more, for the market itself lost its router. It may still be there, with its login.
+    pub(crate) fn lost(&self, session: u64) {
+        self.quotes.forget(session);
+        self.providers.left(session);
+        self.proven.left(session);
+        self.logins.lost(session);
+    }
+
     /// A session is gone, with all that was kept for it.
     pub(crate) fn left(&self, session: u64) {
         self.quotes.forget(session);

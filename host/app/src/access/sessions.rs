@@ -25,6 +25,16 @@ struct Inner {
     pending: VecDeque<u64>,
 }
 
+impl Inner {
+    fn trim(&mut self) {
+        while self.pending.len() > PENDING {
+            if let Some(oldest) = self.pending.pop_front() {
+                self.of.remove(&oldest);
+            }
+        }
+    }
+}
+
 /// The logins of sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Logins(Mutex<Inner>);
@@ -36,11 +46,7 @@ impl Logins {
         if inner.of.insert(session, login).is_none() {
             inner.pending.push_back(session);
         }
-        while inner.pending.len() > PENDING {
-            if let Some(oldest) = inner.pending.pop_front() {
-                inner.of.remove(&oldest);
-            }
-        }
+        inner.trim();
     }
 
     /// It has joined.
@@ -68,6 +74,16 @@ impl Logins {
     pub(crate) fn end(&self, session: u64) {
         if let Some(login) = self.0.lock().of.get_mut(&session) {
             login.expires = Nanos(0);
+        }
+    }
+
+    /// Nobody sees it any more, though it may still be there and call again: what it logged in by is kept as of one that is
+    /// yet to join. Were it forgotten, a login that is over would count again.
+    pub(crate) fn lost(&self, session: u64) {
+        let mut inner = self.0.lock();
+        if inner.of.contains_key(&session) && !inner.pending.contains(&session) {
+            inner.pending.push_back(session);
+            inner.trim();
         }
     }
 
@@ -189,6 +205,20 @@ mod tests {
         assert!(!logins.is_over(1, Nanos(9)) && logins.is_over(1, Nanos(10)));
         logins.end(1);
         assert!(logins.is_over(1, Nanos(5)));
+    }
+
+    #[test]
+    fn a_login_that_is_over_stays_so_while_nobody_sees_its_session() {
+        let logins = Logins::default();
+        logins.expect(1, login(10));
+        logins.joined(1);
+        logins.end(1);
+        logins.lost(1);
+        assert!(logins.is_over(1, Nanos(5)));
+        logins.joined(1);
+        assert!(logins.is_over(1, Nanos(5)));
+        logins.left(1);
+        assert_eq!(logins.of(1), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{ChainMode, Config};
 use anyhow::{Context, bail, ensure};
+use bourse_market::MarketId;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -66,7 +67,8 @@ fn merge(under: &mut toml::Table, key: &str, over: toml::Value) {
 /// What two of them share that is of one alone.
 pub fn check_together(markets: &[Config]) -> anyhow::Result<()> {
     let mut folders: Vec<PathBuf> = Vec::new();
-    let [mut realms, mut ids, mut keys] = [(); 3].map(|()| BTreeMap::<String, &str>::new());
+    let [mut realms, mut keys] = [(); 2].map(|()| BTreeMap::<String, &str>::new());
+    let mut ids = BTreeMap::<MarketId, &str>::new();
     for market in markets {
         market
             .check()
@@ -88,8 +90,9 @@ pub fn check_together(markets: &[Config]) -> anyhow::Result<()> {
             );
         }
         folders.push(folder);
-        if let Some(id) = &market.market.id
-            && let Some(other) = ids.insert(id.to_ascii_lowercase(), realm)
+        // An id can be written in several ways.
+        if let Some(id) = market.market_id()?
+            && let Some(other) = ids.insert(id, realm)
         {
             bail!("the markets of the realms `{other}` and `{realm}` have the same market.id");
         }
@@ -185,6 +188,16 @@ mod tests {
             let said = refused("data/salt", path);
             assert!(said.contains("store.path"), "{said}");
         }
+        let mut markets = read(TWO).unwrap();
+        // One id, written in two ways.
+        for (market, spelled) in markets.iter_mut().zip([
+            "67e55044-10b1-426f-9247-bb680e5fe0c8",
+            "67E5504410B1426F9247BB680E5FE0C8",
+        ]) {
+            market.market.id = Some(spelled.to_owned());
+        }
+        let said = check_together(&markets).unwrap_err().to_string();
+        assert!(said.contains("the same market.id"), "{said}");
     }
 
     #[test]

@@ -47,6 +47,7 @@ impl Uplink {
     async fn settle(self: &Arc<Self>, market: &Arc<Market>, session: &Session) -> Result<(), Failure> {
         self.listen_to(session).await?;
         check_rights(session).await?;
+        try_to_call_sellers(session);
         self.take_back(session).await;
         // Before the first call can come, and not ready before the last procedure is there.
         self.link.send_replace(Some(session.clone()));
@@ -88,10 +89,9 @@ impl Uplink {
 
 /// Asks for everything that the market will need, while nothing depends on it.
 async fn check_rights(session: &Session) -> Result<(), Failure> {
-    let nobody = sell_uri("bourse-asks-whether-it-may-call-sellers");
     // The error that each answers with where the market may ask; no id is 0.
-    let questions: [(&str, Vec<Value>, Option<&str>); 5] = [
-        ("wamp.registration.lookup", vec![nobody.as_str().into()], None),
+    let questions: [(&str, Vec<Value>, Option<&str>); 4] = [
+        ("wamp.registration.lookup", vec![nobody().into()], None),
         (
             "wamp.registration.get",
             vec![0_u64.into()],
@@ -103,7 +103,6 @@ async fn check_rights(session: &Session) -> Result<(), Failure> {
             Some(error::NO_SUCH_REGISTRATION),
         ),
         ("wamp.session.get", vec![session.id().into()], None),
-        (&nobody, Vec::new(), Some(error::NO_SUCH_PROCEDURE)),
     ];
     for (procedure, args, expected) in questions {
         match call(session, procedure, args).await {
@@ -113,6 +112,27 @@ async fn check_rights(session: &Session) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Warns where the market may not call sellers. Nothing depends on it: whoever may register there answers in the router's
+/// place, and could keep the market away for as long as it likes, were it waited for or believed.
+fn try_to_call_sellers(session: &Session) {
+    let session = session.clone();
+    tokio::spawn(async move {
+        match call(&session, &nobody(), Vec::new()).await {
+            Err(CallError::Wamp(error)) if error.uri == error::NO_SUCH_PROCEDURE => {}
+            Err(error) => {
+                let why = refused(&session, "call", &nobody(), error);
+                tracing::warn!(%why, "it is doubtful whether the market can reach its sellers");
+            }
+            Ok(_) => tracing::warn!(procedure = nobody(), "somebody serves what no seller does"),
+        }
+    });
+}
+
+/// What no seller serves.
+fn nobody() -> String {
+    sell_uri("bourse-asks-whether-it-may-call-sellers")
 }
 
 /// Asks the router something.

@@ -80,7 +80,7 @@ impl Uplink {
         let _order = self.order.lock();
         let former = self.known.lock().clear();
         for session in former {
-            market.left(session);
+            market.lost(session);
         }
     }
 

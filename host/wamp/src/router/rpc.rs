@@ -122,6 +122,13 @@ impl Core {
                 "CALL {request} while a call of that number is not answered yet"
             )));
         }
+        // Also those that are refused count: they cost the realm's time too.
+        if !self.has_allowance(caller, Use::Call)? {
+            let text =
+                "more calls than the session or its authid may make in a second; try again more slowly";
+            self.refuse(caller, CALL, request, error::OVERLOADED, text);
+            return Ok(());
+        }
         if let Some(text) = uri::malformed(&procedure, Match::Exact) {
             self.refuse(caller, CALL, request, error::INVALID_URI, text);
             return Ok(());
@@ -163,12 +170,6 @@ impl Core {
         if wanted.is_some_and(|wanted| self.callee(&procedure) != Some(wanted)) {
             let text = format!("the session that served {procedure} does not any more");
             self.refuse(caller, CALL, request, error::NO_SUCH_PROCEDURE, text);
-            return Ok(());
-        }
-        if !self.has_allowance(caller, Use::Call)? {
-            let text =
-                "more calls than the session or its authid may make in a second; try again more slowly";
-            self.refuse(caller, CALL, request, error::OVERLOADED, text);
             return Ok(());
         }
         if procedure.starts_with(WAMP) {

@@ -145,7 +145,7 @@ impl Front {
 fn doors(markets: &[Config]) -> anyhow::Result<HashMap<String, Arc<Door>>> {
     let doors = markets.iter().map(|market| {
         let users = logins::authenticator(market)?;
-        let door = Arc::new(Door::new(users, market.admits_anonymous()));
+        let door = Arc::new(Door::new(users));
         Ok((market.realm.name.clone(), door))
     });
     doors.collect()

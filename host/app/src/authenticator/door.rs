@@ -10,18 +10,15 @@ use std::sync::{Arc, OnceLock, Weak};
 /// Asks the users first: what the operator says of a key counts before what its holder says.
 pub(crate) struct Door {
     users: Arc<dyn Authenticator>,
-    /// Whether somebody of whom nothing is known is let in.
-    admits_strangers: bool,
     /// There from the moment on in which the router is reached.
     market: OnceLock<Weak<Market>>,
 }
 
 impl Door {
     /// A door that knows the configured users alone.
-    pub(crate) fn new(users: Arc<dyn Authenticator>, admits_strangers: bool) -> Self {
+    pub(crate) fn new(users: Arc<dyn Authenticator>) -> Self {
         Self {
             users,
-            admits_strangers,
             market: OnceLock::new(),
         }
     }
@@ -42,7 +39,17 @@ impl Door {
         let decided = async { decide(&market, parse(&extra)?).await };
         match decided.await {
             Err(error) => AuthDecision::Deny { reason: said(&error) },
-            Ok(identity) if identity.is_stranger() && !self.admits_strangers => otherwise,
+            // Whoever wants to be anonymous asks for that; a wrong key never gets anybody in.
+            Ok(identity) if identity.is_stranger() => otherwise,
+            // Nor does a right one under another's name.
+            Ok(identity)
+                if request
+                    .authid
+                    .as_ref()
+                    .is_some_and(|claimed| *claimed != identity.authid) =>
+            {
+                otherwise
+            }
             Ok(identity) => {
                 identity.expect(&market, request.session);
                 let mut grant = Grant::new(&identity.authid, identity.role);

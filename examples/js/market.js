@@ -2,8 +2,14 @@
 
 "use strict";
 
-// The library takes the platform's WebSocket, which Node.js has from version 22 on.
-globalThis.WebSocket ??= require("ws");
+// The library takes the platform's WebSocket, which Node.js has from version 22 on. That of `ws` raises what nobody listens to,
+// where the platform's only closes.
+globalThis.WebSocket ??= class extends require("ws") {
+  constructor(...options) {
+    super(...options);
+    this.on("error", () => {});
+  }
+};
 
 const autobahn = require("autobahn");
 const crypto = require("node:crypto");

@@ -165,6 +165,12 @@ async fn allowance(chain: &Chain) -> Amount {
         .unwrap()
 }
 
+/// How many transactions have not ended.
+async fn waiting(session: &Session) -> u64 {
+    let status = call(session, "xbr.marketmaker.get_status", vec![]).await.unwrap();
+    int_of(&status, "outbox_waiting")
+}
+
 async fn receipt(session: &Session, transaction: &[u8]) -> Result<Value, WampError> {
     let args = vec![Value::Bytes(transaction.to_vec())];
     call(session, "xbr.marketmaker.get_transaction_receipt", args).await
@@ -646,6 +652,11 @@ async fn opened_across_a_death(
     let session = ready(chain, world).await;
     open(&session, &opening).await;
     counts(chain, &session, ChannelKind::Paying, channel).await;
+    // Or the end of this opening would come in the next life, and be taken for that of the next.
+    until("every transaction has ended", async || {
+        waiting(&session).await == 0
+    })
+    .await;
     assert_eq!(nonce(chain).await - before, 2);
     assert_eq!(openings(chain, channel).await, 1);
     assert_eq!(allowance(chain).await, Amount::ZERO);

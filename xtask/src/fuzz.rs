@@ -28,17 +28,36 @@ const COUNTERS: [&str; 5] = [
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
 ];
 
-/// The targets, each with the bytes of its longest input.
-const TARGETS: [(&str, u32); 9] = [
-    ("component", 16 << 10),
-    ("answers", 1100),
-    ("record", 4 << 10),
-    ("cases", 4 << 10),
-    ("voucher", 2 << 10),
-    ("ledger", 2 << 10),
-    ("query", 2 << 10),
-    ("receipts", 2 << 10),
-    ("router", 2 << 10),
+/// A function under test.
+struct Target {
+    name: &'static str,
+    /// Bytes of its longest input.
+    longest: u32,
+    /// How many times the seconds of the others it gets.
+    share: u64,
+}
+
+impl Target {
+    const fn new(name: &'static str, longest: u32) -> Self {
+        let share = 1;
+        Self { name, longest, share }
+    }
+}
+
+const TARGETS: [Target; 9] = [
+    Target::new("component", 16 << 10),
+    Target::new("answers", 1100),
+    Target::new("record", 4 << 10),
+    Target::new("cases", 4 << 10),
+    Target::new("voucher", 2 << 10),
+    Target::new("ledger", 2 << 10),
+    Target::new("query", 2 << 10),
+    Target::new("receipts", 2 << 10),
+    // Its inputs choose among three serializers and two transports.
+    Target {
+        share: 6,
+        ..Target::new("router", 2 << 10)
+    },
 ];
 
 /// Seconds for one input. Building a component of 16 KiB takes a tenth of one.
@@ -73,9 +92,9 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
         let results: Vec<Result<()>> = thread::scope(|scope| {
             let running: Vec<_> = group
                 .iter()
-                .map(|(name, longest)| {
+                .map(|target| {
                     let program = &program;
-                    scope.spawn(move || fuzz(program, name, *longest, seconds))
+                    scope.spawn(move || fuzz(program, target, seconds))
                 })
                 .collect();
             running
@@ -98,14 +117,14 @@ pub(crate) fn keep(only: Option<&str>) -> Result<()> {
     let Some(program) = build()? else {
         return Ok(());
     };
-    for (name, _) in targets {
+    for Target { name, .. } in targets {
         let folders = Folders::of(name)?;
         let merged = folders.work.join("merged");
         if merged.exists() {
             fs::remove_dir_all(&merged)?;
         }
         fs::create_dir_all(&merged)?;
-        let mut command = target(&program, name, &folders);
+        let mut command = command_of(&program, name, &folders);
         // Places alone: how often each is reached is worth another input to a search, and not to a test.
         command.args(["-set_cover_merge=1", "-use_counters=0"]);
         command.arg(&merged).arg(&folders.kept).arg(&folders.found);
@@ -145,13 +164,13 @@ fn sample(mut inputs: Vec<(u64, OsString)>) -> Vec<(u64, OsString)> {
     }
 }
 
-fn chosen(only: Option<&str>) -> Result<Vec<(&'static str, u32)>> {
+fn chosen(only: Option<&str>) -> Result<Vec<Target>> {
     let targets: Vec<_> = TARGETS
         .into_iter()
-        .filter(|(name, _)| only.is_none_or(|only| only == *name))
+        .filter(|target| only.is_none_or(|only| only == target.name))
         .collect();
     if targets.is_empty() {
-        let names = TARGETS.map(|(name, _)| name).join(", ");
+        let names = TARGETS.map(|target| target.name).join(", ");
         bail!(
             "no target `{}`: expected one of {names}",
             only.unwrap_or_default()
@@ -248,12 +267,13 @@ fn host() -> Result<String> {
 }
 
 /// Runs one target for its time.
-fn fuzz(program: &Path, name: &str, longest: u32, seconds: u64) -> Result<()> {
+fn fuzz(program: &Path, target: &Target, seconds: u64) -> Result<()> {
+    let name = target.name;
     let folders = Folders::of(name)?;
-    let mut command = target(program, name, &folders);
+    let mut command = command_of(program, name, &folders);
     command
-        .arg(format!("-max_total_time={seconds}"))
-        .arg(format!("-max_len={longest}"))
+        .arg(format!("-max_total_time={}", seconds * target.share))
+        .arg(format!("-max_len={}", target.longest))
         .arg(format!("-timeout={TIMEOUT}"))
         .arg(format!("-rss_limit_mb={MEMORY}"))
         .arg(format!("-artifact_prefix={}/", folders.work.display()))
@@ -279,7 +299,7 @@ fn fuzz(program: &Path, name: &str, longest: u32, seconds: u64) -> Result<()> {
     Ok(())
 }
 
-fn target(program: &Path, name: &str, folders: &Folders) -> Command {
+fn command_of(program: &Path, name: &str, folders: &Folders) -> Command {
     let mut command = Command::new(program);
     command
         .env("BOURSE_FUZZ_TARGET", name)

@@ -36,6 +36,7 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
         "the market behind Crossbar.io",
         crossbar::environment(),
     );
+    or_say(&mut variables, "clients in JavaScript", node::environment());
     nextest(variables, arguments.iter().map(String::as_str).collect(), false)
 }
 

@@ -61,6 +61,7 @@ async fn ready(chain: &Chain, world: &World) -> Session {
 }
 
 /// What a client sends to have a channel opened, with its delegate's word.
+#[derive(Clone)]
 struct Opening {
     args: Vec<Value>,
 }
@@ -644,8 +645,8 @@ async fn opened_across_a_death(
     let session = ready(chain, world).await;
     let before = nonce(chain).await;
     let opening = opening(chain, world, ChannelKind::Paying, channel, 5).await;
-    let args = opening.args.clone();
-    let asked = tokio::spawn(async move { call(&session, "xbr.marketmaker.open_channel", args).await });
+    let again = opening.clone();
+    let asked = tokio::spawn(async move { ask(&session, &again).await });
     die(world).await;
     asked.abort();
     run_apart(world, &variables(chain));

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 /// Blocks of the chain, and events in them: every other block has one.
 const BLOCKS: u64 = 100_000;
 const EVENTS: u64 = BLOCKS / 2;
+/// Blocks mined at once without anything, after as many with an event.
+const MINED: u64 = 100;
 /// Blocks above one that counts.
 const DEPTH: u64 = 20;
 /// Blocks that come while the ledger has nothing else to do.
@@ -96,8 +98,9 @@ async fn fill(chain: &Chain) {
             .send_raw(&transaction.sign(seller).bytes)
             .await
             .unwrap();
-        if number % 1000 == 999 {
-            chain.mine(1000).await;
+        // More at once can take the node longer than anybody waits for its answer.
+        if number % MINED == MINED - 1 {
+            chain.mine(MINED).await;
         }
     }
     // The node mines some of them after it has taken them.

@@ -1,7 +1,7 @@
 //! The two gates and the test command.
 
 use crate::step::{self, cargo, step};
-use crate::{chain, crash, crossbar, delegate, fuzz, node, place, policies, python, sim, tidy};
+use crate::{chain, crash, crossbar, delegate, dist, fuzz, node, place, policies, python, sim, tidy};
 use anyhow::{Context, Result};
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
@@ -98,6 +98,7 @@ pub(crate) fn long() -> Result<()> {
         variables.extend(delegate::environment()?);
         nextest(variables, Vec::new(), true)
     })?;
+    step("packages", dist::check)?;
     step("fuzzing", || fuzz::run(None))
 }
 

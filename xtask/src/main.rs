@@ -5,6 +5,7 @@ mod chain;
 mod crash;
 mod crossbar;
 mod delegate;
+mod dist;
 mod fuzz;
 mod gates;
 mod node;
@@ -77,6 +78,12 @@ enum Task {
         #[arg(long, value_name = "BUG", value_parser = ["early-reply"])]
         plant: Option<String>,
     },
+    /// Packs what an operator installs: a tarball and a Debian package
+    Dist {
+        /// Also unpacks them and has what is in them trade
+        #[arg(long)]
+        check: bool,
+    },
     /// Measures; prints one line per figure
     Bench {
         /// Only the figures whose name contains this
@@ -108,6 +115,8 @@ fn run(task: Task) -> Result<()> {
         Task::Fuzz { target, .. } => fuzz::run(target.as_deref()),
         Task::Sim { arguments } => sim::run(&arguments),
         Task::Crash { kills, from, plant } => crash::run(kills, from, plant.as_deref()),
+        Task::Dist { check: true } => dist::check(),
+        Task::Dist { check: false } => dist::run().map(drop),
         Task::Bench { filter } => bench::run(filter.as_deref()),
     }
 }

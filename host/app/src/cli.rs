@@ -2,7 +2,7 @@
 
 use crate::commands;
 use crate::config::Config;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ const UNREACHABLE: u8 = 3;
 /// A market maker whose prices and rules are WebAssembly programs.
 #[derive(Debug, Parser)]
 #[command(name = "bourse", version, arg_required_else_help = true)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
@@ -61,6 +61,10 @@ enum Command {
     /// Prepare who may log in.
     #[command(subcommand)]
     Wamp(commands::WampCommand),
+    /// Print what a shell needs to complete this command line.
+    Completions(commands::CompletionsArgs),
+    /// Write manual pages.
+    Man(commands::ManArgs),
 }
 
 /// `bourse serve`
@@ -170,6 +174,12 @@ pub fn run() -> ExitCode {
 
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     crate::output::choose(cli.common.output);
+    // These are of no market.
+    match &cli.command {
+        Command::Completions(args) => return Ok(commands::completions(Cli::command(), args)),
+        Command::Man(args) => return commands::man(Cli::command(), args),
+        _ => {}
+    }
     let mut markets = cli.common.load()?;
     let config = match cli.command {
         Command::Serve(args) => {
@@ -181,7 +191,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     };
     match cli.command {
         // Done above.
-        Command::Serve(_) | Command::Config(_) => Ok(ExitCode::SUCCESS),
+        Command::Serve(_) | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Ledger(command) => commands::ledger(&config, &command),
         Command::Keys(command) => commands::keys(&config, command),
         Command::Dev(command) => block_on(commands::dev(&config, command)),
@@ -213,7 +225,6 @@ fn log() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -19,6 +19,8 @@ mod control;
 mod crash;
 mod deployment;
 pub mod dev_chain;
+#[cfg(test)]
+mod documents;
 mod environment;
 mod events;
 mod follow;

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 
 /// The table whose last column names tests.
 const DEFECTS: &str = "docs/old-defects.md";
-/// The table whose last column names tests with the files they are in.
-const RULES: &str = "docs/rules-of-money.md";
+/// The tables whose last column names tests with the files they are in.
+const RULES: [&str; 2] = ["docs/rules-of-money.md", "docs/SECURITY.md"];
 
 /// All rules over documents.
 pub(crate) fn check(files: &[File]) -> Vec<Violation> {
@@ -24,7 +24,7 @@ pub(crate) fn check(files: &[File]) -> Vec<Violation> {
             tests.iter().any(|(_, test)| test.contains(&part))
         });
     }
-    if let Some(file) = named(RULES) {
+    for file in RULES.into_iter().filter_map(named) {
         promises(file, &mut found, |name| is_in_its_file(&tests, name));
     }
     found
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_rule_names_a_test_in_its_file() {
         let table = (
-            RULES,
+            RULES[0],
             "| rule | held by |\n| x | `ledger/a.rs::it_holds`, `tests/b.rs::it_holds` |\n",
         );
         let (core, whole) = ("host/market/tests/ledger/a.rs", "tests/tests/b.rs");
@@ -192,7 +192,7 @@ mod tests {
             &["2:promise", "2:promise"],
         );
         finds(
-            &[(RULES, "| x | `it_holds` |\n"), (core, "fn it_holds() {}")],
+            &[(RULES[1], "| x | `it_holds` |\n"), (core, "fn it_holds() {}")],
             &["1:promise"],
         );
     }

@@ -16,6 +16,7 @@ mod keys;
 pub(crate) mod ledger;
 mod policy;
 mod serve;
+mod shell;
 mod wamp;
 
 pub(crate) use config::check_all as check_configs;
@@ -25,6 +26,7 @@ pub(crate) use keys::{KeysCommand, keys};
 pub(crate) use ledger::{LedgerCommand, run as ledger};
 pub(crate) use policy::{PolicyCommand, run as policy};
 pub(crate) use serve::serve;
+pub(crate) use shell::{CompletionsArgs, ManArgs, completions, man};
 pub(crate) use wamp::{WampCommand, wamp};
 
 /// The host a command needs does not answer.

@@ -1,0 +1,120 @@
+//! What the documents of the repository show as commands and settings is what the binary takes.
+
+use crate::cli::Cli;
+use crate::config::Config;
+use clap::Parser;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A block of a document that is set apart as code.
+struct Block {
+    /// The file and the block's first line.
+    at: String,
+    text: String,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The blocks in one language of all documents for users.
+fn blocks(language: &str) -> Vec<Block> {
+    let mut files: Vec<PathBuf> = [
+        "README.md",
+        "examples/README.md",
+        "guest-sdk/README.md",
+        "policies/README.md",
+    ]
+    .map(|name| root().join(name))
+    .to_vec();
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        files.push(entry.unwrap().path());
+    }
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "md"));
+    files.iter().flat_map(|file| blocks_of(file, language)).collect()
+}
+
+fn blocks_of(file: &Path, language: &str) -> Vec<Block> {
+    let text = fs::read_to_string(file).unwrap();
+    let opening = format!("```{language}");
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut inside = false;
+    for (index, line) in text.lines().enumerate() {
+        match line.trim() {
+            fence if fence == opening => {
+                inside = true;
+                let at = format!("{}:{}", file.display(), index + 2);
+                let text = String::new();
+                blocks.push(Block { at, text });
+            }
+            fence if fence.starts_with("```") => inside = false,
+            _ if inside => {
+                let block = blocks.last_mut().unwrap();
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            _ => {}
+        }
+    }
+    blocks
+}
+
+/// The arguments of each call of the binary in a line of shell.
+fn calls(line: &str) -> Vec<Vec<String>> {
+    let line = line.strip_prefix("$ ").unwrap_or(line);
+    let line = line.split(" #").next().unwrap_or_default();
+    let mut calls = Vec::new();
+    for part in line.split("&&").flat_map(|part| part.split('|')) {
+        // What is redirected is no argument.
+        let part = part.split(['<', '>']).next().unwrap_or_default();
+        let part = part.trim();
+        let ours = part
+            .strip_prefix("cargo run --release -- ")
+            .or(part.strip_prefix("bourse "));
+        if let Some(arguments) = ours {
+            calls.push(arguments.split_whitespace().map(filled).collect());
+        }
+    }
+    calls
+}
+
+/// A word with what a reader puts in its place.
+fn filled(word: &str) -> String {
+    match word {
+        "ADDRESS" => format!("0x{}", "11".repeat(20)),
+        "PUBLIC_KEY_IN_HEX" => "22".repeat(32),
+        other => other.to_owned(),
+    }
+}
+
+#[test]
+fn every_command_in_the_documents_is_one() {
+    let mut seen = 0;
+    for block in ["sh", "console"].into_iter().flat_map(blocks) {
+        for line in block.text.lines() {
+            for call in calls(line) {
+                let words = std::iter::once("bourse".to_owned()).chain(call);
+                if let Err(error) = Cli::try_parse_from(words) {
+                    panic!("{}: `{line}`: {error}", block.at);
+                }
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 30, "only {seen} commands were found");
+}
+
+#[test]
+fn every_setting_in_the_documents_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut seen = 0;
+    for block in blocks("toml") {
+        let file = folder.path().join("bourse.toml");
+        fs::write(&file, &block.text).unwrap();
+        if let Err(error) = Config::load_all(Some(&file), std::iter::empty()) {
+            panic!("{}: {error:#}", block.at);
+        }
+        seen += 1;
+    }
+    assert!(seen > 10, "only {seen} blocks were found");
+}

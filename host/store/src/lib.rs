@@ -11,6 +11,7 @@
 //! writer is a plain thread, and a [`Reader`] cannot leave the one it was made on.
 
 mod backup;
+mod browse;
 mod change;
 mod codec;
 mod disk;
@@ -36,6 +37,7 @@ mod verify;
 mod writer;
 
 pub use backup::Restored;
+pub use browse::{ChannelList, Listing, Posted};
 pub use disk::{Disk, SystemDisk};
 pub use error::{OpenError, StoreError, SubmitError};
 #[doc(hidden)]

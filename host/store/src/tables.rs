@@ -85,6 +85,16 @@ impl Table {
         Ok(self.db.rev_iter(txn)?.map(entry))
     }
 
+    /// Entries before `key`, the last first.
+    pub(crate) fn before<'t>(
+        &self,
+        txn: &'t RoTxn<'_, AnyTls>,
+        key: &[u8],
+    ) -> Result<impl Iterator<Item = Entry<'t>> + use<'t>, StoreError> {
+        let range: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Excluded(key));
+        Ok(self.db.rev_range(txn, &range)?.map(entry))
+    }
+
     /// Entries whose keys begin with `prefix`, which is not empty, in order.
     pub(crate) fn prefix<'t>(
         &self,

@@ -196,6 +196,11 @@ impl DecisionLog {
         self.inner.shared.dropped.load(Relaxed)
     }
 
+    /// Where its segments lie, for [`read_log`].
+    pub fn folder(&self) -> &Path {
+        &self.inner.folder
+    }
+
     /// What the log has done so far.
     pub fn stats(&self) -> LogStats {
         let shared = &self.inner.shared;

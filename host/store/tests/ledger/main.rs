@@ -10,6 +10,7 @@
 )]
 
 mod backup;
+mod browse;
 mod chain;
 mod crash;
 mod escrow;

@@ -48,7 +48,7 @@ pub struct Config {
     pub offers: Offers,
     /// Policies and what they decide.
     pub policies: Policies,
-    /// Health and, later, the console.
+    /// Health, figures and the console.
     pub http: Http,
     /// Concessions to clients with known bugs.
     pub compat: Compat,
@@ -241,9 +241,13 @@ pub struct Log {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
-    /// Where `/healthz` answers.
+    /// Where `/healthz` and the console answer.
     #[serde(deserialize_with = "listen::deserialize")]
     pub listen: SocketAddr,
+    /// The file with the operator's token, which changes markets through the console; made if it is missing. Without it the
+    /// console only shows, and only on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
 }
 
 /// `[compat]`
@@ -357,6 +361,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             listen: loopback(8082),
+            token_file: None,
         }
     }
 }
@@ -511,7 +516,8 @@ impl Config {
             tls_key,
             ..
         } = &mut self.wamp;
-        for path in [&mut self.chain.eula_file, tls_certificate, tls_key]
+        let token = &mut self.http.token_file;
+        for path in [&mut self.chain.eula_file, tls_certificate, tls_key, token]
             .into_iter()
             .flatten()
         {
@@ -563,8 +569,9 @@ impl Config {
             );
         }
         ensure!(
-            self.http.listen.ip().is_loopback(),
-            "http.listen is {}: it has no authentication yet and must stay on 127.0.0.1",
+            self.http.listen.ip().is_loopback() || self.http.token_file.is_some(),
+            "http.listen is {}, which others can reach, and what the console shows is not for everybody: listen on \
+             127.0.0.1, or name a file for the operator's token with http.token_file",
             self.http.listen
         );
         user::check(&self.wamp.ticket, &self.wamp.user)?;

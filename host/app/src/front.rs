@@ -2,6 +2,7 @@
 
 use crate::authenticator::Door;
 use crate::config::{Config, role};
+use crate::console::Operator;
 use crate::host::{Addresses, Listeners, WS_PATH};
 use crate::http::{self, Board};
 use crate::listeners::{self, Listener};
@@ -25,6 +26,8 @@ pub(crate) struct Front {
     board: Arc<Board>,
     /// Where the page is to be.
     listen: SocketAddr,
+    /// Whose word changes something there.
+    operator: Option<Operator>,
     http: OnceCell<SocketAddr>,
     wamp: OnceLock<Option<Listeners>>,
     /// Those that are not always there.
@@ -54,6 +57,7 @@ impl Front {
             doors,
             board,
             listen: first.http.listen,
+            operator: first.http.token_file.as_deref().map(Operator::load).transpose()?,
             http: OnceCell::new(),
             wamp: OnceLock::new(),
             more: OnceLock::new(),
@@ -66,7 +70,15 @@ impl Front {
     /// Says from now on that a market is there, and whether it is ready.
     pub(crate) async fn show(&self, realm: &str, market: &Arc<Market>) -> anyhow::Result<()> {
         self.board.enter(realm, market);
-        let serving = || http::serve(Arc::clone(&self.board), self.listen, self.stop.clone());
+        let (board, operator) = (&self.board, &self.operator);
+        let serving = || {
+            http::serve(
+                Arc::clone(board),
+                self.listen,
+                operator.clone(),
+                self.stop.clone(),
+            )
+        };
         let shown = self.http.get_or_try_init(serving).await;
         shown
             .map(drop)

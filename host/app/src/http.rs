@@ -1,5 +1,6 @@
 //! HTTP: whether the markets of this process trade, and their figures.
 
+use crate::console::{self, Console, Operator};
 use crate::market::{Market, Status};
 use crate::policies;
 use axum::http::StatusCode;
@@ -48,6 +49,20 @@ impl Board {
         }
     }
 
+    /// The realms in their order, and the market of each that there is by now.
+    pub(crate) fn all(&self) -> Vec<(String, Option<Arc<Market>>)> {
+        let markets = self.markets.lock();
+        let found = markets.iter().map(|entry| (entry.realm.clone(), entry.market()));
+        found.collect()
+    }
+
+    /// The market of a realm, if it is there by now; none at all if there is no such realm.
+    pub(crate) fn market(&self, realm: &str) -> Option<Option<Arc<Market>>> {
+        let markets = self.markets.lock();
+        let found = markets.iter().find(|entry| entry.realm == realm);
+        found.map(Entry::market)
+    }
+
     /// What is so of all of them together: it is well only if it is with each.
     fn answer(&self, asked: Asked) -> (StatusCode, Json<Value>) {
         let markets = self.markets.lock();
@@ -76,6 +91,10 @@ impl Board {
 }
 
 impl Entry {
+    fn market(&self) -> Option<Arc<Market>> {
+        self.market.as_ref().and_then(Weak::upgrade)
+    }
+
     fn answer(&self, asked: Asked) -> (bool, Value) {
         let market = self.market.as_ref().map(Weak::upgrade);
         let (status, trouble) = match market {
@@ -96,14 +115,16 @@ impl Entry {
 
 /// Serves `/healthz`, `/readyz` and `/metrics` until `stop`; returns the address it listens on. The first two say 200 while every
 /// market trades, 503 before their ledgers are recovered and from the moment that one stops; `/readyz` also while no client
-/// reaches one, for want of a link to the router that it joined.
+/// reaches one, for want of a link to the router that it joined. Whatever else is asked is for the console.
 pub(crate) async fn serve(
     board: Arc<Board>,
     listen: SocketAddr,
+    operator: Option<Operator>,
     stop: CancellationToken,
 ) -> std::io::Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
+    let console = Console::new(Arc::clone(&board), operator, address, stop.clone());
     let watched = Arc::clone(&board);
     let health = move || async move { watched.answer(Asked::Health) };
     let ready = move || async move { board.answer(Asked::Readiness) };
@@ -115,7 +136,8 @@ pub(crate) async fn serve(
     let app = Router::new()
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics));
+        .route("/metrics", get(metrics))
+        .merge(console::routes(&console));
     tokio::spawn(async move {
         let served = axum::serve(listener, app)
             .with_graceful_shutdown(stop.cancelled_owned())

@@ -14,6 +14,7 @@ mod bind;
 pub mod cli;
 mod commands;
 pub mod config;
+mod console;
 mod content;
 mod control;
 mod crash;

@@ -2,6 +2,7 @@
 
 use crate::access::{self, Logins, Proven};
 use crate::config::Access;
+use crate::console::Feed;
 use crate::content::{Content, Licence};
 use crate::environment::Environment;
 use crate::events::Announcer;
@@ -127,6 +128,8 @@ pub(crate) struct Market {
     pub(crate) doors: Arc<dyn Doors>,
     /// Purchases whose end could not be written: they, and their channels, wait until the disk takes it.
     pub(crate) unresolved: AtomicU64,
+    /// What is remembered for those who look at it.
+    pub(crate) feed: Feed,
     status: AtomicU8,
 }
 
@@ -179,6 +182,7 @@ impl Market {
             logins: Logins::default(),
             doors: parts.doors,
             unresolved: AtomicU64::new(0),
+            feed: Feed::default(),
             status: AtomicU8::new(Status::None as u8),
         }
     }

@@ -206,26 +206,38 @@ impl Part {
     }
 
     fn repeat(&mut self, record: &Record, id: RevisionId, revisions: &Revisions) -> Result<Repeat, String> {
-        check_fuel(record)?;
         let revision = self
             .known
             .entry(id)
             .or_insert_with(|| revisions.find(&record.policy, id))
             .as_ref()
             .map_err(Clone::clone)?;
-        match revision.replay(record) {
-            Ok(replay) => Ok(compare(record, replay.record)),
-            Err(ReplayError::Circumstance { outcome }) => Ok(Repeat::Circumstance(outcome)),
-            Err(error) => Err(plain(&error.to_string())),
-        }
+        repeat(record, revision)
     }
 }
 
 /// What a repetition came to.
-enum Repeat {
+pub(crate) enum Repeat {
+    /// The same, to the last bit.
     Exact,
+    /// Nothing: this outcome was a matter of the clock or of the machine's load.
     Circumstance(String),
+    /// Something else.
     Different(Vec<Field>),
+}
+
+/// Makes a decision again.
+///
+/// # Errors
+///
+/// In words, why it cannot be.
+pub(crate) fn repeat(record: &Record, revision: &Revision) -> Result<Repeat, String> {
+    check_fuel(record)?;
+    match revision.replay(record) {
+        Ok(replay) => Ok(compare(record, replay.record)),
+        Err(ReplayError::Circumstance { outcome }) => Ok(Repeat::Circumstance(outcome)),
+        Err(error) => Err(plain(&error.to_string())),
+    }
 }
 
 /// Whether a call of a log asks for more fuel than is reasonable to burn for it.

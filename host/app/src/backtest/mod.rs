@@ -30,6 +30,7 @@ mod trial;
 
 pub(crate) use ask::{Base, Params, params};
 pub(crate) use entry::Unreadable;
+pub(crate) use exact::{Field, Repeat, repeat};
 pub(crate) use html::page;
 pub(crate) use pool::cores;
 pub(crate) use profile::{Profile, calls_of, profile};

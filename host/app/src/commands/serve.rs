@@ -100,6 +100,7 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
         }
         None => introduce_router(config, host),
     }
+    say!("  console       http://{}/", addresses.http);
     say!("  health        http://{}/healthz", addresses.http);
     say!(
         "  data          {data}  {} offers, {} channels, {} purchases",

@@ -2,6 +2,7 @@
 
 use super::figures;
 use super::imports::Live;
+use super::pulse::End;
 use super::rules::Prepared;
 use super::{Inquiry, Policies};
 use crate::wire::{dict, fault, text, uri};
@@ -66,6 +67,7 @@ impl Policies {
         let counts = counts && !(failed && rule.works(revision, inquiry, &live));
         if counts && let Some(tripped) = permit.record(Instant::now(), failed) {
             figures::tripped(revision.name());
+            self.pulse.tripped(revision.id(), hook);
             tracing::error!(
                 policy = revision.name(), revision = %revision.id(),
                 "a policy failed {} times in a row and is left alone for {} ms", tripped.failures, tripped.pause_ms
@@ -73,6 +75,8 @@ impl Policies {
         }
         let figures = rule.calls(revision.name());
         figures.called(&record.outcome, fuel, elapsed);
+        self.pulse
+            .called(revision.id(), hook, End::of(&record.output), fuel, elapsed);
         if let Err(Declined::Failed(failure)) = &outcome
             && self.ground.admits_failure(inquiry.now)
         {

@@ -14,6 +14,7 @@ mod imports;
 mod manage;
 mod page;
 mod price;
+mod pulse;
 mod rules;
 mod shadow;
 mod shipped;
@@ -21,7 +22,7 @@ mod sources;
 
 pub(crate) use clearance::{Cleared, Step};
 pub(crate) use figures::{serve as serve_figures, state_dropped};
-pub(crate) use manage::{Manager, Request, watch};
+pub(crate) use manage::{Manager, Reply, Request, watch};
 pub(crate) use rules::PARAMS_BYTES;
 pub(crate) use shipped::SHIPPED;
 
@@ -34,6 +35,7 @@ use bourse_store::{DecisionLog, Store};
 use bourse_wamp::WampError;
 use imports::Ground;
 use parking_lot::Mutex;
+use pulse::Pulse;
 use rules::Prepared;
 use shadow::Shadows;
 use std::sync::Arc;
@@ -52,6 +54,7 @@ pub(crate) struct Policies {
     dropped: AtomicU64,
     environment: Arc<dyn Environment>,
     shadows: Shadows,
+    pulse: Arc<Pulse>,
 }
 
 /// The rules by hook, in the order of the configuration.
@@ -97,16 +100,23 @@ impl Policies {
         }
         let ground = Arc::new(Ground::new(parts.demand, parts.store));
         let breaker = parts.library.options().breaker;
+        let pulse = Arc::<Pulse>::default();
         let policies = Self {
             market: parts.market,
             library: parts.library,
             rules,
             unruled: Prepared::new(Rule::default_pricing())?,
-            shadows: Shadows::start(Arc::clone(&ground), parts.log.clone(), breaker)?,
+            shadows: Shadows::start(
+                Arc::clone(&ground),
+                parts.log.clone(),
+                breaker,
+                Arc::clone(&pulse),
+            )?,
             ground,
             log: parts.log,
             dropped: AtomicU64::new(0),
             environment: parts.environment,
+            pulse,
         };
         // A rule that keeps something out must not be thought to do so where it never can.
         let by_catalog = policies
@@ -143,6 +153,21 @@ impl Policies {
     /// Revisions and their life.
     pub(crate) fn library(&self) -> &Library {
         &self.library
+    }
+
+    /// How they did since the start.
+    pub(crate) fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    /// The log of decisions, unless it is switched off.
+    pub(crate) fn log(&self) -> Option<&DecisionLog> {
+        self.log.as_ref()
+    }
+
+    /// The rules of the configuration, in their order.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.all_rules().map(|prepared| &prepared.rule)
     }
 
     /// Lets go of the ledger: the market has stopped.

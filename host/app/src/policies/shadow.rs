@@ -3,6 +3,7 @@
 
 use super::ask::stored;
 use super::imports::{Ground, Live};
+use super::pulse::{End, Pulse};
 use super::rules::Prepared;
 use super::{Policies, figures};
 use bourse_market::{DecisionHeader, DecisionId, RevisionId};
@@ -11,7 +12,7 @@ use bourse_store::DecisionLog;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Questions that may wait for the shadows.
 const QUEUE: usize = 256;
@@ -36,11 +37,12 @@ impl Shadows {
         ground: Arc<Ground>,
         log: Option<DecisionLog>,
         breaker: BreakerOptions,
+        pulse: Arc<Pulse>,
     ) -> std::io::Result<Self> {
         let (questions, asked) = sync_channel(QUEUE);
         std::thread::Builder::new()
             .name("shadows".to_owned())
-            .spawn(move || answer_all(&asked, &ground, log.as_ref(), breaker))?;
+            .spawn(move || answer_all(&asked, &ground, log.as_ref(), breaker, &pulse))?;
         Ok(Self { questions })
     }
 }
@@ -76,6 +78,7 @@ fn answer_all(
     ground: &Ground,
     log: Option<&DecisionLog>,
     options: BreakerOptions,
+    pulse: &Pulse,
 ) {
     // Of their own: what a shadow fails at must not keep the same revision from answering where it is in force.
     let mut breakers: HashMap<RevisionId, Breaker> = HashMap::new();
@@ -101,6 +104,8 @@ fn answer_all(
         }
         let same = record.output == active.output;
         figures::shadowed(shadow.name(), if same { "same" } else { "different" });
+        let (end, took) = (End::of(&record.output), Duration::from_micros(record.us));
+        pulse.shadowed(shadow.id(), record.hook, end, same, took, record.fuel);
         if !same {
             tracing::debug!(
                 policy = shadow.name(), shadow = %shadow.id(), active = %active.revision.0,

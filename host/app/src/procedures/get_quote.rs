@@ -1,6 +1,7 @@
 //! `get_quote(key_id)`: a price, and how long it holds for this session.
 
 use super::{Reply, caller, while_wanted};
+use crate::console::Quoted;
 use crate::market::Market;
 use crate::policies::{Inquiry, Step};
 use crate::wire::{Arguments, bytes, dict, int, of_refusal, reply, text};
@@ -49,6 +50,8 @@ async fn quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
         .demand
         .lock()
         .record_quote(now, key, offer.api, offer.seller, buyer);
+
+    market.feed.quoted(Quoted::new(&offer, buyer, &quote, now));
 
     // A fixed price holds as long as its offer, and 0 stands for no end; any other as long as the quote.
     let expires = if quote.source == PriceSource::Fixed {

@@ -106,7 +106,12 @@ pub(crate) async fn register_all(
                 if let Some(caller) = invocation.caller {
                     market.seen(caller);
                 }
-                admitted(market, procedure, *handler, invocation).await
+                let (desk, caller) = (Arc::clone(&market), invocation.caller);
+                let reply = admitted(market, procedure, *handler, invocation).await;
+                if let Err(error) = &reply {
+                    desk.feed.refused(procedure, error, caller, desk.now());
+                }
+                reply
             }
         };
         session

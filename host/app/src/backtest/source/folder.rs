@@ -4,9 +4,12 @@ use super::SourceError;
 use crate::backtest::entry::{Raw, Sale};
 use crate::backtest::sales::Sold;
 use bourse_market::{Decision, Nanos, PurchaseId};
+use bourse_policy::MAX_WINDOW_MS;
 use bourse_store::{Reader, Store, StoreError, read_log_between};
 use core::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 /// The decision log within a data folder.
@@ -32,6 +35,8 @@ pub(crate) struct Folder {
     weight: u64,
     from: Nanos,
     to: Nanos,
+    /// Set once nobody wants to see more.
+    given_up: Arc<AtomicBool>,
 }
 
 impl core::fmt::Debug for Folder {
@@ -77,6 +82,30 @@ impl Folder {
             weight: stored.saturating_add(logged),
             from: Nanos(0),
             to: Nanos(u64::MAX),
+            given_up: Arc::default(),
+        })
+    }
+
+    /// What a market that runs in this process has decided: LMDB opens a ledger once in a process. What the log still has
+    /// in its queue is not there yet. The reading ends at the next decision once `given_up` is set.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`] if the ledger cannot be read.
+    pub(crate) fn of_market(
+        store: Store,
+        log: Option<&Path>,
+        given_up: Arc<AtomicBool>,
+    ) -> Result<Self, SourceError> {
+        let stored = store.read()?.counts()?.decisions.saturating_mul(TYPICAL);
+        Ok(Self {
+            path: PathBuf::from("this market"),
+            store: Some(store),
+            weight: stored.saturating_add(log.map_or(0, bytes_in)),
+            log: log.map(Path::to_owned),
+            from: Nanos(0),
+            to: Nanos(u64::MAX),
+            given_up,
         })
     }
 
@@ -98,6 +127,10 @@ impl Folder {
 
     /// Shows every decision once, in the order of time as far as the log keeps it.
     pub(crate) fn visit(&self, each: &mut dyn FnMut(Raw) -> ControlFlow<()>) -> Result<u64, SourceError> {
+        let each = &mut |raw| match self.given_up.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => each(raw),
+        };
         let Some(log) = &self.log else {
             return self.merge(Logged::none(), each).map(|()| 0);
         };
@@ -122,12 +155,14 @@ impl Folder {
         })
     }
 
-    /// Shows every posted purchase of the ledger; false if there is none.
+    /// Shows every posted purchase of the ledger that a policy could have asked about; false if there is no ledger.
     pub(crate) fn sales(&self, each: &mut dyn FnMut(PurchaseId, Sold)) -> Result<bool, SourceError> {
         let Some(store) = &self.store else {
             return Ok(false);
         };
-        store.read()?.sold_since(Nanos(0), &mut |id, sale| {
+        // No question looks further back than the longest window.
+        let since = self.from.0.saturating_sub(u64::from(MAX_WINDOW_MS) * 1_000_000);
+        store.read()?.sold_since(Nanos(since), &mut |id, sale| {
             let sold = Sold {
                 at: sale.at,
                 key: sale.key,

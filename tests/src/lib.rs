@@ -14,6 +14,7 @@
 
 mod behind;
 mod books;
+mod browser;
 mod buyer;
 mod calls;
 mod chain;
@@ -27,14 +28,17 @@ mod followed;
 mod gateway;
 mod ipfs;
 mod network;
+mod operator;
 pub mod process;
 mod relay;
 mod seller;
 mod watch;
+mod web;
 mod world;
 
 pub use behind::Behind;
 pub use books::assert_balanced;
+pub use browser::Browser;
 pub use buyer::{Buyer, Order, Receipt, send};
 pub use calls::{
     amount_of, bytes_of, call, call_named, error_amount, error_text, int_of, map_of, now, public, refused,
@@ -50,10 +54,12 @@ pub use followed::{PAYING, PAYMENT, bind, channel_of, degraded, state_of, status
 pub use gateway::{Gateway, Limiter, Mood, quantity};
 pub use ipfs::{Ipfs, Says};
 pub use network::{Fate, Network};
+pub use operator::{TOKEN, with_token, write_policy, write_token};
 pub use process::{Process, run, run_with};
 pub use relay::Relay;
 pub use seller::{Behaviour, Sell, Seller};
 pub use watch::{figures, policy_status, until};
+pub use web::{Page, Web};
 pub use world::{Wire, World, fund, open, open_args, open_message};
 
 use std::path::PathBuf;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod chain;
+mod chromium;
 mod crash;
 mod crossbar;
 mod delegate;

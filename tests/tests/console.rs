@@ -9,13 +9,17 @@
 )]
 
 use bourse_app::House;
-use bourse_app::config::Config;
+use bourse_app::config::{Config, Rule};
 use bourse_market::{Amount, KeyId};
+use bourse_policy::Hook;
+use bourse_policy::testing::{Guest, price};
 use bourse_tests::{
-    Buyer, Seller, TOKEN, Web, World, call, policy_status, tokens, until, with_token, write_token,
+    Behaviour, Buyer, Seller, TOKEN, Web, World, call, policy_status, tokens, until, with_token,
+    write_policy, write_token,
 };
 use bourse_wamp::Value;
 use serde_json::Value as Json;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 
@@ -501,22 +505,95 @@ async fn any_price_is_explained_by_whatever_names_it_and_made_again_on_the_spot(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_purchase_that_was_undone_says_why() {
+async fn a_purchase_that_was_undone_says_why_and_the_channel_that_waits_for_it_names_it() {
     let world = world().await;
     let seller = Seller::new(&world, tokens(1000)).await;
     let mut buyer = Buyer::new(&world, tokens(100)).await;
     let key = seller.offer(None).await;
-    seller.behave(bourse_tests::Behaviour::Refuse("xbr.error.transaction_failed"));
-    buyer.buy(key).await.unwrap_err();
-    let refusals = web(&world).json(&format!("{HERE}/refusals")).await;
+    buyer.buy(key).await.unwrap();
+    seller.behave(Behaviour::LoseAnswer);
+    let error = buyer.buy(key).await.unwrap_err();
+    let web = web(&world);
+    let refusals = web.json(&format!("{HERE}/refusals")).await;
     let reason = &refusals["reasons"][0];
     assert_eq!(
-        (&reason["procedure"], &reason["count"]),
-        (&Json::from("xbr.marketmaker.buy_key"), &Json::from(1))
+        (&reason["error"], &reason["count"]),
+        (&Json::from(error.uri), &Json::from(1))
     );
-    assert_eq!(refusals["recent"][0]["error"], reason["error"]);
-    let told = web(&world).json(&format!("{HERE}/why/{key}")).await;
-    assert_eq!(told["sales"].as_array().unwrap().len(), 0);
+    assert_eq!(reason["procedure"], "xbr.marketmaker.buy_key");
+
+    let waits = web.json(&format!("{HERE}/channels?list=suspended")).await;
+    let waits = &waits["channels"][0];
+    assert_eq!(waits["id"], seller.channel.to_string());
+    let purchase = waits["suspended"]["purchase"].as_str().unwrap();
+    let told = web.json(&format!("{HERE}/why/{purchase}")).await;
+    assert_eq!(
+        (&told["what"], &told["offer"]["key"]),
+        (&Json::from("purchase"), &Json::from(key.to_string()))
+    );
+    let words = told["words"][0].as_str().unwrap();
+    assert!(words.contains("undone, and its buyer charged nothing"), "{words}");
+    // Its price was decided all the same, and that is in the log.
+    let decision = told["decisions"][0]["id"].as_str().unwrap();
+    let again = web.post(&format!("{HERE}/replay/{decision}"), &[]).await;
+    assert_eq!(again.json()["result"], "exact", "{}", again.body);
+    assert_eq!(
+        web.json(&format!("{HERE}/overview")).await["ledger"]["suspended"],
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_is_explained_with_its_filters_and_consents_and_a_bound_that_changed_its_price() {
+    let says_yes = |name: &str, hook| Guest::of(name, hook).build();
+    let greedy = Guest::named("greedy")
+        .quote(price(*tokens(9).limbs(), 30_000))
+        .build();
+    let fill = |data: &Path| {
+        write_policy(data, "greedy", &greedy);
+        write_policy(data, "window", &says_yes("window", Hook::Offers));
+        write_policy(data, "gate", &says_yes("gate", Hook::Consent));
+    };
+    let rule = |policy: &str, hook| Rule {
+        hook,
+        policy: policy.to_owned(),
+        grants: Vec::new(),
+        ..Rule::default_pricing()
+    };
+    let world = World::prepared(fill, |config| {
+        let mut greedy = rule("greedy", Hook::Pricing);
+        greedy.limits.cap = Some("4".to_owned());
+        config.policies.rule = vec![greedy, rule("window", Hook::Offers), rule("gate", Hook::Consent)];
+    })
+    .await;
+    let seller = Seller::new(&world, tokens(1000)).await;
+    let mut buyer = Buyer::new(&world, tokens(100)).await;
+    let key = seller.offer(None).await;
+    let receipt = buyer.buy(key).await.unwrap();
+    assert_eq!(receipt.paid, tokens(4));
+    let web = web(&world);
+    let told = web
+        .json(&format!("{HERE}/why/{}:{}", buyer.channel, receipt.seq.0))
+        .await;
+    let decisions = told["decisions"].as_array().unwrap();
+    let mut policies: Vec<_> = decisions
+        .iter()
+        .map(|one| one["policy"].as_str().unwrap())
+        .collect();
+    assert_eq!(policies[0], "greedy", "the price comes first");
+    policies.sort_unstable();
+    assert_eq!(policies, ["gate", "greedy", "window"]);
+    assert_eq!(told["all_decisions"], true);
+    let words = decisions[0]["words"].to_string();
+    assert!(words.contains("It said 9; the cap made that 4"), "{words}");
+    for decision in decisions {
+        let id = decision["id"].as_str().unwrap();
+        assert_eq!(
+            web.post(&format!("{HERE}/replay/{id}"), &[]).await.json()["result"],
+            "exact"
+        );
+        assert_eq!(decision["purchase"], told["sale"]["id"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

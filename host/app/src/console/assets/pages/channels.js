@@ -29,12 +29,13 @@ const HEADS = [
   "Opened",
 ];
 
-function state(channel) {
+function state(realm, channel) {
   if (channel.quarantined) {
     return "in quarantine";
   }
   if (channel.suspended) {
-    return `suspended: ${channel.suspended.why}`;
+    const { purchase, why: words } = channel.suspended;
+    return el("span", {}, `suspended: ${words} `, why(realm, purchase, "Which purchase?"));
   }
   return channel.bound ? channel.state : `${channel.state}, never used: its delegate is another actor's`;
 }
@@ -42,7 +43,7 @@ function state(channel) {
 function row(realm, channel) {
   return [
     channel.kind === "payment" ? why(realm, channel.id, short(channel.id)) : short(channel.id),
-    state(channel),
+    state(realm, channel),
     tokens(channel.remaining),
     tokens(channel.inflight),
     tokens(channel.spent),

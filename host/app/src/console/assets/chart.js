@@ -83,7 +83,9 @@ function draw(width, series, title) {
   });
   const hours = moments(from, to, Math.max(2, Math.floor(width / 140))).map((moment) => {
     const [x] = place(moment, low);
-    return svg("text", { x, y: HEIGHT - 8, class: "tick", "text-anchor": "middle" }, clock(moment, to - from));
+    // A label at an end would leave the drawing.
+    const anchor = x > right - 30 ? "end" : x < LEFT + 10 ? "start" : "middle";
+    return svg("text", { x, y: HEIGHT - 8, class: "tick", "text-anchor": anchor }, clock(moment, to - from));
   });
   const drawn = series.map((one) =>
     one.shape === "line"

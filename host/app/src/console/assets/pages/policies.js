@@ -257,7 +257,7 @@ async function draw(context) {
           ),
         ),
     context.outcome,
-    el("h2", {}, "Policies"),
+    el("h2", {}, "In this market"),
     used,
     spare.length
       ? el(

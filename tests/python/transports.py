@@ -1,9 +1,9 @@
 """One autobahn session over any transport: joins, calls an echo, stays idle for a moment, calls again, prints `ok`.
 
-    transports.py URL [CA]
+    transports.py URL [CA [VERSION]]
 
-URL is ws, wss, rs, rss, or unix and ws+unix with the path of a socket. The session must still be there after the idle
-moment: a router that pings over RawSocket would have lost it.
+URL is ws, wss, rs, rss, or unix and ws+unix with the path of a socket; VERSION, such as TLSv1_2, is the one version of TLS that
+is spoken. The session must still be there after the idle moment: a router that pings over RawSocket would have lost it.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class Caller(ApplicationSession):
             self.config.extra.set_result("disconnected")
 
 
-async def main(url, authority=None):
+async def main(url, authority=None, version=None):
     parts = urlparse(url)
     result = asyncio.get_running_loop().create_future()
 
@@ -53,7 +53,12 @@ async def main(url, authority=None):
         await loop.create_unix_connection(factory, parts.path)
     else:
         context = ssl.create_default_context(cafile=authority) if parts.scheme in ("wss", "rss") else None
-        await loop.create_connection(factory, parts.hostname, parts.port, ssl=context)
+        if version:
+            context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+        transport, _ = await loop.create_connection(factory, parts.hostname, parts.port, ssl=context)
+        if version:
+            agreed = transport.get_extra_info("ssl_object").version()
+            assert agreed == version.replace("_", "."), agreed
     print(await asyncio.wait_for(result, 20), flush=True)
 
 

@@ -71,7 +71,7 @@ pub(crate) fn binding(extra: &Dict, channel: Option<[u8; 32]>) -> Result<Option<
         None | Some(Value::Null) => Ok(None),
         Some(Value::Str(wanted)) if wanted == TLS_EXPORTER => channel.map(Some).ok_or_else(|| {
             format!(
-                "the channel binding {TLS_EXPORTER} needs a connection over TLS (wss or rss), this is none"
+                "the channel binding {TLS_EXPORTER} needs a connection over TLS 1.3 (wss or rss), this is none"
             )
         }),
         Some(Value::Str(wanted)) => Err(format!(

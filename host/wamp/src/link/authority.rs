@@ -37,6 +37,11 @@ impl Authority {
         (file("certificate"), file("key"))
     }
 
+    /// Its own certificate.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
     /// What a server for a host shows.
     pub(crate) fn server(&self, host: &str) -> ServerTls {
         let (certificate, key) = self.issue(host);
@@ -45,9 +50,14 @@ impl Authority {
 
     /// A client that trusts this authority.
     pub(crate) fn client(&self) -> ClientTls {
+        self.client_as(None)
+    }
+
+    /// The same, which shows this certificate.
+    pub(crate) fn client_as(&self, identity: Option<(PathBuf, PathBuf)>) -> ClientTls {
         ClientTls::from_files(&ClientTlsFiles {
-            authorities: Some(self.folder.path().join("ca.pem")),
-            identity: None,
+            authorities: Some(self.certificate()),
+            identity,
         })
         .unwrap()
     }

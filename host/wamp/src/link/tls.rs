@@ -257,21 +257,82 @@ fn setup(error: &rustls::Error) -> TlsError {
 
 #[cfg(test)]
 mod tests {
+    use rustls::server::WebPkiClientVerifier;
+    use rustls::version::{TLS12, TLS13};
     use tokio::net::TcpListener;
 
     use super::super::authority::Authority;
     use super::*;
 
-    /// Both ends of a channel to `host`.
-    async fn channel(
-        server: &ServerTls,
-        client: &ClientTls,
-        host: &str,
-    ) -> (io::Result<TlsStream<TcpStream>>, io::Result<TlsStream<TcpStream>>) {
+    type End = io::Result<TlsStream<TcpStream>>;
+
+    /// Both ends of a connection.
+    async fn sockets() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (accepted, _) = listener.accept().await.unwrap();
+        (listener.accept().await.unwrap().0, socket)
+    }
+
+    /// Both ends of a channel to `host`.
+    async fn channel(server: &ServerTls, client: &ClientTls, host: &str) -> (End, End) {
+        let (accepted, socket) = sockets().await;
         tokio::join!(server.accept(accepted), client.connect(host, socket))
+    }
+
+    /// The same with a server for `localhost` that speaks `version` alone and asks for a certificate of `authority`, if it is
+    /// to ask for one.
+    async fn channel_to_another(
+        authority: &Authority,
+        version: &'static rustls::SupportedProtocolVersion,
+        asks: bool,
+        client: &ClientTls,
+    ) -> (End, End) {
+        let provider = || Arc::new(ring::default_provider());
+        let (certificate, key) = authority.issue("localhost");
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates(&authority.certificate()).unwrap());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+        let verifier = match asks {
+            true => verifier.build().unwrap(),
+            false => WebPkiClientVerifier::no_client_auth(),
+        };
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(certificates(&certificate).unwrap(), private_key(&key).unwrap())
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let (accepted, socket) = sockets().await;
+        let accept = async { io::Result::Ok(acceptor.accept(accepted).await?.into()) };
+        tokio::join!(accept, client.connect("localhost", socket))
+    }
+
+    #[tokio::test]
+    async fn under_tls_1_2_there_is_a_channel_and_nothing_that_a_login_could_be_bound_to() {
+        let authority = Authority::new();
+        for (version, bound) in [(&TLS12, false), (&TLS13, true)] {
+            let (ours, theirs) = channel_to_another(&authority, version, false, &authority.client()).await;
+            for end in [ours.unwrap(), theirs.unwrap()] {
+                assert_eq!(channel_id(&end).is_some(), bound, "{version:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_shows_its_certificate_to_a_server_that_asks_for_one() {
+        let (authority, other) = (Authority::new(), Authority::new());
+        for version in [&TLS12, &TLS13] {
+            for (identity, let_in) in [
+                (Some(authority.issue("client")), true),
+                (Some(other.issue("client")), false),
+                (None, false),
+            ] {
+                let client = authority.client_as(identity);
+                let (accepted, _) = channel_to_another(&authority, version, true, &client).await;
+                assert_eq!(accepted.is_ok(), let_in, "{version:?}");
+            }
+        }
     }
 
     #[tokio::test]

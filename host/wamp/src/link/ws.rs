@@ -207,14 +207,29 @@ impl FrameSink for Sink {
     }
 
     async fn close(&mut self, reason: &str) {
-        let mut reason = reason.to_owned();
-        reason.truncate(MAX_CLOSE_REASON);
         let frame = CloseFrame {
             code: CloseCode::Normal,
-            reason: reason.into(),
+            reason: at_most(MAX_CLOSE_REASON, reason).into(),
         };
         // The peer may be gone already.
         let _ = self.sink.send(Frame::Close(Some(frame))).await;
         let _ = self.sink.close().await;
+    }
+}
+
+/// The beginning of a text, in whole characters.
+fn at_most(bytes: usize, text: &str) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_cut_between_characters() {
+        for (text, kept) in [("abcd", "abc"), ("aüü", "aü"), ("üüü", "ü"), ("ab", "ab"), ("", "")] {
+            assert_eq!(at_most(3, text), kept);
+        }
     }
 }

@@ -223,7 +223,7 @@ fn channel(link: &Link, options: &JoinOptions) -> Result<Option<[u8; 32]>, JoinE
         return Err(JoinError::Protocol { what });
     }
     link.channel_id().map(Some).ok_or_else(|| JoinError::Protocol {
-        what: "channel_binding needs a link over TLS (wss or rss), this is none".to_owned(),
+        what: "channel_binding needs a link over TLS 1.3 (wss or rss), this is none".to_owned(),
     })
 }
 

@@ -398,14 +398,17 @@ impl Session {
         let _ = self.inner.slots.acquire_many(all).await;
     }
 
+    /// Ends the session without waiting: for a router that does not answer, or is not to keep what it has of this one.
+    /// What is queued is dropped, and a goodbye is sent if that can still be.
+    pub fn abandon(&self) {
+        self.inner.table.leaving();
+        self.inner.out.abandon(Some(goodbye()));
+    }
+
     /// Says goodbye, waits a little for the router's, and closes.
     pub async fn leave(&self) {
-        let goodbye = Message::Goodbye {
-            details: Dict::new(),
-            reason: error::CLOSE_REALM.to_owned(),
-        };
         self.inner.table.leaving();
-        if self.inner.out.send(goodbye).await {
+        if self.inner.out.send(goodbye()).await {
             let _ = timeout(CLOSE_GRACE, self.inner.out.closed()).await;
         }
         self.inner.out.close(None);
@@ -421,6 +424,13 @@ impl Session {
     #[must_use]
     pub fn close_reason(&self) -> Option<String> {
         self.inner.table.close_reason()
+    }
+}
+
+fn goodbye() -> Message {
+    Message::Goodbye {
+        details: Dict::new(),
+        reason: error::CLOSE_REALM.to_owned(),
     }
 }
 

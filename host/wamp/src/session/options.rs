@@ -20,7 +20,7 @@ pub struct JoinOptions {
     /// The proof.
     pub auth: Auth,
     /// Bind a cryptosign login to the TLS connection, so that nobody in the middle can use it. Routers of ours know
-    /// it; joining over a link without TLS fails.
+    /// it; joining over a link without TLS 1.3 fails.
     pub channel_binding: bool,
     /// What HELLO's `authextra` says, beside what the method needs.
     pub authextra: Dict,

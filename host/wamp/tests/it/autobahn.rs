@@ -1,16 +1,14 @@
 //! The original library as client, over every transport that the router listens on.
 
 use std::net::SocketAddr;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bourse_wamp::{
-    ClientTls, ClientTlsFiles, ConnectOptions, JoinOptions, Router, RouterConfig, ServerTls, Session,
-    SocketMode, Users, connect,
-};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use bourse_wamp::{JoinOptions, Router, RouterConfig, Session, SocketMode, Users, connect};
+use tokio::process::Command;
 
+use crate::pki::Pki;
 use crate::support::{call, echo};
 
 /// The script, from this crate's folder.
@@ -18,21 +16,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/python/tr
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn autobahn_and_our_client_call_over_every_transport() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str| folder.path().join(name);
-    let mut params = CertificateParams::new(vec!["authority".to_owned()]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let (authority_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
-    let authority = params.self_signed(&authority_key).unwrap();
-    let issuer = Issuer::new(params, authority_key);
-    let mut leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    // OpenSSL takes a certificate with its authority's own name for the authority's.
-    leaf.distinguished_name.push(DnType::CommonName, "localhost");
-    let certificate = leaf.signed_by(&key, &issuer).unwrap();
-    std::fs::write(file("ca.pem"), authority.pem()).unwrap();
-    std::fs::write(file("certificate.pem"), certificate.pem()).unwrap();
-    std::fs::write(file("key.pem"), key.serialize_pem()).unwrap();
-
+    let pki = Pki::new();
     let mut config = RouterConfig::default();
     // Far less than the script is idle for.
     config.limits.ping = Duration::from_millis(200);
@@ -42,8 +26,7 @@ async fn autobahn_and_our_client_call_over_every_transport() {
         .unwrap();
     market.register("bourse.echo", echo).await.unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let tls = ServerTls::from_files(&file("certificate.pem"), &file("key.pem")).unwrap();
-    let socket = file("wamp.sock");
+    let (tls, socket) = (pki.server(), pki.file("wamp.sock"));
     router
         .listen_unix(&socket, SocketMode::Owner, "/ws")
         .await
@@ -63,12 +46,7 @@ async fn autobahn_and_our_client_call_over_every_transport() {
         format!("ws+unix://{}", socket.display()),
     ];
 
-    let mut options = ConnectOptions::default();
-    let files = ClientTlsFiles {
-        authorities: Some(file("ca.pem")),
-        identity: None,
-    };
-    options.tls = Some(ClientTls::from_files(&files).unwrap());
+    let options = pki.client();
     for url in &urls {
         let link = connect(&url.parse().unwrap(), &options)
             .await
@@ -81,28 +59,40 @@ async fn autobahn_and_our_client_call_over_every_transport() {
         session.leave().await;
     }
 
-    let Some(python) = std::env::var_os("BOURSE_PYTHON") else {
-        println!("NOT CHECKED: autobahn-python; `cargo xtask test` sets it up");
-        return;
-    };
     let mut clients = tokio::task::JoinSet::new();
     for url in urls {
-        let mut script = tokio::process::Command::new(&python);
-        script
-            .arg(SCRIPT)
-            .arg(&url)
-            .arg(file("ca.pem"))
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+        let Some(mut script) = script(&url, &pki) else {
+            return;
+        };
         clients.spawn(async move { (url, script.output().await.unwrap()) });
     }
     while let Some(done) = clients.join_next().await {
         let (url, output) = done.unwrap();
-        assert!(
-            output.stdout == b"ok\n",
-            "{url}: {}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert_ok(&url, &output);
     }
+}
+
+/// The script that is a client at `url`. None where there is no Python to run it.
+pub(crate) fn script(url: &str, pki: &Pki) -> Option<Command> {
+    let Some(python) = std::env::var_os("BOURSE_PYTHON") else {
+        println!("NOT CHECKED: autobahn-python; `cargo xtask test` sets it up");
+        return None;
+    };
+    let mut script = Command::new(python);
+    script
+        .arg(SCRIPT)
+        .arg(url)
+        .arg(pki.authority())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    Some(script)
+}
+
+pub(crate) fn assert_ok(url: &str, output: &Output) {
+    assert!(
+        output.stdout == b"ok\n",
+        "{url}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

@@ -348,6 +348,27 @@ async fn sessions_end_when_the_router_stops() {
 }
 
 #[tokio::test]
+async fn an_abandoned_session_ends_at_once_for_all_who_hold_it_and_the_router_lets_it_go() {
+    let world = world().await;
+    for over in [WS_CBOR, Over::Rs(Serializer::Json)] {
+        let (callee, session) = (world.join(over).await, world.join(over).await);
+        callee
+            .register("com.app.never", |_| std::future::pending())
+            .await
+            .unwrap();
+        session.register("com.app.here", echo).await.unwrap();
+        let held = session.clone();
+        let waiting = tokio::spawn(async move { call(&held, "com.app.never", vec![]).await });
+        until(|| world.router.stats().pending_calls == 1).await;
+        session.abandon();
+        assert_eq!(soon(waiting).await.unwrap(), Err(CallError::Closed), "{over:?}");
+        until(|| world.router.callee("com.app.here").is_none()).await;
+        callee.leave().await;
+    }
+    until(|| world.router.stats().sessions == 0).await;
+}
+
+#[tokio::test]
 async fn joining_fails_with_the_routers_reason() {
     let world = world().await;
     let check = async |options: JoinOptions, expected: &str| {

@@ -13,6 +13,8 @@ mod combos;
 mod events;
 mod gates;
 mod logins;
+mod pki;
 mod progress;
 mod realms;
 mod support;
+mod tls;

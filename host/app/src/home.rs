@@ -52,13 +52,7 @@ impl Home {
             return Ok(Self::Joined { uplink, keeper });
         }
         let (realm, door) = front.realm(config)?.context("the market has no router")?;
-        let options = JoinOptions {
-            realm: config.realm.name.clone(),
-            max_invocations: MAX_INVOCATIONS,
-            busy_error: uri::OVERLOADED.to_owned(),
-            ..JoinOptions::default()
-        };
-        let session = Session::join(realm.local_link(), options)
+        let session = Session::join(realm.local_link(), as_market(config))
             .await
             .context("the market cannot join its router")?;
         Ok(Self::Own { realm, session, door })
@@ -142,6 +136,16 @@ impl Home {
                 uplink.leave().await;
             }
         }
+    }
+}
+
+/// How the market joins a realm, wherever that is.
+pub(crate) fn as_market(config: &Config) -> JoinOptions {
+    JoinOptions {
+        realm: config.realm.name.clone(),
+        max_invocations: MAX_INVOCATIONS,
+        busy_error: uri::OVERLOADED.to_owned(),
+        ..JoinOptions::default()
     }
 }
 

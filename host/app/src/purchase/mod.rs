@@ -14,12 +14,13 @@ mod finish;
 mod pending;
 mod recover;
 mod sell;
+mod sellers;
 mod turns;
 
 pub(crate) use pending::Pending;
 pub(crate) use recover::recover;
-pub(crate) use sell::RoutedSellers;
-pub use sell::Sellers;
+pub(crate) use sellers::RoutedSellers;
+pub use sellers::Sellers;
 pub(crate) use turns::Turns;
 
 use crate::market::{Market, Status};

@@ -1,68 +1,11 @@
 //! Asking a seller for its key, and what its answer proves.
 
+use super::Sellers;
 use crate::providers::sell_uri;
 use crate::wire::{bytes, fault, fields, int, uri, words};
-use bourse_market::{Address, Ask, Purchase, SealedKey, SessionId, Signature, VoidReason};
-use bourse_wamp::{CallError, CallOptions, CallResult, Dict, Session, Value, WampError};
-use futures_util::future::BoxFuture;
+use bourse_market::{Address, Ask, Purchase, SealedKey, Signature, VoidReason};
+use bourse_wamp::{CallError, CallResult, Value, WampError};
 use std::time::Duration;
-
-/// How sellers are reached. Injected, so that tests can play them.
-pub trait Sellers: Send + Sync {
-    /// Calls `procedure` at `callee`, and nobody else, and waits at most `timeout`.
-    fn call(
-        &self,
-        callee: SessionId,
-        procedure: String,
-        args: Vec<Value>,
-        timeout: Duration,
-    ) -> BoxFuture<'_, Result<CallResult, CallError>>;
-
-    /// Takes a registration from a callee that cheated.
-    fn drop_registration(&self, procedure: &str, session: SessionId);
-
-    /// A session that nothing is kept for calls the market. Whether it is there, and something may be: the market's own
-    /// router tells of each session before, another does not.
-    fn sees(&self, session: u64) -> bool {
-        let _ = session;
-        false
-    }
-
-    /// Has the market told who serves `procedure`, if anybody does: for a router whose events may be late, or that was
-    /// there before the market.
-    fn look_up(&self, procedure: String) -> BoxFuture<'_, ()> {
-        let _ = procedure;
-        Box::pin(std::future::ready(()))
-    }
-}
-
-/// Sellers behind the market maker's own router.
-pub(crate) struct RoutedSellers {
-    pub(crate) session: Session,
-    pub(crate) realm: bourse_wamp::Realm,
-}
-
-impl Sellers for RoutedSellers {
-    fn call(
-        &self,
-        callee: SessionId,
-        procedure: String,
-        args: Vec<Value>,
-        timeout: Duration,
-    ) -> BoxFuture<'_, Result<CallResult, CallError>> {
-        Box::pin(async move {
-            let options = CallOptions {
-                timeout: Some(timeout),
-                callee: Some(callee.0),
-            };
-            self.session.call(&procedure, args, Dict::new(), options).await
-        })
-    }
-
-    fn drop_registration(&self, procedure: &str, session: SessionId) {
-        self.realm.drop_registration(procedure, session.0);
-    }
-}
 
 /// What came of asking once.
 #[derive(Debug)]

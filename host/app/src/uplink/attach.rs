@@ -5,9 +5,9 @@ use crate::events::topic;
 use crate::market::{Market, Status};
 use crate::procedures;
 use crate::providers::sell_uri;
-use crate::wire::{bytes, int, uri};
+use crate::wire::{bytes, call_within, int, uri};
 use bourse_wamp::uri::error;
-use bourse_wamp::{CallError, CallOptions, CallResult, Dict, PublishOptions, Session, Value};
+use bourse_wamp::{CallError, CallResult, Dict, PublishOptions, Session, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,33 +40,39 @@ impl Uplink {
         if attached.is_err() {
             self.forget_all(market);
             self.link.send_replace(None);
+            // With all that it registered: questions under way hold it, and the next try must not meet it.
+            session.abandon();
         }
         attached
     }
 
     async fn settle(self: &Arc<Self>, market: &Arc<Market>, session: &Session) -> Result<(), Failure> {
+        let former = self.former.lock().next(session.id());
         self.listen_to(session).await?;
         check_rights(session).await?;
         try_to_call_sellers(session);
-        self.take_back(session).await;
+        self.take_back(session, former).await;
         // Before the first call can come, and not ready before the last procedure is there.
         self.link.send_replace(Some(session.clone()));
         procedures::register_all(market, session)
             .await
             .map_err(|(procedure, error)| unregistered(session, procedure, error))?;
-        *self.former.lock() = Some(session.id());
         self.announce(market, session).await?;
         market.reach.restored();
         self.catch_up(session).await;
         Ok(())
     }
 
-    /// A link can be lost long before the router knows: until it does, the former session is in the way of this one.
-    async fn take_back(&self, session: &Session) {
-        let Some(former) = *self.former.lock() else { return };
-        let kill = vec![former.into(), error::CLOSE_REALM.into()];
-        // Mostly it is gone; where it may not be killed, the first procedure that it still serves will say so.
-        let _ = call(session, "wamp.session.kill", kill).await;
+    /// A link can be lost long before the router knows: until it does, the sessions before are in the way of this one.
+    async fn take_back(&self, session: &Session, former: Vec<u64>) {
+        for id in former {
+            let kill = vec![id.into(), error::CLOSE_REALM.into()];
+            match call(session, "wamp.session.kill", kill).await {
+                // Mostly it is gone; where it may not be killed, the first procedure that it still serves will say so.
+                Ok(_) | Err(CallError::Wamp(_)) => self.former.lock().is_over(id),
+                Err(CallError::Timeout | CallError::Closed) => return,
+            }
+        }
     }
 
     /// Tells the realm that the market is there, and learns whether it may.
@@ -141,16 +147,14 @@ pub(super) async fn call(
     procedure: &str,
     args: Vec<Value>,
 ) -> Result<CallResult, CallError> {
-    let options = CallOptions {
-        timeout: Some(ANSWER),
-        ..CallOptions::default()
-    };
-    session.call(procedure, args, Dict::new(), options).await
+    call_within(session, procedure, args, ANSWER, None).await
 }
 
 /// What it means that the router does not do something for the market.
 pub(super) fn refused(session: &Session, action: &str, what: &str, error: CallError) -> Failure {
     match error {
+        // It has more to do than it takes on.
+        CallError::Wamp(error) if error.uri == error::OVERLOADED => Failure::Unreached(error.to_string()),
         CallError::Wamp(error) if error.uri == error::NO_SUCH_PROCEDURE => Failure::Refused(format!(
             "it has no {what}, without which nobody knows who answers for a seller: its realm `{}` needs the meta API",
             session.realm()

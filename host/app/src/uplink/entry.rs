@@ -2,16 +2,23 @@
 
 use super::Failure;
 use crate::config::{Config, LoginMethod};
-use crate::wire::uri;
+use crate::home::as_market;
 use anyhow::{Context, bail, ensure};
+use bourse_wamp::uri::error;
 use bourse_wamp::{
-    Auth, ClientTls, ClientTlsFiles, ConnectOptions, CryptosignKey, JoinError, JoinOptions, RouterUrl,
-    Session, connect,
+    Auth, ClientTls, ClientTlsFiles, ConnectError, ConnectOptions, CryptosignKey, JoinError, JoinOptions,
+    RouterUrl, Session, connect,
 };
 use std::path::Path;
 
-/// Calls the market works on at a time; most of them wait for a seller.
-const MAX_INVOCATIONS: usize = 8_192;
+/// Why a router lets nobody in for the moment: it is full, slow or stopping, or whom it asks about logins is not there yet.
+const NOT_NOW: [&str; 5] = [
+    error::UNAVAILABLE,
+    error::TIMEOUT,
+    error::SYSTEM_SHUTDOWN,
+    error::CLOSE_REALM,
+    error::NO_SUCH_PROCEDURE,
+];
 
 /// A router's address and a login.
 pub(super) struct Entry {
@@ -48,13 +55,10 @@ impl Entry {
             router: url.parse().context("wamp.connect")?,
             connect,
             options: JoinOptions {
-                realm: config.realm.name.clone(),
                 authid: login.authid.clone(),
                 auth,
                 channel_binding: login.channel_binding,
-                max_invocations: MAX_INVOCATIONS,
-                busy_error: uri::OVERLOADED.to_owned(),
-                ..JoinOptions::default()
+                ..as_market(config)
             },
         })
     }
@@ -63,20 +67,34 @@ impl Entry {
     pub(super) async fn open(&self) -> Result<Session, Failure> {
         let link = connect(&self.router, &self.connect)
             .await
-            .map_err(|error| Failure::Unreached(error.to_string()))?;
+            .map_err(|error| match error {
+                // Of this side, whatever the router does.
+                ConnectError::Url(_) | ConnectError::Tls(_) => Failure::Refused(error.to_string()),
+                error => Failure::Unreached(error.to_string()),
+            })?;
         Session::join(link, self.options.clone())
             .await
-            .map_err(|error| match error {
-                JoinError::Refused { .. } => Failure::Refused(format!(
-                    "{error}; the market asks for the realm `{}`{}",
-                    self.options.realm,
-                    match &self.options.authid {
-                        Some(authid) => format!(" as `{authid}`"),
-                        None => String::new(),
-                    }
-                )),
-                error => Failure::Unreached(error.to_string()),
-            })
+            .map_err(|error| self.stayed_out(&error))
+    }
+
+    /// What it means that the market is not let in.
+    fn stayed_out(&self, error: &JoinError) -> Failure {
+        match error {
+            JoinError::Refused { reason, .. } if NOT_NOW.contains(&reason.as_str()) => {
+                Failure::Unreached(error.to_string())
+            }
+            JoinError::Refused { .. } => Failure::Refused(format!(
+                "{error}; the market asks for the realm `{}`{}",
+                self.options.realm,
+                match &self.options.authid {
+                    Some(authid) => format!(" as `{authid}`"),
+                    None => String::new(),
+                }
+            )),
+            // A proof that this link, or this router, cannot give: waiting changes neither.
+            JoinError::Protocol { .. } => Failure::Refused(error.to_string()),
+            error => Failure::Unreached(error.to_string()),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod attach;
 mod backoff;
 mod doors;
 mod entry;
+mod former;
 mod known;
 mod news;
 mod reach;
@@ -24,6 +25,7 @@ use crate::market::Market;
 use backoff::Backoff;
 use bourse_wamp::Session;
 use entry::Entry;
+use former::Former;
 use known::Known;
 use news::News;
 use parking_lot::Mutex;
@@ -48,8 +50,7 @@ pub(crate) struct Uplink {
     /// Held while both `known` and the market learn of something, so that they learn in the same order.
     order: Mutex<()>,
     news: Mutex<News>,
-    /// Sessions that this process had at the router, the last one last: what they still serve there may be taken back.
-    former: Mutex<Option<u64>>,
+    former: Mutex<Former>,
 }
 
 impl Uplink {
@@ -137,6 +138,8 @@ impl Uplink {
         loop {
             if let Some(session) = self.session() {
                 let why = self.watch_over(&session).await;
+                // Whoever holds it still must not keep it: a router that was only slow would go on taking it for alive.
+                session.abandon();
                 let Some(market) = self.market() else { return };
                 self.down(&market, &why);
                 backoff = Backoff::default();

@@ -16,6 +16,8 @@ pub(super) struct News {
     waiting: VecDeque<Event>,
     /// Since the link was lost.
     dropped: u64,
+    /// One that waited is just being published.
+    catching_up: bool,
 }
 
 impl News {
@@ -26,22 +28,54 @@ impl News {
         }
         self.waiting.push_back(event);
     }
+
+    /// The eldest; with none left, what is new need not wait.
+    fn next(&mut self) -> Option<Event> {
+        let next = self.waiting.pop_front();
+        self.catching_up = next.is_some();
+        next
+    }
+
+    /// The eldest could not be published: the link is gone again.
+    fn take_back(&mut self, event: Event) {
+        self.catching_up = false;
+        if self.waiting.len() < KEPT {
+            self.waiting.push_front(event);
+        } else {
+            self.dropped += 1;
+        }
+    }
 }
 
 impl Uplink {
-    /// Publishes an event, or keeps it until there is a link.
+    /// Publishes an event, or keeps it until there is a link and what came before it is published.
     pub(super) async fn publish(&self, event: Event) {
-        let Some(session) = self.session() else {
-            return self.news.lock().keep(event);
-        };
-        match publish(&session, event.clone()).await {
-            Ok(()) => {}
-            Err(CallError::Closed) => self.news.lock().keep(event),
-            Err(error) => tracing::warn!(topic = event.0, %error, "an event could not be published"),
+        let mut lost = None;
+        while let Some(session) = self.link_or_keep(&event, lost) {
+            match publish(&session, event.clone()).await {
+                Ok(()) => return,
+                Err(CallError::Closed) => lost = Some(session.id()),
+                Err(error) => {
+                    tracing::warn!(topic = event.0, %error, "an event could not be published");
+                    return;
+                }
+            }
         }
     }
 
-    /// Publishes what waited.
+    /// The link to publish an event over, unless it is the one that was lost. Without one the event is kept: decided under
+    /// the lock that catching up ends under, so that none stays behind.
+    fn link_or_keep(&self, event: &Event, lost: Option<u64>) -> Option<Session> {
+        let mut news = self.news.lock();
+        let link = self.session().filter(|link| Some(link.id()) != lost);
+        let free = link.filter(|_| news.waiting.is_empty() && !news.catching_up);
+        if free.is_none() {
+            news.keep(event.clone());
+        }
+        free
+    }
+
+    /// Publishes what waited. Until that is done, what is new waits too.
     pub(super) async fn catch_up(&self, session: &Session) {
         let dropped = std::mem::take(&mut self.news.lock().dropped);
         if dropped > 0 {
@@ -51,10 +85,10 @@ impl Uplink {
             );
         }
         loop {
-            let next = self.news.lock().waiting.pop_front();
+            let next = self.news.lock().next();
             let Some(event) = next else { return };
-            if publish(session, event).await.is_err() {
-                return;
+            if publish(session, event.clone()).await.is_err() {
+                return self.news.lock().take_back(event);
             }
         }
     }
@@ -76,5 +110,20 @@ mod tests {
         }
         assert_eq!((news.waiting.len(), news.dropped), (KEPT, 3));
         assert_eq!(news.waiting.front().unwrap().0, "topic 3");
+    }
+
+    #[test]
+    fn what_could_not_be_published_after_all_waits_again_and_nothing_new_overtakes_it() {
+        let event = |topic: &str| (topic.to_owned(), Vec::new(), PublishOptions::default());
+        let mut news = News::default();
+        news.keep(event("old"));
+        news.keep(event("older than none"));
+        let eldest = news.next().unwrap();
+        assert!(news.catching_up, "what is new waits");
+        news.take_back(eldest);
+        assert!(!news.catching_up);
+        let topics: Vec<_> = std::iter::from_fn(|| news.next()).map(|(topic, ..)| topic).collect();
+        assert_eq!(topics, ["old", "older than none"]);
+        assert!(!news.catching_up, "nothing waits any more");
     }
 }

@@ -5,15 +5,17 @@ use super::known::Callee;
 use super::watch::exclusive;
 use super::{Uplink, attach::ANSWER};
 use crate::purchase::Sellers;
-use crate::wire::{fault, uri};
+use crate::wire::{call_within, fault, uri};
 use bourse_market::SessionId;
-use bourse_wamp::{CallError, CallOptions, CallResult, Dict, Session, Value};
+use bourse_wamp::{CallError, CallResult, Session, Value};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// What the router gets to say who serves, even where the seller left less of the time.
 const WHO: Duration = Duration::from_millis(200);
+/// What the router answers with the sessions that serve a registration.
+const CALLEES: &str = "wamp.registration.list_callees";
 
 impl Sellers for Uplink {
     fn call(
@@ -75,13 +77,8 @@ impl Uplink {
         let absent = || fault(uri::NO_SUCH_PROCEDURE, "it is not connected");
         let session = self.session().ok_or_else(absent)?;
         let callee = known.filter(|known| known.session == callee).ok_or_else(absent)?;
-        let options = CallOptions {
-            timeout: Some(timeout),
-            // Other routers do not know of a callee that is meant.
-            callee: None,
-        };
-        let answer = session.call(&procedure, args, Dict::new(), options).await;
-        match answer {
+        // Other routers do not know of a callee that is meant.
+        match call_within(&session, &procedure, args, timeout, None).await {
             Ok(result) => {
                 self.still(&session, callee, end).await?;
                 Ok(result)
@@ -98,15 +95,9 @@ impl Uplink {
     /// Whether the registration that was known before the question is there after the answer, with the same callee. The
     /// router gives each registration another number, so then no other can have answered.
     async fn still(&self, session: &Session, callee: Callee, end: Instant) -> Result<(), CallError> {
-        let options = CallOptions {
-            timeout: Some(end.saturating_duration_since(Instant::now()).clamp(WHO, ANSWER)),
-            callee: None,
-        };
+        let within = end.saturating_duration_since(Instant::now()).clamp(WHO, ANSWER);
         let args = vec![callee.registration.into()];
-        let found = session
-            .call("wamp.registration.list_callees", args, Dict::new(), options)
-            .await;
-        match found {
+        match call_within(session, CALLEES, args, within, None).await {
             Ok(result) if sessions(&result) == [callee.session] => Ok(()),
             Ok(_) | Err(CallError::Wamp(_)) => Err(fault(
                 uri::SELLER_UNAVAILABLE,
@@ -128,18 +119,12 @@ async fn who_serves(session: &Session, procedure: &str) -> Option<Callee> {
     let registration = found.ok()?.args.first()?.as_u64()?;
     let details = call(session, "wamp.registration.get", vec![registration.into()]).await;
     let (uri, id) = exclusive(details.ok()?.args.first()?)?;
-    let callees = call(
-        session,
-        "wamp.registration.list_callees",
-        vec![registration.into()],
-    )
-    .await;
+    let callees = call(session, CALLEES, vec![registration.into()]).await;
     let [callee] = sessions(&callees.ok()?)[..] else {
         return None;
     };
-    let session = callee;
     (uri == procedure && id == registration).then_some(Callee {
-        session,
+        session: callee,
         registration,
     })
 }

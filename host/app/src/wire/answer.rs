@@ -1,6 +1,22 @@
-//! What sellers answer, as far as it is the same for all that they are asked.
+//! Asking others, and what they answer, as far as it is the same for all that they are asked.
 
-use bourse_wamp::{CallResult, Dict, Value, WampError};
+use bourse_wamp::{CallError, CallOptions, CallResult, Dict, Session, Value, WampError};
+use std::time::Duration;
+
+/// Calls `procedure` over `session`, and waits `within`; at `callee` and nobody else, if one is meant.
+pub(crate) async fn call_within(
+    session: &Session,
+    procedure: &str,
+    args: Vec<Value>,
+    within: Duration,
+    callee: Option<u64>,
+) -> Result<CallResult, CallError> {
+    let options = CallOptions {
+        timeout: Some(within),
+        callee,
+    };
+    session.call(procedure, args, Dict::new(), options).await
+}
 
 /// The named values of an answer: its first value, if that is a map, else its keyword arguments.
 pub(crate) fn fields(result: CallResult) -> Dict {

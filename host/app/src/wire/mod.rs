@@ -7,7 +7,7 @@ mod arguments;
 mod dicts;
 mod error;
 
-pub(crate) use answer::{fields, words};
+pub(crate) use answer::{call_within, fields, words};
 pub(crate) use arguments::{Arguments, FromValue, Label, SellerId, check_categories, describe};
 pub(crate) use dicts::{
     balance_dict, bytes, carried_consent_dict, catalog_dict, channel_dict, closing_dict, consent_dict, dict,

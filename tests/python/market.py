@@ -83,9 +83,18 @@ def emit(**record):
 
 
 class _Session(ApplicationSession):
-    def __init__(self, realm, joined):
+    def __init__(self, realm, joined, login):
         super().__init__(ComponentConfig(realm=realm))
-        self._joined = joined
+        self._joined, self._login = joined, login
+
+    def onConnect(self):
+        if self._login is None:
+            self.join(self.config.realm)
+        else:
+            self.join(self.config.realm, ["ticket"], self._login.authid)
+
+    def onChallenge(self, challenge):
+        return self._login.ticket
 
     def onJoin(self, details):
         self._joined.set_result(self)
@@ -102,14 +111,27 @@ class _Session(ApplicationSession):
             self._joined.set_exception(ConnectionError("the connection ended before the session was joined"))
 
 
-async def connect(url, serializer="cbor", realm="realm1", timeout=10):
-    """A joined session at `url`: `ws://host:port/path`, or `rs://host:port` for RawSocket."""
+@dataclass(frozen=True)
+class Login:
+    """Who logs in by a ticket."""
+
+    authid: str
+    ticket: str
+
+    @classmethod
+    def of_delegate(cls, key, ticket):
+        """The delegate of a private key; nobody without a ticket."""
+        return cls(f"delegate-{address_of(key).hex()}", ticket) if ticket else None
+
+
+async def connect(url, serializer="cbor", realm="realm1", timeout=10, login=None):
+    """A joined session at `url`: `ws://host:port/path`, or `rs://host:port` for RawSocket. Anonymous without a login."""
     loop = asyncio.get_running_loop()
     joined = loop.create_future()
     parts = urlparse(url)
 
     def session():
-        return _Session(realm, joined)
+        return _Session(realm, joined, login)
 
     if parts.scheme == "ws":
         factory = WampWebSocketClientFactory(session, url=url, serializers=[SERIALIZERS[serializer]()])

@@ -14,15 +14,19 @@ from xbr_compat import Buyer, Seller
 
 
 async def main(options):
-    selling = await m.connect(options.url, options.seller_serializer or options.serializer, options.realm)
-    buying = await m.connect(options.url, options.buyer_serializer or options.serializer, options.realm)
-    market = await m.Market.read(buying, options.market_maker)
     seller_key, buyer_key = m.load_key(options.seller_key_file), m.load_key(options.buyer_key_file)
+    seller_login, buyer_login = (m.Login.of_delegate(key, options.ticket) for key in (seller_key, buyer_key))
+    seller_serializer, buyer_serializer = options.seller_serializer, options.buyer_serializer
+    selling = await m.connect(options.url, seller_serializer or options.serializer, options.realm, login=seller_login)
+    buying = await m.connect(options.url, buyer_serializer or options.serializer, options.realm, login=buyer_login)
+    market = await m.Market.read(buying, options.market_maker)
     if options.deposit:
         await m.open_paying_channel(selling, market, m.address_of(seller_key), options.deposit)
         await m.open_payment_channel(buying, market, m.address_of(buyer_key), options.deposit)
 
-    seller = Seller(market.marketmaker, seller_key, options.provider_id)
+    # A seller that is logged in serves under its authid.
+    provider_id = seller_login.authid if seller_login else options.provider_id
+    seller = Seller(market.marketmaker, seller_key, provider_id)
     meter = Meter(seller)
     meter.add_series(options.price)
     seller_start = await seller.start(selling)
@@ -83,5 +87,6 @@ if __name__ == "__main__":
     parser.add_argument("--buyer-key-file")
     parser.add_argument("--fee-percent", type=int, default=0, help="the market's fee, out of each price")
     parser.add_argument("--provider-id")
+    parser.add_argument("--ticket", help="both log in as their delegates by this ticket (default: anonymously)")
     parser.add_argument("--name", default="trade", help="the part of the data service's URI that both use")
     m.run(main, parser.parse_args())

@@ -1,6 +1,6 @@
 //! A market behind a Crossbar.io that is configured as `examples/crossbar` ships it.
 
-use crate::crossbar::Crossbar;
+use crate::crossbar::{Crossbar, Setup};
 use crate::world::World;
 use bourse_app::config::{Config, LoginMethod, Serializer};
 use std::ffi::OsString;
@@ -22,15 +22,24 @@ pub struct Behind {
 impl Behind {
     /// A node that can be joined; none where there is no Crossbar.io to run.
     pub fn start() -> Option<Self> {
+        Self::start_with(|_| {})
+    }
+
+    /// The same, in whose set-up a test has its say.
+    pub fn start_with(change: impl FnOnce(&mut Setup)) -> Option<Self> {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/crossbar/config.json");
         let text = std::fs::read_to_string(shipped)
             .unwrap()
             .replace(CHANGE_ME, TICKET);
         let config: serde_json::Value = serde_json::from_str(&text).unwrap();
         let worker = &config["workers"][0];
-        let realm = &worker["realms"][0];
-        let name = realm["name"].as_str().unwrap();
-        let node = Crossbar::start(name, &realm["roles"], &worker["transports"][0]["auth"])?;
+        let mut setup = Setup {
+            realms: worker["realms"].clone(),
+            auth: worker["transports"][0]["auth"].clone(),
+            tls: None,
+        };
+        change(&mut setup);
+        let node = Crossbar::start(&setup)?;
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("ticket"), TICKET).unwrap();
         Some(Self { node, folder })
@@ -48,6 +57,11 @@ impl Behind {
     /// Its RawSocket.
     pub fn raw_url(&self) -> String {
         format!("rs://{}", self.node.rs())
+    }
+
+    /// Its WebSocket and its RawSocket under TLS, where it is set up for that.
+    pub fn tls_urls(&self) -> [String; 2] {
+        self.node.tls_urls()
     }
 
     /// Kills it: no goodbye.
@@ -73,6 +87,15 @@ impl Behind {
         config.wamp.login.method = LoginMethod::Ticket;
         config.wamp.login.authid = Some("xbrmm".to_owned());
         config.wamp.login.file = Some(self.ticket_file());
+    }
+
+    /// The same as a part of `[wamp]` in a configuration.
+    pub fn section(&self) -> String {
+        format!(
+            "connect = \"{}\"\nlogin = {{ method = \"ticket\", authid = \"xbrmm\", file = \"{}\" }}",
+            self.url(),
+            self.ticket_file().display()
+        )
     }
 
     /// The same for a market in a process of its own.

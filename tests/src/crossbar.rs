@@ -15,63 +15,101 @@ use tempfile::TempDir;
 /// How long it may take to listen: it is a Python program, and others build meanwhile.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// A node with one realm, and a WebSocket and a RawSocket listener.
+/// What a node has, in the words of Crossbar.io's own configuration.
+pub struct Setup {
+    /// Its realms with their roles.
+    pub realms: Value,
+    /// How its listeners let clients in.
+    pub auth: Value,
+    /// What it shows and asks for under TLS, if it listens for that too.
+    pub tls: Option<Value>,
+}
+
+impl Setup {
+    /// One realm in which these roles may do everything, and callees are told who calls, as the embedded router tells them.
+    pub fn open(realm: &str, roles: &[&str], auth: Value) -> Self {
+        let everything = json!({
+            "uri": "",
+            "match": "prefix",
+            "allow": {"call": true, "register": true, "publish": true, "subscribe": true},
+            "disclose": {"caller": true, "publisher": true},
+        });
+        let role = |name: &&str| json!({"name": name, "permissions": [everything.clone()]});
+        let roles: Vec<Value> = roles.iter().map(role).collect();
+        Self {
+            realms: json!([{"name": realm, "roles": roles}]),
+            auth,
+            tls: None,
+        }
+    }
+}
+
+/// A node with a WebSocket and a RawSocket listener, and if it is set up so, with the same under TLS.
 pub struct Crossbar {
     running: Option<Child>,
     program: OsString,
     folder: TempDir,
-    ws: SocketAddr,
-    rs: SocketAddr,
+    /// WebSocket, RawSocket; and those under TLS.
+    listeners: [SocketAddr; 4],
+    tls: bool,
 }
 
 impl Crossbar {
-    /// Starts a node whose realm has these roles, and whose listeners let clients in as `auth` says, in the words of
-    /// Crossbar.io's own configuration. None where there is no Crossbar.io.
-    pub fn start(realm: &str, roles: &Value, auth: &Value) -> Option<Self> {
+    /// Starts a node. None where there is no Crossbar.io.
+    pub fn start(setup: &Setup) -> Option<Self> {
         let Some(program) = std::env::var_os("BOURSE_CROSSBAR") else {
             eprintln!("NOT CHECKED: BOURSE_CROSSBAR is unset; `cargo xtask test` sets it");
             return None;
         };
-        let [ws, rs] = free_addresses();
         let mut crossbar = Self {
             running: None,
             program,
             folder: tempfile::tempdir().unwrap(),
-            ws,
-            rs,
+            listeners: free_addresses(),
+            tls: setup.tls.is_some(),
         };
-        let config = crossbar.config(realm, roles, auth);
         let file = crossbar.folder.path().join("config.json");
-        fs::write(file, config.to_string()).unwrap();
+        fs::write(file, crossbar.config(setup).to_string()).unwrap();
         crossbar.run();
         Some(crossbar)
     }
 
-    fn config(&self, realm: &str, roles: &Value, auth: &Value) -> Value {
-        let endpoint = |at: SocketAddr| json!({"type": "tcp", "interface": "127.0.0.1", "port": at.port()});
-        let serializers = json!(["cbor", "msgpack", "json"]);
-        json!({
-            "version": 2,
-            "controller": {},
-            "workers": [{
-                "type": "router",
-                "realms": [{"name": realm, "roles": roles}],
-                "transports": [
-                    {"type": "websocket", "endpoint": endpoint(self.ws), "serializers": serializers, "auth": auth},
-                    {"type": "rawsocket", "endpoint": endpoint(self.rs), "serializers": serializers, "auth": auth},
-                ],
-            }],
-        })
+    fn config(&self, setup: &Setup) -> Value {
+        let transport = |kind: &str, at: SocketAddr, tls: Option<&Value>| {
+            let mut endpoint = json!({"type": "tcp", "interface": "127.0.0.1", "port": at.port()});
+            if let Some(tls) = tls {
+                endpoint["tls"] = tls.clone();
+            }
+            let serializers = ["cbor", "msgpack", "json"];
+            json!({"type": kind, "endpoint": endpoint, "serializers": serializers, "auth": setup.auth})
+        };
+        let [ws, rs, wss, rss] = self.listeners;
+        let mut transports = vec![transport("websocket", ws, None), transport("rawsocket", rs, None)];
+        if let Some(tls) = &setup.tls {
+            transports.push(transport("websocket", wss, Some(tls)));
+            transports.push(transport("rawsocket", rss, Some(tls)));
+        }
+        let worker = json!({"type": "router", "realms": setup.realms, "transports": transports});
+        json!({"version": 2, "controller": {}, "workers": [worker]})
     }
 
     /// Where WebSocket clients connect.
     pub fn url(&self) -> String {
-        format!("ws://{}/ws", self.ws)
+        format!("ws://{}/ws", self.listeners[0])
     }
 
     /// Where RawSocket clients connect.
     pub fn rs(&self) -> SocketAddr {
-        self.rs
+        self.listeners[1]
+    }
+
+    /// Where clients connect under TLS, over WebSocket and over RawSocket: by name, as certificates have it.
+    pub fn tls_urls(&self) -> [String; 2] {
+        let [_, _, wss, rss] = self.listeners.map(|at| at.port());
+        [
+            format!("wss://localhost:{wss}/ws"),
+            format!("rss://localhost:{rss}"),
+        ]
     }
 
     /// Starts it, again after [`Crossbar::kill`] at the same places, and waits until it listens.
@@ -90,7 +128,8 @@ impl Crossbar {
             .unwrap();
         self.running = Some(child);
         let until = Instant::now() + PATIENCE;
-        for address in [self.ws, self.rs] {
+        let listening = if self.tls { 4 } else { 2 };
+        for address in self.listeners.into_iter().take(listening) {
             while TcpStream::connect(address).is_err() {
                 let ended = self.running.as_mut().unwrap().try_wait().unwrap().is_some();
                 if ended || Instant::now() > until {
@@ -138,8 +177,8 @@ impl Drop for Crossbar {
     }
 }
 
-/// Two addresses that nobody listens on: Crossbar.io does not tell which port it was given, and must come back to it.
-fn free_addresses() -> [SocketAddr; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+/// Addresses that nobody listens on: Crossbar.io does not tell which port it was given, and must come back to it.
+fn free_addresses() -> [SocketAddr; 4] {
+    let listeners = [(); 4].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
     listeners.map(|listener| listener.local_addr().unwrap())
 }

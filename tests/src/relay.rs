@@ -1,4 +1,4 @@
-//! A wire to a node that can be cut.
+//! A wire to a node or a router that can be cut, or go silent.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,38 +11,49 @@ use tokio::sync::watch;
 pub struct Relay {
     address: SocketAddr,
     cut: watch::Sender<bool>,
+    /// How often it went silent: what stands then is silent for good.
+    silences: watch::Sender<u32>,
     connections: Arc<AtomicU32>,
 }
 
 impl Relay {
-    /// A wire to the node at `url`.
+    /// A wire to whatever is at `url`.
     pub async fn to(url: &str) -> Self {
-        let node = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let node = behind_scheme.split('/').next().unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (cut, connections) = (watch::Sender::new(false), Arc::new(AtomicU32::new(0)));
-        let (cuts, count) = (cut.subscribe(), Arc::clone(&connections));
+        let silences = watch::Sender::new(0);
+        let (cuts, silenced, count) = (cut.subscribe(), silences.subscribe(), Arc::clone(&connections));
         tokio::spawn(async move {
             loop {
                 let (mut here, _) = listener.accept().await.unwrap();
-                let mut cut = cuts.clone();
+                let (mut cut, mut silences) = (cuts.clone(), silenced.clone());
                 if *cut.borrow() {
                     continue;
                 }
                 count.fetch_add(1, Ordering::Relaxed);
                 let node = node.clone();
+                silences.mark_unchanged();
                 tokio::spawn(async move {
-                    let mut there = TcpStream::connect(node).await.unwrap();
+                    let Ok(mut there) = TcpStream::connect(node).await else {
+                        return;
+                    };
                     tokio::select! {
-                        _ = copy_bidirectional(&mut here, &mut there) => {}
-                        _ = cut.wait_for(|cut| *cut) => {}
+                        _ = copy_bidirectional(&mut here, &mut there) => return,
+                        _ = cut.wait_for(|cut| *cut) => return,
+                        _ = silences.changed() => {}
                     }
+                    // Both ends stay open, and neither hears of the other any more.
+                    let _ = cut.wait_for(|cut| *cut).await;
                 });
             }
         });
         Self {
             address,
             cut,
+            silences,
             connections,
         }
     }
@@ -60,6 +71,12 @@ impl Relay {
     /// Takes connections again.
     pub fn mend(&self) {
         self.cut.send_replace(false);
+    }
+
+    /// Carries nothing any more over the connections that there are, and ends none of them: as a network whose state is
+    /// lost. New ones are as good as ever.
+    pub fn fall_silent(&self) {
+        self.silences.send_modify(|silences| *silences += 1);
     }
 
     /// Connections that were made over it.

@@ -229,12 +229,12 @@ impl Seller {
         self.inner.lock().pair.unwrap()
     }
 
-    /// Every `sell` that arrived.
     /// The market maker's signature over the last state that this seller adopted.
     pub fn promise(&self) -> Signature {
         self.inner.lock().promise.unwrap()
     }
 
+    /// Every `sell` that arrived.
     pub fn sells(&self) -> Vec<Sell> {
         self.inner.lock().sells.clone()
     }

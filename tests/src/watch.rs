@@ -3,9 +3,10 @@
 use crate::World;
 use bourse_policy::PolicyStatus;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// The figures as Prometheus reads them: the series of `name` by their labels, an empty text where there are none.
 pub fn figures(world: &World, name: &str) -> BTreeMap<String, u64> {
@@ -39,9 +40,28 @@ pub fn policy_status(world: &World, name: &str) -> PolicyStatus {
 
 /// Waits until `there` says so, for as long as a loaded machine may take.
 pub async fn until(what: &str, mut there: impl AsyncFnMut() -> bool) {
+    found(what, async || there().await.then_some(())).await;
+}
+
+/// Looks again and again until there is something, for as long as a loaded machine may take.
+pub async fn found<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
-    while !there().await {
-        assert!(started.elapsed() < Duration::from_secs(30), "{what} did not come");
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(started.elapsed() < Duration::from_secs(40), "{what} did not come");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// A page over HTTP: the status line, and what is on it.
+pub async fn page(address: SocketAddr, path: &str) -> (String, String) {
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
 }

@@ -42,6 +42,8 @@ pub struct World {
     folder: tempfile::TempDir,
     config: Config,
     names: Names,
+    /// Where clients connect, if that is not where the market does.
+    door: Option<String>,
 }
 
 enum Running {
@@ -106,6 +108,7 @@ impl World {
             folder,
             config,
             names,
+            door: None,
         }
     }
 
@@ -131,6 +134,7 @@ impl World {
                 marketmaker: network.marketmaker,
                 owner: network.owner,
             },
+            door: None,
         }
     }
 
@@ -193,16 +197,26 @@ impl World {
         }
     }
 
+    /// Where the pages of its health and figures are.
+    pub fn http(&self) -> SocketAddr {
+        self.addresses().http
+    }
+
     fn listeners(&self) -> Listeners {
         self.addresses().wamp.expect("the market has a router of its own")
     }
 
     /// Where WebSocket clients connect.
     pub fn url(&self) -> String {
-        match &self.config.wamp.connect {
+        match self.door.as_ref().or(self.config.wamp.connect.as_ref()) {
             None => format!("ws://{}{WS_PATH}", self.ws()),
             Some(url) => url.clone(),
         }
+    }
+
+    /// From now on clients connect at this WebSocket: that of the router which the market joined on another way.
+    pub fn meet_at(&mut self, url: String) {
+        self.door = Some(url);
     }
 
     /// The socket behind it.

@@ -11,13 +11,12 @@
 use bourse_chain::{ChannelClose, Signer};
 use bourse_market::{Amount, ChannelId, KeyId, Seq, Signature};
 use bourse_tests::{
-    Behaviour, Buyer, Seller, World, bytes_of, call, close, error_text, map_of, refused, run, tokens,
+    Behaviour, Buyer, Seller, World, bytes_of, call, close, error_text, map_of, page, refused, run, tokens,
 };
 use bourse_wamp::Value;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
 const NOT_READY: &str = "bourse.error.not_ready";
@@ -527,16 +526,6 @@ async fn a_market_whose_ledger_is_damaged_does_not_start_on_it() {
     failed(world.data(), &["ledger", "verify"], CHECK_FAILED);
 }
 
-/// The status line of an HTTP answer.
-async fn get(address: std::net::SocketAddr, path: &str) -> String {
-    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: bourse\r\nConnection: close\r\n\r\n");
-    socket.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.unwrap();
-    answer.lines().next().unwrap_or_default().to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_market_that_is_told_to_stop_as_soon_as_it_says_where_it_is_ends_cleanly() {
     let mut world = World::apart().await;
@@ -557,7 +546,7 @@ async fn a_market_that_stops_is_no_longer_ready_takes_nothing_new_and_ends_what_
     let key = seller.offer(Some(tokens(10))).await;
     buyer.buy(key).await.unwrap();
     let http = world.host().addresses().http;
-    assert_eq!(get(http, "/readyz").await, "HTTP/1.1 200 OK");
+    assert_eq!(page(http, "/readyz").await.0, "HTTP/1.1 200 OK");
     seller.behave(Behaviour::Slow(Duration::from_millis(700)));
     let under_way = tokio::spawn(async move {
         let order = buyer.order(key, tokens(10));
@@ -566,7 +555,10 @@ async fn a_market_that_stops_is_no_longer_ready_takes_nothing_new_and_ends_what_
     sleep(Duration::from_millis(200)).await;
     let meanwhile = async {
         sleep(Duration::from_millis(200)).await;
-        assert_eq!(get(http, "/readyz").await, "HTTP/1.1 503 Service Unavailable");
+        assert_eq!(
+            page(http, "/readyz").await.0,
+            "HTTP/1.1 503 Service Unavailable"
+        );
         let order = other.order(key, tokens(10));
         refused(other.send(&order).await, NOT_READY);
     };

@@ -12,7 +12,7 @@
 )]
 
 use bourse_app::config::{Config, User};
-use bourse_tests::{Wire, World};
+use bourse_tests::{Wire, World, autobahn_logins};
 use bourse_wamp::{Auth, CryptosignKey, JoinError, Serializer};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -100,38 +100,8 @@ fn logins(password: &str, seed: [u8; 32]) -> Vec<(&'static str, &'static str, Va
     ]
 }
 
-/// Has autobahn log in, and what it was told.
-async fn autobahn(python: PathBuf, asked: Vec<Value>) -> Vec<Value> {
-    tokio::task::spawn_blocking(move || {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python/logins.py");
-        let mut child = Command::new(python)
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        for login in &asked {
-            writeln!(stdin, "{login}").unwrap();
-        }
-        drop(stdin);
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    })
-    .await
-    .unwrap()
-}
-
 #[tokio::test]
 async fn autobahn_logs_in_by_every_method_and_no_wrong_secret_does() {
-    let Some(python) = std::env::var_os("BOURSE_PYTHON") else {
-        eprintln!("BOURSE_PYTHON is unset: nothing was checked");
-        return;
-    };
     let world = World::with(users).await;
     let urls = [world.url(), format!("rs://{}", world.rs())];
     let mut asked = Vec::new();
@@ -150,8 +120,9 @@ async fn autobahn_logs_in_by_every_method_and_no_wrong_secret_does() {
     for (_, method, options) in logins(WRONG, [8; 32]) {
         asked.push(json!({"url": urls[0], "serializer": "cbor", "method": method, "options": options}));
     }
-    let said = autobahn(python.into(), asked.clone()).await;
-    assert_eq!(said.len(), asked.len());
+    let Some(said) = autobahn_logins(asked.clone()).await else {
+        return;
+    };
     for ((said, asked), (authid, method)) in said.iter().zip(&asked).zip(expected) {
         let told = (
             said["authid"].as_str(),

@@ -13,7 +13,7 @@ use bourse_chain::Signer;
 use bourse_market::{Amount, ChannelKind, Seq};
 use bourse_tests::{
     Buyer, Seller, World, assert_balanced, bytes_of, call, call_named, error_text, open_args, open_message,
-    refused, tokens,
+    page, refused, tokens,
 };
 use bourse_wamp::{CallError, CallOptions, Dict, Integer, Session, Value, WampError};
 use std::collections::BTreeSet;
@@ -848,17 +848,8 @@ async fn lists_of_channels_come_whole_to_who_knows_of_no_pages_and_page_by_page_
 
 #[tokio::test]
 async fn the_health_check_says_what_the_status_says() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let world = World::start().await;
-    let mut socket = tokio::net::TcpStream::connect(world.host().addresses().http)
-        .await
-        .unwrap();
-    socket
-        .write_all(b"GET /healthz HTTP/1.1\r\nHost: bourse\r\nConnection: close\r\n\r\n")
-        .await
-        .unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(answer.contains("RUNNING"), "{answer}");
+    let (status, said) = page(world.http(), "/healthz").await;
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    assert!(said.contains("RUNNING"), "{said}");
 }

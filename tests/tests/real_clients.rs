@@ -11,12 +11,9 @@
     reason = "a test may stop"
 )]
 
-use bourse_app::config::{AppliesTo, Rule};
-use bourse_tests::World;
+use bourse_app::config::{Access, AppliesTo, Rule, Ticket};
+use bourse_tests::{KnownPair, World, python_script, python_trade};
 use serde_json::Value;
-use std::path::Path;
-use std::process::{Output, Stdio};
-use tokio::process::Command;
 
 /// Keys of one trade; all of the demonstration in the long gate.
 fn keys() -> usize {
@@ -27,35 +24,11 @@ fn keys() -> usize {
     }
 }
 
-/// Runs a script of `tests/python` to its end; none where there is no Python to run it.
-async fn script(name: &str, url: &str, arguments: &str) -> Option<Output> {
-    let Some(interpreter) = std::env::var_os("BOURSE_PYTHON") else {
-        eprintln!("NOT CHECKED: BOURSE_PYTHON is unset; `cargo xtask test` sets it");
-        return None;
-    };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
-    let output = Command::new(interpreter)
-        .arg(folder.join(name))
-        .args(["--url", url])
-        .args(arguments.split_whitespace())
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap();
-    Some(output)
-}
-
 /// What `trade.py` says of a trade of [`keys`] keys, after it was seen to succeed and the ledger to be sound.
 async fn trade(world: &World, url: &str, arguments: &str) -> Option<Summary> {
     let keys = keys();
-    let output = script("trade.py", url, &format!("--keys {keys} {arguments}")).await?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let summary: Value = serde_json::from_str(said.trim()).unwrap_or_else(|error| {
-        panic!("{error}: {said}\n{}", String::from_utf8_lossy(&output.stderr));
-    });
-    assert!(output.status.success(), "{summary:#}");
+    let (ended_well, summary) = python_trade(url, &format!("--keys {keys} {arguments}")).await?;
+    assert!(ended_well, "{summary:#}");
     for count in ["sold", "bought", "decrypted"] {
         assert_eq!(summary[count], keys, "{count}: {summary:#}");
     }
@@ -184,11 +157,37 @@ async fn the_real_pair_trades_over_rawsocket() {
     }
 }
 
+/// W-10: the original classes know nothing of logins. Their application logs its sessions in.
+#[tokio::test(flavor = "multi_thread")]
+async fn w_10_the_real_pair_trades_in_a_realm_of_members_by_tickets_and_without_it_sees_nothing() {
+    let pair = KnownPair::new();
+    let world = World::with(|config| {
+        config.realm.access = Access::Members;
+        config.wamp.ticket = pair
+            .authids()
+            .map(|authid| Ticket {
+                authid,
+                role: "delegate".to_owned(),
+                file: pair.ticket_file(),
+            })
+            .to_vec();
+    })
+    .await;
+    let arguments = format!("--price 35 {}", pair.arguments());
+    let Some(summary) = trade(&world, &world.url(), &arguments).await else {
+        return;
+    };
+    assert_eq!(summary.spent(), keys() as u128 * 35 * TOKEN);
+    let (ended_well, said) = python_trade(&world.url(), "--price 35").await.unwrap();
+    assert!(!ended_well);
+    assert_eq!(said["error"], "bourse.error.not_authorized", "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_pair_refuses_a_stranger_as_market_maker() {
     let world = World::start().await;
     let stranger = "--market-maker 0x0101010101010101010101010101010101010101";
-    if let Some(output) = script("trade.py", &world.url(), stranger).await {
+    if let Some(output) = python_script("trade.py", &world.url(), stranger).await {
         assert!(!output.status.success());
         assert!(String::from_utf8_lossy(&output.stderr).contains("the market maker is 0x"));
     }
@@ -200,7 +199,7 @@ async fn w_52_the_real_buyer_decrypts_with_keys_that_were_left_with_the_market()
     for serializer in ["cbor", "json", "msgpack"] {
         let world = World::start().await;
         let arguments = format!("--keys 3 --price 35 --serializer {serializer}");
-        let Some(output) = script("escrow.py", &world.url(), &arguments).await else {
+        let Some(output) = python_script("escrow.py", &world.url(), &arguments).await else {
             return;
         };
         let said = String::from_utf8_lossy(&output.stdout);

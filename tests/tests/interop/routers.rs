@@ -1,7 +1,7 @@
 //! Both routers, with the same users.
 
 use crate::cell::{Login, Router, Transport};
-use bourse_tests::Crossbar;
+use bourse_tests::{Crossbar, Setup};
 use bourse_wamp::{
     Auth, CraKey, Credential, CryptosignKey, JoinError, JoinOptions, Kdf, Link, RouterConfig, Salting,
     ScramRecord, Serializer, Session, Users, connect_rs, connect_ws,
@@ -156,14 +156,6 @@ fn bytes(text: &str) -> [u8; 32] {
 }
 
 fn crossbar() -> Option<Crossbar> {
-    let everything = json!({
-        "uri": "",
-        "match": "prefix",
-        "allow": {"call": true, "register": true, "publish": true, "subscribe": true},
-        // The embedded router tells callees who calls; here it is a setting of the role.
-        "disclose": {"caller": true, "publisher": true},
-    });
-    let roles = ["anonymous", ROLE].map(|name| json!({"name": name, "permissions": [everything.clone()]}));
     let auth = json!({
         "anonymous": {"type": "static", "role": "anonymous"},
         "ticket": {"type": "static", "principals": {"ticket-user": {"ticket": SECRET, "role": ROLE}}},
@@ -180,5 +172,5 @@ fn crossbar() -> Option<Crossbar> {
             "key-user": {"authorized_keys": [PUBLIC_KEY], "role": ROLE},
         }},
     });
-    Crossbar::start(REALM, &json!(roles), &auth)
+    Crossbar::start(&Setup::open(REALM, &["anonymous", ROLE], auth))
 }

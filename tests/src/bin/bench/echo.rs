@@ -7,9 +7,9 @@ use crate::limits::runtime;
 use crate::market::{Host, call};
 use crate::process::{cpu_of, start};
 use crate::report::{Figures, RUN, RUNS, Ratio, Report};
-use crate::wamp::{Echo, echo, echo_clients_over};
+use crate::wamp::{echo, echo_clients_over, run};
 use crate::{IN_FLIGHT, limits};
-use bourse_tests::Crossbar;
+use bourse_tests::{Crossbar, Setup};
 use bourse_wamp::{JoinOptions, Serializer, Session, Value, connect_ws};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
@@ -64,15 +64,8 @@ fn name(serializer: Serializer) -> String {
 
 /// A node of Crossbar.io that lets everybody do everything, as the embedded router does outside of the market's names.
 fn node() -> Option<Crossbar> {
-    let everything = json!({
-        "uri": "",
-        "match": "prefix",
-        "allow": {"call": true, "register": true, "publish": true, "subscribe": true},
-        "disclose": {"caller": true, "publisher": true},
-    });
-    let roles = json!([{"name": "anonymous", "permissions": [everything]}]);
     let auth = json!({"anonymous": {"type": "static", "role": "anonymous"}});
-    Crossbar::start("realm1", &roles, &auth)
+    Crossbar::start(&Setup::open("realm1", &["anonymous"], auth))
 }
 
 async fn join(url: &str, serializer: Serializer) -> Session {
@@ -90,25 +83,7 @@ async fn runs(n: usize, join: impl AsyncFn() -> Session, cpu: impl Fn() -> Durat
             let args = vec![Value::Bytes(vec![7; 32])];
             call(&client.session, &client.procedure, args, bourse_wamp::Dict::new()).await;
         }
-        let (before, started) = (cpu(), Instant::now());
-        let work = |mut client: Echo| async move {
-            let mut samples = Vec::new();
-            while started.elapsed() < RUN {
-                let took;
-                (client, took) = echo(client).await;
-                samples.push(took);
-            }
-            samples
-        };
-        let tasks: Vec<_> = clients
-            .into_iter()
-            .map(|client| tokio::spawn(work(client)))
-            .collect();
-        let mut samples = Vec::new();
-        for task in tasks {
-            samples.extend(task.await.unwrap());
-        }
-        runs.push(Figures::of(samples, started.elapsed(), cpu() - before));
+        runs.push(run(clients, &cpu, echo).await);
     }
     runs
 }

@@ -36,8 +36,39 @@ pub(crate) fn measure(report: &mut Report) {
     });
 }
 
-/// One line for each number in flight: a fresh host, `clients` for each run, and as many operations as each client
-/// gets done one after the other. An operation says itself how long its timed part took.
+/// One run: as many operations as each client gets done one after the other. An operation says itself how long its timed
+/// part took, `cpu` how much processor time was spent so far.
+pub(crate) async fn run<C, F>(
+    clients: Vec<C>,
+    cpu: impl Fn() -> Duration,
+    operation: impl Fn(C) -> F + Copy + Send + 'static,
+) -> Figures
+where
+    C: Send + 'static,
+    F: Future<Output = (C, Duration)> + Send + 'static,
+{
+    let (before, started) = (cpu(), Instant::now());
+    let work = |mut client: C| async move {
+        let mut samples = Vec::new();
+        while started.elapsed() < RUN {
+            let took;
+            (client, took) = operation(client).await;
+            samples.push(took);
+        }
+        samples
+    };
+    let tasks: Vec<_> = clients
+        .into_iter()
+        .map(|client| tokio::spawn(work(client)))
+        .collect();
+    let mut samples = Vec::new();
+    for task in tasks {
+        samples.extend(task.await.unwrap());
+    }
+    Figures::of(samples, started.elapsed(), cpu() - before)
+}
+
+/// One line for each number in flight: a fresh host, and for each run `clients`.
 async fn sweep<C, F>(
     report: &mut Report,
     name: &str,
@@ -57,29 +88,7 @@ async fn sweep<C, F>(
         let mut runs = Vec::new();
         for _ in 0..RUNS {
             let clients = clients(&host, n).await;
-            let (before, started) = (cpu_of(host.pid()), Instant::now());
-            let work = |mut client: C| async move {
-                let mut samples = Vec::new();
-                while started.elapsed() < RUN {
-                    let took;
-                    (client, took) = operation(client).await;
-                    samples.push(took);
-                }
-                samples
-            };
-            let tasks: Vec<_> = clients
-                .into_iter()
-                .map(|client| tokio::spawn(work(client)))
-                .collect();
-            let mut samples = Vec::new();
-            for task in tasks {
-                samples.extend(task.await.unwrap());
-            }
-            runs.push(Figures::of(
-                samples,
-                started.elapsed(),
-                cpu_of(host.pid()) - before,
-            ));
+            runs.push(run(clients, || cpu_of(host.pid()), operation).await);
         }
         let (limit, ratio) = limit(n);
         report.line(&name, &runs, Some((&limit, ratio)));

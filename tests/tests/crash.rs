@@ -26,7 +26,8 @@ async fn three_kills_during_continuous_purchases_cost_nobody_a_unit() {
     for kill in 0..KILLS {
         // Not the same moment of a purchase each time.
         let after = Duration::from_millis(400 + 37 * kill as u64);
-        town.broken_off(after, Duration::from_secs(10), || world.kill()).await;
+        town.broken_off(after, Duration::from_secs(10), || world.kill())
+            .await;
         assert_verified(&world);
         interrupted += world.verify().checked.sent;
 

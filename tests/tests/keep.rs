@@ -555,10 +555,7 @@ async fn a_market_that_stops_is_no_longer_ready_takes_nothing_new_and_ends_what_
     sleep(Duration::from_millis(200)).await;
     let meanwhile = async {
         sleep(Duration::from_millis(200)).await;
-        assert_eq!(
-            page(http, "/readyz").await.0,
-            "HTTP/1.1 503 Service Unavailable"
-        );
+        assert_eq!(page(http, "/readyz").await.0, "HTTP/1.1 503 Service Unavailable");
         let order = other.order(key, tokens(10));
         refused(other.send(&order).await, NOT_READY);
     };

@@ -5,7 +5,13 @@ use bourse_app::config::{Access, Config, Serializer};
 use bourse_tests::{Behind, KnownPair, World, python_trade};
 use serde_json::json;
 
-async fn trade(node: &Behind, url: String, serializer: Serializer, change: impl FnOnce(&mut Config), arguments: &str) {
+async fn trade(
+    node: &Behind,
+    url: String,
+    serializer: Serializer,
+    change: impl FnOnce(&mut Config),
+    arguments: &str,
+) {
     let world = World::with(|config| {
         node.welcome(config, url.clone(), serializer);
         change(config);
@@ -34,7 +40,14 @@ async fn the_original_seller_and_buyer_trade_through_crossbar_over_rawsocket_and
     let Some(node) = Behind::start() else {
         return;
     };
-    trade(&node, node.raw_url(), Serializer::Json, |_| {}, "--serializer json").await;
+    trade(
+        &node,
+        node.raw_url(),
+        Serializer::Json,
+        |_| {},
+        "--serializer json",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

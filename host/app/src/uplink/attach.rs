@@ -66,6 +66,9 @@ impl Uplink {
     /// A link can be lost long before the router knows: until it does, the sessions before are in the way of this one.
     async fn take_back(&self, session: &Session, former: Vec<u64>) {
         for id in former {
+            // A router may only ask whom it is to end to leave, and wait for that: a session that went silent never does, and
+            // all that it serves stays.
+            unregister_all_of(session, id).await;
             let kill = vec![id.into(), error::CLOSE_REALM.into()];
             match call(session, "wamp.session.kill", kill).await {
                 // Mostly it is gone; where it may not be killed, the first procedure that it still serves will say so.
@@ -90,6 +93,26 @@ impl Uplink {
             .publish(topic::STATUS, args, Dict::new(), options)
             .await
             .map_err(|error| refused(session, "publish to", topic::STATUS, error))
+    }
+}
+
+/// Takes from a former session whatever it still serves, where the router tells that and the market may.
+async fn unregister_all_of(session: &Session, former: u64) {
+    let listed = call(session, "wamp.registration.list", vec![former.into()]).await;
+    let registrations = match listed.map(|result| result.args.into_iter().next()) {
+        Ok(Some(Value::Map(lists))) => lists,
+        _ => return,
+    };
+    let Some(Value::List(whole)) = registrations.get("exact") else {
+        return;
+    };
+    for registration in whole.iter().filter_map(Value::as_u64) {
+        // A router that lists those of others too does not find it among their callees.
+        let args = vec![registration.into(), former.into(), error::CLOSE_REALM.into()];
+        match call(session, "wamp.registration.remove_callee", args).await {
+            Ok(_) | Err(CallError::Wamp(_)) => {}
+            Err(CallError::Timeout | CallError::Closed) => return,
+        }
     }
 }
 

@@ -122,7 +122,9 @@ mod tests {
         assert!(news.catching_up, "what is new waits");
         news.take_back(eldest);
         assert!(!news.catching_up);
-        let topics: Vec<_> = std::iter::from_fn(|| news.next()).map(|(topic, ..)| topic).collect();
+        let topics: Vec<_> = std::iter::from_fn(|| news.next())
+            .map(|(topic, ..)| topic)
+            .collect();
         assert_eq!(topics, ["old", "older than none"]);
         assert!(!news.catching_up, "nothing waits any more");
     }

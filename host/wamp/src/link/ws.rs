@@ -228,7 +228,13 @@ mod tests {
 
     #[test]
     fn a_reason_is_cut_between_characters() {
-        for (text, kept) in [("abcd", "abc"), ("aüü", "aü"), ("üüü", "ü"), ("ab", "ab"), ("", "")] {
+        for (text, kept) in [
+            ("abcd", "abc"),
+            ("aüü", "aü"),
+            ("üüü", "ü"),
+            ("ab", "ab"),
+            ("", ""),
+        ] {
             assert_eq!(at_most(3, text), kept);
         }
     }

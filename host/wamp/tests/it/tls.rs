@@ -65,7 +65,10 @@ async fn autobahn_calls_over_tls_1_2_and_1_3() {
     let tls = pki.server();
     let wss = router.listen_wss(any(), "/ws", &tls).await.unwrap().port();
     let rss = router.listen_rss(any(), &tls).await.unwrap().port();
-    for url in [format!("wss://localhost:{wss}/ws"), format!("rss://localhost:{rss}")] {
+    for url in [
+        format!("wss://localhost:{wss}/ws"),
+        format!("rss://localhost:{rss}"),
+    ] {
         for version in ["TLSv1_2", "TLSv1_3"] {
             let Some(mut script) = script(&url, &pki) else {
                 return;

@@ -156,6 +156,10 @@ async fn settle(clients: &mut [Client]) {
 /// All answer what they were asked, then all calls must be answered; all leave, then nothing must be left.
 async fn end(router: &Router, mut clients: Vec<Client>, market_maker: &Session) -> RouterStats {
     for client in &mut clients {
+        // What it was asked may be lost in its own confusion, and pings, which would find half a frame out, are off.
+        if client.is_confused() {
+            client.hang_up();
+        }
         while client.answer(0, false, false).await {}
     }
     settle(&mut clients).await;

@@ -49,6 +49,11 @@ impl Client {
         &self.book.known
     }
 
+    /// Whether it has sent bytes outside of any frame.
+    pub(super) fn is_confused(&self) -> bool {
+        self.book.confused
+    }
+
     /// Connects, unless it is.
     pub(super) async fn connect(&mut self, router: &Router) {
         if self.stream.is_some() {

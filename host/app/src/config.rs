@@ -94,6 +94,13 @@ pub struct Wamp {
     /// The file with the certificate of an authority that signed the router's, where no known one did. For `wss` and `rss`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_ca: Option<PathBuf>,
+    /// The file with the certificate that the market shows to that router, with those that lead to its authority after it, in
+    /// PEM: where the router asks its clients for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_certificate: Option<PathBuf>,
+    /// Its private key, in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_key: Option<PathBuf>,
     /// How messages are written on the link to that router.
     pub serializer: Serializer,
     /// Who the market is there.
@@ -283,6 +290,8 @@ impl Default for Wamp {
             publications_per_second: bourse_wamp::limits::PUBLICATIONS_PER_SECOND,
             connect: None,
             connect_ca: None,
+            connect_certificate: None,
+            connect_key: None,
             serializer: Serializer::default(),
             login: Login::default(),
             ticket: Vec::new(),

@@ -16,6 +16,7 @@ mod killed;
 mod link;
 mod markets;
 mod pair;
+mod tls;
 
 use bourse_app::config::Serializer;
 use bourse_tests::{Behind, Setup, World, call, found, map_of};

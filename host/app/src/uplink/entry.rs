@@ -1,7 +1,7 @@
 //! Where the router is, and who the market says it is there.
 
 use super::Failure;
-use crate::config::{Config, LoginMethod};
+use crate::config::{Config, LoginMethod, Wamp};
 use crate::home::as_market;
 use anyhow::{Context, bail, ensure};
 use bourse_wamp::uri::error;
@@ -43,12 +43,10 @@ impl Entry {
             }
         };
         let mut connect = ConnectOptions::with_serializer(config.wamp.serializer.into());
-        if let Some(authorities) = &config.wamp.connect_ca {
-            let files = ClientTlsFiles {
-                authorities: Some(authorities.clone()),
-                ..ClientTlsFiles::default()
-            };
-            connect.tls = Some(ClientTls::from_files(&files).context("wamp.connect_ca")?);
+        let files = tls_files(&config.wamp)?;
+        if files != ClientTlsFiles::default() {
+            let tls = ClientTls::from_files(&files);
+            connect.tls = Some(tls.context("TLS towards wamp.connect cannot be set up")?);
         }
         Ok(Self {
             url: url.to_owned(),
@@ -98,6 +96,21 @@ impl Entry {
     }
 }
 
+/// Whom the market trusts under TLS, and what it shows of itself.
+fn tls_files(wamp: &Wamp) -> anyhow::Result<ClientTlsFiles> {
+    let identity = match (&wamp.connect_certificate, &wamp.connect_key) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+        _ => bail!(
+            "wamp.connect_certificate and wamp.connect_key are of no use without each other: name both files"
+        ),
+    };
+    Ok(ClientTlsFiles {
+        authorities: wamp.connect_ca.clone(),
+        identity,
+    })
+}
+
 /// What a file says, without the white space around it.
 fn secret(file: Option<&Path>) -> anyhow::Result<String> {
     let Some(file) = file else {
@@ -112,4 +125,20 @@ fn secret(file: Option<&Path>) -> anyhow::Result<String> {
         file.display()
     );
     Ok(secret.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_without_its_key_is_refused_by_the_names_of_both() {
+        let wamp = Wamp {
+            connect_certificate: Some("market.pem".into()),
+            ..Wamp::default()
+        };
+        let said = tls_files(&wamp).unwrap_err().to_string();
+        assert!(said.contains("wamp.connect_key"), "{said}");
+        assert_eq!(tls_files(&Wamp::default()).unwrap(), ClientTlsFiles::default());
+    }
 }

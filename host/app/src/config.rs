@@ -88,6 +88,8 @@ pub struct Wamp {
     pub calls_per_second: u32,
     /// Publications that they may make in a second; 0 for no limit.
     pub publications_per_second: u32,
+    /// Registrations and subscriptions that they may ask for in a second; 0 for no limit.
+    pub changes_per_second: u32,
     /// The router that the market joins instead of being one itself: then it does not listen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect: Option<String>,
@@ -288,6 +290,7 @@ impl Default for Wamp {
             allow_anonymous_remote: false,
             calls_per_second: bourse_wamp::limits::CALLS_PER_SECOND,
             publications_per_second: bourse_wamp::limits::PUBLICATIONS_PER_SECOND,
+            changes_per_second: bourse_wamp::limits::CHANGES_PER_SECOND,
             connect: None,
             connect_ca: None,
             connect_certificate: None,

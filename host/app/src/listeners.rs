@@ -84,6 +84,7 @@ pub(crate) fn limits(config: &Config) -> Limits {
         connection_rate: config.wamp.connection_rate,
         calls_per_second: config.wamp.calls_per_second,
         publications_per_second: config.wamp.publications_per_second,
+        changes_per_second: config.wamp.changes_per_second,
         ..Limits::default()
     };
     within(limits, files())

@@ -26,6 +26,9 @@ pub const MAX_OUTSTANDING_CALLS: usize = 256;
 pub const CALLS_PER_SECOND: u32 = 20_000;
 /// Publications that one session, or all sessions of one authid, may make in a second, for longer than two seconds.
 pub const PUBLICATIONS_PER_SECOND: u32 = 5_000;
+/// Registrations and subscriptions that one session, or all sessions of one authid, may ask for in a second, for longer
+/// than two seconds: each is told of to whoever follows them, and a session has some hundred at most.
+pub const CHANGES_PER_SECOND: u32 = 1_000;
 /// Messages queued towards one session; a session that does not read faster is dropped.
 pub const OUTGOING_QUEUE: usize = 1_024;
 /// Bytes of the frames queued towards one session.
@@ -92,6 +95,9 @@ pub struct Limits {
     pub calls_per_second: u32,
     /// Publications in a second of one session, and of all sessions of one authid; 0 for no limit.
     pub publications_per_second: u32,
+    /// Registrations and subscriptions asked for in a second by one session, and by all sessions of one authid; 0 for no
+    /// limit.
+    pub changes_per_second: u32,
     /// Messages queued towards one session.
     pub outgoing_queue: usize,
     /// Bytes of the frames queued towards one session.
@@ -121,6 +127,7 @@ impl Default for Limits {
             outstanding_calls: MAX_OUTSTANDING_CALLS,
             calls_per_second: CALLS_PER_SECOND,
             publications_per_second: PUBLICATIONS_PER_SECOND,
+            changes_per_second: CHANGES_PER_SECOND,
             outgoing_queue: OUTGOING_QUEUE,
             outgoing_bytes: OUTGOING_QUEUE_BYTES,
             registrations: MAX_REGISTRATIONS,

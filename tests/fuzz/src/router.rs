@@ -70,6 +70,7 @@ fn router() -> Router {
         subscriptions: 4,
         calls_per_second: 50,
         publications_per_second: 50,
+        changes_per_second: 50,
         // Nobody is dropped for the clock's jumps.
         ping: ALL_OVER * 10,
         ..Limits::default()

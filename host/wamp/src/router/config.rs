@@ -106,7 +106,7 @@ pub struct RouterStats {
     pub events: u64,
     /// Sessions dropped because they did not read what was sent to them.
     pub dropped_slow: u64,
-    /// Calls and publications refused because there were too many of them.
+    /// Calls, publications, registrations and subscriptions refused because there were too many of them.
     pub over_rate: u64,
     /// Sessions ended because they broke the protocol.
     pub violations: u64,

@@ -84,7 +84,7 @@ impl Core {
             realm,
             closed: false,
             permissions,
-            rates: Rates::new(limits.calls_per_second, limits.publications_per_second),
+            rates: Rates::new(&limits),
             limits,
             peers: HashMap::new(),
             rpc: Rpc::new(),

@@ -8,7 +8,7 @@ use super::directory::{Directory, Entry};
 use super::gate::{self, Denied};
 use super::meta::{PUBSUB, is_told_of};
 use super::permissions::Action;
-use super::rates::Use;
+use super::rates::{TOO_MANY_CHANGES, Use};
 use super::shards::{self, PATTERNS, Shard};
 use crate::message::{Message, PUBLISH, Payload, SUBSCRIBE, UNSUBSCRIBE};
 use crate::proto::{Broker, Violation};
@@ -79,6 +79,10 @@ impl Core {
         options: Dict,
         topic: String,
     ) -> Result<(), Violation> {
+        if !self.has_allowance(session, Use::Change)? {
+            self.refuse(session, SUBSCRIBE, request, error::OVERLOADED, TOO_MANY_CHANGES);
+            return Ok(());
+        }
         let Some(matching) = Match::parse(options.get("match").and_then(Value::as_str)) else {
             let text = "match is one of exact, prefix, wildcard";
             self.refuse(session, SUBSCRIBE, request, error::INVALID_ARGUMENT, text);

@@ -1,4 +1,4 @@
-//! How often a session, and an authid with all its sessions, may call and publish.
+//! How often a session, and an authid with all its sessions, may call, publish, and ask for registrations and subscriptions.
 //!
 //! Each has an allowance that fills again with time; whoever has used it up is refused until some has. What an authid
 //! has used is remembered beyond its sessions, so that joining anew gives nothing.
@@ -8,8 +8,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::limits::Limits;
+
 /// For how long a rate may be exceeded at full speed: the allowance is what the rate gives in this time.
 const BURST: Duration = Duration::from_secs(2);
+/// What whoever asks for too many registrations or subscriptions is told.
+pub(super) const TOO_MANY_CHANGES: &str = "more registrations and subscriptions than the session or its authid may ask for in a \
+                                           second; try again more slowly";
 /// Authids without a session that are remembered before those with a full allowance are forgotten.
 const MAX_ABSENT: usize = 1_024;
 
@@ -62,6 +67,7 @@ impl Allowance {
 pub(super) struct Spent {
     calls: Allowance,
     publications: Allowance,
+    changes: Allowance,
 }
 
 /// What is rated.
@@ -69,6 +75,8 @@ pub(super) struct Spent {
 pub(super) enum Use {
     Call,
     Publish,
+    /// A registration or a subscription.
+    Change,
 }
 
 impl Spent {
@@ -76,11 +84,14 @@ impl Spent {
         match what {
             Use::Call => &mut self.calls,
             Use::Publish => &mut self.publications,
+            Use::Change => &mut self.changes,
         }
     }
 
     fn is_full(self, now: Instant) -> bool {
-        self.calls.is_full(now) && self.publications.is_full(now)
+        [self.calls, self.publications, self.changes]
+            .into_iter()
+            .all(|allowance| allowance.is_full(now))
     }
 }
 
@@ -88,15 +99,17 @@ impl Spent {
 pub(super) struct Rates {
     calls: Rate,
     publications: Rate,
+    changes: Rate,
     authids: HashMap<String, (Spent, usize)>,
     absent: usize,
 }
 
 impl Rates {
-    pub(super) fn new(calls_per_second: u32, publications_per_second: u32) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            calls: Rate::per_second(calls_per_second),
-            publications: Rate::per_second(publications_per_second),
+            calls: Rate::per_second(limits.calls_per_second),
+            publications: Rate::per_second(limits.publications_per_second),
+            changes: Rate::per_second(limits.changes_per_second),
             authids: HashMap::new(),
             absent: 0,
         }
@@ -154,6 +167,7 @@ impl Rates {
         let rate = match what {
             Use::Call => self.calls,
             Use::Publish => self.publications,
+            Use::Change => self.changes,
         };
         if rate.interval.is_none() {
             return true;
@@ -175,6 +189,14 @@ impl Rates {
 mod tests {
     use super::*;
 
+    fn rates(calls_per_second: u32, publications_per_second: u32) -> Rates {
+        Rates::new(&Limits {
+            calls_per_second,
+            publications_per_second,
+            ..Limits::default()
+        })
+    }
+
     fn spend(rates: &mut Rates, session: &mut Spent, authid: &str, now: Instant) -> usize {
         (0..1_000)
             .take_while(|_| rates.allow(Use::Call, session, authid, now))
@@ -183,7 +205,7 @@ mod tests {
 
     #[test]
     fn an_allowance_is_used_up_and_fills_again() {
-        let (mut rates, mut session, start) = (Rates::new(10, 0), Spent::default(), Instant::now());
+        let (mut rates, mut session, start) = (rates(10, 0), Spent::default(), Instant::now());
         rates.joined("a");
         assert_eq!(spend(&mut rates, &mut session, "a", start), 20);
         let later = start + Duration::from_millis(500);
@@ -195,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_sessions_of_an_authid_share_and_joining_anew_gives_nothing() {
-        let (mut rates, start) = (Rates::new(10, 10), Instant::now());
+        let (mut rates, start) = (rates(10, 10), Instant::now());
         let (mut one, mut other, mut stranger) = (Spent::default(), Spent::default(), Spent::default());
         rates.joined("a");
         rates.joined("a");
@@ -214,7 +236,7 @@ mod tests {
 
     #[test]
     fn however_many_authids_come_and_go_few_are_remembered() {
-        let (mut rates, start) = (Rates::new(10, 10), Instant::now());
+        let (mut rates, start) = (rates(10, 10), Instant::now());
         for number in 0..10 * MAX_ABSENT {
             let authid = number.to_string();
             rates.joined(&authid);
@@ -226,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_slow_rate_still_allows_one() {
-        let (mut rates, mut session, start) = (Rates::new(1, 1), Spent::default(), Instant::now());
+        let (mut rates, mut session, start) = (rates(1, 1), Spent::default(), Instant::now());
         rates.joined("a");
         assert_eq!(spend(&mut rates, &mut session, "a", start), 2);
     }

@@ -9,6 +9,7 @@ use super::gate;
 use super::meta::REGISTRY;
 use super::observer::Notice;
 use super::permissions::Action;
+use super::rates::{TOO_MANY_CHANGES, Use};
 use super::shards::{PATTERNS, Shard};
 use crate::message::{Message, REGISTER, UNREGISTER};
 use crate::proto::{Routed, Violation};
@@ -23,6 +24,10 @@ impl Core {
         options: Dict,
         procedure: String,
     ) -> Result<(), Violation> {
+        if !self.has_allowance(session, Use::Change)? {
+            self.refuse(session, REGISTER, request, error::OVERLOADED, TOO_MANY_CHANGES);
+            return Ok(());
+        }
         let text = |name: &str| options.get(name).and_then(Value::as_str);
         let Some(matching) = Match::parse(text("match")) else {
             let text = "match is one of exact, prefix, wildcard";

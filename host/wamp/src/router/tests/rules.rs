@@ -281,6 +281,59 @@ async fn who_calls_or_publishes_too_often_is_told_and_stays() {
 }
 
 #[tokio::test]
+async fn who_registers_or_subscribes_too_often_is_told_and_stays() {
+    let mut config = RouterConfig::default();
+    config.limits.changes_per_second = 2;
+    let world = World::new(config).await;
+    let (mut one, mut other) = (
+        world.login("alice", "secret").await,
+        world.login("alice", "secret").await,
+    );
+    let mut stranger = world.join().await;
+    let subscribe = |request| Message::Subscribe {
+        request,
+        options: Dict::new(),
+        topic: "com.app.news".into(),
+    };
+    let overloaded = Some("bourse.error.overloaded");
+    assert_eq!(answer(&mut one, register(1, "com.app.get")).await, None);
+    // The same again gives nothing new, and counts: so does what is refused for another reason.
+    assert_eq!(answer(&mut one, subscribe(2)).await, None);
+    assert_eq!(answer(&mut one, subscribe(3)).await, None);
+    assert_eq!(
+        answer(&mut one, register(4, "com..app")).await.as_deref(),
+        Some("wamp.error.invalid_uri")
+    );
+    for client in [&mut one, &mut other] {
+        assert_eq!(answer(client, subscribe(5)).await.as_deref(), overloaded);
+        assert_eq!(
+            answer(client, register(6, "com.app.set")).await.as_deref(),
+            overloaded,
+            "sessions of an authid share"
+        );
+    }
+    assert_eq!(world.router.stats().over_rate, 4);
+    assert_eq!(answer(&mut stranger, subscribe(1)).await, None);
+    assert_eq!(
+        answer(&mut one, call(7, "com.app.none", Dict::new())).await.as_deref(),
+        Some("wamp.error.no_such_procedure"),
+        "it may still call"
+    );
+    let mut market_maker = Client::new(world.router.local_link());
+    market_maker.hello().await;
+    for request in 1..=20 {
+        let procedure = format!("xbr.marketmaker.p{request}");
+        assert_eq!(
+            answer(&mut market_maker, register(request, &procedure)).await,
+            None,
+            "the market maker serves everybody"
+        );
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    assert_eq!(answer(&mut other, subscribe(8)).await, None);
+}
+
+#[tokio::test]
 async fn an_event_whose_audience_cannot_be_read_goes_to_nobody() {
     let world = World::new(RouterConfig::default()).await;
     let (mut publisher, mut subscriber) = (world.join().await, world.join().await);

@@ -29,9 +29,10 @@ pub use link::{
     connect, connect_rs, connect_ws,
 };
 pub use router::{
-    AuthDecision, AuthRequest, Authenticator, ConnectionStats, Deciding, Grant, Permissions, ROLE_ANONYMOUS,
-    ROLE_MARKETMAKER, ROLE_OPERATOR, Realm, RealmConfig, Router, RouterConfig, RouterObserver, RouterStats,
-    Rule, RuleError, SessionInfo, SocketMode, Transport, Users, anonymous_authid, check_listener,
+    AuthDecision, AuthRequest, Authenticator, Confirming, ConnectionStats, Deciding, Grant, Permissions,
+    ROLE_ANONYMOUS, ROLE_MARKETMAKER, ROLE_OPERATOR, Realm, RealmConfig, Router, RouterConfig,
+    RouterObserver, RouterStats, Rule, RuleError, SessionInfo, SocketMode, Transport, Users,
+    anonymous_authid, check_listener,
 };
 pub use session::{
     CallError, CallOptions, CallResult, Event, Invocation, JoinError, JoinOptions, Progress, PublishOptions,

@@ -95,14 +95,35 @@ pub enum AuthDecision {
 /// A decision under way.
 pub type Deciding<'a> = Pin<Box<dyn Future<Output = AuthDecision> + Send + 'a>>;
 
+/// What rests on a proof, under way; a sentence for the client if it is kept out after all.
+pub type Confirming<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
 /// Decides who is let in. It is asked once for each connection, which waits; work that takes long belongs on other
 /// threads, and the handshake's time limit goes on.
 pub trait Authenticator: Send + Sync {
     /// The methods offered to clients.
     fn methods(&self) -> Vec<AuthMethod>;
 
-    /// Decides one request.
+    /// Decides one request. Nobody has proven anything yet: a client may show any key and claim any authid, so nothing
+    /// that lasts may come of this.
     fn authenticate<'a>(&'a self, request: &'a AuthRequest) -> Deciding<'a>;
+
+    /// Told that the client of this request has proven what [`AuthDecision::Prove`] asked for; WELCOME waits for it. Whoever
+    /// is to remember a login does it here.
+    ///
+    /// # Errors
+    /// A sentence for the client, which is not let in then.
+    fn proven<'a>(&'a self, request: &'a AuthRequest) -> Confirming<'a> {
+        let _ = request;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Whether only a login has this authid: then no anonymous session holds the provider id of that name, also while
+    /// nobody is logged in by it. Asked under the realm's lock, so it must answer at once.
+    fn reserves(&self, authid: &str) -> bool {
+        let _ = authid;
+        false
+    }
 }
 
 /// An identity of its own for an anonymous session: nobody can claim it, and no two share it.

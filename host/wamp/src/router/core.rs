@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::auth::Authenticator;
 use super::config::RouterStats;
-use super::gate::{self, Denied, Holders};
+use super::gate::{self, Denied, Holders, Ids};
 use super::observer::{Notice, SessionInfo};
 use super::permissions::{Action, Permissions};
 use super::pubsub::PubSub;
@@ -28,6 +29,8 @@ pub(super) struct Core {
     pub(super) closed: bool,
     pub(super) permissions: Permissions,
     pub(super) limits: Limits,
+    /// Knows which names are of logins alone.
+    authenticator: Arc<dyn Authenticator>,
     pub(super) rates: Rates,
     pub(super) peers: HashMap<u64, Peer>,
     pub(super) rpc: Rpc,
@@ -79,13 +82,19 @@ pub(super) struct Registration {
 }
 
 impl Core {
-    pub(super) fn new(realm: String, permissions: Permissions, limits: Limits) -> Self {
+    pub(super) fn new(
+        realm: String,
+        permissions: Permissions,
+        limits: Limits,
+        authenticator: Arc<dyn Authenticator>,
+    ) -> Self {
         Self {
             realm,
             closed: false,
             permissions,
             rates: Rates::new(&limits),
             limits,
+            authenticator,
             peers: HashMap::new(),
             rpc: Rpc::new(),
             pubsub: PubSub::new(),
@@ -190,6 +199,14 @@ impl Core {
 
     pub(super) fn peer_mut(&mut self, session: u64) -> Result<&mut Peer, Violation> {
         self.peers.get_mut(&session).ok_or_else(gone)
+    }
+
+    /// Who has which provider ids, or may.
+    pub(super) fn ids(&self) -> Ids<'_> {
+        Ids {
+            holders: &self.holders,
+            authenticator: self.authenticator.as_ref(),
+        }
     }
 
     /// Whether the rules of the session's role let it do this; the guard of namespaces has been asked before.

@@ -15,7 +15,7 @@
 
 use std::collections::HashMap;
 
-use super::auth::{AuthMethod, ROLE_MARKETMAKER};
+use super::auth::{AuthMethod, Authenticator, ROLE_MARKETMAKER};
 use super::observer::SessionInfo;
 use super::pattern::Pattern;
 use super::permissions::{Action, Permissions, WAMP};
@@ -31,10 +31,23 @@ const PROVIDER: &str = "xbr.provider.";
 /// The sessions that hold each provider id: one anonymous session, or all those of an authid.
 pub(super) type Holders = HashMap<String, Vec<u64>>;
 
-fn holds(holders: &Holders, id: &str, session: u64) -> bool {
-    holders
-        .get(id)
-        .is_some_and(|sessions| sessions.contains(&session))
+/// Provider ids: who has them, and which are of logins alone.
+#[derive(Clone, Copy)]
+pub(super) struct Ids<'a> {
+    pub(super) holders: &'a Holders,
+    pub(super) authenticator: &'a dyn Authenticator,
+}
+
+impl Ids<'_> {
+    fn holds(self, id: &str, session: u64) -> bool {
+        self.holders
+            .get(id)
+            .is_some_and(|sessions| sessions.contains(&session))
+    }
+
+    fn is_free(self, id: &str) -> bool {
+        self.holders.get(id).is_none_or(Vec::is_empty)
+    }
 }
 
 /// Why something is not allowed.
@@ -47,7 +60,7 @@ pub(super) fn register(
     uri: &str,
     matching: Match,
     single: bool,
-    holders: &Holders,
+    ids: Ids<'_>,
 ) -> Result<Option<String>, Denied> {
     if matching != Match::Exact {
         return match GUARDED.iter().find(|namespace| covers(uri, matching, namespace)) {
@@ -63,7 +76,7 @@ pub(super) fn register(
         )));
     }
     if uri.starts_with(PROVIDER) {
-        return provider(session, uri, holders).map(Some);
+        return provider(session, uri, ids).map(Some);
     }
     guarded(session, uri, "register")?;
     Ok(None)
@@ -115,10 +128,10 @@ pub(super) fn discloses_caller(permissions: &Permissions, session: &SessionInfo,
 }
 
 /// May this session publish this?
-pub(super) fn publish(session: &SessionInfo, uri: &str, holders: &Holders) -> Result<(), Denied> {
+pub(super) fn publish(session: &SessionInfo, uri: &str, ids: Ids<'_>) -> Result<(), Denied> {
     if uri.starts_with(PROVIDER) && session.role != ROLE_MARKETMAKER {
-        let id = provider(session, uri, holders)?;
-        if session.method == AuthMethod::Anonymous && !holds(holders, &id, session.id) {
+        let id = provider(session, uri, ids)?;
+        if session.method == AuthMethod::Anonymous && !ids.holds(&id, session.id) {
             return Err(Denied(format!(
                 "only the session that registered under {PROVIDER}{id} publishes there"
             )));
@@ -145,7 +158,7 @@ fn guarded(session: &SessionInfo, uri: &str, action: &str) -> Result<(), Denied>
 }
 
 /// The provider id of a URI `xbr.provider.<id>.<name>`, if this session may use it.
-fn provider(session: &SessionInfo, uri: &str, holders: &Holders) -> Result<String, Denied> {
+fn provider(session: &SessionInfo, uri: &str, ids: Ids<'_>) -> Result<String, Denied> {
     let rest = uri.strip_prefix(PROVIDER).unwrap_or_default();
     if session.method != AuthMethod::Anonymous {
         // An authid may hold dots.
@@ -169,7 +182,12 @@ fn provider(session: &SessionInfo, uri: &str, holders: &Holders) -> Result<Strin
         return Err(Denied(format!("{uri} should be {PROVIDER}<id>.<name>")));
     };
     debug_assert!(!name.is_empty(), "well-formed URIs have no empty components");
-    if holders.get(id).is_some_and(|sessions| !sessions.is_empty()) && !holds(holders, id, session.id) {
+    if ids.authenticator.reserves(id) {
+        return Err(Denied(format!(
+            "{uri}: the provider id {id} is that of a login: log in as {id}, or take another id"
+        )));
+    }
+    if !ids.is_free(id) && !ids.holds(id, session.id) {
         return Err(Denied(format!(
             "{uri}: another session holds the provider id {id} until it leaves"
         )));
@@ -192,6 +210,7 @@ fn covers(pattern: &str, matching: Match, namespace: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::router::Users;
     use crate::router::auth::Transport;
 
     fn session(id: u64, authid: &str, role: &str, method: AuthMethod) -> SessionInfo {
@@ -217,16 +236,35 @@ mod tests {
         session(9, "seller.one", "delegate", AuthMethod::Ticket)
     }
 
-    fn free() -> Holders {
-        Holders::new()
+    /// Who holds which id, where there is one login, `seller`.
+    struct Held(Holders, Users);
+
+    impl Held {
+        fn by(holders: Holders) -> Self {
+            Self(
+                holders,
+                Users::new(true).with_ticket("seller", "delegate", "secret"),
+            )
+        }
+
+        fn ids(&self) -> Ids<'_> {
+            Ids {
+                holders: &self.0,
+                authenticator: &self.1,
+            }
+        }
     }
 
-    fn held_by(session: u64) -> Holders {
-        Holders::from([("0xab".to_owned(), vec![session])])
+    fn free() -> Held {
+        Held::by(Holders::new())
+    }
+
+    fn held_by(session: u64) -> Held {
+        Held::by(Holders::from([("0xab".to_owned(), vec![session])]))
     }
 
     fn exact(session: &SessionInfo, uri: &str) -> Result<Option<String>, Denied> {
-        register(session, uri, Match::Exact, true, &free())
+        register(session, uri, Match::Exact, true, free().ids())
     }
 
     #[test]
@@ -238,14 +276,14 @@ mod tests {
             "xbr.providers.x.sell",
         ] {
             assert_eq!(exact(&market_maker(), uri), Ok(None), "{uri}");
-            assert_eq!(publish(&market_maker(), uri, &free()), Ok(()), "{uri}");
+            assert_eq!(publish(&market_maker(), uri, free().ids()), Ok(()), "{uri}");
             for intruder in [anonymous(), seller()] {
                 let Denied(text) = exact(&intruder, uri).unwrap_err();
                 assert!(
                     text.contains(uri) && text.contains("the role marketmaker"),
                     "{text}"
                 );
-                assert!(publish(&intruder, uri, &free()).is_err(), "{uri}");
+                assert!(publish(&intruder, uri, free().ids()).is_err(), "{uri}");
             }
         }
     }
@@ -254,7 +292,7 @@ mod tests {
     fn nobody_registers_or_publishes_under_wamp() {
         for who in [anonymous(), seller(), market_maker()] {
             assert!(exact(&who, "wamp.session.count").is_err());
-            assert!(publish(&who, "wamp.session.on_join", &free()).is_err());
+            assert!(publish(&who, "wamp.session.on_join", free().ids()).is_err());
         }
     }
 
@@ -263,17 +301,17 @@ mod tests {
         let uri = "xbr.provider.0xab.sell";
         assert_eq!(exact(&anonymous(), uri), Ok(Some("0xab".into())));
         assert_eq!(
-            register(&anonymous(), uri, Match::Exact, true, &held_by(7)),
+            register(&anonymous(), uri, Match::Exact, true, held_by(7).ids()),
             Ok(Some("0xab".into()))
         );
-        assert!(register(&anonymous(), uri, Match::Exact, true, &held_by(8)).is_err());
+        assert!(register(&anonymous(), uri, Match::Exact, true, held_by(8).ids()).is_err());
         assert!(
             register(
                 &anonymous(),
                 "xbr.provider.0xab.quote",
                 Match::Exact,
                 true,
-                &held_by(8)
+                held_by(8).ids()
             )
             .is_err()
         );
@@ -303,17 +341,36 @@ mod tests {
     }
 
     #[test]
+    fn the_provider_id_of_a_login_is_for_no_anonymous_session_also_while_the_login_is_away() {
+        for uri in ["xbr.provider.seller.sell", "xbr.provider.seller.quote"] {
+            let Denied(text) = exact(&anonymous(), uri).unwrap_err();
+            assert!(text.contains("log in as seller"), "{text}");
+        }
+        assert!(publish(&anonymous(), "xbr.provider.seller.news", free().ids()).is_err());
+        let owner = session(9, "seller", "delegate", AuthMethod::Ticket);
+        assert_eq!(
+            exact(&owner, "xbr.provider.seller.sell"),
+            Ok(Some("seller".into()))
+        );
+        assert_eq!(
+            exact(&anonymous(), "xbr.provider.sellers.sell"),
+            Ok(Some("sellers".into())),
+            "what only begins with it is another's"
+        );
+    }
+
+    #[test]
     fn only_the_holder_and_the_market_maker_publish_under_a_provider_id() {
         let topic = "xbr.provider.0xab.on_channel_closed";
-        assert!(publish(&anonymous(), topic, &free()).is_err());
-        assert_eq!(publish(&anonymous(), topic, &held_by(7)), Ok(()));
-        assert!(publish(&anonymous(), topic, &held_by(8)).is_err());
-        assert_eq!(publish(&market_maker(), topic, &held_by(8)), Ok(()));
+        assert!(publish(&anonymous(), topic, free().ids()).is_err());
+        assert_eq!(publish(&anonymous(), topic, held_by(7).ids()), Ok(()));
+        assert!(publish(&anonymous(), topic, held_by(8).ids()).is_err());
+        assert_eq!(publish(&market_maker(), topic, held_by(8).ids()), Ok(()));
         assert_eq!(
-            publish(&seller(), "xbr.provider.seller.one.news", &free()),
+            publish(&seller(), "xbr.provider.seller.one.news", free().ids()),
             Ok(())
         );
-        assert!(publish(&seller(), topic, &free()).is_err());
+        assert!(publish(&seller(), topic, free().ids()).is_err());
     }
 
     #[test]
@@ -330,19 +387,22 @@ mod tests {
                 "bourse.dev",
             ] {
                 assert!(
-                    register(&who, prefix, Match::Prefix, true, &free()).is_err(),
+                    register(&who, prefix, Match::Prefix, true, free().ids()).is_err(),
                     "{prefix:?}"
                 );
             }
             for wildcard in ["", "..", ".marketmaker.", "xbr..sell", "bourse.", "wamp..x"] {
                 assert!(
-                    register(&who, wildcard, Match::Wildcard, true, &free()).is_err(),
+                    register(&who, wildcard, Match::Wildcard, true, free().ids()).is_err(),
                     "{wildcard:?}"
                 );
             }
-            assert_eq!(register(&who, "com.app.", Match::Prefix, true, &free()), Ok(None));
             assert_eq!(
-                register(&who, "com..get", Match::Wildcard, true, &free()),
+                register(&who, "com.app.", Match::Prefix, true, free().ids()),
+                Ok(None)
+            );
+            assert_eq!(
+                register(&who, "com..get", Match::Wildcard, true, free().ids()),
                 Ok(None)
             );
         }
@@ -350,10 +410,19 @@ mod tests {
 
     #[test]
     fn guarded_procedures_are_not_shared() {
-        assert!(register(&market_maker(), "bourse.x", Match::Exact, false, &free()).is_err());
-        assert!(register(&anonymous(), "xbr.provider.a.sell", Match::Exact, false, &free()).is_err());
+        assert!(register(&market_maker(), "bourse.x", Match::Exact, false, free().ids()).is_err());
+        assert!(
+            register(
+                &anonymous(),
+                "xbr.provider.a.sell",
+                Match::Exact,
+                false,
+                free().ids()
+            )
+            .is_err()
+        );
         assert_eq!(
-            register(&anonymous(), "com.app.work", Match::Exact, false, &free()),
+            register(&anonymous(), "com.app.work", Match::Exact, false, free().ids()),
             Ok(None)
         );
     }

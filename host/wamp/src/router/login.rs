@@ -137,6 +137,7 @@ pub(super) async fn admit(
         other => return Err(Violation(format!("{} instead of AUTHENTICATE", other.name())).into()),
     };
     let proof = proving.finish(&signature).ok_or_else(|| Refused::failed(WRONG))?;
+    authenticator.proven(&request).await.map_err(Refused::failed)?;
     let mut grant = grant;
     grant.extra.extend(proof);
     Ok(Admitted { grant, method, name })

@@ -42,8 +42,8 @@ use tokio_util::task::TaskTracker;
 
 pub use admission::ConnectionStats;
 pub use auth::{
-    AuthDecision, AuthRequest, Authenticator, Deciding, Grant, ROLE_ANONYMOUS, ROLE_MARKETMAKER, Transport,
-    anonymous_authid,
+    AuthDecision, AuthRequest, Authenticator, Confirming, Deciding, Grant, ROLE_ANONYMOUS, ROLE_MARKETMAKER,
+    Transport, anonymous_authid,
 };
 pub use config::{RealmConfig, RouterConfig, RouterStats, check_listener};
 pub use gate::ROLE_OPERATOR;

@@ -230,7 +230,7 @@ impl Core {
         if let Some(text) = audience::malformed(options) {
             return Ok(Some((error::INVALID_ARGUMENT, text)));
         }
-        let guarded = gate::publish(&self.peer(session)?.info, topic, &self.holders);
+        let guarded = gate::publish(&self.peer(session)?.info, topic, self.ids());
         let ruled = self.may(session, Action::Publish, topic, Match::Exact)?;
         if let Err(Denied(text)) = guarded.and(ruled) {
             return Ok(Some((error::NOT_AUTHORIZED, text)));

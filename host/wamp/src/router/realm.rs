@@ -155,7 +155,12 @@ impl Inner {
     pub(super) fn new(hub: &Hub, config: RealmConfig, authenticator: Arc<dyn Authenticator>) -> Self {
         let limits = hub.config.limits.clone();
         Self {
-            core: Mutex::new(Core::new(config.name.clone(), config.permissions, limits.clone())),
+            core: Mutex::new(Core::new(
+                config.name.clone(),
+                config.permissions,
+                limits.clone(),
+                authenticator.clone(),
+            )),
             name: config.name,
             limits,
             authenticator,

@@ -45,7 +45,7 @@ impl Core {
         };
         let single = invoke == SINGLE;
         let peer = self.peer(session)?;
-        let guarded = gate::register(&peer.info, &procedure, matching, single, &self.holders);
+        let guarded = gate::register(&peer.info, &procedure, matching, single, self.ids());
         let ruled = gate::ruled(
             &self.permissions,
             &peer.info,

@@ -149,4 +149,8 @@ impl Authenticator for Users {
     fn authenticate<'a>(&'a self, request: &'a AuthRequest) -> Deciding<'a> {
         Box::pin(std::future::ready(self.decide(request)))
     }
+
+    fn reserves(&self, authid: &str) -> bool {
+        self.knows(authid)
+    }
 }

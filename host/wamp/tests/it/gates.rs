@@ -2,11 +2,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bourse_wamp::{
-    CallError, RegisterOptions, Router, RouterConfig, RouterObserver, Serializer, SessionInfo, Users,
+    AuthMethod, AuthRequest, Authenticator, CallError, Deciding, RegisterOptions, Router, RouterConfig,
+    RouterObserver, Serializer, SessionInfo, Users,
 };
 use parking_lot::Mutex;
 
-use crate::support::{Over, call, echo, soon, until, uri, world};
+use crate::support::{Over, call, echo, soon, until, uri, world, world_of};
 
 const WS: Over = Over::Ws(Serializer::Cbor);
 const RS: Over = Over::Rs(Serializer::Json);
@@ -57,8 +58,40 @@ async fn the_first_anonymous_session_holds_a_provider_id_until_it_leaves() {
 }
 
 #[tokio::test]
-async fn the_owner_of_an_authid_moves_an_anonymous_session_out_of_its_place() {
+async fn nobody_without_a_login_holds_the_place_of_one() {
     let world = world().await;
+    let squatter = world.join(WS).await;
+    assert_eq!(
+        uri(squatter.register("xbr.provider.alice.sell", echo).await),
+        "wamp.error.not_authorized"
+    );
+    let alice = world.join_as(RS, "alice", "secret-a").await;
+    alice.register("xbr.provider.alice.sell", echo).await.unwrap();
+    alice.leave().await;
+    until(|| world.router.session(alice.id()).is_none()).await;
+    assert_eq!(
+        uri(squatter.register("xbr.provider.alice.sell", echo).await),
+        "wamp.error.not_authorized"
+    );
+}
+
+/// Knows its users only once they come, as an authenticator does that asks somebody else.
+struct Forgetful(Users);
+
+impl Authenticator for Forgetful {
+    fn methods(&self) -> Vec<AuthMethod> {
+        self.0.methods()
+    }
+
+    fn authenticate<'a>(&'a self, request: &'a AuthRequest) -> Deciding<'a> {
+        self.0.authenticate(request)
+    }
+}
+
+#[tokio::test]
+async fn the_owner_of_an_authid_moves_an_anonymous_session_out_of_its_place() {
+    let users = Users::new(true).with_ticket("alice", "delegate", "secret-a");
+    let world = world_of(RouterConfig::default(), Arc::new(Forgetful(users))).await;
     let squatter = world.join(WS).await;
     squatter.register("xbr.provider.alice.sell", echo).await.unwrap();
     let alice = world.join_as(RS, "alice", "secret-a").await;

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use bourse_wamp::{
-    Auth, AuthDecision, AuthMethod, AuthRequest, Authenticator, CraKey, Credential, CryptosignKey, Deciding,
-    Dict, Grant, JoinError, JoinOptions, Kdf, Router, RouterConfig, Salting, ScramRecord, Secret, Serializer,
-    Session, Users, Value, connect_ws,
+    Auth, AuthDecision, AuthMethod, AuthRequest, Authenticator, Confirming, CraKey, Credential,
+    CryptosignKey, Deciding, Dict, Grant, JoinError, JoinOptions, Kdf, Router, RouterConfig, Salting,
+    ScramRecord, Secret, Serializer, Session, Users, Value, connect_ws,
 };
 
 use crate::support::{Over, SOON, World};
@@ -232,6 +232,54 @@ async fn an_authenticator_may_take_its_time_and_tell_the_client_more() {
     };
     let said = refused(&world, stranger).await;
     assert!(said.contains("the authid or its proof is wrong"), "{said}");
+}
+
+/// Lets one key in, says who proved to hold it, and keeps whoever says so out after all.
+#[derive(Default)]
+struct Keeper(std::sync::Mutex<Vec<u64>>);
+
+impl Authenticator for Keeper {
+    fn methods(&self) -> Vec<AuthMethod> {
+        vec![AuthMethod::Cryptosign]
+    }
+
+    fn authenticate<'a>(&'a self, _: &'a AuthRequest) -> Deciding<'a> {
+        let credential = Credential::PublicKey(key().public_key());
+        let grant = Grant::new("0xmember", "member");
+        Box::pin(std::future::ready(AuthDecision::Prove { credential, grant }))
+    }
+
+    fn proven<'a>(&'a self, request: &'a AuthRequest) -> Confirming<'a> {
+        Box::pin(async move {
+            self.0.lock().unwrap().push(request.session);
+            match request.extra.contains_key("unwelcome") {
+                true => Err("the book is full".to_owned()),
+                false => Ok(()),
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_rests_on_a_proof_comes_after_it_and_before_the_welcome() {
+    let keeper = Arc::new(Keeper::default());
+    let world = world(keeper.clone()).await;
+    let with = |seed: u8, extra: Dict| JoinOptions {
+        auth: Auth::Cryptosign(CryptosignKey::from_seed(&[seed; 32])),
+        authextra: extra,
+        ..JoinOptions::default()
+    };
+    let said = refused(&world, with(8, Dict::new())).await;
+    assert!(said.contains("the authid or its proof is wrong"), "{said}");
+    assert!(keeper.0.lock().unwrap().is_empty(), "nothing was proven");
+    let session = Session::join(world.link(WS).await, with(7, Dict::new()))
+        .await
+        .unwrap();
+    assert_eq!(*keeper.0.lock().unwrap(), [session.id()]);
+    let unwelcome = Dict::from([("unwelcome".to_owned(), true.into())]);
+    let said = refused(&world, with(7, unwelcome)).await;
+    assert!(said.contains("the book is full"), "{said}");
+    assert_eq!(world.router.stats().sessions, 1);
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bourse_wamp::{
-    CallError, CallOptions, CallResult, Dict, Invocation, JoinOptions, Link, Router, RouterConfig,
-    Serializer, Session, Users, Value, WampError, connect_rs, connect_ws,
+    Authenticator, CallError, CallOptions, CallResult, Dict, Invocation, JoinOptions, Link, Router,
+    RouterConfig, Serializer, Session, Users, Value, WampError, connect_rs, connect_ws,
 };
 
 /// Longer than anything here takes, shorter than a patience.
@@ -24,7 +24,11 @@ pub(crate) async fn world_with(config: RouterConfig) -> World {
     let tickets = Users::new(true)
         .with_ticket("alice", "delegate", "secret-a")
         .with_ticket("bob", "delegate", "secret-b");
-    let router = Router::new(config, Arc::new(tickets));
+    world_of(config, Arc::new(tickets)).await
+}
+
+pub(crate) async fn world_of(config: RouterConfig, authenticator: Arc<dyn Authenticator>) -> World {
+    let router = Router::new(config, authenticator);
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let ws = router.listen_ws(any, "/ws").await.unwrap();
     let rs = router.listen_rs(any).await.unwrap();

@@ -315,7 +315,9 @@ async fn who_registers_or_subscribes_too_often_is_told_and_stays() {
     assert_eq!(world.router.stats().over_rate, 4);
     assert_eq!(answer(&mut stranger, subscribe(1)).await, None);
     assert_eq!(
-        answer(&mut one, call(7, "com.app.none", Dict::new())).await.as_deref(),
+        answer(&mut one, call(7, "com.app.none", Dict::new()))
+            .await
+            .as_deref(),
         Some("wamp.error.no_such_procedure"),
         "it may still call"
     );

@@ -483,6 +483,37 @@ async fn w_10_every_cell_of_the_table_holds_over_the_routers_own_logins() {
     }
 }
 
+#[tokio::test]
+async fn w_12_an_authid_in_a_role_that_takes_no_login_hears_nothing_of_its_namesake() {
+    let own = (Signer::generate(), Signer::generate());
+    let world = World::with(|config| {
+        config.realm.access = Access::Members;
+        tickets(config, &own);
+        // As at a router that lets people choose their authid, and gives them a role of its own for it.
+        let (namesake, _) = login(Role::Delegate, &own);
+        let ticket = config
+            .wamp
+            .ticket
+            .iter_mut()
+            .find(|ticket| ticket.authid == namesake);
+        ticket.unwrap().role = "guest".to_owned();
+    })
+    .await;
+    let anybody = world.session().await;
+    let adr = own.1.address();
+    let (namesake, member) = (
+        log_in(&world, Role::Delegate, &own).await,
+        log_in(&world, Role::Member, &own).await,
+    );
+    let opened = format!("xbr.marketmaker.delegate.{adr}.on_paying_channel_open");
+    let mut deaf = Ear::at(&namesake, &opened).await;
+    let mut hears = Ear::at(&member, &opened).await;
+    bourse_tests::open(&world, &anybody, ChannelKind::Paying, &own.0, adr, tokens(10)).await;
+    hears.next().await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(deaf.is_quiet());
+}
+
 /// A realm of members with the tickets of a member and a delegate.
 async fn members(own: &(Signer, Signer)) -> World {
     World::with(|config| {

@@ -161,18 +161,41 @@ impl Desk {
     }
 
     async fn log_in(&self, word: &Word) -> Result<Value, WampError> {
+        self.log_in_as(SESSION, word).await
+    }
+
+    /// What a router asks of the session that is to be, which has proven nothing yet.
+    async fn log_in_as(&self, session: u64, word: &Word) -> Result<Value, WampError> {
         self.ask(Dict::from([
             ("authmethod".to_owned(), Value::from("cryptosign")),
             ("authextra".to_owned(), Value::Map(word.extra.clone())),
-            ("session".to_owned(), Value::from(SESSION)),
+            ("session".to_owned(), Value::from(session)),
         ]))
         .await
     }
 
+    fn authid(&self) -> String {
+        authid_of(&self.member)
+    }
+
     async fn log_out(&self) -> Result<Value, WampError> {
-        let authid = format!("member-{}", hex::encode(self.member.address().0));
-        self.call((&authid, "user"), SESSION, LOGOUT, vec![], Dict::new())
+        self.call((&self.authid(), "user"), SESSION, LOGOUT, vec![], Dict::new())
             .await
+    }
+
+    /// A call of a session that the router let in as this member, who alone may make it. The first of a session tells that it
+    /// proved to hold its key.
+    async fn own_call(&self, member: &Signer, session: u64) -> Result<Value, WampError> {
+        let args = vec![Value::from(member.address().0), Value::from(1u64)];
+        let procedure = "xbr.marketmaker.get_channels_by_actor";
+        self.call(
+            (&authid_of(member), "user"),
+            session,
+            procedure,
+            args,
+            Dict::new(),
+        )
+        .await
     }
 
     fn now(&self) -> u64 {
@@ -223,6 +246,10 @@ fn plain(signer: &Signer) -> Word {
     word(signer.address(), signer.sign(&login.digest()))
 }
 
+fn authid_of(member: &Signer) -> String {
+    format!("member-{}", hex::encode(member.address().0))
+}
+
 fn role_of(answer: &Value) -> &Value {
     &map_of(answer)["role"]
 }
@@ -257,7 +284,7 @@ async fn a_member_is_told_as_documented_and_its_key_alone_is_enough_from_then_on
         "{authid}"
     );
 
-    let member = format!("member-{}", hex::encode(desk.member.address().0));
+    let member = desk.authid();
     for word in [desk.good(), bare()] {
         let answer = desk.log_in(&word).await.unwrap();
         let expected = Dict::from([
@@ -269,10 +296,14 @@ async fn a_member_is_told_as_documented_and_its_key_alone_is_enough_from_then_on
             ("cache".to_owned(), Value::from(false)),
             (
                 "extra".to_owned(),
-                Value::Map(Dict::from([("actor_type".to_owned(), Value::from(3u64))])),
+                Value::Map(Dict::from([
+                    ("actor_type".to_owned(), Value::from(3u64)),
+                    ("pubkey".to_owned(), Value::from(hex::encode(KEY.0))),
+                ])),
             ),
         ]);
         assert_eq!(map_of(&answer), &expected);
+        desk.own_call(&desk.member, SESSION).await.unwrap();
     }
     desk.wait(DAY);
     let answer = desk.log_in(&bare()).await.unwrap();
@@ -315,6 +346,7 @@ async fn w_11_the_old_form_is_refused_unless_the_operator_wants_it() {
     let desk = Desk::with(|config| config.compat.plain_login = true).await;
     let answer = desk.log_in(&plain(&desk.member)).await.unwrap();
     assert_eq!(role_of(&answer), &Value::from("user"));
+    // That, too, is a call of the session's.
     desk.log_out().await.unwrap();
     refused(desk.log_in(&plain(&desk.member)).await, uri::NOT_AUTHORIZED);
     desk.wait(1);
@@ -348,10 +380,103 @@ async fn somebody_who_is_nobody_here_is_let_in_as_a_stranger_and_nothing_is_kept
     // Were it kept, the key would be taken.
     let answer = desk.log_in(&desk.good()).await.unwrap();
     assert_eq!(role_of(&answer), &Value::from("user"));
+    desk.own_call(&desk.member, SESSION).await.unwrap();
     let other = Signer::generate();
     desk.fund(other.address()).await;
     let word = desk.dated(&other, desk.now(), desk.now() + DAY);
     refused(desk.log_in(&word).await, uri::NOT_AUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_key_that_somebody_else_claims_without_holding_it_is_its_owners_still() {
+    let desk = Desk::new().await;
+    let thief = Signer::generate();
+    desk.fund(thief.address()).await;
+    let claim = desk.dated(&thief, desk.now(), desk.now() + DAY);
+    // The router asks before it has a proof, which a thief cannot give: no session 78 ever calls.
+    let answer = desk.log_in_as(SESSION + 1, &claim).await.unwrap();
+    assert_eq!(map_of(&answer)["pubkey"], Value::from(hex::encode(KEY.0)));
+    let answer = desk.log_in(&bare()).await.unwrap();
+    assert_eq!(
+        role_of(&answer),
+        &Value::from("anonymous"),
+        "the claim leads to nobody"
+    );
+
+    let answer = desk.log_in(&desk.good()).await.unwrap();
+    assert_eq!(map_of(&answer)["authid"], Value::from(desk.authid()));
+    desk.own_call(&desk.member, SESSION).await.unwrap();
+    let answer = desk.log_in_as(SESSION + 2, &bare()).await.unwrap();
+    assert_eq!(map_of(&answer)["authid"], Value::from(desk.authid()));
+    refused(desk.log_in_as(SESSION + 3, &claim).await, uri::NOT_AUTHORIZED);
+    // Were a router to take the thief's proof now, the claim came too late.
+    refused(desk.own_call(&thief, SESSION + 1).await, uri::NOT_AUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_session_that_the_router_lets_in_as_somebody_else_is_not_in_by_what_was_decided_for_it() {
+    let desk = Desk::new().await;
+    let other = Signer::generate();
+    desk.fund(other.address()).await;
+    desk.log_in(&desk.good()).await.unwrap();
+    refused(desk.own_call(&other, SESSION).await, uri::NOT_AUTHORIZED);
+}
+
+#[tokio::test]
+async fn w_53_a_key_that_is_taken_back_counts_for_no_session_that_came_by_it() {
+    let desk = Desk::new().await;
+    let good = desk.good();
+    let (second, third) = (SESSION + 1, SESSION + 2);
+    for session in [SESSION, second, third] {
+        desk.log_in_as(session, &good).await.unwrap();
+    }
+    for session in [SESSION, second] {
+        desk.own_call(&desk.member, session).await.unwrap();
+    }
+    desk.wait(5);
+    desk.log_out().await.unwrap();
+    // Whether it had called before, or was only about to.
+    for session in [second, third] {
+        refused(desk.own_call(&desk.member, session).await, uri::NOT_AUTHORIZED);
+    }
+    desk.wait(5);
+    let again = desk.log_in_as(SESSION + 3, &desk.good()).await.unwrap();
+    assert_eq!(role_of(&again), &Value::from("user"));
+    desk.own_call(&desk.member, SESSION + 3).await.unwrap();
+    refused(desk.own_call(&desk.member, second).await, uri::NOT_AUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_login_that_is_over_does_not_revoke_what_it_placed() {
+    let desk = Desk::with(|config| config.realm.access = Access::Open).await;
+    let authid = desk.authid();
+    let member = || (authid.as_str(), "user");
+    desk.log_in(&desk.good()).await.unwrap();
+    let key = Value::from([5u8; 16]);
+    let offer = vec![
+        key.clone(),
+        Value::from([7u8; 16]),
+        Value::from("com.example."),
+        Value::from(0u64),
+        Value::from(Signer::generate().address().0),
+        Value::Bytes(vec![1; 65]),
+        Value::Null,
+        Value::from(tokens(1).to_be_bytes()),
+    ];
+    let place = "xbr.marketmaker.place_offer";
+    desk.call(member(), SESSION, place, offer, Dict::new())
+        .await
+        .unwrap();
+    desk.log_in_as(SESSION + 1, &desk.good()).await.unwrap();
+    let revoke = |session| {
+        let procedure = "xbr.marketmaker.revoke_offer";
+        desk.call(member(), session, procedure, vec![key.clone()], Dict::new())
+    };
+    desk.log_out().await.unwrap();
+    refused(revoke(SESSION + 1).await, uri::NOT_AUTHORIZED);
+    desk.wait(5);
+    desk.log_in_as(SESSION + 2, &desk.good()).await.unwrap();
+    revoke(SESSION + 2).await.unwrap();
 }
 
 #[tokio::test]
@@ -435,20 +560,9 @@ async fn w_53_logging_out_takes_the_key_back_and_an_old_login_does_not_bring_it_
 async fn w_11_a_session_whose_login_has_expired_calls_as_anybody() {
     let desk = Desk::new().await;
     desk.log_in(&desk.good()).await.unwrap();
-    let authid = format!("member-{}", hex::encode(desk.member.address().0));
-    let mine = || {
-        let args = vec![Value::from(desk.member.address().0), Value::from(1u64)];
-        desk.call(
-            (&authid, "user"),
-            SESSION,
-            "xbr.marketmaker.get_channels_by_actor",
-            args,
-            Dict::new(),
-        )
-    };
-    mine().await.unwrap();
+    desk.own_call(&desk.member, SESSION).await.unwrap();
     desk.wait(DAY);
-    refused(mine().await, uri::NOT_AUTHORIZED);
+    refused(desk.own_call(&desk.member, SESSION).await, uri::NOT_AUTHORIZED);
 }
 
 #[tokio::test]
@@ -456,7 +570,15 @@ async fn what_is_wrong_with_a_request_is_said_and_arguments_come_by_position_and
     let desk = Desk::new().await;
     let good = desk.good();
     let details = |method: Value, extra: Value| {
-        Dict::from([("authmethod".to_owned(), method), ("authextra".to_owned(), extra)])
+        Dict::from([
+            ("authmethod".to_owned(), method),
+            ("authextra".to_owned(), extra),
+            ("session".to_owned(), Value::from(SESSION)),
+        ])
+    };
+    let without_session = |mut details: Dict| {
+        details.remove("session");
+        details
     };
     let extra = || Value::Map(good.extra.clone());
     let cryptosign = || Value::from("cryptosign");
@@ -467,6 +589,7 @@ async fn what_is_wrong_with_a_request_is_said_and_arguments_come_by_position_and
         (Dict::from([("authmethod".to_owned(), cryptosign())]), "authextra"),
         (details(cryptosign(), Value::from("x")), "authextra"),
         (details(cryptosign(), Value::Map(Dict::new())), "pubkey"),
+        (without_session(details(cryptosign(), extra())), "session"),
     ] {
         let error = refused(desk.ask(details).await, uri::INVALID_AUTH_REQUEST);
         assert!(error_text(&error).contains(says), "{error:?}");
@@ -504,9 +627,8 @@ async fn what_is_wrong_with_a_request_is_said_and_arguments_come_by_position_and
         uri::INVALID_AUTH_REQUEST,
     );
     let args = vec![Value::from(1u64)];
-    let authid = format!("member-{}", hex::encode(desk.member.address().0));
     refused(
-        desk.call((&authid, "user"), SESSION, LOGOUT, args, Dict::new())
+        desk.call((&desk.authid(), "user"), SESSION, LOGOUT, args, Dict::new())
             .await,
         uri::INVALID_ARGUMENT,
     );

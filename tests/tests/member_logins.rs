@@ -8,63 +8,15 @@
     reason = "tests may stop"
 )]
 
-use bourse_app::config::Access;
+use bourse_app::config::{Access, Ticket};
 use bourse_app::uri;
-use bourse_chain::{MarketLogin, Signer};
-use bourse_market::{ChannelKind, ClientKey, Nanos};
-use bourse_tests::{World, call, fund, map_of, now, open, refused, tokens};
-use bourse_wamp::{
-    Auth, CryptosignKey, Dict, JoinError, JoinOptions, Serializer, Session, Value, connect_ws,
-};
+use bourse_chain::Signer;
+use bourse_market::ChannelKind;
+use bourse_tests::{Client, Ear, Plain, World, call, fund, map_of, open, refused, tokens};
+use bourse_wamp::{CallResult, Dict, Session, Value};
 use std::time::Duration;
 
 const LOGOUT: &str = "xbr.marketmaker.authenticator.logout";
-const DAY: u64 = 24 * 60 * 60 * 1_000_000_000;
-
-/// A client's key, and what it says of itself.
-struct Client {
-    key: CryptosignKey,
-    extra: Dict,
-}
-
-impl Client {
-    fn new() -> Self {
-        Self {
-            key: CryptosignKey::from_seed(&rand::random()),
-            extra: Dict::new(),
-        }
-    }
-
-    /// Vouched for by `party`, for a day.
-    fn vouched(mut self, world: &World, party: &Signer) -> Self {
-        let login = MarketLogin {
-            market: world.market(),
-            member: party.address(),
-            client_key: ClientKey(self.key.public_key()),
-            issued: Nanos(now()),
-            expires: Nanos(now() + DAY),
-        };
-        let signature = party.sign(&login.digest(&world.domain()));
-        self.extra = Dict::from([
-            ("wallet_address".to_owned(), Value::from(party.address().0)),
-            ("signature".to_owned(), Value::from(signature.0)),
-            ("issued".to_owned(), Value::from(login.issued.0)),
-            ("expires".to_owned(), Value::from(login.expires.0)),
-        ]);
-        self
-    }
-
-    async fn join(&self, world: &World, extra: &Dict) -> Result<Session, JoinError> {
-        let link = connect_ws(&world.url(), Serializer::Json).await.unwrap();
-        let options = JoinOptions {
-            realm: world.config().realm.name.clone(),
-            auth: Auth::Cryptosign(self.key.clone()),
-            authextra: extra.clone(),
-            ..JoinOptions::default()
-        };
-        Session::join(link, options).await
-    }
-}
 
 async fn world() -> World {
     World::with(|config| config.realm.access = Access::Members).await
@@ -92,14 +44,14 @@ async fn w_53_a_member_logs_in_by_its_signature_and_logging_out_ends_that_sessio
     tokio::time::timeout(Duration::from_secs(5), first.closed())
         .await
         .unwrap();
-    // The others are still there, whatever key they came by.
-    for session in [second, third] {
-        call(&session, "xbr.marketmaker.get_channels_by_actor", {
-            vec![Value::from(member.address().0), Value::from(1u64)]
-        })
-        .await
-        .unwrap();
-    }
+    // The others are still there, but what came by the same key is in by nothing any more.
+    let own_call = async |session: &Session| {
+        let args = vec![Value::from(member.address().0), Value::from(1u64)];
+        call(session, "xbr.marketmaker.get_channels_by_actor", args).await
+    };
+    refused(own_call(&second).await, uri::NOT_AUTHORIZED);
+    call(&second, "xbr.marketmaker.status", vec![]).await.unwrap();
+    own_call(&third).await.unwrap();
     assert!(client.join(&world, &Dict::new()).await.is_err());
     assert!(
         client.join(&world, &client.extra).await.is_err(),
@@ -118,10 +70,117 @@ async fn w_11_whoever_does_not_hold_the_key_is_not_let_in_by_what_was_said_for_i
     let client = Client::new().vouched(&world, &member);
     let thief = Client::new();
     assert!(thief.join(&world, &client.extra).await.is_err());
-    let mut extra = client.extra.clone();
-    let key = hex::encode(client.key.public_key());
-    extra.insert("pubkey".to_owned(), Value::from(key));
-    assert!(thief.join(&world, &extra).await.is_err());
+    assert!(Plain::is_challenged_in_vain(&world, &client.key, &client.extra).await);
+    assert!(
+        client.join(&world, &Dict::new()).await.is_err(),
+        "what nobody proved is not kept"
+    );
+}
+
+#[tokio::test]
+async fn a_members_word_for_a_key_that_it_does_not_hold_takes_nothing_from_whoever_does() {
+    let world = world().await;
+    let (anybody, owner, thief) = (world.session().await, Signer::generate(), Signer::generate());
+    for member in [&owner, &thief] {
+        fund(&anybody, member.address(), tokens(1)).await;
+    }
+    let client = Client::new();
+    let (key, claim) = (client.key.clone(), client.vouched(&world, &thief).extra);
+    assert!(Plain::is_challenged_in_vain(&world, &key, &claim).await);
+    let client = Client {
+        key,
+        extra: Dict::new(),
+    };
+    assert!(
+        client.join(&world, &Dict::new()).await.is_err(),
+        "the claim leads its owner nowhere"
+    );
+    let client = client.vouched(&world, &owner);
+    let authid = format!("member-{}", hex::encode(owner.address().0));
+    for extra in [&client.extra, &Dict::new()] {
+        let session = client.join(&world, extra).await.unwrap();
+        assert_eq!(session.authid(), authid);
+    }
+    // Now that it is proven to be the owner's, a word of somebody else's is refused before any challenge.
+    assert!(client.join(&world, &claim).await.is_err());
+}
+
+#[tokio::test]
+async fn nobody_without_a_login_answers_under_the_provider_id_of_one_also_while_it_is_away() {
+    let world = World::with(|config| {
+        let file = config.store.path.join("ticket");
+        std::fs::write(&file, "sesame").unwrap();
+        config.wamp.ticket.push(Ticket {
+            authid: "corner-shop".to_owned(),
+            role: "delegate".to_owned(),
+            file,
+        });
+    })
+    .await;
+    let anybody = world.session().await;
+    let serve = async |session: &Session, id: &str| {
+        let procedure = format!("xbr.provider.{id}.sell");
+        session
+            .register(&procedure, async |_| Ok(CallResult::default()))
+            .await
+    };
+    let adr = hex::encode(Signer::generate().address().0);
+    for id in [
+        format!("delegate-{adr}"),
+        format!("member-{adr}"),
+        "corner-shop".to_owned(),
+    ] {
+        let refused = serve(&anybody, &id).await.unwrap_err().to_string();
+        assert!(refused.contains(&format!("log in as {id}")), "{refused}");
+    }
+    // Programs of XBR name themselves by a key or an address, and need no login.
+    for id in [format!("0x{adr}"), "delegate-of-nobody".to_owned()] {
+        serve(&anybody, &id).await.unwrap();
+    }
+    let owner = world.session_as("corner-shop", "sesame").await.unwrap();
+    serve(&owner, "corner-shop").await.unwrap();
+}
+
+#[tokio::test]
+async fn w_12_a_session_hears_what_concerns_its_login_until_the_key_is_taken_back() {
+    let world = world().await;
+    let (anybody, member) = (world.session().await, Signer::generate());
+    fund(&anybody, member.address(), tokens(1)).await;
+    let [client, other] = [(); 2].map(|()| Client::new().vouched(&world, &member));
+    let first = client.join(&world, &client.extra).await.unwrap();
+    let second = client.join(&world, &Dict::new()).await.unwrap();
+    let third = other.join(&world, &other.extra).await.unwrap();
+    let delegate = Signer::generate().address();
+    let own = format!("xbr.marketmaker.delegate.{delegate}.on_payment_channel_open");
+    let offers = "xbr.marketmaker.on_offer_placed";
+    let mut deaf = [Ear::at(&second, &own).await, Ear::at(&second, offers).await];
+    let mut hears = [Ear::at(&third, &own).await, Ear::at(&third, offers).await];
+    call(&first, LOGOUT, vec![]).await.unwrap();
+    open(
+        &world,
+        &anybody,
+        ChannelKind::Payment,
+        &member,
+        delegate,
+        tokens(1),
+    )
+    .await;
+    let args = vec![
+        Value::from([5u8; 16]),
+        Value::from([7u8; 16]),
+        Value::from("com.example."),
+        Value::from(0u64),
+        Value::from(delegate.0),
+        Value::Bytes(vec![1; 65]),
+        Value::Null,
+        Value::from(tokens(1).to_be_bytes()),
+    ];
+    call(&third, "xbr.marketmaker.place_offer", args).await.unwrap();
+    for ear in &mut hears {
+        ear.next().await;
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(deaf.iter_mut().all(Ear::is_quiet));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! What lives here: the two ways to join, and who tells the market of sessions and registrations. What never does: what
 //! becomes of a call (`procedures`), or how another's router is reached and watched (`uplink`).
 
+use crate::access::CameBy;
 use crate::authenticator::Door;
 use crate::config::Config;
 use crate::events::Announcer;
@@ -153,6 +154,14 @@ pub(crate) fn as_market(config: &Config) -> JoinOptions {
 struct Routed(Realm);
 
 impl Doors for Routed {
+    fn is_own(&self) -> bool {
+        true
+    }
+
+    fn came_by(&self, _session: u64) -> BoxFuture<'_, CameBy> {
+        Box::pin(std::future::ready(CameBy::AsDecided))
+    }
+
     fn close(&self, session: u64) -> BoxFuture<'_, ()> {
         // It may have left by itself.
         self.0.close_session(session, LOGGED_OUT, "logged out");

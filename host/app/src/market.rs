@@ -1,6 +1,6 @@
 //! The running market: the rooms wired together, shared by all procedures.
 
-use crate::access::{self, Logins, Proven};
+use crate::access::{self, CameBy, Logins, Proven};
 use crate::config::Access;
 use crate::console::Feed;
 use crate::content::{Content, Licence};
@@ -83,8 +83,14 @@ pub(crate) struct Terms {
     pub(crate) plain_login: bool,
 }
 
-/// How a session is ended from here.
+/// How sessions come in at the market's router, and are ended from here.
 pub(crate) trait Doors: Send + Sync {
+    /// Whether it is the market's own: then by what a session is in is settled before it is there.
+    fn is_own(&self) -> bool;
+
+    /// How a session was let in, as the router tells.
+    fn came_by(&self, session: u64) -> BoxFuture<'_, CameBy>;
+
     /// Ends one session, and no other.
     fn close(&self, session: u64) -> BoxFuture<'_, ()>;
 }

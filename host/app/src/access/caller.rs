@@ -1,6 +1,7 @@
 //! Who calls: what the router says of a session, held against what the ledger and the session's own login say.
 
 use super::Role;
+use super::logins::Standing;
 use crate::market::Market;
 use bourse_market::registry::{ActorKey, ActorType};
 use bourse_market::{Address, MarketId, View};
@@ -38,35 +39,45 @@ pub(crate) struct Caller {
     pub(crate) delegate: Option<Address>,
     /// The delegate it proved to be.
     proven: Option<Address>,
+    /// The identity that its router vouches for, unless it came by a login that counts no more.
+    named: bool,
 }
 
 impl Caller {
     /// As the router tells, and as its login still holds. That a member is an actor of the market is asked by
     /// [`Caller::standing`].
-    pub(crate) fn of(market: &Market, invocation: &Invocation) -> Self {
-        let role = invocation.caller_authrole.as_deref().unwrap_or(ROLE_ANONYMOUS);
+    ///
+    /// # Errors
+    ///
+    /// If the ledger cannot be read.
+    pub(crate) fn of(market: &Market, invocation: &Invocation) -> Result<Self, WampError> {
+        let role = role_of(invocation);
         let special = match role {
             ROLE_MARKETMAKER => Some(Role::MarketMaker),
             ROLE_OPERATOR => Some(Role::Operator),
             ROLE_ROUTER => Some(Role::Router),
             _ => None,
         };
-        let session = invocation.caller;
-        let proven = session.and_then(|session| market.known_buyer(session));
+        let proven = invocation.caller.and_then(|session| market.known_buyer(session));
+        let claimed = claimed(invocation);
         // What a session logged in by may have come to its end before the session.
-        let over = session.is_some_and(|session| market.logins.is_over(session, market.now()));
-        let authid = invocation.caller_authid.as_deref().filter(|_| !over);
-        // Some routers let anybody without a login choose its authid: the role must be one that takes a login.
-        let logged_in = |as_role, prefix| {
-            let authid = authid.filter(|_| role == as_role)?;
-            authid.strip_prefix(prefix)?.parse().ok()
+        let counts = match (claimed, invocation.caller) {
+            (Some(party), Some(session)) => counts(market, session, &party)?,
+            _ => true,
         };
-        Self {
+        let logged_in = |as_role| claimed.filter(|_| counts && role == as_role);
+        Ok(Self {
             special,
-            member: logged_in(ROLE_MEMBER, MEMBER),
-            delegate: logged_in(ROLE_DELEGATE, DELEGATE),
+            member: logged_in(ROLE_MEMBER),
+            delegate: logged_in(ROLE_DELEGATE),
             proven,
-        }
+            named: counts && role != ROLE_ANONYMOUS,
+        })
+    }
+
+    /// Whether the authid that its router tells is its own, and still.
+    pub(crate) fn is_named(&self) -> bool {
+        self.named
     }
 
     /// Without the member that is none of this market, or not any more.
@@ -99,6 +110,47 @@ impl Caller {
     pub(crate) fn is_delegate(&self, delegate: &Address) -> bool {
         [self.delegate, self.proven].contains(&Some(*delegate))
     }
+}
+
+fn role_of(invocation: &Invocation) -> &str {
+    invocation.caller_authrole.as_deref().unwrap_or(ROLE_ANONYMOUS)
+}
+
+/// The member or delegate that the caller is logged in as, by its authid and role. Some routers let anybody without a login
+/// choose its authid: the role must be one that takes a login.
+pub(crate) fn claimed(invocation: &Invocation) -> Option<Address> {
+    let prefix = match role_of(invocation) {
+        ROLE_MEMBER => MEMBER,
+        ROLE_DELEGATE => DELEGATE,
+        _ => return None,
+    };
+    invocation
+        .caller_authid
+        .as_deref()?
+        .strip_prefix(prefix)?
+        .parse()
+        .ok()
+}
+
+/// The member or delegate whose login an authid is, if it is one that the market's authenticator gives.
+pub(crate) fn party_of(authid: &str) -> Option<Address> {
+    let address = authid.strip_prefix(MEMBER).or(authid.strip_prefix(DELEGATE))?;
+    address.parse().ok()
+}
+
+/// Whether what a session logged in by still speaks for this party. What the operator or another router vouches for does.
+fn counts(market: &Market, session: u64, party: &Address) -> Result<bool, WampError> {
+    let now = market.now();
+    let login = match market.logins.standing(session, now) {
+        Standing::Otherwise => return Ok(true),
+        // At the market's own router its logins are settled before the session is there.
+        Standing::Unheard => return Ok(market.doors.is_own()),
+        Standing::Nothing => return Ok(false),
+        Standing::By(login) => login,
+    };
+    let known = market.read(|ledger| ledger.user_key(&login.key))?;
+    let stands = known.is_some_and(|known| known.party == login.party && known.stands(now));
+    Ok(stands && login.party == *party)
 }
 
 /// What a member is in the market: the first of the parts it has. Without a chain nobody joins a market, and whoever has an

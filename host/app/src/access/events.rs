@@ -12,7 +12,7 @@ pub(crate) fn deliveries(market: &Market, topic: &str) -> Vec<PublishOptions> {
     if market.terms.access == Access::Open {
         return vec![PublishOptions::default()];
     }
-    match topic::of(topic) {
+    let mut deliveries = match topic::of(topic) {
         Of::Market => vec![PublishOptions::default()],
         Of::Offers => vec![to_roles(&[
             ROLE_MEMBER,
@@ -22,8 +22,17 @@ pub(crate) fn deliveries(market: &Market, topic: &str) -> Vec<PublishOptions> {
         ])],
         Of::Channels => vec![to_roles(&[ROLE_OPERATOR, ROLE_MARKETMAKER])],
         Of::Delegate(delegate) => to_delegate(market, &delegate),
-        Of::Member(member) => vec![to_authids(vec![authid_of_member(&member)])],
+        Of::Member(member) => vec![to_logins(vec![authid_of_member(&member)])],
+    };
+    // Whose login is over hears what anybody hears.
+    let over = market.logins.over(market.now());
+    for delivery in deliveries
+        .iter_mut()
+        .filter(|delivery| delivery.eligible_authrole.is_some())
+    {
+        delivery.exclude.extend(&over);
     }
+    deliveries
 }
 
 fn to_roles(roles: &[&str]) -> PublishOptions {
@@ -33,10 +42,11 @@ fn to_roles(roles: &[&str]) -> PublishOptions {
     }
 }
 
-fn to_authids(authids: Vec<String>) -> PublishOptions {
+/// To logins alone: a router may let anybody without one choose its authid.
+fn to_logins(authids: Vec<String>) -> PublishOptions {
     PublishOptions {
         eligible_authid: Some(authids),
-        ..PublishOptions::default()
+        ..to_roles(&[ROLE_MEMBER, ROLE_DELEGATE])
     }
 }
 
@@ -48,13 +58,18 @@ fn to_delegate(market: &Market, delegate: &Address) -> Vec<PublishOptions> {
         authids.push(authid_of_member(&binding.actor));
     }
     let proven = market.proven.sessions_of(delegate);
-    let mut deliveries = vec![to_authids(authids.clone())];
-    if !proven.is_empty() {
-        deliveries.push(PublishOptions {
-            eligible: Some(proven),
-            exclude_authid: authids,
-            ..PublishOptions::default()
-        });
+    let to_logins = to_logins(authids);
+    if proven.is_empty() {
+        return vec![to_logins];
     }
-    deliveries
+    let to_others = PublishOptions {
+        eligible: Some(proven.clone()),
+        ..PublishOptions::default()
+    };
+    // Nobody hears it twice.
+    let to_logins = PublishOptions {
+        exclude: proven,
+        ..to_logins
+    };
+    vec![to_logins, to_others]
 }

@@ -5,12 +5,16 @@
 
 mod caller;
 mod events;
+mod logins;
 mod sessions;
 mod table;
 
-pub(crate) use caller::{Caller, ROLE_DELEGATE, ROLE_MEMBER, authid_of_delegate, authid_of_member, part_of};
+pub(crate) use caller::{
+    Caller, ROLE_DELEGATE, ROLE_MEMBER, authid_of_delegate, authid_of_member, claimed, part_of, party_of,
+};
 pub(crate) use events::deliveries;
-pub(crate) use sessions::{Login, Logins, Proven};
+pub(crate) use logins::{CameBy, Decided, Login, Logins, Standing};
+pub(crate) use sessions::Proven;
 pub use table::{Cell, Object, Role, Row, Rule, TABLE, in_words};
 
 use crate::config::Access;
@@ -39,7 +43,7 @@ pub(crate) fn admit(market: &Market, row: &Row, invocation: &Invocation) -> Resu
     if matches!(rule, Rule::Everybody | Rule::Signed | Rule::ConcernedOrSigned) {
         return Ok(Admission::Granted);
     }
-    let mut caller = Caller::of(market, invocation);
+    let mut caller = Caller::of(market, invocation)?;
     if market.terms.access == Access::Members {
         caller = caller.standing(market)?;
     }

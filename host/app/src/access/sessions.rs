@@ -1,100 +1,10 @@
-//! What is known of sessions beyond what the router tells: the key a login was made with, the delegate a session proved to be.
+//! The delegates that sessions proved to be by what they signed.
 //!
 //! All of it is bounded, and goes with the session.
 
-use bourse_market::{Address, ClientKey, Nanos};
+use bourse_market::Address;
 use parking_lot::Mutex;
-use std::collections::{BTreeSet, HashMap, VecDeque};
-
-/// Logins of sessions that nobody saw join yet; beyond that the oldest are forgotten. They can trade, and not log out.
-const PENDING: usize = 16 * 1024;
-
-/// What a session logged in by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Login {
-    /// The key.
-    pub(crate) key: ClientKey,
-    /// When it counts no more.
-    pub(crate) expires: Nanos,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    of: HashMap<u64, Login>,
-    /// Those that have not joined, in the order of their asking.
-    pending: VecDeque<u64>,
-}
-
-impl Inner {
-    fn trim(&mut self) {
-        while self.pending.len() > PENDING {
-            if let Some(oldest) = self.pending.pop_front() {
-                self.of.remove(&oldest);
-            }
-        }
-    }
-}
-
-/// The logins of sessions.
-#[derive(Debug, Default)]
-pub(crate) struct Logins(Mutex<Inner>);
-
-impl Logins {
-    /// A session may be about to join with this login.
-    pub(crate) fn expect(&self, session: u64, login: Login) {
-        let mut inner = self.0.lock();
-        if inner.of.insert(session, login).is_none() {
-            inner.pending.push_back(session);
-        }
-        inner.trim();
-    }
-
-    /// It has joined.
-    pub(crate) fn joined(&self, session: u64) {
-        let mut inner = self.0.lock();
-        // Most sessions have no login of ours, and the one that joins is among the last that asked.
-        if inner.of.contains_key(&session)
-            && let Some(at) = inner.pending.iter().rposition(|pending| *pending == session)
-        {
-            inner.pending.remove(at);
-        }
-    }
-
-    /// What it logged in by.
-    pub(crate) fn of(&self, session: u64) -> Option<Login> {
-        self.0.lock().of.get(&session).copied()
-    }
-
-    /// Whether it logged in by something that counts no more.
-    pub(crate) fn is_over(&self, session: u64, now: Nanos) -> bool {
-        self.of(session).is_some_and(|login| login.expires <= now)
-    }
-
-    /// Its login counts no more, though the session may still be there for a moment.
-    pub(crate) fn end(&self, session: u64) {
-        if let Some(login) = self.0.lock().of.get_mut(&session) {
-            login.expires = Nanos(0);
-        }
-    }
-
-    /// Nobody sees it any more, though it may still be there and call again: what it logged in by is kept as of one that is
-    /// yet to join. Were it forgotten, a login that is over would count again.
-    pub(crate) fn lost(&self, session: u64) {
-        let mut inner = self.0.lock();
-        if inner.of.contains_key(&session) && !inner.pending.contains(&session) {
-            inner.pending.push_back(session);
-            inner.trim();
-        }
-    }
-
-    /// It is gone.
-    pub(crate) fn left(&self, session: u64) {
-        let mut inner = self.0.lock();
-        if inner.of.remove(&session).is_some() {
-            inner.pending.retain(|pending| *pending != session);
-        }
-    }
-}
+use std::collections::{BTreeSet, HashMap};
 
 #[derive(Debug, Default)]
 struct Both {
@@ -171,55 +81,6 @@ mod tests {
 
     const ONE: Address = Address([1; 20]);
     const OTHER: Address = Address([2; 20]);
-
-    fn login(expires: u64) -> Login {
-        Login {
-            key: ClientKey([7; 32]),
-            expires: Nanos(expires),
-        }
-    }
-
-    #[test]
-    fn w_53_what_is_kept_of_logins_is_bounded_and_goes_with_the_session() {
-        let logins = Logins::default();
-        logins.expect(1, login(10));
-        logins.joined(1);
-        for session in 2..2 + 2 * PENDING as u64 {
-            logins.expect(session, login(10));
-        }
-        assert_eq!(logins.0.lock().of.len(), PENDING + 1);
-        assert_eq!(logins.of(1), Some(login(10)), "one that joined stays");
-        assert_eq!(logins.of(2), None);
-        for session in 0..2 + 2 * PENDING as u64 {
-            logins.left(session);
-        }
-        let inner = logins.0.lock();
-        assert_eq!((inner.of.len(), inner.pending.len()), (0, 0));
-    }
-
-    #[test]
-    fn a_login_is_over_when_it_has_expired_or_was_ended() {
-        let logins = Logins::default();
-        assert!(!logins.is_over(1, Nanos(5)), "there are others than ours");
-        logins.expect(1, login(10));
-        assert!(!logins.is_over(1, Nanos(9)) && logins.is_over(1, Nanos(10)));
-        logins.end(1);
-        assert!(logins.is_over(1, Nanos(5)));
-    }
-
-    #[test]
-    fn a_login_that_is_over_stays_so_while_nobody_sees_its_session() {
-        let logins = Logins::default();
-        logins.expect(1, login(10));
-        logins.joined(1);
-        logins.end(1);
-        logins.lost(1);
-        assert!(logins.is_over(1, Nanos(5)));
-        logins.joined(1);
-        assert!(logins.is_over(1, Nanos(5)));
-        logins.left(1);
-        assert_eq!(logins.of(1), None);
-    }
 
     #[test]
     fn the_last_proof_of_a_session_counts_and_nothing_stays_of_one_that_left() {

@@ -1,15 +1,19 @@
 //! Who a client is.
 
 use super::request::{Request, Vouched};
-use crate::access::{Login, ROLE_DELEGATE, ROLE_MEMBER, authid_of_delegate, authid_of_member, part_of};
+use super::settle::login_of;
+use crate::access::{Decided, ROLE_DELEGATE, ROLE_MEMBER, authid_of_delegate, authid_of_member, part_of};
 use crate::market::Market;
-use crate::wire::{dict, fault, int, unexpected, unfit, uri};
+use crate::wire::{dict, fault, int, of_refusal, of_store, text, unexpected, unfit, uri};
 use bourse_chain::{MarketLogin, MarketMemberLogin};
-use bourse_market::login::{LoginForm, LoginRequest, UserKey};
-use bourse_market::{Address, ChannelKind, ClientKey, Command, Nanos, Outcome, View};
+use bourse_market::login::{LoginForm, LoginRequest};
+use bourse_market::{Address, ChannelKind, ClientKey, Command, Fault, Outcome, View};
 use bourse_store::{Reader, StoreError};
 use bourse_wamp::{Dict, ROLE_ANONYMOUS, WampError};
 use std::sync::Arc;
+
+/// Under which name a client's key is told beside.
+pub(crate) const EXTRA_KEY: &str = "pubkey";
 
 /// Whom a client may be let in as, once it proved to hold its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +24,8 @@ pub(crate) struct Identity {
     pub(crate) role: &'static str,
     /// What it is in the market, as a number; 0 for nothing.
     actor_type: u8,
-    /// When that ends; none if there is nothing to end.
-    expires: Option<Nanos>,
+    /// What it logs in by; none for a stranger.
+    decided: Option<Decided>,
 }
 
 impl Identity {
@@ -31,7 +35,7 @@ impl Identity {
             authid: format!("anonymous-{}", serial(market)),
             role: ROLE_ANONYMOUS,
             actor_type: 0,
-            expires: None,
+            decided: None,
         }
     }
 
@@ -40,25 +44,25 @@ impl Identity {
         self.role == ROLE_ANONYMOUS
     }
 
-    /// What the client is told beside.
+    /// What the client is told beside. A router that is another's tells the market the same of whoever it let in, and so by
+    /// which key that came.
     pub(crate) fn extra(&self) -> Dict {
-        dict([("actor_type", int(self.actor_type))])
+        dict([
+            ("actor_type", int(self.actor_type)),
+            (EXTRA_KEY, text(hex::encode(self.key.0))),
+        ])
     }
 
-    /// Has the market know by what a session logged in, if it is let in.
+    /// Has the market know by what a session logs in, if it proves to hold the key.
     pub(crate) fn expect(&self, market: &Market, session: u64) {
-        if let Some(expires) = self.expires {
-            let login = Login {
-                key: self.key,
-                expires,
-            };
-            market.logins.expect(session, login);
+        if let Some(decided) = &self.decided {
+            market.logins.expect(session, decided.clone());
         }
     }
 }
 
-/// Decides. Somebody of whom the market knows nothing is let in as a stranger; whether strangers are admitted is for the
-/// router to say.
+/// Decides, and leaves nothing behind. Somebody of whom the market knows nothing is let in as a stranger; whether strangers
+/// are admitted is for the router to say.
 ///
 /// # Errors
 ///
@@ -69,25 +73,29 @@ pub(crate) async fn decide(market: &Arc<Market>, request: Request) -> Result<Ide
         None => {
             let now = market.now();
             let known = market.read(|ledger| ledger.user_key(&key))?;
-            known.filter(|known| known.stands(now))
+            known.filter(|known| known.stands(now)).map(|known| Decided {
+                login: login_of(&known),
+                word: None,
+            })
         }
-        Some(vouched) => recorded(market, key, vouched).await?,
+        Some(vouched) => checked(market, key, vouched).await?,
     };
-    let Some(known) = known else {
+    let Some(decided) = known else {
         return Ok(Identity::stranger(market, key));
     };
-    let part = market.read(|ledger| place_of(ledger, market, &known.party))?;
+    let party = decided.login.party;
+    let part = market.read(|ledger| place_of(ledger, market, &party))?;
     let (role, authid, actor_type) = match part {
         None => return Ok(Identity::stranger(market, key)),
-        Some(Place::Delegate) => (ROLE_DELEGATE, authid_of_delegate(&known.party), 0),
-        Some(Place::Member(actor_type)) => (ROLE_MEMBER, authid_of_member(&known.party), actor_type),
+        Some(Place::Delegate) => (ROLE_DELEGATE, authid_of_delegate(&party), 0),
+        Some(Place::Member(actor_type)) => (ROLE_MEMBER, authid_of_member(&party), actor_type),
     };
     Ok(Identity {
         key,
         authid,
         role,
         actor_type,
-        expires: Some(known.expires),
+        decided: Some(decided),
     })
 }
 
@@ -112,12 +120,12 @@ fn place_of(ledger: &Reader<'_>, market: &Market, party: &Address) -> Result<Opt
     Ok(None)
 }
 
-/// Checks the word for a key, and records it. None of somebody who is nobody here.
-async fn recorded(
+/// Checks the word for a key, as the ledger will. None of somebody who is nobody here.
+async fn checked(
     market: &Arc<Market>,
     key: ClientKey,
     vouched: Vouched,
-) -> Result<Option<UserKey>, WampError> {
+) -> Result<Option<Decided>, WampError> {
     let Vouched {
         party,
         form,
@@ -158,17 +166,29 @@ async fn recorded(
     if market.read(|ledger| place_of(ledger, market, &party))?.is_none() {
         return Ok(None);
     }
-    let request = LoginRequest {
+    let word = Box::new(LoginRequest {
         key,
         party,
         form,
         signature,
         signer,
         at: market.now(),
-    };
-    match market.submit(Command::Login(Box::new(request))).await? {
-        Outcome::LoggedIn(known) => Ok(Some(*known)),
-        other => Err(unexpected(&other)),
+    });
+    rehearsed(market, word).map(Some)
+}
+
+/// What the ledger would come to, were the word recorded now.
+fn rehearsed(market: &Market, word: Box<LoginRequest>) -> Result<Decided, WampError> {
+    let ledger = market.store.read().map_err(of_store)?;
+    let command = Command::Login(word.clone());
+    match bourse_market::apply(&ledger, &command) {
+        Ok((changes, Outcome::LoggedIn(known))) => Ok(Decided {
+            login: login_of(&known),
+            word: (!changes.is_empty()).then_some(word),
+        }),
+        Ok((_, other)) => Err(unexpected(&other)),
+        Err(Fault::Refused(refusal)) => Err(of_refusal(&refusal)),
+        Err(Fault::View(error)) => Err(of_store(error)),
     }
 }
 

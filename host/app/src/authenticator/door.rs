@@ -1,9 +1,11 @@
 //! The authenticator of the router in this process: the configured users, and whoever somebody in this market vouches for.
 
-use super::{decide, parse};
+use super::{decide, parse, settle};
+use crate::access::party_of;
 use crate::market::Market;
 use bourse_wamp::{
-    AuthDecision, AuthMethod, AuthRequest, Authenticator, Credential, Deciding, Dict, Grant, Value, WampError,
+    AuthDecision, AuthMethod, AuthRequest, Authenticator, Confirming, Credential, Deciding, Dict, Grant,
+    Value, WampError,
 };
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -75,13 +77,42 @@ impl Authenticator for Door {
     fn authenticate<'a>(&'a self, request: &'a AuthRequest) -> Deciding<'a> {
         Box::pin(async move {
             let decision = self.users.authenticate(request).await;
-            let known = matches!(&decision, AuthDecision::Prove { grant, .. } if !grant.authid.is_empty());
             match request.method {
-                AuthMethod::Cryptosign if !known => self.of_the_market(request, decision).await,
+                AuthMethod::Cryptosign if !is_of_a_user(&decision) => {
+                    self.of_the_market(request, decision).await
+                }
                 _ => decision,
             }
         })
     }
+
+    fn proven<'a>(&'a self, request: &'a AuthRequest) -> Confirming<'a> {
+        Box::pin(async move {
+            if request.method != AuthMethod::Cryptosign
+                || is_of_a_user(&self.users.authenticate(request).await)
+            {
+                return Ok(());
+            }
+            let market = self.market.get().and_then(Weak::upgrade);
+            let market = market.ok_or_else(|| "the market has stopped".to_owned())?;
+            // Were it let in without, it would count as one of the operator's users.
+            if market.logins.decided(request.session).is_none() {
+                return Err("too many log in at the moment: try again".to_owned());
+            }
+            settle(&market, request.session)
+                .await
+                .map_err(|error| said(&error))
+        })
+    }
+
+    fn reserves(&self, authid: &str) -> bool {
+        self.users.reserves(authid) || party_of(authid).is_some()
+    }
+}
+
+/// Whether somebody in the configuration is to prove who it is.
+fn is_of_a_user(decision: &AuthDecision) -> bool {
+    matches!(decision, AuthDecision::Prove { grant, .. } if !grant.authid.is_empty())
 }
 
 /// The text of an error.

@@ -38,8 +38,11 @@ pub(super) async fn authenticate(market: Arc<Market>, mut invocation: Invocation
         return Err(unfit("details have no authextra, or it is no dictionary"));
     };
     let identity = decide(&market, parse(extra)?).await?;
-    if let Some(session) = details.get("session").and_then(Value::as_u64) {
-        identity.expect(&market, session);
+    match details.get("session").and_then(Value::as_u64) {
+        Some(session) => identity.expect(&market, session),
+        None if identity.is_stranger() => {}
+        // Nobody would know whom this was about once the client is in.
+        None => return Err(unfit("details have no session, the id of the one that is to be")),
     }
     Ok(reply(Value::Map(dict([
         ("pubkey", text(hex::encode(identity.key.0))),

@@ -29,6 +29,7 @@ mod set_consent;
 mod status;
 
 use crate::access::{self, Admission, Caller, Row};
+use crate::authenticator::settle;
 use crate::market::Market;
 use crate::wire::{fault, uri};
 use bourse_market::Address;
@@ -144,12 +145,26 @@ async fn admitted(
 ) -> Reply {
     let refused = || fault(uri::NOT_AUTHORIZED, format!("{procedure} is not for this caller"));
     let row = Row::of(procedure).ok_or_else(refused)?;
+    let logged_in = invocation
+        .caller
+        .filter(|_| !market.doors.is_own() && access::claimed(&invocation).is_some());
+    if let Some(session) = logged_in {
+        look_at_login(&market, session).await;
+    }
     match access::admit(&market, row, &invocation)? {
         Admission::Granted => handler(market, invocation).await,
         Admission::ForItsError => match handler(market, invocation).await {
             Ok(_) => Err(refused()),
             Err(error) => Err(error),
         },
+    }
+}
+
+/// At another's router the first call of whoever is logged in tells that it proved what it was asked for: only then is it found
+/// out by what it is in. Until it is, it calls as anybody.
+async fn look_at_login(market: &Arc<Market>, session: u64) {
+    if let Err(error) = settle(market, session).await {
+        tracing::debug!(session, %error, "it is not known by what a session is in");
     }
 }
 
@@ -175,8 +190,8 @@ fn caller(invocation: &Invocation) -> Result<u64, WampError> {
 }
 
 /// The member that the caller is logged in as, if its login says that it is one.
-fn member(market: &Market, invocation: &Invocation) -> Option<Address> {
-    Caller::of(market, invocation).member
+fn member(market: &Market, invocation: &Invocation) -> Result<Option<Address>, WampError> {
+    Ok(Caller::of(market, invocation)?.member)
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ use bourse_wamp::{Invocation, WampError};
 use std::sync::Arc;
 
 pub(super) async fn place_offer(market: Arc<Market>, mut invocation: Invocation) -> Reply {
-    let (placer, caller) = (placer(&invocation)?, Caller::of(&market, &invocation));
+    let caller = Caller::of(&market, &invocation)?;
+    let placer = placer(&caller, &invocation)?;
     let arguments = Arguments::of(&mut invocation, parse::ARGUMENTS)?;
     let (mut offer, privkey) = parse::offer(
         arguments,

@@ -1,16 +1,17 @@
 //! `revoke_offer(key_id, signature=null)`: its seller takes an offer back.
 
 use super::{Reply, caller};
+use crate::access::Caller;
 use crate::events::topic;
 use crate::market::Market;
 use crate::wire::{Arguments, fault, of_refusal, offer_dict, public_offer_dict, reply, unexpected, uri};
 use bourse_chain::RevokeOffer;
 use bourse_market::{Command, KeyId, Outcome, Placer, Refusal, RevokeRequest, SessionId, Signature, View};
-use bourse_wamp::Invocation;
+use bourse_wamp::{Invocation, WampError};
 use std::sync::Arc;
 
 pub(super) async fn revoke_offer(market: Arc<Market>, mut invocation: Invocation) -> Reply {
-    let caller = placer(&invocation)?;
+    let caller = placer(&Caller::of(&market, &invocation)?, &invocation)?;
     let mut arguments = Arguments::of(&mut invocation, &["key_id", "signature"])?;
     let key: KeyId = arguments.required("key_id")?;
     let signature: Option<Signature> = arguments.optional("signature")?;
@@ -55,14 +56,10 @@ pub(super) async fn revoke_offer(market: Arc<Market>, mut invocation: Invocation
     Ok(reply(offer_dict(&offer)))
 }
 
-/// Who calls, as far as it is proven. Every anonymous session is somebody else.
-pub(super) fn placer(invocation: &Invocation) -> Result<Placer, bourse_wamp::WampError> {
-    let anonymous = invocation
-        .caller_authrole
-        .as_deref()
-        .is_none_or(|role| role == bourse_wamp::ROLE_ANONYMOUS);
+/// Who calls, as far as it is proven. Every anonymous session is somebody else, and so is one whose login counts no more.
+pub(super) fn placer(who: &Caller, invocation: &Invocation) -> Result<Placer, WampError> {
     Ok(Placer {
         session: SessionId(caller(invocation)?),
-        authid: invocation.caller_authid.clone().filter(|_| !anonymous),
+        authid: invocation.caller_authid.clone().filter(|_| who.is_named()),
     })
 }

@@ -30,7 +30,7 @@ const ARGUMENTS: &[&str] = &[
 ];
 
 pub(super) async fn set_consent(market: Arc<Market>, mut invocation: Invocation) -> Reply {
-    let login = member(&market, &invocation);
+    let login = member(&market, &invocation)?;
     let mut arguments = Arguments::of(&mut invocation, ARGUMENTS)?;
     let request = SetConsent {
         member: arguments.required("member_adr")?,

@@ -27,25 +27,32 @@ pub(super) struct Known {
     by_registration: HashMap<u64, String>,
     /// When each session was last known to be there.
     sessions: HashMap<u64, Instant>,
-    ended_registrations: Ended,
-    ended_sessions: Ended,
-    /// Registrations that the market does not use any more, though they last.
-    barred: Ended,
+    ended_registrations: Ended<u64>,
+    ended_sessions: Ended<u64>,
+    /// What the market does not use any more, though it lasts. A router that was started anew may give the number of a
+    /// registration to another session, which has done nothing.
+    barred: Ended<Callee>,
 }
 
-#[derive(Debug, Default)]
-struct Ended(VecDeque<u64>);
+#[derive(Debug)]
+struct Ended<T>(VecDeque<T>);
 
-impl Ended {
-    fn push(&mut self, id: u64) {
+impl<T> Default for Ended<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T: PartialEq> Ended<T> {
+    fn push(&mut self, ended: T) {
         if self.0.len() >= ENDED {
             self.0.pop_front();
         }
-        self.0.push_back(id);
+        self.0.push_back(ended);
     }
 
-    fn contains(&self, id: u64) -> bool {
-        self.0.contains(&id)
+    fn contains(&self, ended: &T) -> bool {
+        self.0.contains(ended)
     }
 }
 
@@ -57,7 +64,7 @@ impl Known {
 
     /// Notes a session. True if it is there, as far as is known, and something may be kept for it.
     pub(super) fn see(&mut self, session: u64, at: Instant) -> bool {
-        if self.ended_sessions.contains(session) {
+        if self.ended_sessions.contains(&session) {
             return false;
         }
         let room = self.sessions.len() < SESSIONS;
@@ -74,9 +81,9 @@ impl Known {
             session,
             registration,
         } = callee;
-        if self.ended_registrations.contains(registration)
-            || self.barred.contains(registration)
-            || self.ended_sessions.contains(session)
+        if self.ended_registrations.contains(&registration)
+            || self.barred.contains(&callee)
+            || self.ended_sessions.contains(&session)
             || self.callee(uri) == Some(callee)
         {
             return false;
@@ -106,7 +113,7 @@ impl Known {
         let callee = self.callee(uri).filter(|callee| callee.session == session)?;
         self.by_uri.remove(uri);
         self.by_registration.remove(&callee.registration);
-        self.barred.push(callee.registration);
+        self.barred.push(callee);
         Some(callee.registration)
     }
 
@@ -183,6 +190,19 @@ mod tests {
         assert_eq!(known.bar(URI, 7), Some(1));
         assert!(!known.serve(URI, callee(7, 1)));
         assert!(known.serve(URI, callee(7, 2)));
+    }
+
+    #[test]
+    fn a_registration_that_is_barred_bars_no_other_session_of_a_router_that_counts_anew() {
+        let mut known = Known::default();
+        assert!(known.serve(URI, callee(7, 1)));
+        assert_eq!(known.bar(URI, 7), Some(1));
+        known.clear();
+        assert!(
+            !known.serve(URI, callee(7, 1)),
+            "the router may be the same as before"
+        );
+        assert!(known.serve(URI, callee(8, 1)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{Failure, Uplink};
 use crate::market::Market;
 use crate::providers::{provider_of_quote, provider_of_sell};
 use bourse_wamp::uri::error;
-use bourse_wamp::{CallError, Event, Session, Value};
+use bourse_wamp::{CallError, CallResult, Event, Session, Value};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -95,28 +95,48 @@ impl Uplink {
     async fn look(&self, session: &Session) -> String {
         loop {
             tokio::time::sleep(LOOK).await;
-            // A link may be dead for long before the operating system says so.
-            if let Err(CallError::Timeout) =
-                call(session, "wamp.session.get", vec![session.id().into()]).await
-            {
-                return "the router does not answer".to_owned();
+            if let Err(why) = self.look_once(session).await {
+                return why;
             }
-            let Some(before) = Instant::now().checked_sub(SILENT) else {
-                continue;
-            };
-            let silent = self.known.lock().silent(before, AT_A_LOOK);
-            for other in silent {
-                match call(session, "wamp.session.get", vec![other.into()]).await {
-                    Err(CallError::Wamp(error)) if error.uri == error::NO_SUCH_SESSION => {
-                        if let Some(market) = self.market() {
-                            self.gone(&market, other);
-                        }
+        }
+    }
+
+    /// Asks whether the router is there, and those of whom nothing was heard.
+    ///
+    /// # Errors
+    ///
+    /// If the router does not answer: a link may be dead for long before the operating system says so.
+    async fn look_once(&self, session: &Session) -> Result<(), String> {
+        is_there(session, session.id()).await?;
+        let Some(before) = Instant::now().checked_sub(SILENT) else {
+            return Ok(());
+        };
+        let silent = self.known.lock().silent(before, AT_A_LOOK);
+        for other in silent {
+            match is_there(session, other).await? {
+                true => drop(self.known.lock().see(other, Instant::now())),
+                false => {
+                    if let Some(market) = self.market() {
+                        self.gone(&market, other);
                     }
-                    // Where the router does not say, it counts as there.
-                    _ => drop(self.known.lock().see(other, Instant::now())),
                 }
             }
         }
+        Ok(())
+    }
+}
+
+/// Whether a session is there. It is where the router does not say; a router that says nothing at all tells nothing of it.
+async fn is_there(link: &Session, session: u64) -> Result<bool, String> {
+    found(call(link, "wamp.session.get", vec![session.into()]).await)
+}
+
+fn found(answer: Result<CallResult, CallError>) -> Result<bool, String> {
+    match answer {
+        Err(CallError::Wamp(error)) if error.uri == error::NO_SUCH_SESSION => Ok(false),
+        Ok(_) | Err(CallError::Wamp(_)) => Ok(true),
+        Err(CallError::Timeout) => Err("the router does not answer".to_owned()),
+        Err(CallError::Closed) => Err("it ended".to_owned()),
     }
 }
 
@@ -161,7 +181,17 @@ pub(super) fn exclusive(details: &Value) -> Option<(String, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bourse_wamp::Dict;
+    use bourse_wamp::{Dict, WampError};
+
+    #[test]
+    fn a_session_counts_as_there_where_the_router_does_not_say_but_not_where_it_does_not_answer() {
+        let said = |uri: &str| Err(CallError::Wamp(WampError::new(uri, "")));
+        assert_eq!(found(Ok(CallResult::default())), Ok(true));
+        assert_eq!(found(said(error::NOT_AUTHORIZED)), Ok(true));
+        assert_eq!(found(said(error::NO_SUCH_SESSION)), Ok(false));
+        assert!(found(Err(CallError::Timeout)).is_err());
+        assert!(found(Err(CallError::Closed)).is_err());
+    }
 
     #[test]
     fn only_a_registration_of_one_name_and_one_callee_can_sell() {

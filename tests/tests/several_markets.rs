@@ -12,6 +12,7 @@ use bourse_app::House;
 use bourse_market::KeyId;
 use bourse_tests::{World, call, corn_and_salt, int_of, page, run, tokens, trade_one};
 use std::net::SocketAddr;
+use std::path::Path;
 
 /// Free ports.
 const LISTEN: &str = "listen_ws = \"127.0.0.1:0\"\nlisten_rs = \"127.0.0.1:0\"";
@@ -77,4 +78,41 @@ async fn two_markets_trade_the_same_key_and_one_that_stops_is_no_loss_to_the_oth
     assert!(corn.try_session().await.is_none(), "its realm is gone");
     assert_eq!(house.hosts().len(), 1);
     house.stop().await;
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().unwrap().is_dir() {
+            copy(&source, &target);
+        } else {
+            std::fs::copy(source, target).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_one_markets_folder_is_no_second_market() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, markets) = corn_and_salt(folder.path(), LISTEN);
+    House::start(&markets[..1]).await.unwrap().stop().await;
+    copy(&folder.path().join("corn"), &folder.path().join("salt"));
+    let error = House::start(&markets).await.err().unwrap();
+    let said = format!("{error:#}");
+    assert!(
+        said.contains("realms `corn` and `salt` are one and the same"),
+        "{said}"
+    );
+    // Nothing is left open: each can be served without the other.
+    for market in &markets {
+        House::start(std::slice::from_ref(market))
+            .await
+            .unwrap()
+            .stop()
+            .await;
+    }
+    std::fs::remove_dir_all(folder.path().join("salt")).unwrap();
+    House::start(&markets).await.unwrap().stop().await;
 }

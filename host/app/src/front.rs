@@ -9,7 +9,9 @@ use crate::listeners::{self, Listener};
 use crate::logins;
 use crate::market::Market;
 use anyhow::Context;
+use bourse_market::MarketId;
 use bourse_wamp::{Realm, RealmConfig, Router, RouterConfig};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,19 +21,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The side of a process that clients and operators see. It closes with the last of its markets.
 pub(crate) struct Front {
-    /// None where the markets meet their clients at another's.
-    router: Option<Router>,
-    /// Who lets clients into each realm.
-    doors: HashMap<String, Arc<Door>>,
+    /// None where the markets meet their clients at another's router.
+    entrance: Option<Entrance>,
     board: Arc<Board>,
     /// Where the page is to be.
     listen: SocketAddr,
     /// Whose word changes something there.
     operator: Option<Operator>,
     http: OnceCell<SocketAddr>,
-    wamp: OnceLock<Option<Listeners>>,
-    /// Those that are not always there.
-    more: OnceLock<Vec<Listener>>,
+    /// The markets that are open, by the realms where they trade.
+    ids: Mutex<HashMap<MarketId, String>>,
     /// Markets that have not left.
     left: AtomicUsize,
     stop: CancellationToken,
@@ -45,26 +44,38 @@ impl Front {
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
         let board = Board::new(markets.iter().map(|market| market.realm.name.clone()));
-        let doors = match first.wamp.connect {
-            Some(_) => HashMap::new(),
-            None => doors(markets)?,
+        let entrance = match first.wamp.connect {
+            Some(_) => None,
+            None => Some(Entrance::new(markets)?),
         };
         Ok(Arc::new(Self {
-            router: match first.wamp.connect {
-                Some(_) => None,
-                None => Some(router(markets, &doors)?),
-            },
-            doors,
+            entrance,
             board,
             listen: first.http.listen,
             operator: first.http.token_file.as_deref().map(Operator::load).transpose()?,
             http: OnceCell::new(),
-            wamp: OnceLock::new(),
-            more: OnceLock::new(),
+            ids: Mutex::default(),
             left: AtomicUsize::new(markets.len()),
             stop,
             _stop: guard,
         }))
+    }
+
+    /// Notes which market is open in a realm: each can be in one alone, for what is signed in it counts in it, whichever
+    /// ledger that is held against.
+    ///
+    /// # Errors
+    ///
+    /// If it is open in another realm: then one data folder is a copy of the other.
+    pub(crate) fn opens(&self, id: MarketId, realm: &str) -> anyhow::Result<()> {
+        if let Some(other) = self.ids.lock().insert(id, realm.to_owned()) {
+            anyhow::bail!(
+                "the markets of the realms `{other}` and `{realm}` are one and the same, {id}: one of their data folders was \
+                 copied from the other. What is signed in one would count in both; let the copy be, and give the realm a \
+                 `store.path` that is empty, for a market of its own"
+            );
+        }
+        Ok(())
     }
 
     /// Says from now on that a market is there, and whether it is ready.
@@ -87,58 +98,37 @@ impl Front {
 
     /// A market's realm at the process's own router, and who lets clients in there.
     pub(crate) fn realm(&self, config: &Config) -> anyhow::Result<Option<(Realm, Arc<Door>)>> {
-        let Some(router) = &self.router else {
-            return Ok(None);
-        };
-        let name = &config.realm.name;
-        let realm = router
-            .realm(name)
-            .with_context(|| format!("the router has no realm `{name}`"))?;
-        let door = self
-            .doors
-            .get(name)
-            .with_context(|| format!("nobody lets clients into the realm `{name}`"))?;
-        Ok(Some((realm, Arc::clone(door))))
+        let entrance = self.entrance.as_ref();
+        entrance
+            .map(|entrance| entrance.realm(&config.realm.name))
+            .transpose()
     }
 
     /// Opens the listeners of clients, where there is a router; from here on the markets are reached.
     pub(crate) async fn listen(&self, config: &Config) -> anyhow::Result<()> {
-        let listeners = match &self.router {
-            None => None,
-            Some(router) => {
-                let (ws, rs) = (config.wamp.listen_ws, config.wamp.listen_rs);
-                Some(Listeners {
-                    ws: router
-                        .listen_ws(ws, WS_PATH)
-                        .await
-                        .with_context(|| taken("WebSocket", "--listen-ws", ws))?,
-                    rs: router
-                        .listen_rs(rs)
-                        .await
-                        .with_context(|| taken("RawSocket", "--listen-rs", rs))?,
-                })
-            }
-        };
-        let more = match &self.router {
-            None => Vec::new(),
-            Some(router) => listeners::open(config, router).await?,
-        };
-        // Only ever set here, once.
-        let _ = (self.wamp.set(listeners), self.more.set(more));
-        Ok(())
+        match &self.entrance {
+            None => Ok(()),
+            Some(entrance) => entrance.listen(config).await,
+        }
     }
 
     /// Where it listens.
     pub(crate) fn addresses(&self) -> Addresses {
         Addresses {
-            wamp: self.wamp.get().copied().flatten(),
+            wamp: self.listening().map(|(always, _)| *always),
             http: self.http.get().copied().unwrap_or(self.listen),
         }
     }
 
     /// Where it listens besides: under TLS, on a unix socket.
     pub(crate) fn more_listeners(&self) -> &[Listener] {
-        self.more.get().map(Vec::as_slice).unwrap_or_default()
+        self.listening()
+            .map(|(_, more)| more.as_slice())
+            .unwrap_or_default()
+    }
+
+    fn listening(&self) -> Option<&(Listeners, Vec<Listener>)> {
+        self.entrance.as_ref()?.listening.get()
     }
 
     /// A market is gone; with the last one goes all that they shared.
@@ -147,9 +137,56 @@ impl Front {
             return;
         }
         self.stop.cancel();
-        if let Some(router) = &self.router {
-            router.shutdown().await;
+        if let Some(entrance) = &self.entrance {
+            entrance.router.shutdown().await;
         }
+    }
+}
+
+/// Where clients come in: the process's own router, and who lets them into each of its realms.
+struct Entrance {
+    router: Router,
+    doors: HashMap<String, Arc<Door>>,
+    /// What is always listened on, and what besides.
+    listening: OnceLock<(Listeners, Vec<Listener>)>,
+}
+
+impl Entrance {
+    fn new(markets: &[Config]) -> anyhow::Result<Self> {
+        let doors = doors(markets)?;
+        Ok(Self {
+            router: router(markets, &doors)?,
+            doors,
+            listening: OnceLock::new(),
+        })
+    }
+
+    fn realm(&self, name: &str) -> anyhow::Result<(Realm, Arc<Door>)> {
+        let realm = self.router.realm(name);
+        let realm = realm.with_context(|| format!("the router has no realm `{name}`"))?;
+        let door = self.doors.get(name);
+        let door = door.with_context(|| format!("nobody lets clients into the realm `{name}`"))?;
+        Ok((realm, Arc::clone(door)))
+    }
+
+    async fn listen(&self, config: &Config) -> anyhow::Result<()> {
+        let (ws, rs) = (config.wamp.listen_ws, config.wamp.listen_rs);
+        let always = Listeners {
+            ws: self
+                .router
+                .listen_ws(ws, WS_PATH)
+                .await
+                .with_context(|| taken("WebSocket", "--listen-ws", ws))?,
+            rs: self
+                .router
+                .listen_rs(rs)
+                .await
+                .with_context(|| taken("RawSocket", "--listen-rs", rs))?,
+        };
+        let more = listeners::open(config, &self.router).await?;
+        // Only ever set here, once.
+        let _ = self.listening.set((always, more));
+        Ok(())
     }
 }
 

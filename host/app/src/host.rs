@@ -120,6 +120,7 @@ impl Host {
             settlement,
             following,
         } = open(config, &*environment, crash::disk(), false).await?;
+        front.opens(settlement.network().market, &config.realm.name)?;
 
         let demand = Arc::new(Mutex::new(Demand::default()));
         rebuild_demand(&store, &demand, environment.now())?;

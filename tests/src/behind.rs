@@ -1,4 +1,4 @@
-//! A market behind a Crossbar.io that is configured as `examples/crossbar` ships it.
+//! A market behind a Crossbar.io that is configured as one of the files in `examples/crossbar`.
 
 use crate::crossbar::{Crossbar, Setup};
 use crate::world::World;
@@ -20,14 +20,28 @@ pub struct Behind {
 }
 
 impl Behind {
-    /// A node that can be joined; none where there is no Crossbar.io to run.
+    /// The secret of everybody who logs in by one.
+    pub const TICKET: &str = TICKET;
+
+    /// A node that anybody on this machine can join; none where there is no Crossbar.io to run.
     pub fn start() -> Option<Self> {
         Self::start_with(|_| {})
     }
 
     /// The same, in whose set-up a test has its say.
     pub fn start_with(change: impl FnOnce(&mut Setup)) -> Option<Self> {
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/crossbar/config.json");
+        Self::start_as("config.json", change)
+    }
+
+    /// One where everybody logs in: `seller-one`, `seller-two` and `buyer-one` by [`Behind::TICKET`], others by the market's
+    /// authenticator.
+    pub fn start_with_logins() -> Option<Self> {
+        Self::start_as("logins.json", |_| {})
+    }
+
+    fn start_as(shipped: &str, change: impl FnOnce(&mut Setup)) -> Option<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/crossbar");
+        let shipped = folder.join(shipped);
         let text = std::fs::read_to_string(shipped)
             .unwrap()
             .replace(CHANGE_ME, TICKET);

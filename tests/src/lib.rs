@@ -70,7 +70,7 @@ pub use relay::Relay;
 pub use seller::{Behaviour, Sell, Seller};
 pub use several::{corn_and_salt, trade_one};
 pub use trader::{Town, Trader, ask, assert_verified};
-pub use watch::{figures, found, page, policy_status, until};
+pub use watch::{figures, found, get, page, policy_status, until};
 pub use web::{Page, Web};
 pub use world::{Wire, World, fund, open, open_args, open_message};
 

@@ -26,9 +26,23 @@ impl Process {
     ///
     /// What the host said, if it ended before it listened.
     pub fn try_serve(data: &Path, environment: &[(&str, OsString)]) -> Result<Self, String> {
+        Self::try_serve_noting(data, environment, Stdio::inherit())
+    }
+
+    /// The same, with what it says on standard error going elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::try_serve`].
+    pub fn try_serve_noting(
+        data: &Path,
+        environment: &[(&str, OsString)],
+        stderr: Stdio,
+    ) -> Result<Self, String> {
         let mut child = serve_command(data)
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

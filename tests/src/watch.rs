@@ -8,16 +8,22 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// The figures as Prometheus reads them: the series of `name` by their labels, an empty text where there are none.
-pub fn figures(world: &World, name: &str) -> BTreeMap<String, u64> {
-    let mut stream = TcpStream::connect(world.host().addresses().http).unwrap();
+/// What `GET` of a path answers, with its head.
+pub fn get(http: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(http).unwrap();
     write!(
         stream,
-        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     )
     .unwrap();
     let mut page = String::new();
     stream.read_to_string(&mut page).unwrap();
+    page
+}
+
+/// The figures as Prometheus reads them: the series of `name` by their labels, an empty text where there are none.
+pub fn figures(world: &World, name: &str) -> BTreeMap<String, u64> {
+    let page = get(world.http(), "/metrics");
     assert!(page.starts_with("HTTP/1.1 200"), "{page}");
     page.lines()
         .filter_map(|line| {

@@ -153,6 +153,13 @@ impl World {
         Ok(())
     }
 
+    /// Starts the real binary with these environment variables, and notes what it says on standard error in a file.
+    pub fn run_apart_noting(&mut self, environment: &[(&str, OsString)], lines: &Path) {
+        let file = std::fs::File::create(lines).unwrap();
+        let process = Process::try_serve_noting(self.data(), environment, file.into());
+        self.running = Running::Apart(process.unwrap_or_else(|said| panic!("it does not listen:\n{said}")));
+    }
+
     /// Whether the process has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         match &mut self.running {

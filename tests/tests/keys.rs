@@ -380,7 +380,7 @@ fn neither_key_nor_passphrase_is_in_anything_that_a_market_writes_while_it_logs_
         let market = [trace[0], trace[1], ("BOURSE__CHAIN__KEY", at.to_str().unwrap())];
         heard.push(serve(&data, &market));
         assert!(
-            heard[1].contains("TRACE") && heard[1].contains(&address),
+            heard[1].contains("the ledger carries a command out") && heard[1].contains(&address),
             "it logs nothing"
         );
         for args in [

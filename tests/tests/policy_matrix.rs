@@ -164,19 +164,22 @@ const REVISIONS: &str = "bourse_policy_revisions_total";
 
 /// Calls of one policy on one hook by outcome.
 fn calls(world: &World, policy: &str, hook: Hook) -> BTreeMap<String, u64> {
-    let own = format!("policy=\"{policy}\",hook=\"{hook}\",outcome=\"");
-    figures(world, CALLS)
-        .into_iter()
-        .filter_map(|(labels, count)| {
-            let outcome = labels.strip_prefix(&own)?.strip_suffix('"')?;
-            Some((outcome.to_owned(), count))
-        })
-        .collect()
+    let own = format!("realm=\"realm1\",policy=\"{policy}\",hook=\"{hook}\",revision=\"");
+    let mut calls = BTreeMap::new();
+    for (labels, count) in figures(world, CALLS) {
+        let named = labels
+            .strip_prefix(&own)
+            .and_then(|rest| rest.split_once("\",outcome=\""));
+        if let Some((_revision, outcome)) = named.filter(|_| count > 0) {
+            *calls.entry(outcome.trim_end_matches('"').to_owned()).or_insert(0) += count;
+        }
+    }
+    calls
 }
 
 /// How often something was refused to become a policy's revision.
 fn refused_revisions(world: &World, policy: &str) -> u64 {
-    let own = format!("policy=\"{policy}\",result=\"refused\"");
+    let own = format!("realm=\"realm1\",policy=\"{policy}\",result=\"refused\"");
     figures(world, REVISIONS).get(&own).copied().unwrap_or(0)
 }
 
@@ -534,7 +537,7 @@ async fn a_shadow_that_fails_again_and_again_is_left_alone_for_a_while() {
     }
     let answers = || figures(&world, SHADOWS);
     until("the last shadow", async || answers().values().sum::<u64>() == 5).await;
-    let labels = |answer: &str| format!("policy=\"{}\",answer=\"{answer}\"", trap.name);
+    let labels = |answer: &str| format!("realm=\"realm1\",policy=\"{}\",answer=\"{answer}\"", trap.name);
     let expected = [(labels("different"), 2), (labels("left_out"), 3)];
     assert_eq!(answers(), BTreeMap::from(expected));
     // Where the same policy is in force, it is asked all the same.

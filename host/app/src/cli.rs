@@ -1,10 +1,10 @@
 //! The command line. Exit codes: 0 done, 1 a check failed or the command did, 2 wrong usage, 3 the host is out of reach.
 
 use crate::commands;
-use crate::config::Config;
+use crate::config::{Config, Inspected, LogFormat, Logging, inspect};
+use crate::logs;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// A check failed, or the command did.
@@ -34,15 +34,20 @@ pub(crate) struct Common {
     /// Form of the answer. By default a table on a terminal and JSON anywhere else.
     #[arg(long, global = true, value_name = "FORM", value_enum)]
     output: Option<crate::output::Form>,
+    /// Form of the lines on standard error. Overrides log.format.
+    #[arg(long, global = true, value_name = "FORM", value_enum)]
+    log_format: Option<LogFormat>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the market.
     Serve(ServeArgs),
-    /// Look at the configuration.
+    /// Show how the running market does. Exit code 0 if clients can trade in it, 1 if not, 3 if none runs there.
+    Status,
+    /// Begin a configuration, and check it.
     #[command(subcommand)]
-    Config(ConfigCommand),
+    Config(commands::ConfigCommand),
     /// Check, copy, restore and look at the ledger.
     #[command(subcommand)]
     Ledger(commands::LedgerCommand),
@@ -87,19 +92,25 @@ pub(crate) struct ServeArgs {
     listen_http: Option<std::net::SocketAddr>,
 }
 
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Check the configuration and print it with every default filled in.
-    Check,
-}
-
 impl Common {
     /// The configurations of all markets, or of the one whose data folder is named.
     pub(crate) fn load(&self) -> anyhow::Result<Vec<Config>> {
-        // What is no Unicode cannot be meant for us, and must not stop us: `vars` would panic on it.
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let mut markets = Config::load_all(self.config.as_deref(), variables)?;
+        let markets = Config::load_all(self.config.as_deref(), variables())?;
+        self.chosen(markets)
+    }
+
+    /// Everything that is wrong with the configuration.
+    pub(crate) fn inspect(&self) -> anyhow::Result<Inspected> {
+        inspect(self.config.as_deref(), variables())
+    }
+
+    /// The configuration's file, if one is named.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    /// All markets, or the one whose data folder is named.
+    pub(crate) fn chosen(&self, mut markets: Vec<Config>) -> anyhow::Result<Vec<Config>> {
         match (&self.data, &mut markets[..]) {
             (None, _) => {}
             (Some(data), [only]) => only.store.path.clone_from(data),
@@ -119,6 +130,24 @@ impl Common {
         }
         Ok(markets)
     }
+
+    /// How lines are told: as the first market has it, for they are the process's.
+    fn logging(&self, markets: &[Config]) -> Logging {
+        let mut logging = markets
+            .first()
+            .map(|config| config.log.clone())
+            .unwrap_or_default();
+        if let Some(format) = self.log_format {
+            logging.format = format;
+        }
+        logging
+    }
+}
+
+/// The environment. What is no Unicode cannot be meant for us, and must not stop us: `vars` would panic on it.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    let all = std::env::vars_os();
+    all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Whether two paths lead to one folder; by their text where it is not there.
@@ -161,7 +190,6 @@ impl ServeArgs {
 /// Parses the process's arguments, runs the command and says how it went.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    log();
     match dispatch(cli) {
         Ok(code) => code,
         Err(error) => {
@@ -173,27 +201,40 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
-    crate::output::choose(cli.common.output);
-    // These are of no market.
-    match &cli.command {
-        Command::Completions(args) => return Ok(commands::completions(Cli::command(), args)),
-        Command::Man(args) => return commands::man(Cli::command(), args),
-        _ => {}
-    }
-    let mut markets = cli.common.load()?;
-    let config = match cli.command {
-        Command::Serve(args) => {
-            markets.iter_mut().for_each(|config| args.lay_over(config));
-            return block_on(commands::serve(&markets, &args));
+    let Cli { common, command } = cli;
+    crate::output::choose(common.output);
+    // These are of no market, or of none that could run.
+    let command = match command {
+        Command::Completions(args) => return Ok(commands::completions(Cli::command(), &args)),
+        Command::Man(args) => return commands::man(Cli::command(), &args),
+        Command::Config(command) => {
+            logs::start(&common.logging(&[]))?;
+            return commands::config(&common, command);
         }
-        Command::Config(ConfigCommand::Check) => return commands::check_configs(&markets),
+        command => command,
+    };
+    let markets = common.load()?;
+    logs::start(&common.logging(&markets))?;
+    let config = match command {
+        Command::Serve(args) => {
+            // Read anew whenever the operator asks for it.
+            let load = || {
+                let mut markets = common.load()?;
+                markets.iter_mut().for_each(|config| args.lay_over(config));
+                Ok(markets)
+            };
+            return block_on(commands::serve(load, &args));
+        }
+        Command::Status => return commands::status(&markets),
         _ => one(markets)?,
     };
-    match cli.command {
+    match command {
         // Done above.
-        Command::Serve(_) | Command::Config(_) | Command::Completions(_) | Command::Man(_) => {
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Serve(_)
+        | Command::Status
+        | Command::Config(_)
+        | Command::Completions(_)
+        | Command::Man(_) => Ok(ExitCode::SUCCESS),
         Command::Ledger(command) => commands::ledger(&config, &command),
         Command::Keys(command) => commands::keys(&config, command),
         Command::Dev(command) => block_on(commands::dev(&config, command)),
@@ -208,18 +249,6 @@ fn block_on<F: Future<Output = anyhow::Result<ExitCode>>>(command: F) -> anyhow:
         .enable_all()
         .build()?
         .block_on(command)
-}
-
-/// Warnings and worse go to standard error, unless `RUST_LOG` asks for more or less.
-fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,bourse_app=info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
 }
 
 #[cfg(test)]

@@ -3,18 +3,26 @@
 //! Unknown keys are refused: a mistyped `on_failure` must not silently become the default.
 
 use crate::outbox::Limits;
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use bourse_market::outbox::{CarryLimits, OpeningRate};
 use bourse_market::{Amount, Nanos};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(crate) mod chain;
+mod check;
 mod connect;
+#[cfg(test)]
+mod full;
+mod idle;
+mod inspect;
 pub(crate) mod listen;
+mod live;
+mod load;
 mod markets;
+mod place;
 pub(crate) mod role;
 mod rule;
 mod user;
@@ -22,6 +30,7 @@ mod user;
 pub use bourse_policy::{Hook, Import as Grant, Instances};
 pub use chain::{Chain, ChainMode, ContractAddresses, Local};
 pub use connect::{Login, LoginMethod, Serializer};
+pub(crate) use inspect::{Inspected, Told, inspect};
 pub use markets::check_together;
 pub use role::{Disclose, Match, Role, RoleRule};
 pub use rule::{AppliesTo, OnFailure, Rule, RuleLimits};
@@ -52,6 +61,8 @@ pub struct Config {
     pub http: Http,
     /// Concessions to clients with known bugs.
     pub compat: Compat,
+    /// What is told on standard error.
+    pub log: Logging,
 }
 
 /// `[wamp]`
@@ -270,6 +281,28 @@ pub struct Compat {
     pub plain_login: bool,
 }
 
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Logging {
+    /// From which level on lines are told, by module: `error`, `warn`, `info`, `debug` or `trace`. The environment variable
+    /// `RUST_LOG` goes before it.
+    pub filter: String,
+    /// For people, or a line of JSON each. The flag `--log-format` goes before it.
+    pub format: LogFormat,
+}
+
+/// The form of a line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text for people, in colours on a terminal.
+    #[default]
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
 }
@@ -300,6 +333,15 @@ impl Default for Wamp {
             ticket: Vec::new(),
             user: Vec::new(),
             role: Vec::new(),
+        }
+    }
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self {
+            filter: "warn,bourse_app=info".to_owned(),
+            format: LogFormat::default(),
         }
     }
 }
@@ -413,183 +455,7 @@ impl Market {
     }
 }
 
-impl Policies {
-    fn check(&self) -> anyhow::Result<()> {
-        /// From what a component in C takes to what no toolchain makes.
-        const COMPONENT: std::ops::RangeInclusive<usize> = 1 << 10..=64 << 20;
-        /// The queue's places are there from the start: a million take some 200 MB.
-        const QUEUE: std::ops::RangeInclusive<usize> = 1..=1 << 20;
-        /// Less would hold a few seconds.
-        const LOG_BYTES: u64 = 1 << 20;
-        ensure!(
-            COMPONENT.contains(&self.component_max),
-            "policies.component_max is {}: it must lie in {} to {} bytes",
-            self.component_max,
-            COMPONENT.start(),
-            COMPONENT.end()
-        );
-        ensure!(
-            !self.require_signature || !self.keys.is_empty(),
-            "policies.require_signature is set, but policies.keys is empty: no policy could ever be loaded; make a key \
-             with `bourse policy keygen`"
-        );
-        ensure!(
-            self.breaker_seconds > 0,
-            "policies.breaker_seconds must be 1 or more; breaker_failures = 0 never leaves a policy alone"
-        );
-        ensure!(
-            QUEUE.contains(&self.log.queue),
-            "policies.log.queue is {}: it must lie in {} to {} decisions",
-            self.log.queue,
-            QUEUE.start(),
-            QUEUE.end()
-        );
-        ensure!(
-            self.log.max_bytes >= LOG_BYTES,
-            "policies.log.max_bytes is {}: it must be {LOG_BYTES} or more",
-            self.log.max_bytes
-        );
-        for (index, rule) in self.rule.iter().enumerate() {
-            rule.check()
-                .with_context(|| format!("in [[policies.rule]] number {}", index + 1))?;
-        }
-        Ok(())
-    }
-}
-
 impl Config {
-    /// Reads `file`, if any, and lays `BOURSE__SECTION__KEY` variables over it. For a file of one market.
-    ///
-    /// # Errors
-    ///
-    /// As [`Config::load_all`], and if there are several markets.
-    pub fn load(
-        file: Option<&Path>,
-        environment: impl Iterator<Item = (String, String)>,
-    ) -> anyhow::Result<Self> {
-        let mut markets = Self::load_all(file, environment)?;
-        match (markets.pop(), markets.is_empty()) {
-            (Some(market), true) => Ok(market),
-            _ => anyhow::bail!("the configuration is of several markets: name the data folder of one"),
-        }
-    }
-
-    /// Reads `file`, if any, and lays `BOURSE__SECTION__KEY` variables over it: one configuration for each `[[market]]` block,
-    /// or one in all.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read, a key is unknown or a value does not fit.
-    pub fn load_all(
-        file: Option<&Path>,
-        environment: impl Iterator<Item = (String, String)>,
-    ) -> anyhow::Result<Vec<Self>> {
-        let mut table = match file {
-            None => toml::Table::new(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-                let table: toml::Table = text.parse().with_context(|| format!("in {}", path.display()))?;
-                if !markets::are_several(&table) {
-                    // Parsed as a whole, so that an error shows its line.
-                    toml::from_str::<Self>(&text).with_context(|| format!("in {}", path.display()))?;
-                }
-                table
-            }
-        };
-        for (name, value) in environment {
-            if let Some(path) = name.strip_prefix("BOURSE__") {
-                lay_over(&mut table, &path.to_ascii_lowercase(), &value)
-                    .with_context(|| format!("in the environment variable {name}"))?;
-            }
-        }
-        let several = markets::are_several(&table);
-        let markets = markets::split(table).context("in the configuration")?;
-        let configs = markets.into_iter().enumerate().map(|(number, table)| {
-            let config: Self = table.try_into().with_context(|| match several {
-                true => format!("in [[market]] number {}", number + 1),
-                false => "in the configuration".to_owned(),
-            })?;
-            Ok(config)
-        });
-        let mut configs = configs.collect::<anyhow::Result<Vec<_>>>()?;
-        if let Some(folder) = file.and_then(Path::parent) {
-            for config in &mut configs {
-                config.look_beside(folder);
-            }
-        }
-        Ok(configs)
-    }
-
-    /// Has its files looked for beside the configuration; a path that is whole by itself stays what it is.
-    fn look_beside(&mut self, folder: &Path) {
-        let Wamp {
-            tls_certificate,
-            tls_key,
-            ..
-        } = &mut self.wamp;
-        let token = &mut self.http.token_file;
-        for path in [&mut self.chain.eula_file, tls_certificate, tls_key, token]
-            .into_iter()
-            .flatten()
-        {
-            *path = folder.join(&*path);
-        }
-    }
-
-    /// What parsing alone cannot see.
-    ///
-    /// # Errors
-    ///
-    /// The first setting that makes no sense, with what would.
-    pub fn check(&self) -> anyhow::Result<()> {
-        /// Shorter than this no seller can answer.
-        const SELL_DEADLINE_MS: std::ops::RangeInclusive<u64> = 100..=60_000;
-        ensure!(
-            !self.realm.name.is_empty(),
-            "realm.name is empty: give the realm a name, such as \"realm1\""
-        );
-        ensure!(
-            SELL_DEADLINE_MS.contains(&self.market.sell_deadline_ms),
-            "market.sell_deadline_ms is {}: it must lie in {} to {}",
-            self.market.sell_deadline_ms,
-            SELL_DEADLINE_MS.start(),
-            SELL_DEADLINE_MS.end()
-        );
-        ensure!(
-            (1..=*SELL_DEADLINE_MS.end()).contains(&self.market.quote_deadline_ms),
-            "market.quote_deadline_ms is {}: it must lie in 1 to {}",
-            self.market.quote_deadline_ms,
-            SELL_DEADLINE_MS.end()
-        );
-        self.policies.check()?;
-        self.chain.plan()?;
-        self.chain.gateway()?;
-        self.market.limits()?;
-        if let Some(url) = &self.wamp.connect {
-            connect::check(url, &self.wamp.login)?;
-        }
-        role::permissions(&self.wamp.role)?;
-        self.wamp.check_tls()?;
-        for (name, listen) in self.wamp.addresses() {
-            let proven = !self.wamp.ticket.is_empty() || !self.wamp.user.is_empty();
-            // With users and without the switch, `admits_anonymous` turns anonymous sessions away everywhere.
-            ensure!(
-                listen.ip().is_loopback() || self.wamp.allow_anonymous_remote || proven,
-                "{name} is {listen}, which others can reach, and anybody could log in anonymously: listen on \
-                 127.0.0.1, or add a [[wamp.user]], or set wamp.allow_anonymous_remote = true"
-            );
-        }
-        ensure!(
-            self.http.listen.ip().is_loopback() || self.http.token_file.is_some(),
-            "http.listen is {}, which others can reach, and what the console shows is not for everybody: listen on \
-             127.0.0.1, or name a file for the operator's token with http.token_file",
-            self.http.listen
-        );
-        user::check(&self.wamp.ticket, &self.wamp.user)?;
-        self.market_id().map(drop)
-    }
-
     /// Whether anybody may log in without proof: only where a stranger cannot reach the listeners, or by explicit wish.
     pub fn admits_anonymous(&self) -> bool {
         self.wamp.is_local() || self.wamp.allow_anonymous_remote
@@ -662,31 +528,10 @@ impl Config {
     }
 }
 
-/// Sets `section__key` in `table`; a value that is no TOML is taken as a string.
-fn lay_over(table: &mut toml::Table, path: &str, value: &str) -> anyhow::Result<()> {
-    let (sections, key) = path.rsplit_once("__").context("expected BOURSE__SECTION__KEY")?;
-    let mut at = table;
-    for section in sections.split("__") {
-        at = at
-            .entry(section)
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
-            .as_table_mut()
-            .with_context(|| format!("`{section}` is no section"))?;
-    }
-    let parsed = format!("value = {value}")
-        .parse::<toml::Table>()
-        .ok()
-        .and_then(|mut table| table.remove("value"));
-    at.insert(
-        key.to_owned(),
-        parsed.unwrap_or_else(|| toml::Value::String(value.to_owned())),
-    );
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn the_defaults_are_sound() {

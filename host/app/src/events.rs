@@ -166,12 +166,14 @@ impl Announcer {
         }
     }
 
-    /// Publishes `args` under `topic`, some time soon. Who may have it is for [`crate::access`] to say: see
+    /// Publishes `args` under `topic`, some time soon; false if too many events wait already. Who may have it is for [`crate::access`] to say: see
     /// [`crate::market::Market::announce`].
-    pub(crate) fn announce(&self, topic: String, args: Vec<Value>, options: PublishOptions) {
+    pub(crate) fn announce(&self, topic: String, args: Vec<Value>, options: PublishOptions) -> bool {
         let event = Notice::Event { topic, args, options };
-        if let Err(error) = self.queue.try_send(event) {
+        let sent = self.queue.try_send(event);
+        if let Err(error) = &sent {
             tracing::warn!(%error, "an event was dropped");
         }
+        sent.is_ok()
     }
 }

@@ -4,7 +4,7 @@ use crate::authenticator::Door;
 use crate::config::{Config, role};
 use crate::console::Operator;
 use crate::host::{Addresses, Listeners, WS_PATH};
-use crate::http::{self, Board};
+use crate::http::{self, Board, Step};
 use crate::listeners::{self, Listener};
 use crate::logins;
 use crate::market::Market;
@@ -43,14 +43,14 @@ impl Front {
         let first = markets.first().context("there is no market to serve")?;
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
-        let board = Board::new(markets.iter().map(|market| market.realm.name.clone()));
         let entrance = match first.wamp.connect {
             Some(_) => None,
             None => Some(Entrance::new(markets)?),
         };
+        let realms = markets.iter().map(|market| market.realm.name.clone());
         Ok(Arc::new(Self {
+            board: Board::new(realms, entrance.as_ref().map(|entrance| entrance.router.clone())),
             entrance,
-            board,
             listen: first.http.listen,
             operator: first.http.token_file.as_deref().map(Operator::load).transpose()?,
             http: OnceCell::new(),
@@ -78,9 +78,8 @@ impl Front {
         Ok(())
     }
 
-    /// Says from now on that a market is there, and whether it is ready.
-    pub(crate) async fn show(&self, realm: &str, market: &Arc<Market>) -> anyhow::Result<()> {
-        self.board.enter(realm, market);
+    /// Says from now on whether the markets are ready, and what each waits for.
+    pub(crate) async fn open_page(&self) -> anyhow::Result<()> {
         let (board, operator) = (&self.board, &self.operator);
         let serving = || {
             http::serve(
@@ -94,6 +93,16 @@ impl Front {
         shown
             .map(drop)
             .with_context(|| taken("HTTP", "--listen-http", self.listen))
+    }
+
+    /// A market is there.
+    pub(crate) fn show(&self, realm: &str, market: &Arc<Market>) {
+        self.board.enter(realm, market);
+    }
+
+    /// The start of a market is at this step.
+    pub(crate) fn reach(&self, realm: &str, step: Step) {
+        self.board.reach(realm, step);
     }
 
     /// A market's realm at the process's own router, and who lets clients in there.

@@ -6,9 +6,11 @@ use crate::content::{self, Content, Licence};
 use crate::deployment::{self, Found, Kept};
 use crate::environment::{Environment, System};
 use crate::events::topic;
+use crate::figures::Figures;
 use crate::follow::{self, Following, Gate};
 use crate::front::Front;
 use crate::home::Home;
+use crate::http::Step;
 use crate::listeners::Listener;
 use crate::market::{Market, Parts, Status, Terms};
 use crate::outbox::{self, Outbox, Sending};
@@ -114,6 +116,8 @@ impl Host {
         environment: Arc<dyn Environment>,
         front: Arc<Front>,
     ) -> anyhow::Result<Self> {
+        front.open_page().await?;
+        let realm = config.realm.name.as_str();
         let Opened {
             store,
             signer,
@@ -122,9 +126,11 @@ impl Host {
         } = open(config, &*environment, crash::disk(), false).await?;
         front.opens(settlement.network().market, &config.realm.name)?;
 
+        front.reach(realm, Step::Policies);
         let demand = Arc::new(Mutex::new(Demand::default()));
         rebuild_demand(&store, &demand, environment.now())?;
         let log = open_log(config)?;
+        let figures = Figures::of(realm)?;
         let policies = Arc::new(Policies::new(policies::Parts {
             market: settlement.network().market,
             library: open_library(config)?,
@@ -133,6 +139,7 @@ impl Host {
             store: store.clone(),
             log: log.clone(),
             environment: Arc::clone(&environment),
+            figures: Arc::clone(&figures),
         })?);
         policies.vet_revisions();
         policies::watch(&policies).context("cannot watch the policy folder")?;
@@ -169,6 +176,7 @@ impl Host {
             sellers: home.sellers(),
             announcer: home.announcer(),
             doors: home.doors(),
+            figures,
         }));
         if let Some(unseen) = following.as_ref().and_then(|following| following.unseen.as_ref()) {
             tracing::warn!(
@@ -180,13 +188,15 @@ impl Host {
         let stop = CancellationToken::new();
         // A start that fails leaves no listener behind.
         let unless_started = stop.clone().drop_guard();
-        front.show(&config.realm.name, &market).await?;
+        front.reach(realm, Step::Recovery);
+        front.show(realm, &market);
         let desk = Arc::clone(&market);
         let recovered = tokio::task::spawn_blocking(move || {
             look_at(&desk.store)?;
             purchase::recover(&desk)
         })
         .await??;
+        front.reach(realm, Step::Procedures);
         home.open(&market, stop.clone()).await?;
         market.set_status(Status::Running);
         let control = control::serve(
@@ -232,6 +242,17 @@ impl Host {
         Ok(host)
     }
 
+    /// Runs by what of `config` can change while it does: rules, and what is locked and carried on the chain.
+    pub(crate) fn run_by(&self, config: &Config) -> anyhow::Result<()> {
+        // What can fail comes first.
+        let limits = config.market.limits()?;
+        self.market.policies.bind(config.rules())?;
+        if let Some(outbox) = &self.market.outbox {
+            outbox.limit(limits, config.market.carrying());
+        }
+        Ok(())
+    }
+
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
         self.front.addresses()
@@ -259,11 +280,7 @@ impl Host {
 
     /// The rules that do not work with the policies as they are, and why: what they cover is refused.
     pub fn problems(&self) -> Vec<(Rule, String)> {
-        let problems = self.market.policies.problems();
-        problems
-            .into_iter()
-            .map(|(rule, problem)| (rule.clone(), problem))
-            .collect()
+        self.market.policies.problems()
     }
 
     /// Writes decisions that wait to be logged, and returns once they are on disk.
@@ -390,6 +407,10 @@ pub(crate) fn terms(config: &Config) -> Terms {
         realm: config.realm.name.clone(),
         access: config.realm.access,
         plain_login: config.compat.plain_login,
+        depth: match config.chain.mode {
+            ChainMode::Local => 0,
+            ChainMode::Ethereum => config.chain.depth,
+        },
     }
 }
 

@@ -6,6 +6,7 @@ use crate::console::Feed;
 use crate::content::{Content, Licence};
 use crate::environment::Environment;
 use crate::events::Announcer;
+use crate::figures::Figures;
 use crate::follow::Course;
 use crate::outbox::Outbox;
 use crate::policies::Policies;
@@ -81,6 +82,8 @@ pub(crate) struct Terms {
     pub(crate) access: Access,
     /// `compat.plain_login`.
     pub(crate) plain_login: bool,
+    /// Blocks that must lie above one before it counts; none without a chain.
+    pub(crate) depth: u64,
 }
 
 /// How sessions come in at the market's router, and are ended from here.
@@ -136,6 +139,10 @@ pub(crate) struct Market {
     pub(crate) unresolved: AtomicU64,
     /// What is remembered for those who look at it.
     pub(crate) feed: Feed,
+    /// What it counts.
+    pub(crate) figures: Arc<Figures>,
+    /// When it was opened.
+    pub(crate) since: Nanos,
     status: AtomicU8,
 }
 
@@ -155,11 +162,12 @@ pub(crate) struct Parts {
     pub(crate) sellers: Arc<dyn Sellers>,
     pub(crate) announcer: Announcer,
     pub(crate) doors: Arc<dyn Doors>,
+    pub(crate) figures: Arc<Figures>,
 }
 
 impl Market {
     pub(crate) fn new(parts: Parts) -> Self {
-        let network = parts.settlement.network();
+        let (network, since) = (parts.settlement.network(), parts.environment.now());
         Self {
             terms: parts.terms,
             store: parts.store,
@@ -189,6 +197,8 @@ impl Market {
             doors: parts.doors,
             unresolved: AtomicU64::new(0),
             feed: Feed::default(),
+            since,
+            figures: parts.figures,
             status: AtomicU8::new(Status::None as u8),
         }
     }
@@ -225,7 +235,9 @@ impl Market {
     pub(crate) fn announce(&self, topic: impl Into<String>, args: Vec<Value>) {
         let topic = topic.into();
         for options in access::deliveries(self, &topic) {
-            self.announcer.announce(topic.clone(), args.clone(), options);
+            if !self.announcer.announce(topic.clone(), args.clone(), options) {
+                self.figures.event_dropped();
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::content::{Content, Licence};
 use crate::environment::Environment;
 use crate::events::Announcer;
+use crate::figures::Figures;
 use crate::host::{Opened, look_at, open, open_library, rebuild_demand, terms};
 use crate::market::{Doors, Market, Parts, Status};
 use crate::policies::{self, Policies};
@@ -109,6 +110,7 @@ impl Stage {
         } = open(config, &*environment, disk, true).await?;
         let demand = Arc::new(Mutex::new(Demand::default()));
         rebuild_demand(&store, &demand, environment.now())?;
+        let figures = Figures::of(&config.realm.name)?;
         let policies = Arc::new(Policies::new(policies::Parts {
             market: settlement.network().market,
             library,
@@ -117,6 +119,7 @@ impl Stage {
             store: store.clone(),
             log: None,
             environment: Arc::clone(&environment),
+            figures: Arc::clone(&figures),
         })?);
         let market = Arc::new(Market::new(Parts {
             terms: terms(config),
@@ -132,6 +135,7 @@ impl Stage {
             demand,
             sellers,
             doors: Arc::new(NoDoors),
+            figures,
             announcer: Announcer::through(move |topic, args, _| {
                 events(topic, args);
                 std::future::ready(())

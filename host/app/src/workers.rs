@@ -92,6 +92,16 @@ impl Workers {
         self.queue(|lines| &mut lines.bought, job).await
     }
 
+    /// How many jobs wait in each line.
+    pub(crate) fn waiting(&self) -> [(&'static str, usize); 3] {
+        let lines = self.desk.lines.lock();
+        [
+            ("owed", lines.owed.len()),
+            ("bought", lines.bought.len()),
+            ("asked", lines.asked.len()),
+        ]
+    }
+
     async fn queue<T: Send + 'static>(
         &self,
         line: fn(&mut Lines) -> &mut VecDeque<Job>,
@@ -137,10 +147,12 @@ impl Drop for Workers {
 
 fn prepare<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> (Job, oneshot::Receiver<T>) {
     let (answer, wait) = oneshot::channel();
+    // What it says belongs to what it is done for.
+    let span = tracing::Span::current();
     let job = Box::new(move || {
         // Whoever asked may have gone, now or by the time it is done.
         if !answer.is_closed() {
-            let _ = answer.send(job());
+            let _ = answer.send(span.in_scope(job));
         }
     });
     (job, wait)

@@ -223,7 +223,7 @@ fn shut(store: &Store, txn: &mut RwTxn<'_>, key: &[u8], at: Nanos) -> Result<(),
     })?;
     changes
         .iter()
-        .try_for_each(|change| change::write(tables, txn, change))
+        .try_for_each(|change| change::write(tables, txn, change).map(drop))
 }
 
 /// Opens a file to write a copy to, and keeps others from doing so as long as it is open.

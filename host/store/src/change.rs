@@ -9,13 +9,18 @@ use crate::tables::{Table, Tables};
 use bourse_market::login::UserKey;
 use bourse_market::registry::{Registration, RegistrationKey};
 use bourse_market::voucher::Voucher;
-use bourse_market::{Change, View};
+use bourse_market::{Change, Channel, View};
 use heed::RwTxn;
 use serde::Serialize;
 
-/// Writes one change. After an error the transaction is to be aborted: part of the change may be in it.
-pub(crate) fn write(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Result<(), StoreError> {
-    let (old, new) = entries(Records { tables, txn: &*txn }, change)?;
+/// Writes one change. Yields the channel that was replaced, if it is one's. After an error the transaction is to be aborted:
+/// part of the change may be in it.
+pub(crate) fn write(
+    tables: &Tables,
+    txn: &mut RwTxn<'_>,
+    change: &Change,
+) -> Result<Option<Channel>, StoreError> {
+    let Entries { old, new, replaced } = entries(Records { tables, txn: &*txn }, change)?;
     record(tables, txn, change)?;
     for entry in old.iter().filter(|entry| !new.contains(entry)) {
         let table = tables.table(entry.table);
@@ -27,7 +32,7 @@ pub(crate) fn write(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Re
     for entry in new.iter().filter(|entry| !old.contains(entry)) {
         tables.table(entry.table).put(txn, &entry.key, &entry.value)?;
     }
-    Ok(())
+    Ok(replaced)
 }
 
 /// Writes the record alone.
@@ -82,16 +87,40 @@ fn record(tables: &Tables, txn: &mut RwTxn<'_>, change: &Change) -> Result<(), S
 }
 
 /// The index entries of the record that a change replaces, and of the new one.
-fn entries(records: Records<'_>, change: &Change) -> Result<(Vec<Entry>, Vec<Entry>), StoreError> {
+struct Entries {
+    old: Vec<Entry>,
+    new: Vec<Entry>,
+    /// The record itself, of a channel.
+    replaced: Option<Channel>,
+}
+
+fn entries(records: Records<'_>, change: &Change) -> Result<Entries, StoreError> {
+    let Change::Channel(new) = change else {
+        let (old, new) = of_others(records, change)?;
+        return Ok(Entries {
+            old,
+            new,
+            replaced: None,
+        });
+    };
+    let replaced = records.channel(&new.id)?;
+    let (old, new) = match &replaced {
+        // A purchase moves what is in a channel, and nothing that it is found by.
+        Some(old) if index::is_found_alike(old, new) => (Vec::new(), Vec::new()),
+        old => (
+            old.as_ref().map(index::of_channel).unwrap_or_default(),
+            index::of_channel(new),
+        ),
+    };
+    Ok(Entries { old, new, replaced })
+}
+
+/// The same where the change is of no channel.
+fn of_others(records: Records<'_>, change: &Change) -> Result<(Vec<Entry>, Vec<Entry>), StoreError> {
     fn both<R>(old: Option<R>, new: &R, of: impl Fn(&R) -> Vec<Entry>) -> (Vec<Entry>, Vec<Entry>) {
         (old.map(|old| of(&old)).unwrap_or_default(), of(new))
     }
     Ok(match change {
-        Change::Channel(new) => match records.channel(&new.id)? {
-            // A purchase moves what is in a channel, and nothing that it is found by.
-            Some(old) if index::is_found_alike(&old, new) => (Vec::new(), Vec::new()),
-            old => both(old, new, index::of_channel),
-        },
         Change::Offer(new) => both(records.offer(&new.id)?, new, index::of_offer),
         Change::Purchase(new) => both(records.purchase(&new.id)?, new, index::of_purchase),
         Change::EscrowSale(new) => both(records.escrow_sale(&new.id)?, new, index::of_escrow_sale),
@@ -124,7 +153,8 @@ fn entries(records: Records<'_>, change: &Change) -> Result<(Vec<Entry>, Vec<Ent
                 Vec::new(),
             )
         }
-        Change::Genesis(_)
+        Change::Channel(_)
+        | Change::Genesis(_)
         | Change::Totals(_)
         | Change::Account(..)
         | Change::Binding(..)

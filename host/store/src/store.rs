@@ -5,6 +5,7 @@ use crate::env::{self, LedgerEnv};
 use crate::error::{OpenError, StoreError, SubmitError};
 use crate::folder::{self, Held};
 use crate::migrate;
+use crate::money::Money;
 use crate::reader::Reader;
 use crate::stamp::{self, SCHEMA, Stamp};
 use crate::stats::{Counters, Stats, count};
@@ -128,6 +129,13 @@ impl Store {
         })?;
 
         let counters = Arc::new(Counters::default());
+        let txn = env.read_txn().map_err(failed)?;
+        let money = Money::count(&tables, &txn).map_err(|source| {
+            let path = path.clone();
+            OpenError::Database { path, source }
+        })?;
+        drop(txn);
+        *counters.money.lock() = money;
         let writer = Writer {
             env: env.clone(),
             tables,
@@ -256,7 +264,12 @@ impl Store {
 
     fn enqueue(&self, command: Command) -> Result<oneshot::Receiver<Answer>, SubmitError> {
         let (answer, answered) = oneshot::channel();
-        let job = Job { command, answer };
+        let span = tracing::Span::current();
+        let job = Job {
+            command,
+            answer,
+            span,
+        };
         let queue = match &self.inner.hand {
             Hand::Nobody => return Err(SubmitError::Stopped),
             Hand::Inline(writer) => {
@@ -289,6 +302,16 @@ impl Store {
     /// What the writer has done so far.
     pub fn stats(&self) -> Stats {
         self.inner.counters.read()
+    }
+
+    /// The data folder.
+    pub fn path(&self) -> &Path {
+        self.inner.env.path()
+    }
+
+    /// What is in the channels as they stand committed. Of a store that only reads, nothing.
+    pub fn money(&self) -> Money {
+        *self.inner.counters.money.lock()
     }
 
     /// Bytes of the map in use up to its last page, and of the whole map.

@@ -5,17 +5,19 @@ use crate::change;
 use crate::disk::Disk;
 use crate::env::LedgerEnv;
 use crate::error::{StoreError, SubmitError};
+use crate::money::Money;
 use crate::records::Records;
 use crate::room::{self, Admission, Room};
 use crate::stats::{Counters, count};
 use crate::tables::Tables;
-use bourse_market::{Command, Fault, Outcome, apply};
+use bourse_market::{Change, Command, Fault, Outcome, apply};
 use heed::RwTxn;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+use tracing::Span;
 
 /// Commands that may wait for the writer: a quarter of a second of work at the rate of a full batch. More wait no
 /// longer than their deadlines only if they are refused at once.
@@ -35,6 +37,8 @@ pub(crate) type Answer = Result<Outcome, SubmitError>;
 pub(crate) struct Job {
     pub(crate) command: Command,
     pub(crate) answer: oneshot::Sender<Answer>,
+    /// What it is done for.
+    pub(crate) span: Span,
 }
 
 /// What comes through the queue.
@@ -111,16 +115,16 @@ impl Writer {
 
     /// Writes and answers as many jobs as fit into one transaction, one at least.
     pub(crate) fn write(&self, jobs: &mut VecDeque<Job>) {
-        let commands: Vec<&Command> = jobs.iter().map(|job| &job.command).collect();
-        let answers = match self.attempt(&commands) {
+        let batch: Vec<&Job> = jobs.iter().collect();
+        let answers = match self.attempt(&batch) {
             Attempt::Answered(answers) => answers,
-            Attempt::Aborted(error) => match commands.as_slice() {
+            Attempt::Aborted(error) => match batch.as_slice() {
                 [only] => vec![Err(self.failed(only, &error))],
                 _ => {
                     // One of them does not fit, or cannot be written: only alone is it known which.
-                    tracing::warn!(%error, commands = commands.len(), "a batch failed and is written one by one");
+                    tracing::warn!(%error, commands = batch.len(), "a batch failed and is written one by one");
                     count(&self.counters.split);
-                    commands.iter().map(|command| self.alone(command)).collect()
+                    batch.iter().map(|job| self.alone(job)).collect()
                 }
             },
         };
@@ -133,31 +137,31 @@ impl Writer {
         }
     }
 
-    fn alone(&self, command: &Command) -> Answer {
-        match self.attempt(&[command]) {
+    fn alone(&self, job: &Job) -> Answer {
+        match self.attempt(&[job]) {
             Attempt::Answered(answers) => answers
                 .into_iter()
                 .next()
                 .unwrap_or_else(|| Err(SubmitError::Storage("no answer".to_owned()))),
-            Attempt::Aborted(error) => Err(self.failed(command, &error)),
+            Attempt::Aborted(error) => Err(self.failed(job, &error)),
         }
     }
 
-    fn failed(&self, command: &Command, error: &StoreError) -> SubmitError {
+    fn failed(&self, job: &Job, error: &StoreError) -> SubmitError {
+        let _span = job.span.enter();
         tracing::error!(%error, "a command could not be written");
         if error.is_full() {
-            room::full(command)
+            room::full(&job.command)
         } else {
             SubmitError::Storage(error.to_string())
         }
     }
 
-    /// One transaction over the first of `commands`, as far as there is room for them.
-    fn attempt(&self, commands: &[&Command]) -> Attempt {
+    /// One transaction over the first of `jobs`, as far as there is room for them.
+    fn attempt(&self, jobs: &[&Job]) -> Attempt {
         let fail_all = |error: StoreError| {
             Attempt::Answered(
-                commands
-                    .iter()
+                jobs.iter()
                     .map(|_| Err(SubmitError::Storage(error.to_string())))
                     .collect(),
             )
@@ -170,9 +174,11 @@ impl Writer {
             Ok(room) => room,
             Err(error) => return fail_all(error),
         };
-        let mut answers: Vec<Answer> = Vec::with_capacity(commands.len());
+        let mut answers: Vec<Answer> = Vec::with_capacity(jobs.len());
         let mut dirty = false;
-        for command in commands {
+        let mut money = *self.counters.money.lock();
+        for job in jobs {
+            let command = &job.command;
             match room.admit(command) {
                 Admission::Admitted => {}
                 Admission::NextBatch => break,
@@ -181,7 +187,8 @@ impl Writer {
                     continue;
                 }
             }
-            match self.decide(&mut txn, command) {
+            let decided = job.span.in_scope(|| self.decide(&mut txn, command, &mut money));
+            match decided {
                 Ok((answer, wrote)) => {
                     dirty |= wrote;
                     answers.push(answer);
@@ -196,6 +203,8 @@ impl Writer {
         match self.commit(txn) {
             Ok(()) => {
                 count(&self.counters.commits);
+                // Nobody else writes, so nothing came in between.
+                *self.counters.money.lock() = money;
                 Attempt::Answered(answers)
             }
             Err(error) => {
@@ -213,8 +222,13 @@ impl Writer {
         }
     }
 
-    /// Decides one command and writes its changes. An error means that the transaction must not be committed.
-    fn decide(&self, txn: &mut RwTxn<'_>, command: &Command) -> Result<(Answer, bool), StoreError> {
+    /// Decides one command and writes its changes, `money` among them. An error means that the transaction must not be committed.
+    fn decide(
+        &self,
+        txn: &mut RwTxn<'_>,
+        command: &Command,
+        money: &mut Money,
+    ) -> Result<(Answer, bool), StoreError> {
         match apply(
             &Records {
                 tables: &self.tables,
@@ -223,12 +237,19 @@ impl Writer {
             command,
         ) {
             Ok((changes, outcome)) => {
-                changes
-                    .iter()
-                    .try_for_each(|change| change::write(&self.tables, txn, change))?;
+                tracing::debug!(records = changes.len(), "the ledger carries a command out");
+                for change in &changes {
+                    let replaced = change::write(&self.tables, txn, change)?;
+                    if let Change::Channel(channel) = change {
+                        money.replace(replaced.as_ref(), channel);
+                    }
+                }
                 Ok((Ok(outcome), !changes.is_empty()))
             }
-            Err(Fault::Refused(refusal)) => Ok((Err(SubmitError::Refused(refusal)), false)),
+            Err(Fault::Refused(refusal)) => {
+                tracing::debug!(%refusal, "the ledger refuses a command");
+                Ok((Err(SubmitError::Refused(refusal)), false))
+            }
             Err(Fault::View(error)) => {
                 tracing::error!(%error, "the ledger could not be read");
                 Ok((Err(SubmitError::Storage(error.to_string())), false))
@@ -243,7 +264,13 @@ impl Writer {
     }
 
     fn commit(&self, txn: RwTxn<'_>) -> Result<(), StoreError> {
-        self.disk.before_commit().map_err(heed::Error::Io)?;
-        Ok(txn.commit()?)
+        let began = Instant::now();
+        let committed = self
+            .disk
+            .before_commit()
+            .map_err(heed::Error::Io)
+            .and_then(|()| txn.commit());
+        self.counters.count_commit(began.elapsed());
+        Ok(committed?)
     }
 }

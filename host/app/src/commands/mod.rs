@@ -17,9 +17,12 @@ pub(crate) mod ledger;
 mod policy;
 mod serve;
 mod shell;
+mod status;
 mod wamp;
 
-pub(crate) use config::check_all as check_configs;
+#[cfg(test)]
+pub(crate) use config::FULL;
+pub(crate) use config::{ConfigCommand, config};
 pub(crate) use decisions::{DecisionsCommand, decisions};
 pub(crate) use dev::{DevCommand, dev};
 pub(crate) use keys::{KeysCommand, keys};
@@ -27,6 +30,7 @@ pub(crate) use ledger::{LedgerCommand, run as ledger};
 pub(crate) use policy::{PolicyCommand, run as policy};
 pub(crate) use serve::serve;
 pub(crate) use shell::{CompletionsArgs, ManArgs, completions, man};
+pub(crate) use status::status;
 pub(crate) use wamp::{WampCommand, wamp};
 
 /// The host a command needs does not answer.

@@ -4,6 +4,7 @@ use crate::cli::ServeArgs;
 use crate::config::{AppliesTo, Config, Hook, Rule};
 use crate::host::{Host, WS_PATH};
 use crate::house::House;
+use crate::reload::InForce;
 use anyhow::Context;
 use bourse_delegates::demo::DemoOptions;
 use bourse_policy::{Origin, PolicyStatus};
@@ -11,45 +12,62 @@ use std::io::Write;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs until interrupted, or until the demo has sold what it was asked for.
-pub(crate) async fn serve(markets: &[Config], args: &ServeArgs) -> anyhow::Result<ExitCode> {
+/// Runs until interrupted, or until the demo has sold what it was asked for. The configuration comes from `load`, at the start
+/// and again at each SIGHUP.
+pub(crate) async fn serve(
+    load: impl Fn() -> anyhow::Result<Vec<Config>>,
+    args: &ServeArgs,
+) -> anyhow::Result<ExitCode> {
+    let markets = load()?;
     anyhow::ensure!(
         !args.demo || markets.iter().all(Config::has_faucet),
         "--demo needs test tokens, which a market hands out on 127.0.0.1 alone: leave --demo, or listen there"
     );
-    let [first, others @ ..] = markets else {
+    let [first, others @ ..] = &markets[..] else {
         anyhow::bail!("there is no market to serve");
     };
     anyhow::ensure!(
         !args.demo || others.is_empty(),
         "--demo is of one market: name the data folder of one with --data"
     );
-    let mut house = House::start(markets).await?;
+    let mut house = House::start(&markets).await?;
     // Whoever reads that it is there may tell it to stop at once.
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    let mut in_force = InForce::new(&markets);
     for (config, host) in markets.iter().zip(house.hosts()) {
         introduce(config, host, args.demo)?;
     }
 
     let mut outcome = Ok(());
     loop {
-        let demo = async {
-            match (args.demo, house.hosts().first()) {
-                (true, Some(host)) => demo(first, host, args.sales).await,
-                _ => std::future::pending().await,
+        let ended = {
+            let demo = async {
+                match (args.demo, house.hosts().first()) {
+                    (true, Some(host)) => demo(first, host, args.sales).await,
+                    _ => std::future::pending().await,
+                }
+            };
+            tokio::pin!(demo);
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => break Ended::Wanted,
+                    _ = terminate.recv() => break Ended::Wanted,
+                    _ = hangup.recv() => in_force.change(&house, load()),
+                    (realm, why) = house.broken() => break Ended::Broken(realm, why),
+                    ended = &mut demo => break Ended::Demo(ended),
+                }
             }
         };
-        let broken = tokio::select! {
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-            broken = house.broken() => broken,
-            ended = demo => {
+        let (realm, why) = match ended {
+            Ended::Wanted => break,
+            Ended::Demo(ended) => {
                 outcome = ended;
                 break;
             }
+            Ended::Broken(realm, why) => (realm, why),
         };
-        let (realm, why) = broken;
         outcome = Err(anyhow::anyhow!("{why}"));
         if house.hosts().len() == 1 {
             break;
@@ -62,6 +80,16 @@ pub(crate) async fn serve(markets: &[Config], args: &ServeArgs) -> anyhow::Resul
     house.stop().await;
     say!("stopped");
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Why a market does not go on.
+enum Ended {
+    /// Its operator wants it so.
+    Wanted,
+    /// The demo sold what it was to, or could not.
+    Demo(anyhow::Result<()>),
+    /// The market of this realm must not go on, and why.
+    Broken(String, String),
 }
 
 /// What an operator wants to know of a host that just started: where it is, what it holds, who decides prices.

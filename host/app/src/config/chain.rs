@@ -1,6 +1,7 @@
 //! `[chain]`: where purchases settle.
 
-use anyhow::{Context, ensure};
+use super::check::{Faults, between};
+use anyhow::Context;
 use bourse_chain::{Contracts, FollowOptions, Gateway, Heads, Limits, Node};
 use bourse_market::Address;
 use serde::{Deserialize, Serialize};
@@ -153,12 +154,8 @@ impl Chain {
             .transpose()
     }
 
-    /// The chain to settle on; none in local mode.
-    ///
-    /// # Errors
-    ///
-    /// The first setting that is missing or makes no sense, with what would.
-    pub(crate) fn plan(&self) -> anyhow::Result<Option<Plan>> {
+    /// Notes every setting that is missing or makes no sense. Without a chain, none of them is looked at.
+    pub(super) fn check_settlement(&self, faults: &mut Faults) {
         /// Less would busy the node, more would keep buyers waiting for their channels.
         const POLL_MS: std::ops::RangeInclusive<u64> = 20..=600_000;
         /// From what a node nearby needs to what nobody would wait for.
@@ -167,88 +164,120 @@ impl Chain {
         const MAX_DEPTH: u64 = 100_000;
         /// From less than any chain asks to what nobody would pay.
         const FEE_GWEI: std::ops::RangeInclusive<u64> = 1..=1_000_000;
+        if self.mode == ChainMode::Local {
+            return;
+        }
+        faults.check("chain.rpc", self.node().map(drop));
+        faults.check("chain.verify", self.verifiers().map(drop));
+        faults.check("chain.ws", self.heads().map(drop));
+        match &self.contracts {
+            None => faults.check("chain.contracts", self.contracts().map(drop)),
+            Some(contracts) => contracts.check(faults),
+        }
+        between(faults, "chain.poll_ms", self.poll_ms, POLL_MS);
+        between(faults, "chain.answer_ms", self.answer_ms, ANSWER_MS);
+        faults.unless(self.depth <= MAX_DEPTH, "chain.depth", || {
+            format!("chain.depth is {}: at most {MAX_DEPTH} blocks", self.depth)
+        });
+        between(faults, "chain.max_fee_gwei", self.max_fee_gwei, FEE_GWEI);
+        faults.unless(
+            self.bump_after_blocks > 0,
+            "chain.bump_after_blocks",
+            || "chain.bump_after_blocks is 0: a transaction waits for one block at least",
+        );
+    }
+
+    /// The chain to settle on; none in local mode.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is missing or cannot be used, with what could.
+    pub(crate) fn plan(&self) -> anyhow::Result<Option<Plan>> {
         const WEI_PER_GWEI: u64 = 1_000_000_000;
         if self.mode == ChainMode::Local {
             return Ok(None);
         }
-        let rpc = self.rpc.as_deref().context(
-            "chain.mode is \"ethereum\", and chain.rpc is missing: where is the node, such as http://127.0.0.1:8545?",
-        )?;
-        let addresses = self.contracts.as_ref().context(
-            "chain.mode is \"ethereum\", and [chain.contracts] is missing: expected the addresses of token, network, \
-             catalog, market and channel",
-        )?;
-        ensure!(
-            POLL_MS.contains(&self.poll_ms),
-            "chain.poll_ms is {}: it must lie in {} to {}",
-            self.poll_ms,
-            POLL_MS.start(),
-            POLL_MS.end()
-        );
-        ensure!(
-            ANSWER_MS.contains(&self.answer_ms),
-            "chain.answer_ms is {}: it must lie in {} to {}",
-            self.answer_ms,
-            ANSWER_MS.start(),
-            ANSWER_MS.end()
-        );
-        ensure!(
-            self.depth <= MAX_DEPTH,
-            "chain.depth is {}: at most {MAX_DEPTH} blocks",
-            self.depth
-        );
-        ensure!(
-            FEE_GWEI.contains(&self.max_fee_gwei),
-            "chain.max_fee_gwei is {}: it must lie in {} to {}",
-            self.max_fee_gwei,
-            FEE_GWEI.start(),
-            FEE_GWEI.end()
-        );
-        ensure!(
-            self.bump_after_blocks > 0,
-            "chain.bump_after_blocks is 0: a transaction waits for one block at least"
-        );
-        let limits = Limits {
-            answer: Duration::from_millis(self.answer_ms),
-            ..Limits::default()
-        };
-        let node =
-            |key: &str, url: &str| Node::at(url, limits).with_context(|| format!("{key} cannot be used"));
-        let verifiers = self.verify.iter().map(|url| node("chain.verify", url));
         Ok(Some(Plan {
-            node: node("chain.rpc", rpc)?,
-            verifiers: verifiers.collect::<anyhow::Result<_>>()?,
+            node: self.node()?,
+            verifiers: self.verifiers()?,
             follow: FollowOptions {
-                contracts: addresses.parse()?,
+                contracts: self.contracts()?,
                 depth: self.depth,
                 from_block: self.from_block,
             },
             poll: Duration::from_millis(self.poll_ms),
-            heads: self
-                .ws
-                .as_deref()
-                .map(|url| Heads::at(url, limits).context("chain.ws cannot be used"))
-                .transpose()?,
+            heads: self.heads()?,
             max_fee: self.max_fee_gwei.saturating_mul(WEI_PER_GWEI),
             bump_after: self.bump_after_blocks,
         }))
     }
+
+    fn answers(&self) -> Limits {
+        Limits {
+            answer: Duration::from_millis(self.answer_ms),
+            ..Limits::default()
+        }
+    }
+
+    fn node(&self) -> anyhow::Result<Node> {
+        let rpc = self.rpc.as_deref().context(
+            "chain.mode is \"ethereum\", and chain.rpc is missing: where is the node, such as http://127.0.0.1:8545?",
+        )?;
+        Node::at(rpc, self.answers()).context("chain.rpc cannot be used")
+    }
+
+    fn verifiers(&self) -> anyhow::Result<Vec<Node>> {
+        let nodes = self.verify.iter().map(|url| Node::at(url, self.answers()));
+        nodes
+            .map(|node| node.context("chain.verify cannot be used"))
+            .collect()
+    }
+
+    fn heads(&self) -> anyhow::Result<Option<Heads>> {
+        let heads = self.ws.as_deref().map(|url| Heads::at(url, self.answers()));
+        heads.transpose().context("chain.ws cannot be used")
+    }
+
+    fn contracts(&self) -> anyhow::Result<Contracts> {
+        let addresses = self.contracts.as_ref().context(
+            "chain.mode is \"ethereum\", and [chain.contracts] is missing: expected the addresses of token, network, \
+             catalog, market and channel",
+        )?;
+        addresses.parse()
+    }
 }
 
 impl ContractAddresses {
+    fn named(&self) -> [(&'static str, &str); 5] {
+        [
+            ("chain.contracts.token", &self.token),
+            ("chain.contracts.network", &self.network),
+            ("chain.contracts.catalog", &self.catalog),
+            ("chain.contracts.market", &self.market),
+            ("chain.contracts.channel", &self.channel),
+        ]
+    }
+
+    fn check(&self, faults: &mut Faults) {
+        for (key, text) in self.named() {
+            faults.check(key, address(key, text).map(drop));
+        }
+    }
+
     fn parse(&self) -> anyhow::Result<Contracts> {
-        let address = |name: &str, text: &str| {
-            text.parse::<Address>()
-                .with_context(|| format!("chain.contracts.{name} is no address"))
-        };
+        let [token, network, catalog, market, channel] = self.named().map(|(key, text)| address(key, text));
         Ok(Contracts {
-            token: address("token", &self.token)?,
-            network: address("network", &self.network)?,
-            catalog: address("catalog", &self.catalog)?,
-            market: address("market", &self.market)?,
-            channel: address("channel", &self.channel)?,
+            token: token?,
+            network: network?,
+            catalog: catalog?,
+            market: market?,
+            channel: channel?,
         })
     }
+}
+
+fn address(key: &str, text: &str) -> anyhow::Result<Address> {
+    text.parse().with_context(|| format!("{key} is no address"))
 }
 
 #[cfg(test)]
@@ -256,7 +285,11 @@ mod tests {
     use super::*;
 
     fn chain(text: &str) -> anyhow::Result<Option<Plan>> {
-        toml::from_str::<Chain>(text)?.plan()
+        let chain: Chain = toml::from_str(text)?;
+        let mut faults = Faults::default();
+        chain.check_settlement(&mut faults);
+        faults.into_result()?;
+        chain.plan()
     }
 
     const CONTRACTS: &str = r#"

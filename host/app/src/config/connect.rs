@@ -1,6 +1,7 @@
 //! `[wamp] connect` and `[wamp.login]`: the router that the market joins, and who it is there.
 
-use anyhow::{Context, ensure};
+use super::check::Faults;
+use anyhow::Context;
 use bourse_wamp::RouterUrl;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -61,37 +62,42 @@ pub enum LoginMethod {
 }
 
 impl Login {
-    fn check(&self) -> anyhow::Result<()> {
+    fn check(&self, faults: &mut Faults) {
         // A key says whose it is.
         let nameless = matches!(self.method, LoginMethod::Anonymous | LoginMethod::Cryptosign);
-        ensure!(
-            nameless || self.authid.is_some(),
-            "wamp.login.authid is missing: name whom the secret proves"
-        );
-        ensure!(
-            self.method == LoginMethod::Anonymous || self.file.is_some(),
-            "wamp.login.file is missing: name the file that holds the secret"
-        );
-        ensure!(
-            self.method != LoginMethod::Anonymous || self.file.is_none(),
-            "wamp.login.file is set, but an anonymous login has no secret: set wamp.login.method too"
-        );
-        ensure!(
-            self.method == LoginMethod::Cryptosign || !self.channel_binding,
-            "wamp.login.channel_binding is set: only a cryptosign login can be bound to its connection"
-        );
-        Ok(())
+        let anonymous = self.method == LoginMethod::Anonymous;
+        for (holds, key, words) in [
+            (
+                nameless || self.authid.is_some(),
+                "wamp.login.authid",
+                "wamp.login.authid is missing: name whom the secret proves",
+            ),
+            (
+                anonymous || self.file.is_some(),
+                "wamp.login.file",
+                "wamp.login.file is missing: name the file that holds the secret",
+            ),
+            (
+                !anonymous || self.file.is_none(),
+                "wamp.login.file",
+                "wamp.login.file is set, but an anonymous login has no secret: set wamp.login.method too",
+            ),
+            (
+                self.method == LoginMethod::Cryptosign || !self.channel_binding,
+                "wamp.login.channel_binding",
+                "wamp.login.channel_binding is set: only a cryptosign login can be bound to its connection",
+            ),
+        ] {
+            faults.unless(holds, key, || words);
+        }
     }
 }
 
-/// Whether the router at `url` can be joined by `login`.
-///
-/// # Errors
-///
-/// What is wrong, and what would be right.
-pub(super) fn check(url: &str, login: &Login) -> anyhow::Result<()> {
-    url.parse::<RouterUrl>().context("wamp.connect")?;
-    login.check()
+/// Notes what keeps the router at `url` from being joined by `login`.
+pub(super) fn check(url: &str, login: &Login, faults: &mut Faults) {
+    let url = url.parse::<RouterUrl>().context("wamp.connect");
+    faults.check("wamp.connect", url.map(drop));
+    login.check(faults);
 }
 
 /// Whether the router is on this machine.
@@ -102,6 +108,12 @@ pub(super) fn is_local(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check(url: &str, login: &Login) -> anyhow::Result<()> {
+        let mut faults = Faults::default();
+        super::check(url, login, &mut faults);
+        faults.into_result()
+    }
 
     #[test]
     fn an_address_that_is_none_is_named_beside_one_that_is() {

@@ -1,7 +1,7 @@
 //! Where a listener listens, as people write it: an IP address and a port. And what the listeners need beside that.
 
 use super::Wamp;
-use anyhow::ensure;
+use super::check::Faults;
 use serde::{Deserialize, Deserializer, de::Error};
 use std::net::SocketAddr;
 
@@ -43,26 +43,39 @@ impl Wamp {
     }
 
     /// Whether TLS has what it needs, and is needed where it has that.
-    pub(super) fn check_tls(&self) -> anyhow::Result<()> {
+    pub(super) fn check_tls(&self, faults: &mut Faults) {
         let listens = self.listen_wss.is_some() || self.listen_rss.is_some();
         let files = [&self.tls_certificate, &self.tls_key];
-        ensure!(
-            !listens || files.iter().all(|file| file.is_some()),
+        let whole = !listens || files.iter().all(|file| file.is_some());
+        let listener = match self.listen_wss {
+            Some(_) => "wamp.listen_wss",
+            None => "wamp.listen_rss",
+        };
+        faults.unless(whole, listener, || {
             "wamp.listen_wss and wamp.listen_rss need a certificate: name its file in wamp.tls_certificate, and that of \
              its key in wamp.tls_key"
-        );
-        ensure!(
-            listens || files.iter().all(|file| file.is_none()),
+        });
+        let used = listens || files.iter().all(|file| file.is_none());
+        let file = match self.tls_certificate {
+            Some(_) => "wamp.tls_certificate",
+            None => "wamp.tls_key",
+        };
+        faults.unless(used, file, || {
             "wamp.tls_certificate and wamp.tls_key are for TLS, and nobody listens for it: set wamp.listen_wss or \
              wamp.listen_rss"
-        );
-        Ok(())
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check(wamp: &Wamp) -> anyhow::Result<()> {
+        let mut faults = Faults::default();
+        wamp.check_tls(&mut faults);
+        faults.into_result()
+    }
 
     #[test]
     fn tls_needs_a_certificate_and_a_certificate_needs_a_listener() {
@@ -71,14 +84,14 @@ mod tests {
             ..Wamp::default()
         };
         for setting in ["wamp.tls_certificate", "wamp.tls_key"] {
-            let error = wamp.check_tls().unwrap_err().to_string();
+            let error = check(&wamp).unwrap_err().to_string();
             assert!(error.contains(setting), "{error}");
             wamp.tls_certificate = Some("certificate.pem".into());
         }
         wamp.tls_key = Some("key.pem".into());
-        wamp.check_tls().unwrap();
+        check(&wamp).unwrap();
         wamp.listen_wss = None;
-        let error = wamp.check_tls().unwrap_err().to_string();
+        let error = check(&wamp).unwrap_err().to_string();
         assert!(error.contains("set wamp.listen_wss"), "{error}");
     }
 

@@ -5,6 +5,8 @@ use anyhow::{Context, bail, ensure};
 use bourse_market::MarketId;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// The sections that a block may have of its own.
 const OWN: [&str; 5] = ["realm", "store", "chain", "policies", "offers"];
@@ -33,6 +35,26 @@ pub(super) fn split(mut table: toml::Table) -> anyhow::Result<Vec<toml::Table>> 
         Ok(laid_over(table.clone(), block))
     });
     laid.collect()
+}
+
+/// A block by itself, as if it were a configuration: what it says of its own sections, and the rest as `[market]`.
+pub(super) fn alone<'i>(block: &DeTable<'i>) -> DeTable<'i> {
+    let (mut sections, mut market) = (DeTable::new(), DeTable::new());
+    for (key, value) in block.iter() {
+        let own = OWN.contains(&key.get_ref().as_ref());
+        let into = if own { &mut sections } else { &mut market };
+        into.insert(key.clone(), value.clone());
+    }
+    let span = market
+        .iter()
+        .next()
+        .map(|(key, _)| key.span())
+        .unwrap_or_default();
+    sections.insert(
+        Spanned::new(span.clone(), "market".into()),
+        Spanned::new(span, DeValue::Table(market)),
+    );
+    sections
 }
 
 /// A block over the common table: what it says of its own sections goes into these, the rest is `[market]`.

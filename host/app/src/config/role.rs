@@ -1,5 +1,6 @@
 //! What clients of a role may do with the router: `[[wamp.role]]`. The router decides; this says it in its terms.
 
+use super::check::Faults;
 use anyhow::{Context, ensure};
 use bourse_wamp::{Permissions, uri};
 use serde::{Deserialize, Serialize};
@@ -104,10 +105,7 @@ pub(crate) fn permissions(roles: &[Role]) -> anyhow::Result<Permissions> {
     let mut names = std::collections::BTreeSet::new();
     for Role { name, rule } in roles {
         ensure!(!name.is_empty(), "a [[wamp.role]] has no name");
-        ensure!(
-            names.insert(name),
-            "[[wamp.role]] {name} is there twice: put its rules together"
-        );
+        ensure!(names.insert(name), twice(name));
         ensure!(
             rule.len() <= MAX_RULES,
             "[[wamp.role]] {name} has {} rules: at most {MAX_RULES} are held against each call",
@@ -121,6 +119,20 @@ pub(crate) fn permissions(roles: &[Role]) -> anyhow::Result<Permissions> {
         }
     }
     Ok(permissions)
+}
+
+/// Notes which roles cannot be.
+pub(super) fn check(roles: &[Role], faults: &mut Faults) {
+    let mut known = std::collections::BTreeSet::new();
+    for (index, role) in roles.iter().enumerate() {
+        let key = format!("wamp.role.{index}");
+        faults.check(key.as_str(), permissions(std::slice::from_ref(role)).map(drop));
+        faults.unless(known.insert(&role.name), &key, || twice(&role.name));
+    }
+}
+
+fn twice(name: &str) -> String {
+    format!("[[wamp.role]] {name} is there twice: put its rules together")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `[[policies.rule]]`: which policy decides about which offers, with which bounds.
 
-use anyhow::{Context, ensure};
+use super::check::Faults;
+use anyhow::Context;
 use bourse_market::{Address, Amount, ApiId, CatalogId, Offer, Price};
 use bourse_policy::{Hook, Import, Instances};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -143,7 +144,9 @@ impl Rule {
         !narrower && self.api.is_none_or(|own| own == *api)
     }
 
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    /// What of it makes no sense, by its keys.
+    pub(super) fn faults(&self) -> Faults {
+        let mut faults = Faults::default();
         if self.hook != Hook::Pricing {
             let priced = [
                 ("applies_to", self.applies_to != AppliesTo::default()),
@@ -156,29 +159,32 @@ impl Rule {
                 ("limits.cap", self.limits.cap.is_some()),
                 ("limits.max_valid_ms", self.limits.max_valid_ms.is_some()),
             ];
-            if let Some((key, _)) = priced.into_iter().find(|(_, set)| *set) {
-                anyhow::bail!(
-                    "{key} is for prices: leave it out where hook = \"{}\", whose failure always refuses",
-                    self.hook.as_str()
-                );
+            for (key, set) in priced {
+                let place = key.split(' ').next().unwrap_or(key);
+                faults.unless(!set, place, || {
+                    let hook = self.hook.as_str();
+                    format!("{key} is for prices: leave it out where hook = \"{hook}\", whose failure always refuses")
+                });
             }
         }
-        let floor = self.floor()?;
-        let cap = self.cap()?;
-        if let (Some(floor), Some(cap)) = (floor, cap) {
-            ensure!(
-                floor <= cap,
-                "limits.floor is {floor}, above limits.cap, which is {cap}"
-            );
+        let (floor, cap) = (self.floor(), self.cap());
+        if let (Ok(Some(floor)), Ok(Some(cap))) = (&floor, &cap) {
+            faults.unless(floor <= cap, "limits.floor", || {
+                format!("limits.floor is {floor}, above limits.cap, which is {cap}")
+            });
         }
-        self.fallback()?;
-        ensure!(
-            self.on_failure == OnFailure::Refuse
-                || self.fallback_price.is_some()
-                || self.applies_to == AppliesTo::All,
-            "on_failure = \"fallback-price\" needs a fallback_price in tokens, such as \"0.5\""
+        faults.check("limits.floor", floor.map(drop));
+        faults.check("limits.cap", cap.map(drop));
+        faults.check("fallback_price", self.fallback().map(drop));
+        let stands_in = self.on_failure == OnFailure::Refuse
+            || self.fallback_price.is_some()
+            || self.applies_to == AppliesTo::All;
+        faults.unless(
+            stands_in,
+            "on_failure",
+            || "on_failure = \"fallback-price\" needs a fallback_price in tokens, such as \"0.5\"",
         );
-        Ok(())
+        faults
     }
 
     /// The lowest price of the rule.

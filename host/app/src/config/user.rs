@@ -1,5 +1,6 @@
 //! `[[wamp.user]]` and `[[wamp.ticket]]`: who may log in, as what, and where it is written what that takes.
 
+use super::check::Faults;
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -57,6 +58,7 @@ impl User {
             .collect()
     }
 
+    /// Whether somebody can log in by it.
     fn check(&self) -> anyhow::Result<()> {
         ensure!(
             !self.authid.is_empty() && !self.role.is_empty(),
@@ -74,46 +76,58 @@ impl User {
     }
 }
 
-/// Whether these can be users of one router.
-pub(super) fn check(tickets: &[Ticket], users: &[User]) -> anyhow::Result<()> {
-    let tickets = tickets
-        .iter()
-        .map(|ticket| ("[[wamp.ticket]]", &ticket.authid, &ticket.role));
+/// Roles that are the router's own to give.
+const OWN: [&str; 3] = [
+    bourse_wamp::ROLE_MARKETMAKER,
+    bourse_wamp::ROLE_ANONYMOUS,
+    "trusted",
+];
+
+/// Notes what keeps these from being users of one router.
+pub(super) fn check(tickets: &[Ticket], users: &[User], faults: &mut Faults) {
+    let tickets = tickets.iter().enumerate().map(|(index, ticket)| {
+        let key = format!("wamp.ticket.{index}");
+        (key, "[[wamp.ticket]]", &ticket.authid, &ticket.role)
+    });
+    let named = users.iter().enumerate().map(|(index, user)| {
+        let key = format!("wamp.user.{index}");
+        (key, "[[wamp.user]]", &user.authid, &user.role)
+    });
     let mut authids = BTreeSet::new();
-    let named = users
-        .iter()
-        .map(|user| ("[[wamp.user]]", &user.authid, &user.role));
-    for (block, authid, role) in tickets.chain(named) {
-        for own in [
-            bourse_wamp::ROLE_MARKETMAKER,
-            bourse_wamp::ROLE_ANONYMOUS,
-            "trusted",
-        ] {
-            ensure!(
-                role != own,
-                "{block} for {authid}: the role `{own}` is the router's own to give"
-            );
-        }
-        ensure!(authids.insert(authid), "{block} for {authid} is there twice");
+    for (key, block, authid, role) in tickets.chain(named) {
+        faults.unless(!OWN.contains(&role.as_str()), &format!("{key}.role"), || {
+            format!("{block} for {authid}: the role `{role}` is the router's own to give")
+        });
+        faults.unless(authids.insert(authid), &format!("{key}.authid"), || {
+            format!("{block} for {authid} is there twice")
+        });
     }
     let mut keys = BTreeSet::new();
-    for user in users {
-        user.check()?;
-        for key in user.keys()? {
-            ensure!(
-                keys.insert(key),
-                "[[wamp.user]] for {}: the public key {} is there twice, and says who somebody is",
-                user.authid,
-                hex::encode(key)
-            );
+    for (index, user) in users.iter().enumerate() {
+        let place = format!("wamp.user.{index}");
+        faults.check(place.as_str(), user.check());
+        // Those that are none were noted with the user.
+        for key in user.keys().unwrap_or_default() {
+            faults.unless(keys.insert(key), &format!("{place}.public_keys"), || {
+                format!(
+                    "[[wamp.user]] for {}: the public key {} is there twice, and says who somebody is",
+                    user.authid,
+                    hex::encode(key)
+                )
+            });
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check(tickets: &[Ticket], users: &[User]) -> anyhow::Result<()> {
+        let mut faults = Faults::default();
+        super::check(tickets, users, &mut faults);
+        faults.into_result()
+    }
 
     fn user(authid: &str, role: &str, key: Option<&str>) -> User {
         User {

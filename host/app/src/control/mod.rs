@@ -33,6 +33,8 @@ pub(crate) enum Request {
     Ledger(quarantine::Request),
     /// Whose a delegate is.
     Bind(bind::Request),
+    /// How the market does.
+    Status,
 }
 
 /// One command, and what follows it.

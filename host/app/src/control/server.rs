@@ -3,6 +3,7 @@
 use super::{Answer, Envelope, MAX_LINE, MAX_SIGNATURE, Request};
 use crate::market::Market;
 use crate::policies::Manager;
+use crate::status::Report;
 use crate::{bind, quarantine};
 use anyhow::{Context, ensure};
 use std::os::unix::fs::PermissionsExt;
@@ -49,6 +50,10 @@ impl Desk {
             Request::Bind(request) => {
                 let reply = bind::carry_out(&self.market, request)?;
                 spelled(serde_json::to_value(reply))
+            }
+            Request::Status => {
+                let report = Report::of(&self.market).map_err(|error| error.to_string())?;
+                spelled(serde_json::to_value(report))
             }
         }
     }
@@ -117,6 +122,8 @@ async fn answer(stream: UnixStream, desk: Desk, max_component: usize) -> anyhow:
     let read = tokio::time::timeout(PATIENCE, read(&mut stream, max_component)).await;
     let answer = match read.context("it did not arrive in time").and_then(|read| read) {
         Ok((envelope, component, signature)) => {
+            // Not what it is: signatures may be in it.
+            tracing::debug!("a command came over the control socket");
             let carried_out = tokio::task::spawn_blocking(move || {
                 desk.carry_out(envelope.request, &component, signature.as_deref())
             })

@@ -32,7 +32,7 @@ pub(crate) async fn carry(
         said,
         signature,
         signer,
-        limits: outbox.carrying,
+        limits: outbox.limits.load().1,
         gas: CONSENT_GAS,
     }));
     if !record::is_known(market, &command)? {

@@ -15,10 +15,12 @@ mod send;
 
 pub(crate) use send::start;
 
+use arc_swap::ArcSwap;
 use bourse_chain::{Contracts, Node};
 use bourse_market::outbox::{CarryLimits, OpeningRate, PayingLimits};
 use bourse_market::{Address, Amount};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 
 /// How transactions are sent.
@@ -66,9 +68,8 @@ impl Limits {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     pub(crate) sending: Sending,
-    limits: Limits,
-    /// How many consents go to the chain.
-    carrying: CarryLimits,
+    /// As the configuration was read last.
+    limits: ArcSwap<(Limits, CarryLimits)>,
     /// There is something to send.
     wake: Notify,
     /// Counts what was signed.
@@ -79,11 +80,15 @@ impl Outbox {
     pub(crate) fn new(sending: Sending, limits: Limits, carrying: CarryLimits) -> Self {
         Self {
             sending,
-            limits,
-            carrying,
+            limits: ArcSwap::from_pointee((limits, carrying)),
             wake: Notify::new(),
             signed: watch::Sender::new(0),
         }
+    }
+
+    /// Takes other limits from here on, and how many consents go to the chain.
+    pub(crate) fn limit(&self, limits: Limits, carrying: CarryLimits) {
+        self.limits.store(Arc::new((limits, carrying)));
     }
 
     /// There is a new block: what was sent may be in it, and what could not be sent may go now.

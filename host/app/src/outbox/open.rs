@@ -27,7 +27,7 @@ pub(crate) async fn open(
     signed: SignedOpen,
 ) -> Result<Intent, WampError> {
     let request = IntendRequest {
-        limits: outbox.limits.of(&signed.request.actor),
+        limits: outbox.limits.load().0.of(&signed.request.actor),
         gas: OpeningGas {
             approve: APPROVE_GAS,
             open: OPEN_GAS,

@@ -24,6 +24,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 /// The longest wait after a failure, and the first.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
@@ -166,13 +167,15 @@ impl Courier {
         let mut trouble = Ok(());
         let mut first = true;
         for intent in read(market, |ledger| ledger.unfinished_intents())? {
+            let span = tracing::info_span!("transaction", nonce = %intent.nonce);
             if intent.nonce < next {
-                let concluded = conclude(market, outbox, &intent).await;
+                let concluded = conclude(market, outbox, &intent).instrument(span).await;
                 trouble = trouble.and(concluded);
                 continue;
             }
-            let intent = sign(market, outbox, intent, latest, first).await?;
-            self.deliver(market, outbox, &intent).await?;
+            let intent = sign(market, outbox, intent, latest, first);
+            let intent = intent.instrument(span.clone()).await?;
+            self.deliver(market, outbox, &intent).instrument(span).await?;
             first = false;
         }
         trouble

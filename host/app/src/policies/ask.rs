@@ -1,6 +1,5 @@
 //! One question to one policy, with everything that surrounds it: breaker, record, log, figures, shadow.
 
-use super::figures;
 use super::imports::Live;
 use super::pulse::End;
 use super::rules::Prepared;
@@ -10,6 +9,7 @@ use bourse_market::{Decision, DecisionHeader, DecisionId, StateEdit, StateWrite}
 use bourse_policy::{Decided, Declined, Edit, Entry, Failure, Hex, Imports, Output, Record, Revision};
 use bourse_wamp::WampError;
 use std::time::Instant;
+use tracing::field::Empty;
 
 /// What a policy answered.
 pub(super) struct Asked<T> {
@@ -38,7 +38,7 @@ impl Policies {
             Ok(permit) => permit,
             Err(open) => {
                 let failure = Failure::from(open);
-                figures::refused_by_breaker(revision.name(), hook);
+                rule.calls(&self.figures, revision).left_alone();
                 return Asked {
                     outcome: Err(Declined::Failed(failure)),
                     decision: None,
@@ -46,6 +46,10 @@ impl Policies {
                 };
             }
         };
+        let span = tracing::debug_span!(
+            "policy", name = revision.name(), revision = %revision.id(), %hook, outcome = Empty, decision = Empty
+        );
+        let _entered = span.enter();
         let live = Live::new(&self.ground, revision.name(), inquiry.now);
         let Decided {
             mut outcome,
@@ -66,15 +70,15 @@ impl Policies {
         // not have it left alone: neither to stop those it serves nor to have them served at the price that stands in.
         let counts = counts && !(failed && rule.works(revision, inquiry, &live));
         if counts && let Some(tripped) = permit.record(Instant::now(), failed) {
-            figures::tripped(revision.name());
+            self.figures.tripped(revision.name());
             self.pulse.tripped(revision.id(), hook);
             tracing::error!(
                 policy = revision.name(), revision = %revision.id(),
                 "a policy failed {} times in a row and is left alone for {} ms", tripped.failures, tripped.pause_ms
             );
         }
-        let figures = rule.calls(revision.name());
-        figures.called(&record.outcome, fuel, elapsed);
+        rule.calls(&self.figures, revision)
+            .called(&record.outcome, fuel, elapsed);
         self.pulse
             .called(revision.id(), hook, End::of(&record.output), fuel, elapsed);
         if let Err(Declined::Failed(failure)) = &outcome
@@ -85,8 +89,10 @@ impl Policies {
                 ?elapsed, "a policy failed"
             );
         }
+        span.record("outcome", &*record.outcome);
         self.shadow(rule, entry, &record);
         let decision = self.keep(record);
+        span.record("decision", tracing::field::display(decision.id));
         Asked {
             outcome,
             decision: Some(decision),
@@ -98,10 +104,9 @@ impl Policies {
     pub(super) fn keep(&self, record: Record) -> Decision {
         let hook = record.hook.to_string();
         let decision = stored(record, DecisionId(self.environment.fresh_id()), hook);
-        if let Some(log) = &self.log
-            && !log.append(decision.clone())
-        {
-            self.count_dropped();
+        if let Some(log) = &self.log {
+            // What it drops it counts.
+            let _ = log.append(decision.clone());
         }
         decision
     }

@@ -73,7 +73,8 @@ impl Policies {
             };
             revision.admit(&request, imports, rule.grants, &rule.limits)
         };
-        self.each(&self.rules.offers, offer, inquiry, &mut cleared, admit, Ok)
+        let rules = self.rules.load();
+        self.each(&rules.offers, offer, inquiry, &mut cleared, admit, Ok)
     }
 
     /// Whether any policy is to be asked when this offer is quoted or bought.
@@ -83,8 +84,8 @@ impl Policies {
 
     /// Whether a filter or consent is to be asked about this offer.
     pub(crate) fn guard(&self, offer: &Offer) -> bool {
-        covering(&self.rules.offers, offer).next().is_some()
-            || covering(&self.rules.consent, offer).next().is_some()
+        let rules = self.rules.load();
+        covering(&rules.offers, offer).next().is_some() || covering(&rules.consent, offer).next().is_some()
     }
 
     /// What a consent policy is asked about `offer`, or about a query at large.
@@ -126,7 +127,8 @@ impl Policies {
 
     /// Whether this buyer may see the offer: if not, it does not exist.
     fn show(&self, offer: &Offer, inquiry: &Inquiry, cleared: &mut Cleared) -> Result<(), WampError> {
-        if covering(&self.rules.offers, offer).next().is_none() {
+        let rules = self.rules.load();
+        if covering(&rules.offers, offer).next().is_none() {
             return Ok(());
         }
         let batch = Batch::of(&[offer]);
@@ -138,12 +140,13 @@ impl Policies {
             true => Err(of_refusal(&Refusal::OfferUnknown { key: offer.key })),
             false => Ok(()),
         };
-        self.each(&self.rules.offers, offer, inquiry, cleared, filter, seen)
+        self.each(&rules.offers, offer, inquiry, cleared, filter, seen)
     }
 
     /// Whether the two parties may deal.
     fn consent(&self, offer: &Offer, inquiry: &Inquiry, cleared: &mut Cleared) -> Result<(), WampError> {
-        if covering(&self.rules.consent, offer).next().is_none() {
+        let rules = self.rules.load();
+        if covering(&rules.consent, offer).next().is_none() {
             return Ok(());
         }
         let recorded = self.recorded(inquiry, Some(offer))?;
@@ -151,13 +154,13 @@ impl Policies {
             let request = self.consent_request(rule, inquiry, Some(offer), &recorded);
             revision.authorize(&request, imports, rule.grants, &rule.limits)
         };
-        self.each(&self.rules.consent, offer, inquiry, cleared, authorize, Ok)
+        self.each(&rules.consent, offer, inquiry, cleared, authorize, Ok)
     }
 
     /// Asks every policy whose rule is about the offer, one after another, until one says no.
     fn each<T>(
         &self,
-        rules: &[Prepared],
+        rules: &[Arc<Prepared>],
         offer: &Offer,
         inquiry: &Inquiry,
         cleared: &mut Cleared,
@@ -179,6 +182,7 @@ impl Policies {
 }
 
 /// The rules that are about the offer, in their order.
-fn covering<'a>(rules: &'a [Prepared], offer: &'a Offer) -> impl Iterator<Item = &'a Prepared> {
-    rules.iter().filter(|prepared| prepared.rule.covers(offer))
+fn covering<'a>(rules: &'a [Arc<Prepared>], offer: &'a Offer) -> impl Iterator<Item = &'a Prepared> {
+    let all = rules.iter().map(Arc::as_ref);
+    all.filter(|prepared| prepared.rule.covers(offer))
 }

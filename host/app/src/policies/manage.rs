@@ -1,6 +1,6 @@
 //! What an operator does to the policies of a running market, and what the watched folder does.
 
-use super::{Policies, figures};
+use super::Policies;
 use bourse_policy::{Change, Changed, Deployed, PolicyStatus};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Weak};
@@ -118,7 +118,8 @@ impl Manager {
         match result {
             Ok(reply) => {
                 let policy = name.as_str();
-                figures::revised(policy, "ok");
+                self.policies.figures.begin(policy);
+                self.policies.figures.revised(policy, "ok");
                 match &reply {
                     Reply::Deployed { deployed, .. } => tracing::info!(
                         policy, revision = %deployed.revision, shadow = deployed.shadow, "a revision took its place"
@@ -128,7 +129,7 @@ impl Manager {
                 Ok(reply)
             }
             Err(error) => {
-                figures::revised(&name, "refused");
+                self.policies.figures.revised(&name, "refused");
                 tracing::warn!(policy = name, "a command about its revision was refused: {error}");
                 Err(error.to_string())
             }
@@ -136,13 +137,7 @@ impl Manager {
     }
 
     fn deployed(&self, deployed: Deployed) -> Reply {
-        let rules = self
-            .policies
-            .all_rules()
-            .map(|prepared| &prepared.rule)
-            .filter(|rule| rule.policy == deployed.name)
-            .map(|rule| rule.hook.as_str())
-            .collect();
+        let rules = self.policies.hooks_of(&deployed.name);
         Reply::Deployed { deployed, rules }
     }
 
@@ -172,7 +167,6 @@ pub(crate) fn watch(policies: &Arc<Policies>) -> std::io::Result<()> {
                 if looks == 0 {
                     policies.forget_old_decisions();
                 }
-                policies.count_dropped();
                 let library = policies.library();
                 for change in library.scan() {
                     announce(&policies, &change);
@@ -212,11 +206,9 @@ fn announce(policies: &Policies, change: &Change) {
         Changed::Refused { .. } => "refused",
         _ => "ok",
     };
-    let named = || {
-        policies
-            .all_rules()
-            .any(|prepared| prepared.rule.policy == policy)
-    };
+    let named = || !policies.hooks_of(policy).is_empty();
     let unknown = matches!(change.what, Changed::Refused { keeps: None, .. }) && !named();
-    figures::revised(if unknown { UNKNOWN } else { policy }, result);
+    let named = if unknown { UNKNOWN } else { policy };
+    policies.figures.begin(named);
+    policies.figures.revised(named, result);
 }

@@ -8,7 +8,6 @@
 
 mod ask;
 mod clearance;
-mod figures;
 mod grants;
 mod imports;
 mod manage;
@@ -21,17 +20,18 @@ mod shipped;
 mod sources;
 
 pub(crate) use clearance::{Cleared, Step};
-pub(crate) use figures::{serve as serve_figures, state_dropped};
 pub(crate) use manage::{Manager, Reply, Request, watch};
 pub(crate) use rules::PARAMS_BYTES;
 pub(crate) use shipped::SHIPPED;
 
 use crate::config::{Hook, Rule};
 use crate::environment::Environment;
+use crate::figures::Figures;
 use crate::wire::{dict, fault, text};
+use arc_swap::ArcSwap;
 use bourse_market::{Address, Demand, MarketId, Nanos};
 use bourse_policy::{Action, Entry, Library, Revision};
-use bourse_store::{DecisionLog, Store};
+use bourse_store::{DecisionLog, LogStats, Store};
 use bourse_wamp::WampError;
 use imports::Ground;
 use parking_lot::Mutex;
@@ -39,20 +39,19 @@ use pulse::Pulse;
 use rules::Prepared;
 use shadow::Shadows;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The policies of a market, bound to its rules. The rules are fixed; revisions come and go under them.
+/// The policies of a market, bound to its rules. Revisions come and go under them, and rules when the configuration is read
+/// again: a request may see a filter by the rules before and a price by those after.
 pub(crate) struct Policies {
     market: MarketId,
     library: Library,
-    rules: Rules,
+    rules: ArcSwap<Rules>,
     /// For a policy that a seller chose and no rule speaks of.
-    unruled: Prepared,
+    unruled: Arc<Prepared>,
     ground: Arc<Ground>,
     log: Option<DecisionLog>,
-    /// Of the decisions that the log dropped, those in the figures.
-    dropped: AtomicU64,
     environment: Arc<dyn Environment>,
+    figures: Arc<Figures>,
     shadows: Shadows,
     pulse: Arc<Pulse>,
 }
@@ -60,9 +59,9 @@ pub(crate) struct Policies {
 /// The rules by hook, in the order of the configuration.
 #[derive(Default)]
 struct Rules {
-    pricing: Vec<Prepared>,
-    offers: Vec<Prepared>,
-    consent: Vec<Prepared>,
+    pricing: Vec<Arc<Prepared>>,
+    offers: Vec<Arc<Prepared>>,
+    consent: Vec<Arc<Prepared>>,
 }
 
 /// Who asks, in which procedure, and when.
@@ -85,19 +84,14 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) log: Option<DecisionLog>,
     pub(crate) environment: Arc<dyn Environment>,
+    pub(crate) figures: Arc<Figures>,
 }
 
 impl Policies {
     /// Binds the rules. One whose policy is missing stays: its offers are refused by name rather than sold at some other
     /// price or shown to whom they should not be.
     pub(crate) fn new(parts: Parts) -> anyhow::Result<Self> {
-        // Before the first call is counted: what is looked up earlier counts nowhere.
-        figures::serve()?;
-        let mut rules = Rules::default();
-        for rule in parts.rules {
-            let prepared = Prepared::new(rule)?;
-            rules.of(prepared.rule.hook).push(prepared);
-        }
+        let rules = ArcSwap::from_pointee(Rules::prepare(parts.rules)?);
         let ground = Arc::new(Ground::new(parts.demand, parts.store));
         let breaker = parts.library.options().breaker;
         let pulse = Arc::<Pulse>::default();
@@ -105,33 +99,52 @@ impl Policies {
             market: parts.market,
             library: parts.library,
             rules,
-            unruled: Prepared::new(Rule::default_pricing())?,
+            unruled: Arc::new(Prepared::new(Rule::default_pricing())?),
             shadows: Shadows::start(
                 Arc::clone(&ground),
                 parts.log.clone(),
                 breaker,
                 Arc::clone(&pulse),
+                Arc::clone(&parts.figures),
             )?,
             ground,
             log: parts.log,
-            dropped: AtomicU64::new(0),
             environment: parts.environment,
             pulse,
+            figures: parts.figures,
         };
+        for policy in policies.library.names() {
+            policies.figures.begin(&policy);
+        }
+        policies.tell_problems();
+        Ok(policies)
+    }
+
+    /// Binds other rules from here on.
+    ///
+    /// # Errors
+    ///
+    /// Which rule cannot be; then all stay as they were.
+    pub(crate) fn bind(&self, rules: Vec<Rule>) -> anyhow::Result<()> {
+        self.rules.store(Arc::new(Rules::prepare(rules)?));
+        self.tell_problems();
+        Ok(())
+    }
+
+    /// Tells the operator of rules that do not work as one would think.
+    fn tell_problems(&self) {
+        let rules = self.rules.load();
         // A rule that keeps something out must not be thought to do so where it never can.
-        let by_catalog = policies
-            .all_rules()
-            .filter(|prepared| prepared.rule.catalog.is_some());
-        for Prepared { rule, .. } in by_catalog {
+        for rule in rules.all().filter(|rule| rule.catalog.is_some()) {
             tracing::error!(
                 policy = rule.policy,
                 hook = rule.hook.as_str(),
                 "a rule is bound to a catalog, and without a chain no API is on record in one: it is never asked, and keeps nothing out"
             );
         }
-        for Prepared { rule, .. } in policies.all_rules() {
+        for rule in rules.all() {
             if let Some(shadow) = &rule.shadow
-                && policies.library.get(shadow).is_none()
+                && self.library.get(shadow).is_none()
             {
                 tracing::warn!(
                     policy = rule.policy,
@@ -140,14 +153,13 @@ impl Policies {
                 );
             }
         }
-        for (rule, problem) in policies.problems() {
+        for (rule, problem) in self.problems() {
             tracing::error!(
                 policy = rule.policy,
                 hook = rule.hook.as_str(),
                 "a rule does not work, and what it covers is refused: {problem}"
             );
         }
-        Ok(policies)
     }
 
     /// Revisions and their life.
@@ -166,8 +178,8 @@ impl Policies {
     }
 
     /// The rules of the configuration, in their order.
-    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.all_rules().map(|prepared| &prepared.rule)
+    pub(crate) fn rules(&self) -> Vec<Rule> {
+        self.rules.load().all().cloned().collect()
     }
 
     /// Lets go of the ledger: the market has stopped.
@@ -182,19 +194,15 @@ impl Policies {
         }
     }
 
-    /// Brings the figures up to what the log has dropped by now: at its door, or later, where the disk fails it.
-    fn count_dropped(&self) {
-        if let Some(log) = &self.log {
-            let dropped = log.dropped();
-            let counted = self.dropped.fetch_max(dropped, Ordering::Relaxed);
-            figures::log_dropped(dropped.saturating_sub(counted));
-        }
+    /// What the log has done so far, if there is one.
+    pub(crate) fn log_stats(&self) -> Option<LogStats> {
+        self.log.as_ref().map(DecisionLog::stats)
     }
 
     /// The revisions of a policy, if it is in force.
     fn entry(&self, policy: &str, hook: Hook) -> Result<Arc<Entry>, WampError> {
         self.library.get(policy).ok_or_else(|| {
-            figures::not_loaded(policy, hook);
+            self.figures.not_loaded(policy, hook);
             let mut error = fault(
                 crate::wire::uri::POLICY_FAILED,
                 format!("the policy `{policy}` is not in force"),
@@ -205,9 +213,10 @@ impl Policies {
     }
 
     /// Every rule with why it cannot work with the policies as they are loaded, where it cannot.
-    pub(crate) fn problems(&self) -> Vec<(&Rule, String)> {
-        self.all_rules()
-            .filter_map(|prepared| Some((&prepared.rule, self.problem(prepared)?)))
+    pub(crate) fn problems(&self) -> Vec<(Rule, String)> {
+        let rules = self.rules.load();
+        let all = rules.prepared();
+        all.filter_map(|prepared| Some((prepared.rule.clone(), self.problem(prepared)?)))
             .collect()
     }
 
@@ -221,8 +230,9 @@ impl Policies {
     }
 
     fn vet(&self, revision: &Revision) -> Result<(), String> {
-        let bound = self
-            .all_rules()
+        let rules = self.rules.load();
+        let bound = rules
+            .prepared()
             .filter(|prepared| prepared.rule.policy == revision.name());
         for prepared in bound {
             if let Some(problem) = prepared.problem_with(revision) {
@@ -243,13 +253,11 @@ impl Policies {
         }
     }
 
-    fn all_rules(&self) -> impl Iterator<Item = &Prepared> {
-        let Rules {
-            pricing,
-            offers,
-            consent,
-        } = &self.rules;
-        pricing.iter().chain(offers).chain(consent)
+    /// The hooks to which rules bind a policy, once for each.
+    fn hooks_of(&self, policy: &str) -> Vec<&'static str> {
+        let rules = self.rules.load();
+        let bound = rules.all().filter(|rule| rule.policy == policy);
+        bound.map(|rule| rule.hook.as_str()).collect()
     }
 }
 
@@ -266,7 +274,29 @@ pub(crate) fn problem(rule: Rule, revision: Option<&Revision>) -> Option<String>
 }
 
 impl Rules {
-    fn of(&mut self, hook: Hook) -> &mut Vec<Prepared> {
+    fn prepare(rules: Vec<Rule>) -> anyhow::Result<Self> {
+        let mut prepared = Self::default();
+        for rule in rules {
+            let rule = Arc::new(Prepared::new(rule)?);
+            prepared.of(rule.rule.hook).push(rule);
+        }
+        Ok(prepared)
+    }
+
+    fn prepared(&self) -> impl Iterator<Item = &Prepared> {
+        let Self {
+            pricing,
+            offers,
+            consent,
+        } = self;
+        pricing.iter().chain(offers).chain(consent).map(Arc::as_ref)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Rule> {
+        self.prepared().map(|prepared| &prepared.rule)
+    }
+
+    fn of(&mut self, hook: Hook) -> &mut Vec<Arc<Prepared>> {
         match hook {
             Hook::Pricing => &mut self.pricing,
             Hook::Offers => &mut self.offers,

@@ -25,7 +25,7 @@ impl Policies {
         inquiry: &Inquiry,
         read: impl Fn(&OfferQuery, Option<Place>, usize) -> Result<Page<Offer>, WampError>,
     ) -> Result<Page<Offer>, WampError> {
-        for rule in &self.rules.consent {
+        for rule in &self.rules.load().consent {
             if rule.rule.covers_all_of(&query.api) {
                 self.consent_to_page(rule, inquiry)?;
             }
@@ -49,14 +49,15 @@ impl Policies {
     /// What of `offers` the buyer may see, in the order to show it.
     fn shown(&self, api: &ApiId, offers: Vec<Offer>, inquiry: &Inquiry) -> Result<Vec<Offer>, WampError> {
         let mut offers: Vec<Option<Offer>> = offers.into_iter().map(Some).collect();
-        for rule in &self.rules.consent {
+        let rules = self.rules.load();
+        for rule in &rules.consent {
             let places = covered(rule, &offers);
             let asked_for_all = rule.rule.covers_all_of(api);
             if !asked_for_all && !places.is_empty() && self.consent_to_page(rule, inquiry).is_err() {
                 take(&mut offers, &places);
             }
         }
-        for rule in &self.rules.offers {
+        for rule in &rules.offers {
             let places = covered(rule, &offers);
             if places.is_empty() {
                 continue;

@@ -27,7 +27,7 @@ impl Policies {
         }
     }
 
-    fn priced(&self, offer: &Offer, inquiry: &Inquiry, priced: &Priced<'_>) -> Result<Quote, WampError> {
+    fn priced(&self, offer: &Offer, inquiry: &Inquiry, priced: &Priced) -> Result<Quote, WampError> {
         let Priced {
             rule, entry, base, ..
         } = priced;

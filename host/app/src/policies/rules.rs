@@ -1,8 +1,8 @@
 //! A rule with everything parsed, and whether a revision can serve it.
 
 use super::Inquiry;
-use super::figures::Calls;
 use crate::config::{Hook, OnFailure, Rule};
+use crate::figures::{Calls, Figures};
 use crate::quotes::MAX_VALID_MS;
 use crate::wire::invalid;
 use anyhow::Context;
@@ -15,9 +15,10 @@ use bourse_policy::{
     PriceRequest, Revision,
 };
 use bourse_wamp::WampError;
+use parking_lot::RwLock;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The highest price any policy may ask, where nobody set a lower one: the supply of the token, 10^9.
@@ -38,8 +39,8 @@ pub(super) struct Prepared {
     pub(super) limits: Limits,
     pub(super) grants: Grants,
     pub(super) max_valid_ms: u32,
-    /// What is counted of its policy's calls, once there was one.
-    calls: OnceLock<Calls>,
+    /// What is counted of the calls of the revision that was called last.
+    calls: RwLock<Option<Arc<Calls>>>,
 }
 
 impl Prepared {
@@ -82,7 +83,7 @@ impl Prepared {
                 .clamp(1, MAX_VALID_MS),
             params,
             params_text,
-            calls: OnceLock::new(),
+            calls: RwLock::default(),
             rule,
         })
     }
@@ -103,14 +104,16 @@ impl Prepared {
         bounds(offer, floors, caps)
     }
 
-    /// Where calls of `policy` under this rule are counted: its own, or one that a seller chose and no rule speaks of.
-    pub(super) fn calls(&self, policy: &str) -> Cow<'_, Calls> {
-        let calls = || Calls::of(policy, self.rule.hook);
-        let known = self.calls.get_or_init(calls);
-        match known.policy() == policy {
-            true => Cow::Borrowed(known),
-            false => Cow::Owned(calls()),
+    /// Where calls of `revision` under this rule are counted: that of its own policy, or of one that a seller chose and no
+    /// rule speaks of.
+    pub(super) fn calls(&self, figures: &Figures, revision: &Revision) -> Arc<Calls> {
+        let known = self.calls.read().clone();
+        if let Some(known) = known.filter(|known| known.are_of(revision)) {
+            return known;
         }
+        let calls = Arc::new(figures.calls(revision, self.rule.hook));
+        *self.calls.write() = Some(Arc::clone(&calls));
+        calls
     }
 
     /// What is asked where the policy failed, if the operator wants to sell all the same.

@@ -1,11 +1,12 @@
 //! Shadows: revisions that are asked what the active one was asked, after it answered. Their answers are logged and
 //! compared, never used, and never in the way: a thread of their own asks them, and what it cannot take is left out.
 
+use super::Policies;
 use super::ask::stored;
 use super::imports::{Ground, Live};
 use super::pulse::{End, Pulse};
 use super::rules::Prepared;
-use super::{Policies, figures};
+use crate::figures::Figures;
 use bourse_market::{DecisionHeader, DecisionId, RevisionId};
 use bourse_policy::{Breaker, BreakerOptions, Entry, Output, Record, Revision};
 use bourse_store::DecisionLog;
@@ -38,11 +39,12 @@ impl Shadows {
         log: Option<DecisionLog>,
         breaker: BreakerOptions,
         pulse: Arc<Pulse>,
+        figures: Arc<Figures>,
     ) -> std::io::Result<Self> {
         let (questions, asked) = sync_channel(QUEUE);
         std::thread::Builder::new()
             .name("shadows".to_owned())
-            .spawn(move || answer_all(&asked, &ground, log.as_ref(), breaker, &pulse))?;
+            .spawn(move || answer_all(&asked, &ground, log.as_ref(), breaker, &pulse, &figures))?;
         Ok(Self { questions })
     }
 }
@@ -66,7 +68,7 @@ impl Policies {
             match self.shadows.questions.try_send(question) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                    figures::shadowed(&name, "left_out");
+                    self.figures.shadowed(&name, "left_out");
                 }
             }
         }
@@ -79,6 +81,7 @@ fn answer_all(
     log: Option<&DecisionLog>,
     options: BreakerOptions,
     pulse: &Pulse,
+    figures: &Figures,
 ) {
     // Of their own: what a shadow fails at must not keep the same revision from answering where it is in force.
     let mut breakers: HashMap<RevisionId, Breaker> = HashMap::new();
@@ -90,7 +93,7 @@ fn answer_all(
             .entry(shadow.id())
             .or_insert_with(|| Breaker::new(options));
         let Ok(permit) = breaker.admit(Instant::now()) else {
-            figures::shadowed(shadow.name(), "left_out");
+            figures.shadowed(shadow.name(), "left_out");
             continue;
         };
         let live = Live::new(ground, shadow.name(), active.at_ns);
@@ -103,7 +106,7 @@ fn answer_all(
             );
         }
         let same = record.output == active.output;
-        figures::shadowed(shadow.name(), if same { "same" } else { "different" });
+        figures.shadowed(shadow.name(), if same { "same" } else { "different" });
         let (end, took) = (End::of(&record.output), Duration::from_micros(record.us));
         pulse.shadowed(shadow.id(), record.hook, end, same, took, record.fuel);
         if !same {

@@ -10,47 +10,47 @@ use bourse_wamp::WampError;
 use std::sync::Arc;
 
 /// Where the price of an offer comes from.
-pub(super) enum Source<'a> {
+pub(super) enum Source {
     /// The offer names it.
     Fixed(Amount),
     /// A policy finds it.
-    Policy(Priced<'a>),
+    Policy(Priced),
     /// Its seller is asked.
     Seller(Bounds),
 }
 
 /// A policy that finds a price.
-pub(super) struct Priced<'a> {
-    pub(super) rule: &'a Prepared,
+pub(super) struct Priced {
+    pub(super) rule: Arc<Prepared>,
     pub(super) entry: Arc<Entry>,
     /// The fixed price that it works over.
     pub(super) base: Option<Amount>,
     /// The operator's rule for the offer, where the seller chose a policy that no rule speaks of.
-    market: Option<&'a Prepared>,
+    market: Option<Arc<Prepared>>,
 }
 
-impl Priced<'_> {
+impl Priced {
     /// The bounds in force, or that no price lies between them.
     pub(super) fn bounds(&self, offer: &Offer) -> Result<(Amount, Amount), String> {
-        self.rule.bounds(offer, self.base, self.market)
+        self.rule.bounds(offer, self.base, self.market.as_deref())
     }
 }
 
 /// Which rule prices an offer, if one does.
 struct Ruling<'a> {
-    rule: Option<&'a Prepared>,
+    rule: Option<Arc<Prepared>>,
     /// The policy that the seller chose.
     chosen: Option<&'a str>,
     /// The offer's own price.
     base: Option<Amount>,
     /// As in [`Priced`].
-    market: Option<&'a Prepared>,
+    market: Option<Arc<Prepared>>,
 }
 
 impl Policies {
     /// With a rule for all, its policy over the fixed price; else the fixed price; else the policy that the seller chose,
     /// or the market's; else the seller.
-    pub(super) fn source<'a>(&'a self, offer: &'a Offer) -> Result<Source<'a>, WampError> {
+    pub(super) fn source(&self, offer: &Offer) -> Result<Source, WampError> {
         let Ruling {
             rule,
             chosen,
@@ -66,8 +66,8 @@ impl Policies {
             }
         };
         Ok(Source::Policy(Priced {
-            rule,
             entry: self.entry(chosen.unwrap_or(&rule.rule.policy), rule.rule.hook)?,
+            rule,
             base,
             market,
         }))
@@ -80,24 +80,26 @@ impl Policies {
     }
 
     /// Looks no policy up: that one is missing counts where it is to be asked.
-    fn ruling<'a>(&'a self, offer: &'a Offer) -> Ruling<'a> {
+    fn ruling<'a>(&self, offer: &'a Offer) -> Ruling<'a> {
         let base = match offer.price {
             Price::Fixed(price) => Some(price),
             Price::Dynamic => None,
         };
         // A seller may choose the policy of a dynamic price; over a fixed one only the operator's rules go.
         let chosen = offer.pricing.policy.as_deref().filter(|_| base.is_none());
+        let rules = self.rules.load();
         let covering = |name: Option<&str>| {
-            self.rules.pricing.iter().find(|prepared| {
+            let found = rules.pricing.iter().find(|prepared| {
                 name.is_none_or(|name| prepared.rule.policy == name) && prepared.rule.covers(offer)
-            })
+            });
+            found.cloned()
         };
         let market = covering(None);
         let (rule, market) = match chosen.map(|name| covering(Some(name))) {
             None => (market, None),
             Some(Some(own)) => (Some(own), None),
             // The choice is the seller's, the bounds are the operator's all the same.
-            Some(None) => (Some(&self.unruled), market),
+            Some(None) => (Some(Arc::clone(&self.unruled)), market),
         };
         Ruling {
             rule,

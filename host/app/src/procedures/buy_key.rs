@@ -34,6 +34,9 @@ pub(super) async fn buy_key(market: Arc<Market>, mut invocation: Invocation) -> 
         amount: arguments.required("amount")?,
         balance: arguments.required("balance")?,
     };
+    let span = tracing::Span::current();
+    span.record("key", tracing::field::display(identity.key));
+    span.record("channel", tracing::field::display(identity.channel));
     let s1 = arguments.required("signature")?;
     let voucher = voucher(arguments.optional("voucher")?)?;
     // A purchase under way goes on by itself; only its answer is waited for here.

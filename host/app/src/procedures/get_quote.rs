@@ -20,6 +20,9 @@ async fn quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
     let mut arguments = Arguments::of(&mut invocation, &["key_id"])?;
     let key: KeyId = arguments.required("key_id")?;
 
+    let span = tracing::Span::current();
+    span.record("key", tracing::field::display(key));
+
     let now = market.now();
     let offer = market
         .read(|ledger| ledger.offer_by_key(&key))?
@@ -46,6 +49,7 @@ async fn quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
             Arc::new(market.ask_seller(&offer, buyer, bounds, until).await?)
         }
     };
+    market.figures.quoted(&quote.source);
     market
         .demand
         .lock()
@@ -67,6 +71,7 @@ async fn quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
         ("dynamic", Value::Bool(offer.price == Price::Dynamic)),
     ]);
     if let Some(decision) = &quote.decision {
+        span.record("decision", tracing::field::display(decision.id));
         answer.insert("policy".to_owned(), text(&decision.header.policy));
         answer.insert("revision".to_owned(), text(decision.header.revision.to_string()));
     }

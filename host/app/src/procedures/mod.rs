@@ -36,7 +36,10 @@ use bourse_market::Address;
 use bourse_wamp::{CallError, CallResult, Invocation, Session, WampError};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 /// What a procedure answers.
 pub(crate) type Reply = Result<CallResult, WampError>;
@@ -99,21 +102,28 @@ pub(crate) async fn register_all(
     let faucet = market.terms.faucet.then_some(&FAUCET);
     for (procedure, handler) in PROCEDURES.iter().chain(faucet) {
         // The market holds the session; were the session to hold the market, neither would ever go.
+        let figures = market.figures.procedure(procedure);
         let market = Arc::downgrade(market);
         let serve = move |invocation: Invocation| {
-            let market = market.upgrade();
-            async move {
+            let (market, figures) = (market.upgrade(), figures.clone());
+            let span = span(procedure, &invocation);
+            let serving = async move {
                 let market = market.ok_or_else(|| fault(uri::NOT_READY, "the market has stopped"))?;
                 if let Some(caller) = invocation.caller {
                     market.seen(caller);
                 }
                 let (desk, caller) = (Arc::clone(&market), invocation.caller);
+                let began = Instant::now();
                 let reply = admitted(market, procedure, *handler, invocation).await;
+                let error = reply.as_ref().err().map(|error| error.uri.as_str());
+                figures.answered(error, began.elapsed());
                 if let Err(error) = &reply {
+                    tracing::debug!(error = error.uri, "refused");
                     desk.feed.refused(procedure, error, caller, desk.now());
                 }
                 reply
-            }
+            };
+            serving.instrument(span)
         };
         session
             .register(procedure, serve)
@@ -121,6 +131,20 @@ pub(crate) async fn register_all(
             .map_err(|error| (*procedure, error))?;
     }
     Ok(())
+}
+
+/// What all lines about one call have in common. What it turns out to be about is recorded on the way: its key, the decision
+/// behind its quote, its purchase. Never what was signed.
+fn span(procedure: &'static str, invocation: &Invocation) -> Span {
+    tracing::info_span!(
+        "call",
+        procedure,
+        session = invocation.caller,
+        key = Empty,
+        channel = Empty,
+        decision = Empty,
+        purchase = Empty,
+    )
 }
 
 /// Answers one call as the market maker's session would, without a router.

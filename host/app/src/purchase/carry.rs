@@ -403,7 +403,10 @@ async fn try_reserve(
     let signer = Arc::clone(&market.signer);
     reserve.s2 = market.workers.run_bought(move || signer.sign(&digest)).await?;
     match market.submit(Command::Reserve(Box::new(reserve))).await? {
-        Outcome::Reserved(purchase) => Ok(Arc::new(*purchase)),
+        Outcome::Reserved(purchase) => {
+            tracing::Span::current().record("purchase", tracing::field::display(purchase.id));
+            Ok(Arc::new(*purchase))
+        }
         // Nobody else carries out this channel's purchases, so this is one that an earlier process posted.
         Outcome::Replayed(_) => Err(fault(
             uri::OUT_OF_ORDER,

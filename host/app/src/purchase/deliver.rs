@@ -5,6 +5,7 @@ use super::carry::{Price, hold, order, put_back};
 use super::finish::{announce, warn_of_dropped};
 use super::pending::Answer;
 use super::{BuyRequest, UNSIGNED};
+use crate::figures::Ended;
 use crate::market::Market;
 use crate::vault::seal;
 use crate::wire::{fault, of_refusal, of_store, of_submit, unexpected, uri};
@@ -134,11 +135,15 @@ async fn write(market: &Arc<Market>, sale: Arc<DeliverRequest>) -> Answer {
             Ok(Outcome::Delivered {
                 sale,
                 payment,
-                again: _,
+                again,
                 dropped,
             }) => {
                 crate::crash::point("delivery-committed");
-                warn_of_dropped(sale.id, &dropped);
+                tracing::Span::current().record("purchase", tracing::field::display(sale.id));
+                if !again {
+                    market.figures.ended(Ended::SoldEscrow);
+                }
+                warn_of_dropped(market, sale.id, &dropped);
                 announce(market, &sale.sold(), [&*payment]);
                 return Ok(Arc::new(sale.receipt()));
             }

@@ -5,8 +5,8 @@ use super::exchange::Sale as Sold;
 use super::pending::Answer;
 use super::sell::unclear;
 use crate::events::topic;
+use crate::figures::Ended;
 use crate::market::Market;
-use crate::policies::state_dropped;
 use crate::wire::{bytes, fault, of_submit, uri};
 use bourse_market::{
     Ask, Channel, Command, DroppedWrites, Outcome, PostRequest, PriceSource, Purchase, PurchaseId,
@@ -67,6 +67,7 @@ pub(super) async fn settle(
 /// What follows from a sale outside the ledger, and what its operator should know of it.
 fn tell(market: &Market, (payment, paying, posted): &Posted) {
     crate::crash::point("post-committed");
+    market.figures.ended(Ended::Sold);
     if let Some(sale) = posted.sold() {
         announce(market, &sale, [payment, paying]);
     }
@@ -162,7 +163,7 @@ async fn resolve(
     let mut failures = 0;
     loop {
         match market.store.submit(command.clone()).await {
-            Ok(outcome) => return Ok(ended(id, outcome)),
+            Ok(outcome) => return Ok(ended(market, id, outcome)),
             // A crowd before the writer passes. Were the purchase left reserved for it, both its channels would stand
             // still until the next start, and a flood of offers could do that to anybody.
             Err(SubmitError::Overloaded) => tokio::time::sleep(RESOLVE_PAUSE).await,
@@ -185,19 +186,30 @@ async fn resolve(
 }
 
 /// What the end of a purchase came to: the sale, or none if it is void.
-fn ended(id: PurchaseId, outcome: Outcome) -> Option<Posted> {
-    let Outcome::Posted {
-        purchase,
-        payment,
-        paying,
-        dropped,
-    } = outcome
-    else {
-        crate::crash::point("void-committed");
-        return None;
-    };
-    warn_of_dropped(id, &dropped);
-    Some((*payment, *paying, Arc::new(*purchase)))
+fn ended(market: &Market, id: PurchaseId, outcome: Outcome) -> Option<Posted> {
+    match outcome {
+        Outcome::Posted {
+            purchase,
+            payment,
+            paying,
+            dropped,
+        } => {
+            warn_of_dropped(market, id, &dropped);
+            Some((*payment, *paying, Arc::new(*purchase)))
+        }
+        outcome => {
+            crate::crash::point("void-committed");
+            market.figures.ended(match outcome {
+                Outcome::Voided {
+                    channel_suspended: None,
+                    pair_suspended: None,
+                    ..
+                } => Ended::Voided,
+                _ => Ended::Unclear,
+            });
+            None
+        }
+    }
 }
 
 /// Goes on trying, for as long as the market runs: until then both channels of the purchase stand still.
@@ -209,7 +221,7 @@ fn resolve_later(market: &Arc<Market>, id: PurchaseId, command: Command) {
             tokio::time::sleep(RETRY_PAUSE).await;
             let Some(market) = market.upgrade() else { return };
             let posted = match market.store.submit(command.clone()).await {
-                Ok(outcome) => ended(id, outcome),
+                Ok(outcome) => ended(&market, id, outcome),
                 // An earlier try reached the disk after all.
                 Err(SubmitError::Refused(Refusal::NotPending { .. })) => {
                     posted_before(&market, id).unwrap_or_default()
@@ -249,11 +261,11 @@ fn posted_before(market: &Market, id: PurchaseId) -> Result<Option<Posted>, Wamp
 }
 
 /// Tells the operator which writes of policies a sale was made without.
-pub(super) fn warn_of_dropped(purchase: PurchaseId, dropped: &[DroppedWrites]) {
+pub(super) fn warn_of_dropped(market: &Market, purchase: PurchaseId, dropped: &[DroppedWrites]) {
     for lost in dropped {
         tracing::warn!(%purchase, policy = lost.policy, writes = lost.writes, why = %lost.why,
             "what a policy wrote was not kept");
-        state_dropped(&lost.policy);
+        market.figures.state_dropped(&lost.policy);
     }
 }
 

@@ -36,6 +36,7 @@ use bourse_wamp::WampError;
 use pending::Entry;
 use std::sync::Arc;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// What stands where our signature will be: the core does not look at it.
 pub(crate) const UNSIGNED: Signature = Signature([0; 65]);
@@ -86,10 +87,12 @@ impl Market {
             Entry::Joined(waiting) => waiting,
             Entry::Mine(ticket, waiting) => {
                 let market = Arc::clone(self);
-                tokio::spawn(async move {
+                let carried = async move {
                     let answer = carry::carry(&market, request, voucher, deadline).await;
                     ticket.answer(answer);
-                });
+                };
+                // It goes on by itself, and is still the call's.
+                tokio::spawn(carried.in_current_span());
                 waiting
             }
         };

@@ -8,43 +8,54 @@ use bourse_wamp::{Dict, Value, WampError};
 /// The error URIs of the market's procedures.
 pub mod uri {
     #![allow(missing_docs, reason = "each URI says what it is")]
-    pub const INVALID_ARGUMENT: &str = "wamp.error.invalid_argument";
-    pub const RUNTIME: &str = "wamp.error.runtime_error";
-    pub const CANCELED: &str = "wamp.error.canceled";
-    pub const NO_SUCH_PROCEDURE: &str = "wamp.error.no_such_procedure";
-    pub const PROCEDURE_ALREADY_EXISTS: &str = "wamp.error.procedure_already_exists";
-    pub const NO_SUCH_OBJECT: &str = "crossbar.error.no_such_object";
-    pub const INVALID_CHANNEL: &str = "xbr.error.invalid_channel";
-    pub const CHANNEL_NOT_OPEN: &str = "xbr.error.channel_not_open";
-    pub const INVALID_SIGNATURE: &str = "xbr.error.invalid_signature";
-    pub const INSUFFICIENT_AMOUNT: &str = "xbr.error.insufficient_amount";
-    pub const INSUFFICIENT_PAYMENT_BALANCE: &str = "xbr.error.insufficient_payment_balance";
-    pub const INSUFFICIENT_PAYING_BALANCE: &str = "xbr.error.insufficient_paying_balance";
-    pub const OFFER_EXPIRED: &str = "xbr.error.offer_expired";
-    pub const TRANSACTION_FAILED: &str = "xbr.error.transaction_failed";
-    pub const UNEXPECTED_CHANNEL_SEQ: &str = "xbr.error.unexpected_channel_seq";
-    pub const UNEXPECTED_CHANNEL_OID: &str = "xbr.error.unexpected_channel_oid";
-    pub const UNEXPECTED_CHANNEL_BALANCE: &str = "xbr.error.unexpected_channel_balance";
-    pub const UNEXPECTED_MARKETMAKER: &str = "xbr.error.unexpected_marketmaker_adr";
-    pub const INVALID_CHANNEL_TYPE: &str = "xbr.marketmaker.error.invalid_channel_type";
-    pub const INVALID_DELEGATE_ADR: &str = "xbr.marketmaker.error.invalid_delegate_adr";
-    pub const INVALID_MEMBER_ADR: &str = "xbr.marketmaker.error.invalid_member_adr";
-    pub const INVALID_AUTH_REQUEST: &str = "xbr.marketmaker.error.invalid-auth-request";
-    pub const REFUSED: &str = "bourse.error.refused";
-    pub const POLICY_FAILED: &str = "bourse.error.policy_failed";
-    pub const PRICE_CHANGED: &str = "bourse.error.price_changed";
-    pub const OUT_OF_ORDER: &str = "bourse.error.out_of_order";
-    pub const WRONG_BALANCE: &str = "bourse.error.wrong_balance";
-    pub const SOLD_OUT: &str = "bourse.error.sold_out";
-    pub const NOT_YET_VALID: &str = "bourse.error.not_yet_valid";
-    pub const SELLER_UNAVAILABLE: &str = "bourse.error.seller_unavailable";
-    pub const OVERLOADED: &str = "bourse.error.overloaded";
-    pub const STORAGE_FULL: &str = "bourse.error.storage_full";
-    pub const NOT_AUTHORIZED: &str = "bourse.error.not_authorized";
-    pub const DUPLICATE_KEY: &str = "bourse.error.duplicate_key";
-    pub const NOT_READY: &str = "bourse.error.not_ready";
-    pub const UNSETTLED: &str = "bourse.error.unsettled";
-    pub const INSUFFICIENT_FUNDS: &str = "bourse.error.insufficient_funds";
+
+    macro_rules! uris {
+        ($($name:ident = $uri:literal,)*) => {
+            $(pub const $name: &str = $uri;)*
+            /// All of them.
+            pub(crate) const ALL: &[&str] = &[$($uri),*];
+        };
+    }
+
+    uris! {
+        INVALID_ARGUMENT = "wamp.error.invalid_argument",
+        RUNTIME = "wamp.error.runtime_error",
+        CANCELED = "wamp.error.canceled",
+        NO_SUCH_PROCEDURE = "wamp.error.no_such_procedure",
+        PROCEDURE_ALREADY_EXISTS = "wamp.error.procedure_already_exists",
+        NO_SUCH_OBJECT = "crossbar.error.no_such_object",
+        INVALID_CHANNEL = "xbr.error.invalid_channel",
+        CHANNEL_NOT_OPEN = "xbr.error.channel_not_open",
+        INVALID_SIGNATURE = "xbr.error.invalid_signature",
+        INSUFFICIENT_AMOUNT = "xbr.error.insufficient_amount",
+        INSUFFICIENT_PAYMENT_BALANCE = "xbr.error.insufficient_payment_balance",
+        INSUFFICIENT_PAYING_BALANCE = "xbr.error.insufficient_paying_balance",
+        OFFER_EXPIRED = "xbr.error.offer_expired",
+        TRANSACTION_FAILED = "xbr.error.transaction_failed",
+        UNEXPECTED_CHANNEL_SEQ = "xbr.error.unexpected_channel_seq",
+        UNEXPECTED_CHANNEL_OID = "xbr.error.unexpected_channel_oid",
+        UNEXPECTED_CHANNEL_BALANCE = "xbr.error.unexpected_channel_balance",
+        UNEXPECTED_MARKETMAKER = "xbr.error.unexpected_marketmaker_adr",
+        INVALID_CHANNEL_TYPE = "xbr.marketmaker.error.invalid_channel_type",
+        INVALID_DELEGATE_ADR = "xbr.marketmaker.error.invalid_delegate_adr",
+        INVALID_MEMBER_ADR = "xbr.marketmaker.error.invalid_member_adr",
+        INVALID_AUTH_REQUEST = "xbr.marketmaker.error.invalid-auth-request",
+        REFUSED = "bourse.error.refused",
+        POLICY_FAILED = "bourse.error.policy_failed",
+        PRICE_CHANGED = "bourse.error.price_changed",
+        OUT_OF_ORDER = "bourse.error.out_of_order",
+        WRONG_BALANCE = "bourse.error.wrong_balance",
+        SOLD_OUT = "bourse.error.sold_out",
+        NOT_YET_VALID = "bourse.error.not_yet_valid",
+        SELLER_UNAVAILABLE = "bourse.error.seller_unavailable",
+        OVERLOADED = "bourse.error.overloaded",
+        STORAGE_FULL = "bourse.error.storage_full",
+        NOT_AUTHORIZED = "bourse.error.not_authorized",
+        DUPLICATE_KEY = "bourse.error.duplicate_key",
+        NOT_READY = "bourse.error.not_ready",
+        UNSETTLED = "bourse.error.unsettled",
+        INSUFFICIENT_FUNDS = "bourse.error.insufficient_funds",
+    }
 }
 
 /// An error with one line of text.

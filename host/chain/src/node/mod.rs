@@ -195,6 +195,7 @@ impl Node {
     }
 
     async fn ask<P: RpcSend, R: RpcRecv>(&self, method: &'static str, params: P) -> Result<R, NodeError> {
+        tracing::debug!(node = %self.name, method, "asks a node");
         self.client
             .request(method, params)
             .await

@@ -76,6 +76,10 @@ fn commands_that_wait_for_a_commit_share_the_next_one() {
     );
     assert_eq!(after.commands - before.commands, 101);
     assert_eq!(after.batches[7] - before.batches[7], 1, "a batch of 65 to 128");
+    assert_eq!(after.batched - before.batched, 101);
+    let timed = |stats: bourse_store::Stats| stats.commit_times.iter().sum::<u64>();
+    assert_eq!(timed(after) - timed(before), 2);
+    assert!(after.commit_ns > before.commit_ns);
 }
 
 #[test]

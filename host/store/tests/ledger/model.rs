@@ -2,7 +2,7 @@
 
 use crate::fixture::*;
 use bourse_market::*;
-use bourse_store::{Store, SubmitError};
+use bourse_store::{Held, Money, Store, SubmitError};
 use proptest::prelude::*;
 
 const PARTIES: u64 = 3;
@@ -151,6 +151,7 @@ pub(crate) fn assert_same(store: &Store, model: &MemoryLedger) {
         assert_eq!(suspended, pair.suspended.is_some());
     }
     assert_channels(&reader, model);
+    assert_eq!(store.money(), money(model), "kept up, not counted");
     assert_purchases(&reader, model);
     crate::escrow::assert_escrow(&reader, model);
     let counts = reader.counts().unwrap();
@@ -173,6 +174,28 @@ pub(crate) fn assert_same(store: &Store, model: &MemoryLedger) {
         .map(|(policy, size)| (policy.to_owned(), size))
         .collect();
     assert_eq!(reader.policy_sizes().unwrap(), sizes);
+}
+
+/// What is in the channels of the model.
+fn money(model: &MemoryLedger) -> Money {
+    let of = |kind: ChannelKind| {
+        let all = || model.channels().filter(move |channel| channel.kind == kind);
+        let open = || all().filter(|channel| channel.state != ChannelState::Closed);
+        let sum = |parts: Vec<Amount>| parts.into_iter().fold(Amount::ZERO, Amount::saturating_add);
+        Held {
+            channels: open().count() as u64,
+            deposited: sum(open().map(|channel| channel.amount).collect()),
+            remaining: sum(open().map(|channel| channel.remaining).collect()),
+            inflight: sum(open().map(|channel| channel.inflight).collect()),
+            unsettled: sum(open().map(|channel| channel.spent).collect()),
+            prepaid: sum(open().map(|channel| channel.prepaid).collect()),
+            spent: sum(all().map(|channel| channel.spent).collect()),
+        }
+    };
+    Money {
+        payment: of(ChannelKind::Payment),
+        paying: of(ChannelKind::Paying),
+    }
 }
 
 fn assert_channels(reader: &bourse_store::Reader<'_>, model: &MemoryLedger) {

@@ -26,7 +26,7 @@ pub(super) async fn list(Reading(room): Reading) -> Answer {
             return Err(failed());
         };
         let policies = serde_json::to_value(policies).map_err(|_| failed())?;
-        let rules: Vec<_> = market.policies.rules().map(rule).collect();
+        let rules: Vec<_> = market.policies.rules().iter().map(rule).collect();
         Ok(json!({
             "policies": policies,
             "rules": rules,

@@ -1,0 +1,109 @@
+//! Lines on standard error: from which level on, in which form; and the filter changed while the process runs.
+
+use crate::config::{LogFormat, Logging};
+use anyhow::Context;
+use std::io::IsTerminal;
+use std::sync::OnceLock;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+
+/// The variable that goes before the setting.
+pub(crate) const VARIABLE: &str = "RUST_LOG";
+
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Whether a filter can be one.
+///
+/// # Errors
+///
+/// What of it makes no sense.
+pub(crate) fn check(filter: &str) -> anyhow::Result<()> {
+    parse(filter).map(drop)
+}
+
+fn parse(filter: &str) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(filter).with_context(|| {
+        format!("log.filter is \"{filter}\": expected levels by module, such as \"warn,bourse_app=info\"")
+    })
+}
+
+/// The filter of the environment, if there is one that makes sense.
+fn given() -> Option<EnvFilter> {
+    std::env::var(VARIABLE)
+        .ok()
+        .and_then(|filter| parse(&filter).ok())
+}
+
+/// Tells lines from here on. Only the first call of a process counts.
+///
+/// # Errors
+///
+/// If the filter makes no sense.
+pub(crate) fn start(settings: &Logging) -> anyhow::Result<()> {
+    let filter = match given() {
+        Some(filter) => filter,
+        None => parse(&settings.filter)?,
+    };
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let harmless = filter_fn(|line| !tells_frames(line));
+    let registry = tracing_subscriber::registry().with(filter).with(harmless);
+    let started = match settings.format {
+        LogFormat::Pretty => {
+            let colours = std::io::stderr().is_terminal();
+            registry
+                .with(lines.with_ansi(colours).with_target(false))
+                .try_init()
+        }
+        LogFormat::Json => registry.with(lines.json().with_span_list(false)).try_init(),
+    };
+    if started.is_ok() {
+        let _ = FILTER.set(handle);
+    }
+    Ok(())
+}
+
+/// Libraries that tell, of every message, all of it: tickets, keys and signatures too.
+const TELL_FRAMES: [&str; 5] = ["tungstenite", "tokio_tungstenite", "hyper", "h2", "reqwest"];
+
+/// Whether a line may have a message in it. None of these is ever told, whatever the filter.
+fn tells_frames(line: &Metadata<'_>) -> bool {
+    let library = line.target().split("::").next().unwrap_or_default();
+    *line.level() > Level::INFO && TELL_FRAMES.contains(&library)
+}
+
+/// Takes another filter from here on.
+///
+/// # Errors
+///
+/// If it makes no sense, or the environment's goes before it.
+pub(crate) fn change(filter: &str) -> anyhow::Result<()> {
+    let filter = parse(filter)?;
+    anyhow::ensure!(
+        given().is_none(),
+        "the environment variable {VARIABLE} goes before it"
+    );
+    let handle = FILTER
+        .get()
+        .context("another logger was set up in this process")?;
+    handle.reload(filter).context("the filter cannot be changed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_makes_no_sense_is_told_beside_one_that_does() {
+        check("warn,bourse_app=info").unwrap();
+        check("debug,[call{procedure=x}]=trace").unwrap();
+        let said = format!("{:#}", check("bourse_app=loud").unwrap_err());
+        assert!(
+            said.contains("bourse_app=loud") && said.contains("such as \"warn,"),
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! The configuration as an operator meets it: begun, checked, and read again while the market runs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop"
+)]
+
+use bourse_app::config::Config;
+use bourse_tests::{process, until};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, text: &str) -> PathBuf {
+        let file = self.path("bourse.toml");
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    fn config(&self, args: &[&str], environment: &[(&str, &str)]) -> Output {
+        let file = self.path("bourse.toml");
+        let mut all = vec!["--config", file.to_str().unwrap(), "config"];
+        all.extend(args);
+        process::run_with(&self.path("data"), &all, environment)
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn init_writes_what_check_finds_well_and_never_over_a_file() {
+    for full in [false, true] {
+        let desk = Desk::new();
+        let file = desk.path("bourse.toml");
+        let mut args = vec!["init", file.to_str().unwrap()];
+        args.extend(full.then_some("--full"));
+        let output = desk.config(&args, &[]);
+        assert!(output.status.success(), "{output:?}");
+        let written = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(written.contains("breaker_seconds"), full);
+        let output = desk.config(&["check"], &[]);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(stderr(&output), "", "nothing is wrong, nothing has no effect");
+        // What it means is what no file means.
+        let shown: Config = toml_of(&stdout(&output));
+        assert_eq!(shown.realm.name, "realm1");
+        assert_eq!(
+            shown.market.sell_deadline_ms,
+            Config::default().market.sell_deadline_ms
+        );
+        let output = desk.config(&args, &[]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("cannot write"), "{output:?}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+    }
+}
+
+fn toml_of(text: &str) -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shown.toml");
+    std::fs::write(&file, text).unwrap();
+    Config::load(Some(&file), std::iter::empty()).unwrap()
+}
+
+#[test]
+fn check_tells_all_that_is_wrong_with_its_line_and_what_was_meant() {
+    let desk = Desk::new();
+    let file = desk.write(
+        "[realm]\nnmae = \"corn\"\n\n[market]\nsell_deadline_ms = 5\n\n[[policies.rule]]\nhook = \"pricing\"\npolicy = 7\n",
+    );
+    let output = desk.config(&["check"], &[("BOURSE__OFFERS__SIGNATRUE", "require")]);
+    assert_eq!(output.status.code(), Some(1));
+    let name = file.display();
+    let told = stderr(&output);
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!(lines.len(), 4, "{told}");
+    assert!(lines[0].contains("BOURSE__OFFERS__SIGNATRUE") && lines[0].contains("did you mean `signature`?"));
+    assert_eq!(
+        lines[1],
+        format!("{name}:2: realm.nmae: unknown key `nmae`: did you mean `name`?")
+    );
+    assert!(
+        lines[2].starts_with(&format!("{name}:5: market.sell_deadline_ms is 5: ")),
+        "{told}"
+    );
+    assert!(
+        lines[3].starts_with(&format!("{name}:9: policies.rule.0.policy: ")),
+        "{told}"
+    );
+    // A market does not start on it either, and says why.
+    let output = process::run(&desk.path("data"), &["--config", file.to_str().unwrap(), "serve"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("bourse.toml"), "{output:?}");
+}
+
+#[test]
+fn check_warns_of_what_has_no_effect_and_shows_no_secret() {
+    let desk = Desk::new();
+    desk.write("[chain]\nrpc = \"https://node.example.org/v3/a-secret\"\n\n[wamp]\nunix_group = true\n");
+    let output = desk.config(
+        &["check"],
+        &[("BOURSE__CHAIN__IPFS_GATEWAY", "https://a-secret@g.example.org")],
+    );
+    assert!(output.status.success(), "{output:?}");
+    let warned = stderr(&output);
+    for said in [
+        ":2: warning: chain.rpc has no effect: chain.mode is \"local\"",
+        ":5: warning: wamp.unix_group has no effect: wamp.listen_unix is not set",
+    ] {
+        assert!(warned.contains(said), "{warned}");
+    }
+    let shown = stdout(&output);
+    assert!(
+        shown.contains("node.example.org") && shown.contains("g.example.org"),
+        "{shown}"
+    );
+    assert!(!shown.contains("a-secret") && !warned.contains("a-secret"));
+}
+
+/// `bourse serve` on a file, its lines on standard error in another.
+struct Running {
+    child: Child,
+    lines: PathBuf,
+}
+
+impl Running {
+    fn start(desk: &Desk, file: &Path, more: &[&str]) -> Self {
+        let lines = desk.path("stderr");
+        let child = Command::new(bourse_tests::binary())
+            .args(["--config", file.to_str().unwrap(), "--data"])
+            .arg(desk.path("data"))
+            .arg("serve")
+            .args([
+                "--listen-ws",
+                "127.0.0.1:0",
+                "--listen-rs",
+                "127.0.0.1:0",
+                "--listen-http",
+                "127.0.0.1:0",
+            ])
+            .args(more)
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(std::fs::File::create(desk.path("stdout")).unwrap())
+            .stderr(std::fs::File::create(&lines).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, lines }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(&self.lines).unwrap()
+    }
+
+    fn signal(&self, which: &str) {
+        let status = Command::new("kill")
+            .args([which, &self.child.id().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_market_reads_its_configuration_again_and_says_what_it_cannot_change() {
+    let desk = Desk::new();
+    let file = desk.write("[realm]\nname = \"corn\"\n");
+    let market = Running::start(&desk, &file, &[]);
+    let listed = || {
+        let output = process::run(&desk.path("data"), &["status", "--output", "json"]);
+        stdout(&output)
+    };
+    until("the market", async || listed().contains("\"ready\": true")).await;
+
+    // Rules that can never work show that they are in force.
+    desk.write(
+        "[realm]\nname = \"corn\"\n[market]\nsell_deadline_ms = 700\n[log]\nfilter = \"debug\"\n[[policies.rule]]\nhook = \
+         \"pricing\"\npolicy = \"nosuch\"\n",
+    );
+    market.signal("-HUP");
+    until("what changed", async || market.said().contains("read again")).await;
+    let said = market.said();
+    assert!(said.contains("changed=\"log.filter, policies.rule\""), "{said}");
+    assert!(said.contains("settings=\"market.sell_deadline_ms\""), "{said}");
+    until("the rule", async || {
+        listed().contains("what the rule for nosuch, hook pricing")
+    })
+    .await;
+    until("lines of the new filter", async || {
+        listed();
+        market.said().contains("DEBUG")
+    })
+    .await;
+
+    // What makes no sense changes nothing.
+    desk.write("[realm]\nname = \"corn\"\n[market]\nsell_deadline_ms = 1\n");
+    market.signal("-HUP");
+    until("the refusal", async || {
+        market.said().contains("everything stays as it is")
+    })
+    .await;
+    assert!(market.said().contains("market.sell_deadline_ms is 1"));
+    assert!(listed().contains("nosuch"));
+
+    desk.write("[realm]\nname = \"corn\"\n");
+    market.signal("-HUP");
+    until("the rule to go", async || !listed().contains("nosuch")).await;
+}
+
+#[tokio::test]
+async fn lines_are_json_where_that_is_asked_for() {
+    let desk = Desk::new();
+    let file = desk.write("[log]\nformat = \"pretty\"\nfilter = \"info\"\n");
+    let market = Running::start(&desk, &file, &["--log-format", "json"]);
+    until("a line", async || market.said().ends_with('\n')).await;
+    let said = market.said();
+    for line in said.lines() {
+        let line: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(line["level"].is_string() && line["fields"].is_object() && line["timestamp"].is_string());
+    }
+}

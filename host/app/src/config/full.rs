@@ -119,6 +119,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("wamp.tls_key", "\"key.pem\""),
     ("wamp.connect", "\"wss://router.example.org/ws\""),
     ("wamp.connect_ca", "\"authority.pem\""),
+    ("wamp.connect_certificate", "\"market.pem\""),
+    ("wamp.connect_key", "\"market.key.pem\""),
     ("wamp.login.authid", "\"market\""),
     ("wamp.login.file", "\"/etc/bourse/login\""),
     ("wamp.ticket.authid", "\"seller-1\""),

@@ -116,6 +116,8 @@ impl Wamp {
                 "wamp.connect names no router to join",
                 [
                     ("wamp.connect_ca", self.connect_ca.is_some()),
+                    ("wamp.connect_certificate", self.connect_certificate.is_some()),
+                    ("wamp.connect_key", self.connect_key.is_some()),
                     ("wamp.login", self.login.method != LoginMethod::Anonymous),
                     ("wamp.serializer", self.serializer != default.serializer),
                 ],

@@ -1,7 +1,7 @@
 //! What a client has asked for and not been told: each request is answered, once, and nothing is answered that was not
 //! asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bourse_wamp::Value;
 
@@ -53,8 +53,9 @@ pub(super) struct Book {
     pub(super) invocations: Vec<Asked>,
     /// How many requests of a type and number wait.
     waiting: BTreeMap<(u64, u64), usize>,
-    /// Calls that wait, and whether they take their results in parts.
-    calls: BTreeMap<u64, bool>,
+    /// Calls that wait, by number, and whether they take their results in parts. A number may be used again while its answer
+    /// is under way; the answers come in the order of the calls.
+    calls: BTreeMap<u64, VecDeque<bool>>,
 }
 
 fn number(message: &[Value], position: usize) -> u64 {
@@ -77,9 +78,10 @@ impl Book {
         }
         let (code, request) = (number(message, 0), number(message, 1));
         match code {
-            // A number used twice at a time ends the session.
+            // A number that the router sees twice at a time ends the session.
             CALL => {
-                self.calls.insert(request, flag(message, 2, "receive_progress"));
+                let waiting = self.calls.entry(request).or_default();
+                waiting.push_back(flag(message, 2, "receive_progress"));
             }
             PUBLISH if flag(message, 2, "acknowledge") => self.wait(code, request),
             SUBSCRIBE | UNSUBSCRIBE | REGISTER | UNREGISTER => self.wait(code, request),
@@ -108,7 +110,8 @@ impl Book {
             ERROR if request == CALL => self.called(number(message, 2), message),
             ERROR => self.answered(request, number(message, 2), message),
             RESULT if flag(message, 2, "progress") => {
-                assert_eq!(self.calls.get(&request), Some(&true), "{message:?}");
+                let waiting = self.calls.get(&request).and_then(VecDeque::front);
+                assert_eq!(waiting, Some(&true), "{message:?}");
             }
             RESULT => self.called(request, message),
             PUBLISHED => self.answered(PUBLISH, request, message),
@@ -144,7 +147,9 @@ impl Book {
     }
 
     fn called(&mut self, request: u64, message: &[Value]) {
-        assert!(self.calls.remove(&request).is_some(), "nobody asked: {message:?}");
+        let waiting = self.calls.get_mut(&request).map(VecDeque::pop_front);
+        assert!(waiting.flatten().is_some(), "nobody asked: {message:?}");
+        self.calls.retain(|_, waiting| !waiting.is_empty());
     }
 
     fn answered(&mut self, code: u64, request: u64, message: &[Value]) {

@@ -18,9 +18,11 @@ use bourse_tests::{
     open_args, quantity, refused, run, tokens, until,
 };
 use bourse_wamp::{Dict, Session, Value};
+use parking_lot::Mutex;
 use serde_json::json;
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const PAYMENT: ChannelId = ChannelId([0xb2; 16]);
@@ -632,6 +634,48 @@ async fn a_long_chain_is_caught_up_with_through_a_node_that_limits_ranges_result
     );
     gateway.be(Mood::Honest);
     caught_up(&chain, &session).await;
+    world.assert_sound();
+}
+
+/// Whoever pays for each question does not pay for the same one twice. Asking for news is not counted.
+#[tokio::test]
+async fn an_empty_block_costs_its_node_few_questions() {
+    const BLOCKS: u32 = 10;
+    let Some(chain) = Chain::start().await else { return };
+    let gateway = Gateway::to(chain.url()).await;
+    let (world, ..) = market(&chain, &gateway).await;
+    let session = world.session().await;
+    let asked: Arc<Mutex<HashMap<String, u32>>> = Arc::default();
+    let (asks, newest) = (Arc::clone(&asked), AtomicU64::new(0));
+    gateway.be(Mood::lies(move |method, answer| {
+        let number = answer["number"].as_str().unwrap_or_default();
+        let number = u64::from_str_radix(number.trim_start_matches("0x"), 16);
+        // The newest is news, or was until a moment ago.
+        let is_news = number.is_ok_and(|number| newest.fetch_max(number, Ordering::Relaxed) <= number);
+        if !is_news {
+            *asks.lock().entry(method.to_owned()).or_default() += 1;
+        }
+        answer
+    }));
+    for _ in 0..BLOCKS {
+        chain.mine(1).await;
+        caught_up(&chain, &session).await;
+    }
+    gateway.be(Mood::Honest);
+    let asked = asked.lock().clone();
+    // Its events, the price of gas and the next nonce; of headers its own, and twice the one before it, which must still
+    // be part of the chain when the events are known.
+    let expected = [
+        ("eth_getLogs", 1),
+        ("eth_gasPrice", 1),
+        ("eth_getTransactionCount", 1),
+        ("eth_getBlockByNumber", 3),
+    ];
+    assert_eq!(asked.len(), expected.len(), "{asked:?}");
+    for (method, times) in expected {
+        let count = asked.get(method).copied().unwrap_or_default();
+        assert!((1..=times * BLOCKS).contains(&count), "{asked:?}");
+    }
     world.assert_sound();
 }
 

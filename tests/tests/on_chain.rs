@@ -14,7 +14,7 @@ use bourse_market::{Amount, ChannelId, ChannelKind, Seq};
 use bourse_store::Store;
 use bourse_tests::{
     Chain, Gateway, Mood, PAYING, PAYMENT, World, amount_of, bind, bytes_of, call, channel_of, close_args,
-    degraded, refused, run, state_of, tokens, until,
+    degraded, map_of, refused, run, state_of, tokens, until,
 };
 use bourse_wamp::{Session, Value};
 use std::path::Path;
@@ -382,6 +382,26 @@ async fn a_channel_that_opens_while_the_market_is_down_is_there_after_its_start(
         .await
         .unwrap();
     assert_eq!(amount_of(&balance, "remaining"), tokens(495));
+    world.assert_sound();
+}
+
+/// A first start cannot tell whether a ledger was lost before it, nor how deep a channel had to lie for that one.
+#[tokio::test]
+async fn what_was_opened_before_the_first_start_is_in_quarantine_up_to_the_newest_block() {
+    let Some(chain) = Chain::start().await else { return };
+    let (before, since) = (ChannelId([0xe1; 16]), ChannelId([0xe2; 16]));
+    chain.open(ChannelKind::Payment, before, tokens(5)).await;
+    let world = chain.world(DEPTH, |_| {}).await;
+    let session = world.session().await;
+    chain.caught_up(&session, DEPTH).await;
+    chain.open(ChannelKind::Payment, since, tokens(5)).await;
+    chain.mine(DEPTH).await;
+    chain.caught_up(&session, DEPTH).await;
+    for (channel, held) in [(before, true), (since, false)] {
+        let known = channel_of(&session, ChannelKind::Payment, channel).await;
+        let quarantined = map_of(&known.unwrap())["quarantined"] != Value::Null;
+        assert_eq!(quarantined, held, "{channel}");
+    }
     world.assert_sound();
 }
 

@@ -117,8 +117,8 @@ pub struct Follower {
     range: u64,
     /// Steps before more are asked for.
     steady: u32,
-    /// The newest block when all of it was followed.
-    done: Option<BlockHash>,
+    /// The newest block when all that counts was followed, and the block that a ledger stands at which has applied it.
+    done: Option<(BlockHash, Option<BlockRef>)>,
     head: Option<Block>,
     /// Whose word the consents of the blocks being read are.
     proofs: Proofs,
@@ -163,7 +163,7 @@ impl Follower {
     /// [`FollowError`]. Nothing is lost by it: the same question may be asked again.
     pub async fn next(&mut self, kept: &[BlockRef], at: Nanos) -> Result<Step, FollowError> {
         let latest = self.node.latest().await?;
-        if self.done == Some(BlockHash(latest.hash.0)) {
+        if self.done == Some((BlockHash(latest.hash.0), kept.first().copied())) {
             // It is the block that was looked at before: whatever else is said of it now is not looked at.
             return Ok(Step::Wait);
         }
@@ -195,10 +195,17 @@ impl Follower {
             .checked_sub(self.options.depth)
             .filter(|counts| *counts >= from)
         else {
-            self.done = Some(hash);
+            self.done = Some((hash, stands));
             return Ok(Step::Wait);
         };
-        self.go_on(stands, from, counts, at).await
+        let step = self.go_on(stands, from, head, at).await?;
+        if let Step::Advance(advance) = &step
+            && advance.to.number.0 == counts
+        {
+            // There is no more of it: once this is applied, nothing is to be asked before the next.
+            self.done = Some((hash, Some(advance.to)));
+        }
+        Ok(step)
     }
 
     /// Whether the block that the ledger stands at is still part of the chain; if not, where to go back to.

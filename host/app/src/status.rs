@@ -4,7 +4,7 @@
 
 use crate::http;
 use crate::market::{Market, Status};
-use bourse_market::{Amount, Nanos, View};
+use bourse_market::{Nanos, View};
 use bourse_policy::{BreakerState, PolicyState};
 use bourse_store::{Disk, Held, StoreError, SystemDisk};
 use serde::{Deserialize, Serialize};
@@ -34,9 +34,9 @@ pub(crate) struct Report {
     /// What it did, and what is in it.
     pub(crate) ledger: Ledger,
     /// What is in the channels of buyers.
-    pub(crate) payment: Sums,
+    pub(crate) payment: Held,
     /// What is in those of sellers.
-    pub(crate) paying: Sums,
+    pub(crate) paying: Held,
     /// The policies there are.
     pub(crate) policies: Vec<Policy>,
     /// The log of decisions, if there is one.
@@ -84,18 +84,6 @@ pub(crate) struct Ledger {
     pub(crate) disk_free: u64,
 }
 
-/// Sums over channels; all but `spent` are of those that are not settled.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Sums {
-    pub(crate) channels: u64,
-    pub(crate) deposited: Amount,
-    pub(crate) remaining: Amount,
-    pub(crate) inflight: Amount,
-    pub(crate) unsettled: Amount,
-    pub(crate) prepaid: Amount,
-    pub(crate) spent: Amount,
-}
-
 /// A policy.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Policy {
@@ -112,29 +100,6 @@ pub(crate) struct Decisions {
     pub(crate) written: u64,
     pub(crate) dropped: u64,
     pub(crate) bytes: u64,
-}
-
-impl From<Held> for Sums {
-    fn from(held: Held) -> Self {
-        let Held {
-            channels,
-            deposited,
-            remaining,
-            inflight,
-            unsettled,
-            prepaid,
-            spent,
-        } = held;
-        Self {
-            channels,
-            deposited,
-            remaining,
-            inflight,
-            unsettled,
-            prepaid,
-            spent,
-        }
-    }
 }
 
 impl Report {
@@ -162,8 +127,8 @@ impl Report {
             trouble: trouble(market, &ledger),
             chain,
             ledger,
-            payment: money.payment.into(),
-            paying: money.paying.into(),
+            payment: money.payment,
+            paying: money.paying,
             policies: policies(market),
             decisions,
         })

@@ -5,6 +5,7 @@ use crate::error::StoreError;
 use crate::tables::Tables;
 use bourse_market::{Amount, Channel, ChannelKind, ChannelState};
 use heed::{AnyTls, RoTxn};
+use serde::{Deserialize, Serialize};
 
 /// The money of a ledger's channels, by their kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,7 +17,7 @@ pub struct Money {
 }
 
 /// Sums over the channels of one kind, in base units. All but [`Held::spent`] are of channels that are not settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Held {
     /// How many there are.
     pub channels: u64,

@@ -3,8 +3,9 @@
 use crate::config::Config;
 use crate::control::{Attachment, Request, call};
 use crate::output::{self, Sheet};
-use crate::status::{Report, Sums};
+use crate::status::Report;
 use anyhow::Context;
+use bourse_store::Held;
 use std::process::ExitCode;
 
 const HOUR: u64 = 60 * 60;
@@ -126,7 +127,7 @@ impl Report {
     }
 }
 
-fn sums(sums: &Sums) -> String {
+fn sums(sums: &Held) -> String {
     let mut text = format!(
         "{} channels: {} tokens deposited, {} left, {} reserved, {} spent and not settled",
         sums.channels, sums.deposited, sums.remaining, sums.inflight, sums.unsettled

@@ -15,6 +15,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A chain, with the contracts and, as a rule, a market on it. The node ends when this is dropped.
 pub struct Chain {
@@ -27,6 +28,8 @@ pub struct Chain {
 impl Chain {
     /// The market of [`Chain::start`].
     pub const MARKET: MarketId = MarketId([0x3A; 16]);
+    /// How often a host that follows it asks for news.
+    pub const POLL: Duration = Duration::from_millis(20);
 
     /// A market that can trade, and whose market maker is `parties.marketmaker`: owner, buyer and seller are members, buyer
     /// and seller are in the market, buyer and market maker have 10,000 tokens each that XBRChannel may take, and the head
@@ -117,7 +120,8 @@ impl Chain {
         let chain = &mut config.chain;
         chain.mode = ChainMode::Ethereum;
         chain.rpc = Some(self.url().to_owned());
-        (chain.depth, chain.poll_ms) = (depth, 20);
+        chain.depth = depth;
+        chain.poll_ms = u64::try_from(Self::POLL.as_millis()).unwrap();
         chain.contracts = Some(ContractAddresses {
             token: token.to_string(),
             network: network.to_string(),
@@ -134,7 +138,7 @@ impl Chain {
             ("BOURSE__CHAIN__MODE", "ethereum".to_owned()),
             ("BOURSE__CHAIN__RPC", rpc.to_owned()),
             ("BOURSE__CHAIN__DEPTH", depth.to_string()),
-            ("BOURSE__CHAIN__POLL_MS", "20".to_owned()),
+            ("BOURSE__CHAIN__POLL_MS", Self::POLL.as_millis().to_string()),
             (
                 "BOURSE__CHAIN__CONTRACTS__TOKEN",
                 format!("\"{}\"", contracts.token),

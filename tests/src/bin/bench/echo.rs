@@ -21,40 +21,83 @@ use tokio_tungstenite::tungstenite::Message;
 /// The argument that makes this program the other side of `limit.websocket`.
 pub(crate) const WEBSOCKET_SERVER: &str = "--websocket-server";
 
-/// Measures every line of this file that is asked for.
+/// Measures every line of this file that is asked for: those with as many in flight in turn.
 pub(crate) fn measure(report: &mut Report) {
-    let embedded = |serializer: Serializer, n: usize| format!("wamp.echo.{}.{n}", name(serializer));
-    let crossbar = |serializer: Serializer, n: usize| format!("crossbar.echo.{}.{n}", name(serializer));
     for n in IN_FLIGHT {
-        let lines = |line: &dyn Fn(Serializer, usize) -> String| {
-            Serializer::ALL.map(|serializer| line(serializer, n))
-        };
         let limit = format!("limit.websocket.{n}");
-        let wanted = [lines(&embedded), lines(&crossbar)].concat();
-        if report.wants(&limit) || wanted.iter().any(|line| report.wants(line)) {
-            let runs: Vec<Figures> = (0..RUNS).map(|_| websocket(n)).collect();
-            report.line(&limit, &runs, None);
+        let embedded = wanted(report, "wamp.echo", n);
+        let crossbar = wanted(report, "crossbar.echo", n);
+        if embedded.is_empty() && crossbar.is_empty() && !report.wants(&limit) {
+            continue;
         }
-        let limit = Some((limit.as_str(), Ratio::Throughput));
-        for serializer in Serializer::ALL {
-            let line = embedded(serializer, n);
-            if report.wants(&line) {
-                let host = Host::start();
-                let join = async || host.session_over(serializer).await;
-                let runs = runtime().block_on(runs(n, join, || cpu_of(host.pid())));
-                report.line(&line, &runs, limit);
-            }
-            let line = crossbar(serializer, n);
-            if report.wants(&line)
-                && let Some(node) = node()
-            {
-                let url = node.url();
-                let join = async || join(&url, serializer).await;
-                let cpu = || node.pids().into_iter().map(cpu_of).sum();
-                let runs = runtime().block_on(runs(n, join, cpu));
-                report.line(&line, &runs, limit);
+        let host = (!embedded.is_empty()).then(Host::start);
+        let node = (!crossbar.is_empty()).then(node).flatten();
+        let host = host.iter().map(Router::Embedded).zip([embedded]);
+        let node = node.iter().map(Router::Crossbar).zip([crossbar]);
+        let mut lines: Vec<Line<'_>> = host.chain(node).flat_map(lines).collect();
+        let mut limits = Vec::new();
+        for _ in 0..RUNS {
+            limits.push(websocket(n));
+            for line in &mut lines {
+                line.run(n);
             }
         }
+        report.line(&limit, &limits, None);
+        for line in &lines {
+            report.line(&line.name, &line.runs, Some((&limit, Ratio::Throughput)));
+        }
+    }
+}
+
+/// The lines that are asked for, by their serializers.
+fn wanted(report: &Report, line: &str, n: usize) -> Vec<(String, Serializer)> {
+    Serializer::ALL
+        .map(|serializer| (format!("{line}.{}.{n}", name(serializer)), serializer))
+        .into_iter()
+        .filter(|(line, _)| report.wants(line))
+        .collect()
+}
+
+fn lines((router, wanted): (Router<'_>, Vec<(String, Serializer)>)) -> Vec<Line<'_>> {
+    let line = |(name, serializer)| Line {
+        name,
+        serializer,
+        router,
+        runs: Vec::new(),
+    };
+    wanted.into_iter().map(line).collect()
+}
+
+/// Calls over one serializer through one router.
+struct Line<'a> {
+    name: String,
+    serializer: Serializer,
+    router: Router<'a>,
+    runs: Vec<Figures>,
+}
+
+#[derive(Clone, Copy)]
+enum Router<'a> {
+    Embedded(&'a Host),
+    Crossbar(&'a Crossbar),
+}
+
+impl Line<'_> {
+    fn run(&mut self, n: usize) {
+        let serializer = self.serializer;
+        let figures = match self.router {
+            Router::Embedded(host) => runtime().block_on(calls(
+                n,
+                async || host.session_over(serializer).await,
+                || cpu_of(host.pid()),
+            )),
+            Router::Crossbar(node) => runtime().block_on(calls(
+                n,
+                async || join(&node.url(), serializer).await,
+                || node.pids().into_iter().map(cpu_of).sum(),
+            )),
+        };
+        self.runs.push(figures);
     }
 }
 
@@ -73,19 +116,15 @@ async fn join(url: &str, serializer: Serializer) -> Session {
     Session::join(link, JoinOptions::default()).await.unwrap()
 }
 
-/// As many runs, each with sessions of its own.
-async fn runs(n: usize, join: impl AsyncFn() -> Session, cpu: impl Fn() -> Duration) -> Vec<Figures> {
-    let mut runs = Vec::new();
-    for _ in 0..RUNS {
-        let clients = echo_clients_over(&join, n).await;
-        // Whatever is made at the first call is not measured.
-        for client in &clients {
-            let args = vec![Value::Bytes(vec![7; 32])];
-            call(&client.session, &client.procedure, args, bourse_wamp::Dict::new()).await;
-        }
-        runs.push(run(clients, &cpu, echo).await);
+/// One run, with sessions of its own.
+async fn calls(n: usize, join: impl AsyncFn() -> Session, cpu: impl Fn() -> Duration) -> Figures {
+    let clients = echo_clients_over(&join, n).await;
+    // Whatever is made at the first call is not measured.
+    for client in &clients {
+        let args = vec![Value::Bytes(vec![7; 32])];
+        call(&client.session, &client.procedure, args, bourse_wamp::Dict::new()).await;
     }
-    runs
+    run(clients, &cpu, echo).await
 }
 
 /// Round trips of frames as long as a small call and its result over WebSockets, with `n` connections.

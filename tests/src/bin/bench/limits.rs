@@ -19,41 +19,10 @@ const GROUP: usize = 64;
 pub(crate) const CALL: usize = 49;
 pub(crate) const RESULT: usize = 150;
 
+/// Measures the limits of commits; the others are measured in turn with what they are limits of.
 pub(crate) fn measure(report: &mut Report) {
-    let wants = |name: &str, dependents: &[&str]| {
-        report.wants(name) || dependents.iter().any(|dependent| report.wants(dependent))
-    };
-    let echo: Vec<usize> = IN_FLIGHT
-        .into_iter()
-        .filter(|n| {
-            wants(
-                &format!("limit.echo.{n}"),
-                &[&format!("wamp.echo.{n}"), &format!("wamp.get_quote.{n}")],
-            )
-        })
-        .collect();
-    let signatures = wants(
-        "limit.signatures",
-        &IN_FLIGHT
-            .map(|n| format!("wamp.buy_key.{n}"))
-            .each_ref()
-            .map(String::as_str),
-    );
-    let commits = wants(
-        "limit.commit",
-        &IN_FLIGHT
-            .map(|n| format!("wamp.place_offer.{n}"))
-            .each_ref()
-            .map(String::as_str),
-    );
-    for n in echo {
-        let runs: Vec<Figures> = (0..RUNS).map(|_| self::echo(n)).collect();
-        report.line(&format!("limit.echo.{n}"), &runs, None);
-    }
-    if signatures {
-        let runs: Vec<Figures> = (0..RUNS).map(|_| self::signatures()).collect();
-        report.line("limit.signatures", &runs, None);
-    }
+    let dependents = IN_FLIGHT.map(|n| format!("wamp.place_offer.{n}"));
+    let commits = report.wants("limit.commit") || dependents.iter().any(|name| report.wants(name));
     if commits {
         let runs: Vec<Figures> = (0..RUNS).map(|_| commit(1)).collect();
         report.line("limit.commit", &runs, None);
@@ -63,17 +32,48 @@ pub(crate) fn measure(report: &mut Report) {
     }
 }
 
-/// The bare signature work of a purchase: two recoveries and two signatures.
-fn signatures() -> Figures {
-    let signer = Signer::generate();
-    let digest = [7; 32];
-    let signature = signer.sign(&digest);
-    repeat(|| {
-        for _ in 0..2 {
-            std::hint::black_box(recover(&digest, &signature).unwrap());
-            std::hint::black_box(signer.sign(&digest));
+/// The bare signature work of a purchase, for as long as it is asked for: two recoveries and two signatures at a time.
+pub(crate) struct Signatures {
+    signer: Signer,
+    samples: Vec<Duration>,
+    elapsed: Duration,
+    cpu: Duration,
+}
+
+impl Signatures {
+    pub(crate) fn new() -> Self {
+        Self {
+            signer: Signer::generate(),
+            samples: Vec::new(),
+            elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
         }
-    })
+    }
+
+    /// Goes on for `time`.
+    pub(crate) fn measure(&mut self, time: Duration) {
+        let digest = [7; 32];
+        let signature = self.signer.sign(&digest);
+        let own = std::process::id();
+        let (before, started) = (cpu_of(own), Instant::now());
+        while started.elapsed() < time {
+            let begun = Instant::now();
+            for _ in 0..2 {
+                std::hint::black_box(recover(&digest, &signature).unwrap());
+                std::hint::black_box(self.signer.sign(&digest));
+            }
+            self.samples.push(begun.elapsed());
+        }
+        self.elapsed += started.elapsed();
+        self.cpu += cpu_of(own) - before;
+    }
+
+    /// What it came to, and from here anew.
+    pub(crate) fn figures(&mut self) -> Figures {
+        let samples = std::mem::take(&mut self.samples);
+        let elapsed = std::mem::take(&mut self.elapsed);
+        Figures::of(samples, elapsed, std::mem::take(&mut self.cpu))
+    }
 }
 
 /// Durable commits of one small record each, `n` waiting at a time: the writer puts those that wait into one.
@@ -138,7 +138,7 @@ async fn together(store: &Store, fund: &FundRequest, n: usize) -> Figures {
 }
 
 /// Round trips of frames as long as a small call and its result, over TCP, with `n` connections.
-fn echo(n: usize) -> Figures {
+pub(crate) fn echo(n: usize) -> Figures {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     let (server, address) = start(command.arg(ECHO_SERVER), |line| line.parse::<SocketAddr>().ok());
     let pid = server.0.id();

@@ -20,7 +20,12 @@ const TICKS: u64 = 100;
 
 /// User and system time of this process so far, threads that ended included.
 pub(crate) fn cpu_of_self() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("this process is there");
+    ticks_of(std::process::id())
+}
+
+/// That of any process, to a tick.
+pub(crate) fn ticks_of(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process is there");
     // The name, in parentheses, may hold blanks; the fields after it are counted from the state, number 3.
     let fields: Vec<&str> = stat
         .rsplit_once(')')

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Runs of each measurement; the line shows their medians.
-pub(crate) const RUNS: usize = 3;
+pub(crate) const RUNS: usize = 5;
 /// How long each run lasts.
 pub(crate) const RUN: Duration = Duration::from_millis(1500);
 
@@ -33,18 +33,20 @@ impl Figures {
     }
 
     fn median(runs: &[Self]) -> Self {
-        let median = |figure: fn(&Self) -> f64| {
-            let mut figures: Vec<f64> = runs.iter().map(figure).collect();
-            figures.sort_by(f64::total_cmp);
-            figures[figures.len() / 2]
-        };
+        let of = |figure: fn(&Self) -> f64| median(runs.iter().map(figure));
         Self {
-            p50_us: median(|run| run.p50_us),
-            p99_us: median(|run| run.p99_us),
-            ops_per_s: median(|run| run.ops_per_s),
-            cpu_us_per_op: median(|run| run.cpu_us_per_op),
+            p50_us: of(|run| run.p50_us),
+            p99_us: of(|run| run.p99_us),
+            ops_per_s: of(|run| run.ops_per_s),
+            cpu_us_per_op: of(|run| run.cpu_us_per_op),
         }
     }
+}
+
+fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 /// What a ratio compares.
@@ -58,17 +60,27 @@ pub(crate) enum Ratio {
     Throughput,
 }
 
-/// The lines so far.
+impl Ratio {
+    fn of(self, run: &Figures, limit: &Figures) -> f64 {
+        match self {
+            Self::Cpu => run.cpu_us_per_op / limit.cpu_us_per_op,
+            Self::P50 => run.p50_us / limit.p50_us,
+            Self::Throughput => limit.ops_per_s / run.ops_per_s,
+        }
+    }
+}
+
+/// The lines so far, each with its runs.
 pub(crate) struct Report {
     filter: Option<String>,
-    limits: HashMap<String, Figures>,
+    runs: HashMap<String, Vec<Figures>>,
 }
 
 impl Report {
     pub(crate) fn new(filter: Option<String>) -> Self {
         Self {
             filter,
-            limits: HashMap::new(),
+            runs: HashMap::new(),
         }
     }
 
@@ -77,22 +89,18 @@ impl Report {
         self.filter.as_deref().is_none_or(|filter| name.contains(filter))
     }
 
-    /// Prints a line and keeps its figures for those that refer to it.
+    /// Prints a line and keeps its runs for those that refer to it.
+    ///
+    /// The ratio is the median of those of each run to the limit's run of the same number: where both were measured in
+    /// turn, whatever else the machine did fell on both.
     pub(crate) fn line(&mut self, name: &str, runs: &[Figures], limit: Option<(&str, Ratio)>) {
         let figures = Figures::median(runs);
-        self.limits.insert(name.to_owned(), figures);
-        let (limit, ratio) =
-            match limit.and_then(|(limit, ratio)| Some((limit, ratio, self.limits.get(limit)?))) {
-                None => ("null".to_owned(), "null".to_owned()),
-                Some((name, ratio, limit)) => {
-                    let ratio = match ratio {
-                        Ratio::Cpu => figures.cpu_us_per_op / limit.cpu_us_per_op,
-                        Ratio::P50 => figures.p50_us / limit.p50_us,
-                        Ratio::Throughput => limit.ops_per_s / figures.ops_per_s,
-                    };
-                    (format!("\"{name}\""), format!("{ratio:.2}"))
-                }
-            };
+        let of_limit = limit.and_then(|(limit, ratio)| Some((limit, self.ratio(runs, limit, ratio)?)));
+        let (limit, ratio) = match of_limit {
+            None => ("null".to_owned(), "null".to_owned()),
+            Some((limit, ratio)) => (format!("\"{limit}\""), format!("{ratio:.2}")),
+        };
+        self.runs.insert(name.to_owned(), runs.to_vec());
         println!(
             "{{\"name\": \"{name}\", \"p50_us\": {:.1}, \"p99_us\": {:.1}, \"ops_per_s\": {:.0}, \"cpu_us_per_op\": {:.2}, \
              \"limit\": {limit}, \"ratio_to_limit\": {ratio}}}",
@@ -102,9 +110,22 @@ impl Report {
 }
 
 impl Report {
-    /// The figures of a line that was printed.
-    pub(crate) fn figures(&self, name: &str) -> Option<Figures> {
-        self.limits.get(name).copied()
+    fn ratio(&self, runs: &[Figures], limit: &str, ratio: Ratio) -> Option<f64> {
+        let limits = self.runs.get(limit)?;
+        Some(median(
+            runs.iter().zip(limits).map(|(run, limit)| ratio.of(run, limit)),
+        ))
+    }
+
+    /// Prints the operations in a second of one line as a share of another's, both printed and measured in turn.
+    pub(crate) fn share(&self, name: &str, of: &str, whole: &str) {
+        let share = self
+            .runs
+            .get(of)
+            .and_then(|runs| self.ratio(runs, whole, Ratio::Throughput));
+        if let Some(share) = share {
+            self.value(name, 100.0 / share, "%");
+        }
     }
 
     /// Prints a figure that is no duration of an operation.

@@ -1,7 +1,7 @@
 //! What clients feel: whole calls over real sockets.
 
 use crate::IN_FLIGHT;
-use crate::limits::runtime;
+use crate::limits::{self, Signatures, runtime};
 use crate::market::{Buyer, Host, Order, call};
 use crate::process::cpu_of;
 use crate::report::{Figures, RUN, RUNS, Ratio, Report};
@@ -14,26 +14,51 @@ use std::time::{Duration, Instant};
 
 /// Measures every line of this file that is asked for.
 pub(crate) fn measure(report: &mut Report) {
+    for n in IN_FLIGHT {
+        echoes_and_quotes(report, n);
+    }
     runtime().block_on(async {
-        sweep(report, "wamp.echo", echo_limit, echo_clients, echo).await;
-        sweep(report, "wamp.get_quote", echo_limit, quote_clients, get_quote).await;
-        for n in IN_FLIGHT {
-            let (quotes, echoes) = (format!("wamp.get_quote.{n}"), format!("wamp.echo.{n}"));
-            if let (Some(quotes), Some(echoes)) = (report.figures(&quotes), report.figures(&echoes)) {
-                let share = 100.0 * quotes.ops_per_s / echoes.ops_per_s;
-                report.value(&format!("wamp.get_quote.share.{n}"), share, "%");
-            }
-        }
-        sweep(
-            report,
-            "wamp.place_offer",
-            |_| ("limit.commit".to_owned(), Ratio::Throughput),
-            sessions,
-            place_offer,
-        )
-        .await;
+        place_offers(report).await;
         buy_keys(report).await;
     });
+}
+
+/// Bare round trips, calls through the router and quotes, in turn.
+fn echoes_and_quotes(report: &mut Report, n: usize) {
+    let limit = format!("limit.echo.{n}");
+    let (echoes, quotes) = (format!("wamp.echo.{n}"), format!("wamp.get_quote.{n}"));
+    let share = format!("wamp.get_quote.share.{n}");
+    let wants_echoes = report.wants(&echoes) || report.wants(&share);
+    let wants_quotes = report.wants(&quotes) || report.wants(&share);
+    if !report.wants(&limit) && !wants_echoes && !wants_quotes {
+        return;
+    }
+    let runtime = runtime();
+    let (bare, quoting) = (Host::start(), Host::start());
+    let (mut limit_runs, mut echo_runs, mut quote_runs) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        limit_runs.push(limits::echo(n));
+        if wants_echoes {
+            echo_runs.push(runtime.block_on(async {
+                let clients = echo_clients_over(&async || bare.session().await, n).await;
+                run(clients, || cpu_of(bare.pid()), echo).await
+            }));
+        }
+        if wants_quotes {
+            quote_runs.push(runtime.block_on(async {
+                let clients = quote_clients(&quoting, n).await;
+                run(clients, || cpu_of(quoting.pid()), get_quote).await
+            }));
+        }
+    }
+    report.line(&limit, &limit_runs, None);
+    if wants_echoes {
+        report.line(&echoes, &echo_runs, Some((&limit, Ratio::Cpu)));
+    }
+    if wants_quotes {
+        report.line(&quotes, &quote_runs, Some((&limit, Ratio::Cpu)));
+    }
+    report.share(&share, &quotes, &echoes);
 }
 
 /// One run: as many operations as each client gets done one after the other. An operation says itself how long its timed
@@ -68,37 +93,6 @@ where
     Figures::of(samples, started.elapsed(), cpu() - before)
 }
 
-/// One line for each number in flight: a fresh host, and for each run `clients`.
-async fn sweep<C, F>(
-    report: &mut Report,
-    name: &str,
-    limit: impl Fn(usize) -> (String, Ratio),
-    clients: impl AsyncFn(&Host, usize) -> Vec<C>,
-    operation: impl Fn(C) -> F + Copy + Send + 'static,
-) where
-    C: Send + 'static,
-    F: Future<Output = (C, Duration)> + Send + 'static,
-{
-    for n in IN_FLIGHT {
-        let name = format!("{name}.{n}");
-        if !report.wants(&name) {
-            continue;
-        }
-        let host = Host::start();
-        let mut runs = Vec::new();
-        for _ in 0..RUNS {
-            let clients = clients(&host, n).await;
-            runs.push(run(clients, || cpu_of(host.pid()), operation).await);
-        }
-        let (limit, ratio) = limit(n);
-        report.line(&name, &runs, Some((&limit, ratio)));
-    }
-}
-
-fn echo_limit(n: usize) -> (String, Ratio) {
-    (format!("limit.echo.{n}"), Ratio::Cpu)
-}
-
 async fn sessions(host: &Host, n: usize) -> Vec<Session> {
     let mut sessions = Vec::with_capacity(n);
     for _ in 0..n {
@@ -115,11 +109,7 @@ pub(crate) struct Echo {
     _callee: Session,
 }
 
-async fn echo_clients(host: &Host, n: usize) -> Vec<Echo> {
-    echo_clients_over(&async || host.session().await, n).await
-}
-
-/// The same on sessions that `join` makes.
+/// As many callers of one callee, on sessions that `join` makes.
 pub(crate) async fn echo_clients_over(join: &impl AsyncFn() -> Session, n: usize) -> Vec<Echo> {
     let callee = join().await;
     let procedure: Arc<str> = format!("com.example.bench.echo{}", callee.id()).into();
@@ -180,6 +170,23 @@ async fn get_quote(client: Asker) -> (Asker, Duration) {
     (client, begun.elapsed())
 }
 
+/// One line for each number in flight, with a fresh host.
+async fn place_offers(report: &mut Report) {
+    for n in IN_FLIGHT {
+        let name = format!("wamp.place_offer.{n}");
+        if !report.wants(&name) {
+            continue;
+        }
+        let host = Host::start();
+        let mut runs = Vec::new();
+        for _ in 0..RUNS {
+            let clients = sessions(&host, n).await;
+            runs.push(run(clients, || cpu_of(host.pid()), place_offer).await);
+        }
+        report.line(&name, &runs, Some(("limit.commit", Ratio::Throughput)));
+    }
+}
+
 /// An offer without a price, durable when it is answered.
 async fn place_offer(session: Session) -> (Session, Duration) {
     let args = vec![
@@ -198,6 +205,8 @@ async fn place_offer(session: Session) -> (Session, Duration) {
 
 /// Quotes a buyer gets before it buys. They live for seconds, and a round of purchases at them lasts less than one.
 const QUOTES: usize = 16;
+/// How long the bare signatures are measured before each round.
+const SIGNING: Duration = Duration::from_millis(200);
 
 /// A buyer and the seller it buys from: one for each purchase in flight, since a paying channel carries one at a time.
 struct Trader {
@@ -218,7 +227,7 @@ async fn trader(host: &Host) -> Trader {
 
 /// Purchases at live quotes, from sellers that seal and sign for real, in rounds: quotes and the buyers' signatures first,
 /// which count neither in the durations nor in the host's processor time, then as many purchases. What a quote takes is
-/// `wamp.get_quote`.
+/// `wamp.get_quote`. Before each round the bare signatures are measured for a while.
 async fn buy_keys(report: &mut Report) {
     for n in IN_FLIGHT {
         let name = format!("wamp.buy_key.{n}");
@@ -230,7 +239,8 @@ async fn buy_keys(report: &mut Report) {
         for _ in 0..n {
             traders.push(trader(&host).await);
         }
-        let mut runs = Vec::new();
+        let limit = format!("limit.signatures.{n}");
+        let (mut signatures, mut limits, mut runs) = (Signatures::new(), Vec::new(), Vec::new());
         for _ in 0..RUNS {
             let (mut samples, mut elapsed, mut cpu) = (Vec::new(), Duration::ZERO, Duration::ZERO);
             while elapsed < RUN {
@@ -239,6 +249,7 @@ async fn buy_keys(report: &mut Report) {
                     (trader, orders)
                 });
                 let orders = orders.await;
+                signatures.measure(SIGNING);
                 let (before, started) = (cpu_of(host.pid()), Instant::now());
                 let bought = each(orders, |(trader, orders): (Trader, Vec<Order>)| async move {
                     let mut took = Vec::with_capacity(orders.len());
@@ -259,8 +270,10 @@ async fn buy_keys(report: &mut Report) {
                 }
             }
             runs.push(Figures::of(samples, elapsed, cpu));
+            limits.push(signatures.figures());
         }
-        report.line(&name, &runs, Some(("limit.signatures", Ratio::Cpu)));
+        report.line(&limit, &limits, None);
+        report.line(&name, &runs, Some((&limit, Ratio::Cpu)));
     }
 }
 

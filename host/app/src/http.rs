@@ -107,6 +107,18 @@ impl Board {
         found.map(Entry::market)
     }
 
+    /// What the market's own router turned away since the start: calls, publications and the like, then connections of all
+    /// realms. None where it has no router of its own.
+    pub(crate) fn turned_away(&self, realm: &str) -> Option<(u64, u64)> {
+        let router = self.router.as_ref()?;
+        let (stats, connections) = (router.realm(realm)?.stats(), router.connections());
+        let asked = stats
+            .over_rate
+            .saturating_add(stats.dropped_slow)
+            .saturating_add(stats.violations);
+        Some((asked, connections.refused.saturating_add(connections.displaced)))
+    }
+
     /// The figures of all of them, as Prometheus reads them. Reads the ledgers: for a thread that may block.
     fn figures(&self) -> String {
         let mut page = Page::default();

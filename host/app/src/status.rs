@@ -2,6 +2,7 @@
 //!
 //! What lives here: the answer, and where each part of it comes from. What never does: a walk through the ledger.
 
+use crate::follow::Gate;
 use crate::http;
 use crate::market::{Market, Status};
 use bourse_market::{Nanos, View};
@@ -190,7 +191,15 @@ fn policies(market: &Market) -> Vec<Policy> {
     told.collect()
 }
 
-/// What an operator should look after, in words.
+/// What an operator should look after, in words: `bourse status` and the console say the same. Blocks.
+///
+/// # Errors
+///
+/// If the ledger cannot be read.
+pub(crate) fn troubles(market: &Market) -> Result<Vec<String>, StoreError> {
+    Ok(trouble(market, &ledger(market)?))
+}
+
 fn trouble(market: &Market, ledger: &Ledger) -> Vec<String> {
     let mut all = Vec::new();
     if market.status() != Status::Running {
@@ -199,8 +208,16 @@ fn trouble(market: &Market, ledger: &Ledger) -> Vec<String> {
     if let Some(lost) = market.reach.trouble() {
         all.push(format!("clients do not reach it: {}", lost.why));
     }
+    // A ledger that cannot be read says so elsewhere.
+    if let Ok(Some(lack)) = market.store.lack() {
+        all.push(format!("new business is refused: {lack}"));
+    }
     let progress = market.course.progress();
-    if let Some(why) = progress.trouble {
+    let shut = match market.course.gate() {
+        Gate::Open => None,
+        Gate::Shut(why) | Gate::Broken(why) => Some(why),
+    };
+    if let Some(why) = progress.trouble.or(shut) {
         all.push(format!("the chain cannot be followed: {why}"));
     }
     if let Some(why) = progress.sending.or(progress.fallen) {
@@ -225,6 +242,12 @@ fn trouble(market: &Market, ledger: &Ledger) -> Vec<String> {
     let log = market.policies.log_stats().unwrap_or_default();
     if log.failing {
         all.push("the log of decisions cannot be written".to_owned());
+    }
+    if log.dropped > 0 {
+        all.push(format!(
+            "{} decisions were left out of their log since the start",
+            log.dropped
+        ));
     }
     for status in market.policies.library().status() {
         let broken = matches!(status.state, PolicyState::LastGood | PolicyState::Broken);

@@ -49,6 +49,7 @@ pub use log::{DecisionLog, LogOptions, LogRead, LogStats, read_log, read_log_bet
 pub use money::{Held, Money};
 pub use query::{ConsentQuery, OfferQuery, Page, Place};
 pub use reader::{Counts, Reader};
+pub use room::Lack;
 pub use stamp::{SCHEMA, Stamp};
 pub use stats::{BATCH_BOUNDS, COMMIT_BOUNDS_US, Stats};
 pub use store::{DEFAULT_MAP_SIZE, Options, Store};

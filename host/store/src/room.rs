@@ -7,6 +7,7 @@ use crate::tables::Tables;
 use bourse_market::registry::{Attributes, Registration};
 use bourse_market::{Command, Offer, StateWrite, SweepRequest};
 use heed::{AnyTls, RoTxn};
+use std::fmt;
 
 /// Bytes of the map that one command may take when it is committed alone and no page can be used again: at most some
 /// seventy pages are copied (a path through each of the trees it touches, of an index once for each entry), and a
@@ -48,6 +49,31 @@ const MAP_MARGIN_PART: u64 = 16;
 
 /// Bytes of the disk that new business leaves free. The ledger's file grows a page at a time, other programs' do not.
 const DISK_MARGIN: u64 = 64 * 1024 * 1024;
+
+/// What new business wants for: less is free than one purchase may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lack {
+    /// `map` or `disk`.
+    pub resource: &'static str,
+    /// Bytes that are free and not promised.
+    pub free: u64,
+    /// Bytes that a purchase needs.
+    pub needed: u64,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            resource,
+            free,
+            needed,
+        } = self;
+        write!(
+            f,
+            "the {resource} is nearly full: {free} bytes are free for new business, a purchase needs {needed}"
+        )
+    }
+}
 
 /// What commands may still take in one batch.
 #[derive(Debug)]
@@ -214,6 +240,16 @@ impl Room {
             spare,
             promise,
             taken: false,
+        })
+    }
+
+    /// What the next purchase would lack.
+    pub(crate) fn lack(&self) -> Option<Lack> {
+        let needed = COMMAND_ROOM.saturating_add(self.promise);
+        (self.left < needed).then_some(Lack {
+            resource: self.resource,
+            free: self.left,
+            needed,
         })
     }
 

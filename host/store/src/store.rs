@@ -7,12 +7,14 @@ use crate::folder::{self, Held};
 use crate::migrate;
 use crate::money::Money;
 use crate::reader::Reader;
+use crate::room::{Lack, Room};
 use crate::stamp::{self, SCHEMA, Stamp};
 use crate::stats::{Counters, Stats, count};
 use crate::tables::Tables;
 use crate::writer::{Answer, Job, Message, QUEUE, Writer};
 use bourse_market::{Command, Outcome};
 use parking_lot::Mutex;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,6 +73,7 @@ pub struct Store {
 struct Inner {
     tables: Tables,
     env: LedgerEnv,
+    disk: Arc<dyn Disk>,
     stamp: Option<Stamp>,
     counters: Arc<Counters>,
     hand: Hand,
@@ -139,9 +142,10 @@ impl Store {
         let writer = Writer {
             env: env.clone(),
             tables,
-            disk,
+            disk: Arc::clone(&disk),
             counters: Arc::clone(&counters),
             linger: options.linger,
+            told_full: Cell::new(None),
         };
         let (hand, thread) = match options.inline {
             true => (Hand::Inline(Box::new(Mutex::new(Some(writer)))), None),
@@ -154,6 +158,7 @@ impl Store {
             inner: Arc::new(Inner {
                 tables,
                 env,
+                disk,
                 stamp: Some(stamp.clone()),
                 counters,
                 hand,
@@ -184,6 +189,7 @@ impl Store {
             inner: Arc::new(Inner {
                 tables,
                 env,
+                disk: Arc::new(SystemDisk),
                 stamp,
                 counters: Arc::new(Counters::default()),
                 hand: Hand::Nobody,
@@ -312,6 +318,19 @@ impl Store {
     /// What is in the channels as they stand committed. Of a store that only reads, nothing.
     pub fn money(&self) -> Money {
         *self.inner.counters.money.lock()
+    }
+
+    /// What new business would lack now of map and disk, none if there is room.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the tables cannot be read.
+    pub fn lack(&self) -> Result<Option<Lack>, StoreError> {
+        let Inner {
+            tables, env, disk, ..
+        } = &*self.inner;
+        let txn = env.read_txn()?;
+        Ok(Room::measure(env, tables, &txn, &**disk)?.lack())
     }
 
     /// Bytes of the map in use up to its last page, and of the whole map.

@@ -12,6 +12,7 @@ use crate::stats::{Counters, count};
 use crate::tables::Tables;
 use bourse_market::{Change, Command, Fault, Outcome, apply};
 use heed::RwTxn;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
@@ -29,6 +30,9 @@ const MAX_BATCH: usize = 1024;
 /// Transactions between two looks for readers whose process was killed: their slots would keep pages from being used
 /// again for as long as this process runs, and what the map grew by meanwhile is no room for promises any more.
 const STALE_CHECK: u64 = 64;
+
+/// Between two lines in the log about commands refused for want of room: strangers choose how many there are.
+const TELL_FULL: Duration = Duration::from_secs(10);
 
 /// What a command came to.
 pub(crate) type Answer = Result<Outcome, SubmitError>;
@@ -54,6 +58,8 @@ pub(crate) struct Writer {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) linger: Duration,
+    /// When the log was last told of a command refused for want of room.
+    pub(crate) told_full: Cell<Option<Instant>>,
 }
 
 /// How an attempt to write several commands ended.
@@ -130,10 +136,23 @@ impl Writer {
         };
         for answer in answers {
             self.counters.count_answer(&answer);
+            if let Err(full @ SubmitError::Full { .. }) = &answer {
+                self.tell_full(full);
+            }
             if let Some(job) = jobs.pop_front() {
                 // Who asked may have gone; what was written stays written.
                 let _ = job.answer.send(answer);
             }
+        }
+    }
+
+    /// Tells of a command that was refused for want of room, unless one was told of a moment ago.
+    fn tell_full(&self, full: &SubmitError) {
+        let now = Instant::now();
+        let told = self.told_full.get();
+        if told.is_none_or(|at| now.saturating_duration_since(at) >= TELL_FULL) {
+            self.told_full.set(Some(now));
+            tracing::error!(%full, "new business is refused for want of room; what ends something goes on");
         }
     }
 

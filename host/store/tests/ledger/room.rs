@@ -109,7 +109,15 @@ fn a_full_disk_refuses_new_business_and_keeps_every_promise() {
     populate(&store, 10, 10);
     reserve_now(&store, 1, 1).unwrap();
     reserve_now(&store, 2, 2).unwrap();
+    assert_eq!(store.lack().unwrap(), None);
     disk.free.store(64 << 20, SeqCst);
+    let lack = store.lack().unwrap().unwrap();
+    assert_eq!((lack.resource, lack.free), ("disk", 0));
+    assert!(
+        lack.to_string()
+            .starts_with("the disk is nearly full: 0 bytes are free"),
+        "{lack}"
+    );
     for command in new_business(&store) {
         let answer = store.submit_blocking(command.clone());
         let full = matches!(answer, Err(SubmitError::Full { resource: "disk", .. }));
@@ -117,6 +125,7 @@ fn a_full_disk_refuses_new_business_and_keeps_every_promise() {
     }
     do_all(&store, [post(1, 1, 100), void(2, false), revoke(1)]);
     disk.free.store(128 << 20, SeqCst);
+    assert_eq!(store.lack().unwrap(), None);
     for command in new_business(&store) {
         store.submit_blocking(command).unwrap();
     }

@@ -6,12 +6,13 @@ use crate::console::Console;
 use crate::console::problem::Problem;
 use crate::follow::Gate;
 use crate::market::{Market, Status};
+use crate::status;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use bourse_chain::checksum;
 use bourse_market::{Nanos, View};
-use bourse_store::Counts;
+use bourse_store::{Counts, Disk, SystemDisk};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -38,6 +39,7 @@ pub(super) async fn session(State(console): State<Arc<Console>>, headers: Header
 /// How a market does.
 pub(super) async fn overview(Reading(room): Reading) -> Answer {
     let (market, started) = (Arc::clone(&room.market), room.console.started);
+    let turned_away = room.console.board.turned_away(&market.terms.realm);
     let look = move || {
         let since = started.duration_since(UNIX_EPOCH).unwrap_or_default();
         let since = Nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
@@ -53,13 +55,14 @@ pub(super) async fn overview(Reading(room): Reading) -> Answer {
             "maker": checksum(market.network.marketmaker),
             "owner": checksum(market.network.owner),
             "settlement": settlement(&market),
+            "trouble": status::troubles(&market)?,
+            "turned_away": turned_away.map(|(asked, connections)| json!({ "asked": asked, "connections": connections })),
             "link": opt(link, |trouble| json!({ "trouble": trouble.why, "since": at(trouble.since) })),
             "ledger": ledger,
             "quotes": quotes,
             "refusals": refusals,
             "unresolved": market.unresolved.load(Ordering::Relaxed),
             "log": log(&market),
-            "problems": problems(&market),
         }))
     };
     room.console.look(look).await.map(Json)
@@ -102,6 +105,7 @@ fn ledger(market: &Market) -> Result<Value, Problem> {
         "commands": stats.commands,
         "used_bytes": used,
         "reserved_bytes": reserved,
+        "disk_free_bytes": SystemDisk.free(market.store.path()).unwrap_or_default(),
     }))
 }
 
@@ -134,13 +138,4 @@ fn log(market: &Market) -> Value {
             "failing": stats.failing,
         })
     })
-}
-
-/// The rules that cannot work with the policies as they are.
-fn problems(market: &Market) -> Vec<Value> {
-    let problems = market.policies.problems().into_iter();
-    let spelled = problems.map(
-        |(rule, problem)| json!({ "policy": rule.policy, "hook": rule.hook.as_str(), "problem": problem }),
-    );
-    spelled.collect()
 }

@@ -7,23 +7,10 @@ import { about, bytes, count, millis, short, time, tokens, why } from "../show.j
 
 const SALES = 15;
 
-/** What keeps the market from doing well. */
-function troubles({ status, settlement, link, problems, unresolved, log, ledger }) {
-  const words = [
-    status !== "RUNNING" && `The market does not trade: its status is ${status}.`,
-    link && `Clients do not reach it: ${link.trouble}.`,
-    settlement.trouble && `The chain: ${settlement.trouble}.`,
-    settlement.sending && `Transactions do not go on: ${settlement.sending}.`,
-    unresolved > 0 && `${unresolved} purchases wait for the disk.`,
-    log?.failing && "The log of decisions cannot be written.",
-    log?.dropped > 0 && `The log of decisions dropped ${log.dropped}.`,
-    ledger.failed_commits > 0 && `${ledger.failed_commits} commits failed.`,
-    ledger.suspended > 0 && `${ledger.suspended} channels are suspended.`,
-    ledger.quarantined > 0 && `${ledger.quarantined} channels are in quarantine.`,
-    ...problems.map(({ policy, hook, problem }) => `The rule for ${hook} by ${policy}: ${problem}.`),
-  ].filter(Boolean);
-  return words.length
-    ? note("warn", el("h2", {}, "To be looked at"), el("ul", {}, words.map((line) => el("li", {}, line))))
+/** What keeps the market from doing well, in the words of `bourse status`. */
+function troubles({ trouble }) {
+  return trouble.length
+    ? note("warn", el("h2", {}, "To be looked at"), el("ul", {}, trouble.map((line) => el("li", {}, line))))
     : note("good", el("p", {}, "The market trades, and nothing needs to be looked at."));
 }
 
@@ -33,6 +20,12 @@ function settles({ local, chain, head, followed, caught_up: caughtUp }) {
   }
   const far = caughtUp ? "" : ", still catching up";
   return `on chain ${chain}: block ${followed ?? "none"} of ${head}${far}`;
+}
+
+/** What the router turned away, where the market has its own. */
+function turnedAway(router) {
+  const said = router && `${count(router.asked)} calls and the like, ${count(router.connections)} connections`;
+  return said ? [["Turned away since the start", said]] : [];
 }
 
 function figures(told) {
@@ -48,7 +41,9 @@ function figures(told) {
     ["Refusals since the start", count(told.refusals)],
     ["Decisions kept", count(ledger.decisions)],
     ["Commits since the start", count(ledger.commits)],
-    ["Ledger", bytes(ledger.used_bytes)],
+    ["Ledger", `${bytes(ledger.used_bytes)} of ${bytes(ledger.reserved_bytes)}`],
+    ["Disk free", bytes(ledger.disk_free_bytes)],
+    ...turnedAway(told.turned_away),
     ["Settles", settles(settlement)],
     ["Started", time(told.since)],
     ["Market", short(told.market)],

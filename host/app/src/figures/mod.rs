@@ -13,7 +13,7 @@ mod sample;
 mod table;
 
 pub(crate) use page::Page;
-pub(crate) use policy::Calls;
+pub(crate) use policy::{Calls, UNKNOWN};
 pub(crate) use sample::{sample, sample_connections, sample_process};
 pub(crate) use table::READY;
 pub use table::{Kind, METRICS, Metric, Of};

@@ -2,7 +2,8 @@
 
 use super::Figures;
 use super::table::{
-    BREAKER_TRIPS, POLICY_CALLS, POLICY_FUEL, POLICY_SECONDS, REVISIONS, SHADOWS, STATE_DROPPED,
+    BREAKER_TRIPS, POLICY_CALLS, POLICY_FAILURES, POLICY_FUEL, POLICY_SECONDS, REVISIONS, SHADOWS,
+    STATE_DROPPED,
 };
 use bourse_market::RevisionId;
 use bourse_policy::{Hook, Revision};
@@ -11,6 +12,11 @@ use std::time::Duration;
 
 /// Digits that tell a revision from others, as lists of policies show it.
 const DIGITS: usize = 12;
+/// How a call ends whose policy said no: that is an answer.
+const REFUSED: &str = "refused";
+/// Stands for a policy that nothing uses and whose file is refused. A figure is kept for ever, and whoever may write to the
+/// folder can invent names for ever, whatever signatures are asked for.
+pub(crate) const UNKNOWN: &str = "unknown";
 /// Stands where there is no revision.
 const NONE: &str = "none";
 
@@ -29,6 +35,11 @@ impl Figures {
             revision: SharedString::const_str(NONE),
         };
         labels.calls("not_loaded".into()).increment(1);
+        self.failures(policy).increment(1);
+    }
+
+    fn failures(&self, policy: &str) -> Counter {
+        counter!(POLICY_FAILURES.name, "realm" => self.realm.clone(), "policy" => shared(policy))
     }
 
     /// The breaker of a policy opened.
@@ -68,12 +79,18 @@ impl Figures {
     /// A policy is there: what may become of it begins at nothing, so that the first time shows as a change.
     pub(crate) fn begin(&self, policy: &str) {
         let zeros = [
+            self.failures(policy),
             self.trips(policy),
             self.dropped_states(policy),
             self.revisions(policy, "ok"),
             self.revisions(policy, "refused"),
         ];
         zeros.iter().for_each(|counter| counter.increment(0));
+    }
+
+    /// The same for files that are refused and that nothing uses.
+    pub(crate) fn begin_unknown(&self) {
+        self.revisions(UNKNOWN, "refused").increment(0);
     }
 
     /// What is counted of the calls of one revision on one hook.
@@ -92,6 +109,7 @@ impl Figures {
         Calls {
             of: (revision.name().to_owned(), revision.id()),
             fuel: labels.fuel(),
+            failures: self.failures(revision.name()),
             good: good
                 .iter()
                 .map(|outcome| (*outcome, labels.outcome((*outcome).into())))
@@ -106,6 +124,7 @@ pub(crate) struct Calls {
     of: (String, RevisionId),
     labels: Labels,
     fuel: Counter,
+    failures: Counter,
     /// Those that end well, by their outcome.
     good: Vec<(&'static str, Outcome)>,
 }
@@ -167,7 +186,12 @@ impl Calls {
     pub(crate) fn called(&self, outcome: &str, fuel: u64, elapsed: Duration) {
         match self.good.iter().find(|(good, _)| *good == outcome) {
             Some((_, good)) => good.count(elapsed),
-            None => self.labels.outcome(shared(outcome)).count(elapsed),
+            None => {
+                self.labels.outcome(shared(outcome)).count(elapsed);
+                if outcome != REFUSED {
+                    self.failures.increment(1);
+                }
+            }
         }
         self.fuel.increment(fuel);
     }
@@ -175,6 +199,7 @@ impl Calls {
     /// Counts one that was not made, for the breaker left the policy alone.
     pub(crate) fn left_alone(&self) {
         self.labels.calls("breaker_open".into()).increment(1);
+        self.failures.increment(1);
     }
 }
 

@@ -66,7 +66,11 @@ fn policies(page: &mut Page, realm: &str, market: &Market) {
         let policy = status.name.as_str();
         let revision = status.revision.as_deref().map_or("none", short);
         let active = matches!(status.state, PolicyState::Active | PolicyState::LastGood);
-        page.flag(&POLICY_IN_FORCE, &[realm, policy, revision], active);
+        // What an operator took out and no rule names is missed by nobody.
+        let taken_out = matches!(status.state, PolicyState::Disabled | PolicyState::Removed);
+        if !taken_out || market.policies.is_bound(policy) {
+            page.flag(&POLICY_IN_FORCE, &[realm, policy, revision], active);
+        }
         let open = status
             .breaker
             .is_some_and(|breaker| breaker != BreakerState::Closed);

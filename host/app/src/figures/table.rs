@@ -91,11 +91,13 @@ metrics! {
     POLICY_SECONDS = Histogram "bourse_policy_call_seconds" in "seconds" of Every by ["realm", "policy", "hook", "revision", "outcome"];
     /// Fuel that the calls burned.
     POLICY_FUEL = Counter "bourse_policy_fuel_total" in "units of fuel" of Every by ["realm", "policy", "hook", "revision"];
+    /// Calls of a policy that gave no answer, whatever the reason; those that were not made, because it is not there or left alone, among them.
+    POLICY_FAILURES = Counter "bourse_policy_failures_total" in "calls" of Every by ["realm", "policy"];
     /// How often the breaker of a policy opened.
     BREAKER_TRIPS = Counter "bourse_policy_breaker_trips_total" in "trips" of Every by ["realm", "policy"];
     /// 1 while a policy is left alone because it failed again and again.
     BREAKER_OPEN = Gauge "bourse_policy_breaker_open" in "1" of Every by ["realm", "policy"];
-    /// 1 if a policy answers; 0 if it is disabled, refused or gone. The revision is the active one, or `none`.
+    /// 1 if a policy answers; 0 if it is disabled, refused or gone. The revision is the active one, or `none`. One that was disabled or removed, and that no rule names, is left out.
     POLICY_IN_FORCE = Gauge "bourse_policy_in_force" in "1" of Every by ["realm", "policy", "revision"];
     /// What shadows answered beside the policy in force: `same`, `different`, or `left_out` where they were not asked.
     SHADOWS = Counter "bourse_policy_shadow_total" in "answers" of Every by ["realm", "policy", "answer"];

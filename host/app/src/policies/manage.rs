@@ -1,6 +1,7 @@
 //! What an operator does to the policies of a running market, and what the watched folder does.
 
 use super::Policies;
+use crate::figures::UNKNOWN;
 use bourse_policy::{Change, Changed, Deployed, PolicyStatus};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Weak};
@@ -129,7 +130,7 @@ impl Manager {
                 Ok(reply)
             }
             Err(error) => {
-                self.policies.figures.revised(&name, "refused");
+                count_refused(&self.policies, &name);
                 tracing::warn!(policy = name, "a command about its revision was refused: {error}");
                 Err(error.to_string())
             }
@@ -183,9 +184,6 @@ pub(crate) fn watch(policies: &Arc<Policies>) -> std::io::Result<()> {
 
 /// Tells the operator what became of a file.
 fn announce(policies: &Policies, change: &Change) {
-    /// For files that are refused and that nothing uses. A figure is kept for ever, and whoever may write to the folder
-    /// can invent names for ever, whatever signatures are asked for.
-    const UNKNOWN: &str = "unknown";
     let policy = change.name.as_str();
     match &change.what {
         Changed::Added { to } | Changed::Shipped { to } => {
@@ -202,13 +200,18 @@ fn announce(policies: &Policies, change: &Change) {
             tracing::error!(policy, "a policy's file is refused: {reason}; {kept}");
         }
     }
-    let result = match &change.what {
-        Changed::Refused { .. } => "refused",
-        _ => "ok",
-    };
-    let named = || !policies.hooks_of(policy).is_empty();
-    let unknown = matches!(change.what, Changed::Refused { keeps: None, .. }) && !named();
-    let named = if unknown { UNKNOWN } else { policy };
-    policies.figures.begin(named);
-    policies.figures.revised(named, result);
+    match &change.what {
+        Changed::Refused { .. } => count_refused(policies, policy),
+        _ => {
+            policies.figures.begin(policy);
+            policies.figures.revised(policy, "ok");
+        }
+    }
+}
+
+/// Counts a revision that did not come into force, by its policy if that is in force or a rule names it.
+fn count_refused(policies: &Policies, policy: &str) {
+    let known = policies.library().get(policy).is_some() || policies.is_bound(policy);
+    let named = if known { policy } else { UNKNOWN };
+    policies.figures.revised(named, "refused");
 }

@@ -113,9 +113,12 @@ impl Policies {
             pulse,
             figures: parts.figures,
         };
-        for policy in policies.library.names() {
+        let bound = policies.rules.load();
+        let bound = bound.all().map(|rule| rule.policy.clone());
+        for policy in policies.library.names().into_iter().chain(bound) {
             policies.figures.begin(&policy);
         }
+        policies.figures.begin_unknown();
         policies.tell_problems();
         Ok(policies)
     }
@@ -251,6 +254,11 @@ impl Policies {
                 Some(format!("no such policy is loaded, only {names}"))
             }
         }
+    }
+
+    /// Whether a rule names a policy.
+    pub(crate) fn is_bound(&self, policy: &str) -> bool {
+        self.rules.load().all().any(|rule| rule.policy == policy)
     }
 
     /// The hooks to which rules bind a policy, once for each.

@@ -121,7 +121,9 @@ impl Course {
     fn stands(&self, at: Option<BlockRef>) {
         let mut progress = self.progress.lock();
         progress.followed = at.map(|block| block.number.0);
-        progress.trouble = None;
+        if progress.trouble.take().is_some() {
+            tracing::info!("the chain is followed again");
+        }
     }
 
     fn caught_up(&self) {

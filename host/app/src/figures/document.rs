@@ -61,6 +61,32 @@ fn values<'a>(rules: &'a str, key: &str) -> Vec<&'a str> {
     rules.lines().filter_map(value).map(str::trim).collect()
 }
 
+/// The run-books, one after the other.
+fn run_books() -> String {
+    let operating = read("OPERATING.md");
+    let (_, books) = operating.split_once("## Run-books").unwrap();
+    books.split("\n## ").next().unwrap().to_owned()
+}
+
+/// The text of every source of the host, without what only tests it.
+fn sources() -> String {
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")];
+    let mut all = String::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let is = |name: &str| path.file_name().is_some_and(|file| file == name);
+            if path.is_dir() && !is("tests") && !is("benches") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                all.push_str(text.split("#[cfg(test)]\nmod tests").next().unwrap());
+            }
+        }
+    }
+    all
+}
+
 /// The names by which the headings of a document are linked to.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
@@ -99,6 +125,7 @@ fn dashboard_and_alerts_name_metrics_that_are_there() {
     for (name, text, least) in [
         ("the dashboard", dashboard, 30),
         ("the alerts", read("alerts.yml"), 20),
+        ("the run-books", run_books(), 10),
     ] {
         let named = named(&text);
         let unknown: Vec<_> = named.difference(&known).collect();
@@ -124,8 +151,7 @@ fn every_alert_has_a_run_book_and_every_run_book_its_alert() {
             "{alert}: docs/OPERATING.md has no such heading"
         );
     }
-    let (_, told) = operating.split_once("## Run-books").unwrap();
-    let told = told.split("\n## ").next().unwrap();
+    let told = run_books();
     let told: Vec<_> = told
         .lines()
         .filter_map(|line| line.strip_prefix("### "))
@@ -134,8 +160,29 @@ fn every_alert_has_a_run_book_and_every_run_book_its_alert() {
     for part in told {
         let (_, rest) = operating.split_once(&format!("### {part}\n")).unwrap();
         let book = rest.split("\n#").next().unwrap();
-        for word in ["**It means**", "**Look**", "**Do**"] {
+        for word in ["**It means**", "**Log:**", "**Look**", "**Do**"] {
             assert!(book.contains(word), "{part} does not say: {word}");
         }
     }
+}
+
+#[test]
+fn every_line_of_the_log_that_a_run_book_quotes_is_one_that_the_host_writes() {
+    let (books, sources) = (run_books(), sources());
+    let mut quoted = 0;
+    for book in books.split("\n### ").skip(1) {
+        let (alert, text) = book.split_once('\n').unwrap();
+        let (_, log) = text.split_once("**Log:**").unwrap();
+        let log = log.split("\n\n").next().unwrap();
+        let lines: Vec<_> = log.split('`').skip(1).step_by(2).collect();
+        assert!(
+            !lines.is_empty() || log.contains("nothing"),
+            "{alert} quotes a line, or says that there is none"
+        );
+        for line in lines {
+            assert!(sources.contains(line), "{alert}: the host never writes `{line}`");
+            quoted += 1;
+        }
+    }
+    assert!(quoted >= 20, "{quoted}");
 }

@@ -227,10 +227,17 @@ impl Core {
         if peer.is_trusted() {
             return Ok(true);
         }
-        let allowed = self
-            .rates
-            .allow(what, &mut peer.spent, &peer.info.authid, Instant::now());
-        self.stats.over_rate += u64::from(!allowed);
+        let now = Instant::now();
+        let allowed = self.rates.allow(what, &mut peer.spent, &peer.info.authid, now);
+        if !allowed {
+            self.stats.over_rate += 1;
+            if self.rates.may_tell(now) {
+                tracing::warn!(
+                    realm = self.realm, session, authid = %peer.info.authid, peer = ?peer.info.peer,
+                    turned_away = self.stats.over_rate, "a session asks for more than it may, and is turned away"
+                );
+            }
+        }
         Ok(allowed)
     }
 

@@ -15,6 +15,8 @@ const BURST: Duration = Duration::from_secs(2);
 /// What whoever asks for too many registrations or subscriptions is told.
 pub(super) const TOO_MANY_CHANGES: &str = "more registrations and subscriptions than the session or its authid may ask for in a \
                                            second; try again more slowly";
+/// Between two lines in the log about sessions that ask for too much: they choose how often.
+const TELL: Duration = Duration::from_secs(1);
 /// Authids without a session that are remembered before those with a full allowance are forgotten.
 const MAX_ABSENT: usize = 1_024;
 
@@ -102,6 +104,7 @@ pub(super) struct Rates {
     changes: Rate,
     authids: HashMap<String, (Spent, usize)>,
     absent: usize,
+    told: Option<Instant>,
 }
 
 impl Rates {
@@ -112,6 +115,7 @@ impl Rates {
             changes: Rate::per_second(limits.changes_per_second),
             authids: HashMap::new(),
             absent: 0,
+            told: None,
         }
     }
 
@@ -160,6 +164,17 @@ impl Rates {
                 self.absent = 0;
             }
         }
+    }
+
+    /// Whether the log may be told now of a session that is refused.
+    pub(super) fn may_tell(&mut self, now: Instant) -> bool {
+        let due = self
+            .told
+            .is_none_or(|at| now.saturating_duration_since(at) >= TELL);
+        if due {
+            self.told = Some(now);
+        }
+        due
     }
 
     /// Takes one off what the session and its authid have. Only if both have one, so that who is refused does not pay.
@@ -213,6 +228,14 @@ mod tests {
         let much_later = start + Duration::from_secs(60);
         assert_eq!(spend(&mut rates, &mut session, "a", much_later), 20);
         assert!((0..1_000).all(|_| rates.allow(Use::Publish, &mut session, "a", start)));
+    }
+
+    #[test]
+    fn the_log_is_told_once_a_second_at_most() {
+        let (mut rates, start) = (rates(10, 10), Instant::now());
+        let at = |millis| start + Duration::from_millis(millis);
+        let told = [0, 1, 999, 1_000, 1_500, 2_100].map(|millis| rates.may_tell(at(millis)));
+        assert_eq!(told, [true, false, false, true, false, true]);
     }
 
     #[test]

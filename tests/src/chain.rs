@@ -25,6 +25,41 @@ pub struct Chain {
     pub artifacts: Artifacts,
 }
 
+/// A chain whose node has ended.
+pub struct Dead {
+    state: Vec<u8>,
+    url: String,
+    contracts: Contracts,
+    parties: Parties,
+    artifacts: Artifacts,
+}
+
+impl Dead {
+    /// A node at the same address, with the same chain.
+    pub async fn revive(self) -> Chain {
+        let Self {
+            state,
+            url,
+            contracts,
+            parties,
+            artifacts,
+        } = self;
+        let options = AnvilOptions {
+            program: std::env::var_os("BOURSE_ANVIL").unwrap().into(),
+            port: url.rsplit_once(':').unwrap().1.parse().unwrap(),
+            shielded: false,
+        };
+        let anvil = Anvil::start(&options).await.unwrap();
+        anvil.node().load(state).await.unwrap();
+        Chain {
+            anvil,
+            contracts,
+            parties,
+            artifacts,
+        }
+    }
+}
+
 impl Chain {
     /// The market of [`Chain::start`].
     pub const MARKET: MarketId = MarketId([0x3A; 16]);
@@ -162,6 +197,25 @@ impl Chain {
         ]
         .map(|(name, value)| (name, value.into()))
         .to_vec()
+    }
+
+    /// Ends the node, as a crash would end it for whoever asks it; [`Dead::revive`] has it go on.
+    pub async fn kill(self) -> Dead {
+        let (state, url) = (self.dev().dump().await.unwrap(), self.url().to_owned());
+        let Self {
+            anvil,
+            contracts,
+            parties,
+            artifacts,
+        } = self;
+        anvil.stop().await.unwrap();
+        Dead {
+            state,
+            url,
+            contracts,
+            parties,
+            artifacts,
+        }
     }
 
     /// Where the node answers.

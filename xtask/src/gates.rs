@@ -2,7 +2,8 @@
 
 use crate::step::{self, cargo, step};
 use crate::{
-    chain, chromium, crash, crossbar, delegate, dist, fuzz, node, place, policies, python, sim, tidy,
+    chain, chromium, crash, crossbar, delegate, dist, fuzz, node, place, policies, prometheus, python, sim,
+    tidy,
 };
 use anyhow::{Context, Result};
 use std::ffi::{OsStr, OsString};
@@ -44,6 +45,7 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
         "the console in a browser",
         chromium::environment(),
     );
+    or_say(&mut variables, "alerts, in drills", prometheus::environment());
     nextest(variables, arguments.iter().map(String::as_str).collect(), false)
 }
 
@@ -64,12 +66,13 @@ pub(crate) fn everything() -> Result<Variables> {
     let mut variables = chain::environment(&interpreter)?;
     variables.extend(crossbar::environment()?);
     variables.extend(node::environment()?);
-    // A browser is no part of any toolchain: where there is none, a gate says so and goes on.
+    // A browser and Prometheus are no part of any toolchain: where there is none, a gate says so and goes on.
     or_say(
         &mut variables,
         "the console in a browser",
         chromium::environment(),
     );
+    or_say(&mut variables, "alerts, in drills", prometheus::environment());
     variables.push(("BOURSE_PYTHON", interpreter.into_os_string()));
     Ok(variables)
 }
@@ -165,8 +168,8 @@ fn deny() -> Result<()> {
 /// All tests, those of the policies first, so that the workspace's own summary is the last thing printed. Those that need
 /// the XBR clients look for `BOURSE_PYTHON`, those that need a chain for `BOURSE_ANVIL` and `BOURSE_CONTRACTS`, those that
 /// need another router for `BOURSE_CROSSBAR`, clients in JavaScript for `BOURSE_NODE`, those that need
-/// a browser for `BOURSE_CHROMIUM`, and say that they were not run where it is unset; those with a small and a full size look for `BOURSE_LONG`. What is marked ignored is
-/// the other process of another test.
+/// a browser for `BOURSE_CHROMIUM`, drills for `BOURSE_PROMETHEUS`, and say that they were not run where it is unset; those with a
+/// small and a full size look for `BOURSE_LONG`. What is marked ignored is the other process of another test.
 fn nextest(variables: Variables, arguments: Vec<&str>, long: bool) -> Result<()> {
     if !step::works(Command::new("cargo").args(["nextest", "--version"])) {
         println!("installing cargo-nextest");

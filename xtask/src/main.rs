@@ -12,6 +12,7 @@ mod gates;
 mod node;
 mod place;
 mod policies;
+mod prometheus;
 mod python;
 mod sim;
 mod step;

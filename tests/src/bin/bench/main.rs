@@ -6,8 +6,10 @@
 //! CPU, but for the policy lines, which divide p50 by p50, and `place_offer` and those on several threads, which divide
 //! time per operation; so do the echoes per serializer, through the embedded router and through Crossbar.io.
 //!
-//! `chain.follow.*` (a chain of 100,000 blocks with 50,000 events, on a real node), `host.start` (milliseconds until a host answers) and `host.memory` (mebibytes outside of the ledger's map) have
-//! `name, value, unit` instead, and so has `wamp.get_quote.share.N`: quotes in a second as a share of `wamp.echo.N`.
+//! `chain.follow.*` (a chain of 100,000 blocks with 50,000 events, on a real node), `host.start` (milliseconds until a host
+//! answers), `host.ready` (until it is ready, with ten policies), `host.idle` (processor time while nobody asks it) and
+//! `host.memory` (mebibytes outside of the ledger's map) have `name, value, unit` instead, and so has
+//! `wamp.get_quote.share.N`: quotes in a second as a share of `wamp.echo.N`.
 //!
 //! Usage: `bench [FILTER]`; a line is measured if its name contains the filter, and so is the limit it needs.
 
@@ -26,6 +28,7 @@ mod limits;
 mod market;
 mod policy;
 mod process;
+mod ready;
 mod report;
 mod wamp;
 
@@ -53,5 +56,6 @@ fn main() {
     wamp::measure(&mut report);
     echo::measure(&mut report);
     large::measure(&mut report);
+    ready::measure(&mut report);
     follow::measure(&mut report);
 }

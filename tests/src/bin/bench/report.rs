@@ -43,7 +43,8 @@ impl Figures {
     }
 }
 
-fn median(figures: impl Iterator<Item = f64>) -> f64 {
+/// The one in the middle.
+pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]

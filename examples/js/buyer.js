@@ -5,25 +5,25 @@
 
 "use strict";
 
-const { parseArgs } = require("node:util");
 const nacl = require("tweetnacl");
 const { amount, channelState, decrypt, inTokens, recover, Signer, tokens, unseal, word } = require("./crypto");
-const { Market, PAYMENT } = require("./market");
+const { Market, options: given, PAYMENT, said } = require("./market");
 
-const { values: options } = parseArgs({
-  options: {
-    url: { type: "string", default: "ws://127.0.0.1:8080/ws" },
-    realm: { type: "string", default: "realm1" },
-    // The delegate's private key; made if there is none.
-    key: { type: "string" },
-    // First take so many test tokens and open a payment channel with them, the delegate being its own actor.
-    open: { type: "string" },
-    // Where the readings are published.
-    uri: { type: "string", default: "io.example.readings" },
-    // The most to pay for a key, in tokens.
-    "max-price": { type: "string", default: "35" },
-  },
+const options = given({
+  url: { type: "string", default: "ws://127.0.0.1:8080/ws" },
+  realm: { type: "string", default: "realm1" },
+  // The delegate's private key; made if there is none.
+  key: { type: "string" },
+  // First take so many test tokens and open a payment channel with them, the delegate being its own actor.
+  open: { type: "string" },
+  // Where the readings are published.
+  uri: { type: "string", default: "io.example.readings" },
+  // The most to pay for a key, in tokens.
+  "max-price": { type: "string", default: "35" },
 });
+
+// Keys that are kept, the newest, for so many sellers at a time.
+const KEPT = 64;
 
 class Buyer {
   constructor(market, signer, { channel, seq, balance }) {
@@ -74,8 +74,8 @@ async function main() {
     if (!bought.has(id)) {
       try {
         const { price, dataKey } = await buyer.buy(Buffer.from(key), tokens(options["max-price"]));
-        // One is enough: readings share a key for a while, and then never again.
-        bought.clear();
+        // Of each seller one, the newest: readings share a key for a while, and then never again.
+        if (bought.size === KEPT) bought.delete(bought.keys().next().value);
         bought.set(id, dataKey);
         console.log(`bought ${id} for ${inTokens(price)}, ${inTokens(buyer.balance)} left`);
       } catch (error) {
@@ -95,6 +95,6 @@ async function main() {
 }
 
 main().catch((error) => {
-  console.error(String(error.message ?? error.error ?? error));
+  console.error(said(error));
   process.exit(1);
 });

@@ -13,6 +13,7 @@ globalThis.WebSocket ??= class extends require("ws") {
 
 const autobahn = require("autobahn");
 const crypto = require("node:crypto");
+const { parseArgs } = require("node:util");
 const { amount, channelOpen, word } = require("./crypto");
 
 const PAYMENT = 1;
@@ -39,11 +40,27 @@ function connect(url, realm) {
       resolve(session);
     };
     connection.onclose = (reason, details) => {
-      reject(new Error(`no session at ${url}: ${details.reason ?? reason} ${details.message ?? ""}`));
+      const why = details.reason ? `${details.reason} ${details.message ?? ""}` : `${reason}; does a market run there?`;
+      reject(new Error(`no session at ${url}: ${why}`));
       return true;
     };
     connection.open();
   });
+}
+
+/** What went wrong, in the words of whoever refused it. */
+function said(error) {
+  return error.error ? `${error.error} ${error.args?.[0] ?? ""}` : String(error.message ?? error);
+}
+
+/** The options on the command line. */
+function options(known) {
+  try {
+    return parseArgs({ options: known }).values;
+  } catch (error) {
+    console.error(error.message);
+    process.exit(2);
+  }
 }
 
 /** The market, as far as delegates need it: what `get_config` says, as bytes. */
@@ -69,7 +86,7 @@ class Market {
     try {
       return await this.session.call(uri, args, kwargs);
     } catch (error) {
-      const refused = new Error(`${uri}: ${error.error ?? error} ${error.args?.[0] ?? ""}`);
+      const refused = new Error(`${uri}: ${said(error)}`);
       refused.uri = error.error;
       throw refused;
     }
@@ -107,4 +124,4 @@ class Market {
   }
 }
 
-module.exports = { Market, PAYING, PAYMENT };
+module.exports = { Market, options, PAYING, PAYMENT, said };

@@ -7,26 +7,24 @@
 
 const autobahn = require("autobahn");
 const crypto = require("node:crypto");
-const { parseArgs } = require("node:util");
 const { amount, channelState, encrypt, inTokens, keyOffer, recover, seal, Signer, tokens, word } = require("./crypto");
-const { Market, PAYING } = require("./market");
+const { Market, options: given, PAYING, said } = require("./market");
 
-const { values: options } = parseArgs({
-  options: {
-    url: { type: "string", default: "ws://127.0.0.1:8080/ws" },
-    realm: { type: "string", default: "realm1" },
-    // The delegate's private key; made if there is none.
-    key: { type: "string" },
-    // First open a paying channel with so many tokens, the delegate being its own actor.
-    open: { type: "string" },
-    // Where to publish.
-    uri: { type: "string", default: "io.example.readings" },
-    // Tokens for a key; without it the market prices them.
-    price: { type: "string" },
-    // Seconds between two readings, and readings under one key.
-    every: { type: "string", default: "2" },
-    rotate: { type: "string", default: "30" },
-  },
+const options = given({
+  url: { type: "string", default: "ws://127.0.0.1:8080/ws" },
+  realm: { type: "string", default: "realm1" },
+  // The delegate's private key; made if there is none.
+  key: { type: "string" },
+  // First open a paying channel with so many tokens, the delegate being its own actor.
+  open: { type: "string" },
+  // Where to publish.
+  uri: { type: "string", default: "io.example.readings" },
+  // Tokens for a key; without it the market prices them, by the policy of this name if one is given.
+  price: { type: "string" },
+  policy: { type: "string" },
+  // Seconds between two readings, and readings under one key.
+  every: { type: "string", default: "2" },
+  rotate: { type: "string", default: "30" },
 });
 
 const API = Buffer.from("example.readings");
@@ -44,7 +42,7 @@ class Seller {
   }
 
   /** A fresh key on sale. */
-  async offer(uri, price) {
+  async offer(uri, price, policy) {
     const [key, secret] = [crypto.randomBytes(16), crypto.randomBytes(32)];
     const offer = { key, api: API, uri, price, delegate: this.signer.address };
     // Before the offer: whoever sees it may buy at once.
@@ -53,6 +51,7 @@ class Seller {
     const args = [key, API, uri, 0, this.signer.address, signature];
     await this.market.call("place_offer", args, {
       price: price === null ? null : word(price),
+      pricing: policy === undefined ? null : { policy },
       provider_id: this.provider,
     });
     return { key, secret };
@@ -96,6 +95,7 @@ class Seller {
 
 async function main() {
   if (!options.key) throw new Error("--key FILE names the delegate's private key; a fresh one is written there");
+  if (options.price && options.policy) throw new Error("either --price or --policy says what a key costs, not both");
   const price = options.price === undefined ? null : tokens(options.price);
   const signer = Signer.load(options.key);
   const market = await Market.join(options.url, options.realm);
@@ -110,7 +110,7 @@ async function main() {
   const [every, rotate] = [Math.max(Number(options.every), 0.1), Math.max(Number(options.rotate), 1)];
   let current;
   for (let number = 1; ; number++) {
-    if ((number - 1) % rotate === 0) current = await seller.offer(options.uri, price);
+    if ((number - 1) % rotate === 0) current = await seller.offer(options.uri, price, options.policy);
     const reading = { number, value: Math.random() * 100 };
     const payload = [current.key, "cbor", encrypt(current.secret, reading)];
     await market.session.publish(options.uri, payload, {}, { acknowledge: true });
@@ -119,6 +119,6 @@ async function main() {
 }
 
 main().catch((error) => {
-  console.error(String(error.message ?? error.error ?? error));
+  console.error(said(error));
   process.exit(1);
 });

@@ -16,6 +16,7 @@ async def main(options):
     session = await delegate.join(options.url, options.realm)
     if options.open:
         await delegate.open_channel(session, delegate.PAYMENT, key, options.open)
+    await delegate.need_channel(session, delegate.PAYMENT, key)
 
     buyer = xbr.SimpleBuyer(await delegate.marketmaker_of(session), key, options.max_price)
     left = await buyer.start(session, "example-buyer")

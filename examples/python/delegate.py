@@ -22,9 +22,9 @@ import eth_keys  # noqa: E402
 import xbr  # noqa: E402
 from autobahn.asyncio.wamp import ApplicationSession  # noqa: E402
 from autobahn.asyncio.websocket import WampWebSocketClientFactory  # noqa: E402
+from autobahn.wamp.exception import ApplicationError  # noqa: E402
 from autobahn.wamp.serializer import CBORSerializer  # noqa: E402
 from autobahn.wamp.types import ComponentConfig  # noqa: E402
-from urllib.parse import urlparse  # noqa: E402
 
 TOKEN = 10**18
 PAYMENT, PAYING = 1, 2
@@ -100,11 +100,13 @@ async def join(url, realm):
     """A joined session, over a WebSocket and in CBOR: in MessagePack this seller cannot spell 2^64 and more."""
     loop = asyncio.get_running_loop()
     joined = loop.create_future()
-    parts = urlparse(url)
-    factory = WampWebSocketClientFactory(
-        lambda: _Session(ComponentConfig(realm=realm, extra=joined)), url=url, serializers=[CBORSerializer()]
-    )
-    await loop.create_connection(factory, parts.hostname, parts.port)
+    try:
+        factory = WampWebSocketClientFactory(
+            lambda: _Session(ComponentConfig(realm=realm, extra=joined)), url=url, serializers=[CBORSerializer()]
+        )
+    except ValueError as error:
+        raise SystemExit(f"{url} is no address of a market, such as ws://127.0.0.1:8080/ws: {error}") from None
+    await loop.create_connection(factory, factory.host, factory.port, ssl=True if factory.isSecure else None)
     return await asyncio.wait_for(joined, 10)
 
 
@@ -129,6 +131,13 @@ async def open_channel(session, ctype, key, amount):
     )  # fmt: skip
 
 
+async def need_channel(session, ctype, key):
+    """Ends with what would help where the delegate has no channel to trade on."""
+    name = "payment" if ctype == PAYMENT else "paying"
+    if not await session.call(f"xbr.marketmaker.get_active_{name}_channel", address_of(key)):
+        raise SystemExit(f"the delegate has no {name} channel; `--open 1000` opens one")
+
+
 async def marketmaker_of(session):
     config = await session.call("xbr.marketmaker.get_config")
     return bytes.fromhex(config["marketmaker"].removeprefix("0x"))
@@ -150,3 +159,9 @@ def run(main, options):
         asyncio.run(main(options))
     except KeyboardInterrupt:
         pass
+    except ApplicationError as error:
+        raise SystemExit(f"{error.error} {error.args[0] if error.args else ''}") from None
+    except ConnectionRefusedError:
+        raise SystemExit(f"no session at {options.url}: nobody listens; does a market run there?") from None
+    except (OSError, asyncio.TimeoutError) as error:
+        raise SystemExit(f"no session at {options.url}: {error or type(error).__name__}") from None

@@ -18,6 +18,7 @@ async def main(options):
     session = await delegate.join(options.url, options.realm)
     if options.open:
         await delegate.open_channel(session, delegate.PAYING, key, options.open)
+    await delegate.need_channel(session, delegate.PAYING, key)
 
     seller = delegate.Seller(await delegate.marketmaker_of(session), key)
     # A series makes a new key, and puts it on sale, after so many readings.

@@ -28,6 +28,9 @@ use std::path::{Path, PathBuf};
 use typed::ChannelState;
 use wire::{amount, bytes, in_tokens, read_amount, read_array, read_bytes, tokens};
 
+/// Keys that are kept at most.
+const KEPT: usize = 64;
+
 /// Buy the keys to a stream of encrypted readings.
 #[derive(Parser)]
 struct Options {
@@ -114,8 +117,10 @@ async fn read(
 ) -> Result<()> {
     let key = read_array(key)?;
     if !keys.contains_key(&key) {
-        // One is enough: readings share a key for a while, and then never again.
-        keys.clear();
+        // Of each seller one: readings share a key for a while, and then never again.
+        if keys.len() == KEPT {
+            keys.clear();
+        }
         keys.insert(key, buyer.buy(key, max_price).await?);
     }
     let cipher = keys.get(&key).context("it was just bought")?;

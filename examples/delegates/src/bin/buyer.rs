@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cargo run --release -- serve
-//! cargo run -p bourse-delegates --bin buyer -- --key buyer.key --open 1000
+//! cargo run --release --bin buyer -- --key buyer.key --open 1000
 //! ```
 
 use anyhow::{Context, Result};
@@ -17,12 +17,13 @@ use bourse_delegates::{
 use bourse_market::{Amount, ChannelKind, KeyId};
 use clap::Parser;
 use serde::Deserialize;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 
 /// Buy the keys to a stream of encrypted readings.
 #[derive(Parser)]
 struct Options {
-    /// The router: `ws://…`, or `rs://host:port` for RawSocket.
+    /// The router: `ws://…`, `rs://host:port` for RawSocket, `wss://…` and `rss://…` under TLS, or `unix:///path`.
     #[arg(long, default_value = "ws://127.0.0.1:8080/ws")]
     url: String,
     /// Its realm.
@@ -42,6 +43,9 @@ struct Options {
     #[arg(long, default_value = "35", value_parser = tokens)]
     max_price: Amount,
 }
+
+/// Keys that are kept, the newest: for so many sellers at a time.
+const KEPT: usize = 64;
 
 #[derive(Debug, Deserialize)]
 struct Reading {
@@ -83,24 +87,29 @@ async fn main() -> Result<()> {
         buyer.balance().remaining
     );
 
-    // Readings share a key for a while: buy it once.
-    let mut known: Option<(KeyId, DataKey)> = None;
+    // Readings share a key for a while: buy it once, of each seller that publishes here.
+    let mut known: VecDeque<(KeyId, DataKey)> = VecDeque::new();
     loop {
         let wrapped = tokio::select! {
             Some(wrapped) = readings.recv() => wrapped,
             () = session.closed() => anyhow::bail!("the market closed the connection"),
             _ = tokio::signal::ctrl_c() => break session.leave().await,
         };
-        let key = match known.take().filter(|(key, _)| *key == wrapped.key) {
-            Some((_, key)) => key,
-            None => match buy(&mut buyer, &wrapped, options.max_price).await? {
-                Some(key) => key,
-                None => continue,
-            },
+        if !known.iter().any(|(key, _)| *key == wrapped.key) {
+            let Some(key) = buy(&mut buyer, &wrapped, options.max_price).await? else {
+                continue;
+            };
+            known.truncate(KEPT - 1);
+            known.push_front((wrapped.key, key));
+        }
+        let Some((_, key)) = known.iter().find(|(key, _)| *key == wrapped.key) else {
+            continue;
         };
-        let Reading { number, value } = key.decrypt(&wrapped.ciphertext)?;
-        println!("reading {number}: {value:.2}");
-        known = Some((wrapped.key, key));
+        // Anybody may publish here what nobody can read.
+        match key.decrypt(&wrapped.ciphertext) {
+            Ok(Reading { number, value }) => println!("reading {number}: {value:.2}"),
+            Err(error) => println!("not read: {error}"),
+        }
     }
     Ok(())
 }

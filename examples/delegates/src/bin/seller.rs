@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cargo run --release -- serve
-//! cargo run -p bourse-delegates --bin seller -- --key seller.key --open 1000
+//! cargo run --release --bin seller -- --key seller.key --open 1000
 //! ```
 
 use anyhow::{Context, Result};
@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 /// Sell the keys to a stream of encrypted readings.
 #[derive(Parser)]
 struct Options {
-    /// The router: `ws://…`, or `rs://host:port` for RawSocket.
+    /// The router: `ws://…`, `rs://host:port` for RawSocket, `wss://…` and `rss://…` under TLS, or `unix:///path`.
     #[arg(long, default_value = "ws://127.0.0.1:8080/ws")]
     url: String,
     /// Its realm.

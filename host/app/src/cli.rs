@@ -31,7 +31,7 @@ pub(crate) struct Common {
     /// Data folder: ledger, key, policies. Overrides store.path.
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Form of the answer. By default a table on a terminal and JSON anywhere else.
+    /// Form of the answer, of commands that have both. By default a table on a terminal and JSON anywhere else.
     #[arg(long, global = true, value_name = "FORM", value_enum)]
     output: Option<crate::output::Form>,
     /// Form of the lines on standard error. Overrides log.format.
@@ -102,6 +102,13 @@ impl Common {
     /// Everything that is wrong with the configuration.
     pub(crate) fn inspect(&self) -> anyhow::Result<Inspected> {
         inspect(self.config.as_deref(), variables())
+    }
+
+    /// What to tell somebody whose configuration lies here and was not named, if so.
+    fn unread(&self, folder: &Path) -> Option<String> {
+        let usual = commands::USUAL_FILE;
+        let there = self.config.is_none() && folder.join(usual).is_file();
+        there.then(|| format!("{usual} lies here and is not read: `--config {usual}` has it read"))
     }
 
     /// The configuration's file, if one is named.
@@ -203,6 +210,13 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { common, command } = cli;
     crate::output::choose(common.output);
+    if matches!(
+        command,
+        Command::Serve(_) | Command::Config(commands::ConfigCommand::Check)
+    ) && let Some(note) = common.unread(Path::new("."))
+    {
+        eprintln!("note: {note}");
+    }
     // These are of no market, or of none that could run.
     let command = match command {
         Command::Completions(args) => return Ok(commands::completions(Cli::command(), &args)),
@@ -258,5 +272,18 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_configuration_that_lies_here_and_is_not_named_is_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let common = |words: &[&str]| Cli::try_parse_from(words).unwrap().common;
+        let unnamed = common(&["bourse", "serve"]);
+        assert_eq!(unnamed.unread(folder.path()), None);
+        std::fs::write(folder.path().join(commands::USUAL_FILE), "").unwrap();
+        let told = unnamed.unread(folder.path()).unwrap();
+        assert!(told.contains("--config bourse.toml"), "{told}");
+        let named = common(&["bourse", "serve", "--config", "other.toml"]);
+        assert_eq!(named.unread(folder.path()), None);
     }
 }

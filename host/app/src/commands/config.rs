@@ -11,6 +11,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// Where a configuration is written if nobody says where.
+pub(crate) const USUAL_FILE: &str = "bourse.toml";
 /// What most begin with.
 const MINIMAL: &str = include_str!("../config/minimal.toml");
 /// Every setting there is. A test holds it against the types.
@@ -22,7 +24,7 @@ pub(crate) enum ConfigCommand {
     /// Write a configuration to begin with. A file that is there stays as it is.
     Init {
         /// Where.
-        #[arg(value_name = "FILE", default_value = "bourse.toml")]
+        #[arg(value_name = "FILE", default_value = USUAL_FILE)]
         file: PathBuf,
         /// Every setting, each with its default and what it does.
         #[arg(long)]

@@ -22,7 +22,7 @@ mod wamp;
 
 #[cfg(test)]
 pub(crate) use config::FULL;
-pub(crate) use config::{ConfigCommand, config};
+pub(crate) use config::{ConfigCommand, USUAL_FILE, config};
 pub(crate) use decisions::{DecisionsCommand, decisions};
 pub(crate) use dev::{DevCommand, dev};
 pub(crate) use keys::{KeysCommand, keys};

@@ -2,9 +2,11 @@
 
 use crate::logins::{CraFile, ScramFile};
 use anyhow::{Context, ensure};
+use bourse_policy::create_signing_key;
 use bourse_wamp::Secret;
 use clap::{Subcommand, ValueEnum};
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Bytes of the longest password read.
@@ -22,6 +24,13 @@ pub(crate) enum WampCommand {
         #[arg(long, value_enum)]
         method: Method,
     },
+    /// Make a private key for WAMP-cryptosign and print the public one, for public_keys of a [[wamp.user]], or for the
+    /// router that the market joins. The file fits wamp.login.file.
+    Keygen {
+        /// Where. A file that is there stays as it is.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// The methods that keep something else than the secret.
@@ -34,7 +43,21 @@ pub(crate) enum Method {
 }
 
 pub(crate) fn wamp(command: &WampCommand) -> anyhow::Result<ExitCode> {
-    let WampCommand::Hash { method } = command;
+    match command {
+        WampCommand::Hash { method } => hash(*method),
+        WampCommand::Keygen { file } => {
+            say!("{}", keygen(file)?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Makes a key, and gives its public half in hex.
+fn keygen(file: &Path) -> anyhow::Result<String> {
+    Ok(create_signing_key(file)?.verifying_key().to_string())
+}
+
+fn hash(method: Method) -> anyhow::Result<ExitCode> {
     let mut text = zeroize::Zeroizing::new(String::new());
     std::io::stdin()
         .take(MAX_PASSWORD + 1)
@@ -53,4 +76,21 @@ pub(crate) fn wamp(command: &WampCommand) -> anyhow::Result<ExitCode> {
     };
     say!("{record}");
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bourse_wamp::CryptosignKey;
+
+    #[test]
+    fn a_key_that_was_made_logs_in_and_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("market.key");
+        let public = keygen(&file).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(CryptosignKey::from_hex(text.trim()).unwrap().public_hex(), public);
+        keygen(&file).unwrap_err();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    }
 }

@@ -56,9 +56,13 @@ pub(crate) fn inspect(
     }
     let span = table.span();
     let mut table = table.into_inner();
+    let broken = found.faults.iter().filter_map(|fault| fault.line).min();
+    let misfits = take_out_what_does_not_fit(&text, &span, &mut table).into_iter();
+    // Of a table whose head cannot be read, the keys look like another's: what is unknown from there on may be none.
+    let after = |fault: &Told| broken.is_some_and(|broken| fault.line.is_none_or(|line| line > broken));
     found
         .faults
-        .extend(take_out_what_does_not_fit(&text, &span, &mut table));
+        .extend(misfits.filter(|fault| !(after(fault) && fault.text.contains("unknown key `"))));
     let written = table.clone();
     let mut plain = plain(span, table);
     for (name, value) in environment {
@@ -151,7 +155,7 @@ fn first_error(span: &Range<usize>, table: &DeTable<'_>) -> Option<toml::de::Err
 /// What serde says, with the name that was probably meant.
 fn in_words(message: &str) -> String {
     let Some(rest) = message.strip_prefix("unknown ") else {
-        return message.to_owned();
+        return without_types(message);
     };
     let mut quoted = rest.split('`').skip(1).step_by(2);
     let (Some(given), known) = (quoted.next(), quoted.collect::<Vec<_>>()) else {
@@ -165,6 +169,22 @@ fn in_words(message: &str) -> String {
         Some(meant) => format!("unknown {what} `{given}`: did you mean `{meant}`?"),
         None => format!("unknown {what} `{given}`: expected one of {}", known.join(", ")),
     }
+}
+
+/// What serde says, with what to write in the place of a type's name.
+fn without_types(message: &str) -> String {
+    let Some((given, expected)) = message.rsplit_once(", expected ") else {
+        return message.to_owned();
+    };
+    let wanted = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
+        "path string" => "a path in quotes",
+        "a string" => "a text in quotes",
+        "a boolean" => "true or false",
+        "a sequence" => "a list in brackets",
+        other => other,
+    };
+    format!("{given}, expected {wanted}")
 }
 
 /// The one of `known` that is written nearly as `given`, if one is.
@@ -192,7 +212,11 @@ fn lay(table: &mut toml::Table, path: &str, value: &str) -> Result<(), String> {
             *table = over;
             Ok(())
         }
-        Err(error) => Err(in_words(&error.root_cause().to_string())),
+        Err(error) => Err(match error.root_cause().downcast_ref::<toml::de::Error>() {
+            // Its display names the key once more, on a line of its own.
+            Some(error) => in_words(error.message()),
+            None => in_words(&error.root_cause().to_string()),
+        }),
     }
 }
 
@@ -298,6 +322,33 @@ listen = "0.0.0.0:1"
     }
 
     #[test]
+    fn a_key_whose_table_cannot_be_read_is_no_unknown_one() {
+        let told = told("[realm\nname = \"corn\"\n", &[]);
+        assert_eq!(told, [(Some(1), "unclosed table, expected `]`".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_expected_is_told_in_words_and_not_by_a_type() {
+        assert_told(
+            "[store]\npath = 5\nmap_size = \"1GB\"\n[policies]\nrequire_signature = \"yes\"\n",
+            &[
+                (
+                    2,
+                    "store.path: invalid type: integer `5`, expected a path in quotes",
+                ),
+                (
+                    3,
+                    "store.map_size: invalid type: string \"1GB\", expected a whole number that is not negative",
+                ),
+                (
+                    5,
+                    "policies.require_signature: invalid type: string \"yes\", expected true or false",
+                ),
+            ],
+        );
+    }
+
+    #[test]
     fn a_key_that_is_like_no_other_is_told_with_those_there_are() {
         let told = told("[offers]\nzzz = 1\n", &[]);
         assert_eq!(
@@ -321,7 +372,11 @@ listen = "0.0.0.0:1"
         assert_eq!(texts.len(), 2, "{texts:?}");
         assert!(texts[1].starts_with("in the environment variable BOURSE__REALM__NAMES"));
         assert!(texts[1].contains("did you mean `name`?"), "{texts:?}");
-        assert!(texts[0].contains("BOURSE__MARKET__SELL_DEADLINE_MS") && texts[0].contains("soon"));
+        assert_eq!(
+            texts[0],
+            "in the environment variable BOURSE__MARKET__SELL_DEADLINE_MS: invalid type: string \"soon\", expected a \
+             whole number that is not negative"
+        );
         assert_eq!(found.markets[0].market.quote_deadline_ms, 500);
     }
 

@@ -250,8 +250,10 @@ impl Policies {
         match self.library.get(&prepared.rule.policy) {
             Some(entry) => prepared.problem_with(&entry.revision),
             None => {
-                let names = self.library.names().join(", ");
-                Some(format!("no such policy is loaded, only {names}"))
+                let (wanted, names) = (&prepared.rule.policy, self.library.names().join(", "));
+                Some(format!(
+                    "no policy `{wanted}` is loaded; `bourse policy deploy {wanted}.wasm` loads one (there are {names})"
+                ))
             }
         }
     }
@@ -277,7 +279,10 @@ pub(crate) fn problem(rule: Rule, revision: Option<&Revision>) -> Option<String>
     };
     match revision {
         Some(revision) => prepared.problem_with(revision),
-        None => Some("no such policy is loaded".to_owned()),
+        None => Some(format!(
+            "there is no such policy yet: `bourse policy deploy {}.wasm` loads it into the running market",
+            prepared.rule.policy
+        )),
     }
 }
 

@@ -5,7 +5,7 @@ use super::project;
 use crate::config::Config;
 use crate::output::{self, Status};
 use anyhow::Context;
-use bourse_build::{Builder, Language, Step};
+use bourse_build::{Builder, Language, Project, Step};
 use clap::Args;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -32,12 +32,18 @@ pub(super) fn run(config: &Config, args: &BuildArgs) -> anyhow::Result<ExitCode>
     let compilers = caches.join("toolchains");
     let status = Arc::new(Status::new());
     let listener = Arc::clone(&status);
+    let language = Project::of(&args.folder).ok().map(|project| project.language);
     let built = Builder::new(compilers)
         .locked(args.locked)
         .names(args.names)
         // On a terminal, compilers show their own progress.
         .quiet(!std::io::stderr().is_terminal())
-        .tell(move |step| tell(&listener, step))
+        .tell(move |step| {
+            if let Some(note) = note(step, language) {
+                eprintln!("note: {note}");
+            }
+            tell(&listener, step);
+        })
         .build(&args.folder)?;
     status.clear();
     let kind = if args.names { "names.wasm" } else { "wasm" };
@@ -51,6 +57,15 @@ pub(super) fn run(config: &Config, args: &BuildArgs) -> anyhow::Result<ExitCode>
     eprintln!("wrote {}", file.display());
     output::sheet(&Checked::of(&revision, engine.options().component))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What would be quicker than this step.
+fn note(step: &Step, language: Option<Language>) -> Option<&'static str> {
+    let sets_up = matches!(step, Step::Download { .. });
+    (sets_up && language == Some(Language::Rust)).then_some(
+        "a compiler for WebAssembly is set up, once, which takes some minutes. Where Rust came by rustup, \
+         `rustup target add wasm32-unknown-unknown` does it in seconds",
+    )
 }
 
 fn tell(status: &Status, step: &Step) {
@@ -78,4 +93,23 @@ fn write(file: &Path, component: &[u8]) -> anyhow::Result<()> {
     std::fs::write(&unfinished, component)
         .and_then(|()| std::fs::rename(&unfinished, file))
         .with_context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_a_rust_compiler_is_told_what_is_quicker_and_nobody_else() {
+        let download = Step::Download {
+            folder: PathBuf::new(),
+        };
+        let told = note(&download, Some(Language::Rust)).unwrap();
+        assert!(
+            told.contains("`rustup target add wasm32-unknown-unknown`"),
+            "{told}"
+        );
+        assert_eq!(note(&download, Some(Language::C)), None);
+        assert_eq!(note(&Step::Fetch, Some(Language::Rust)), None);
+    }
 }

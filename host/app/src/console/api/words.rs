@@ -179,8 +179,24 @@ fn demand(figures: &FiguresRecord) -> String {
         last_price,
         ..
     } = figures;
+    let quotes = many(*quotes, "quote");
+    if *sales == 0 {
+        // The last price is that of the last sale ever.
+        let before = last_price.map_or_else(String::new, |price| {
+            format!(", the one before was for {}", price.0)
+        });
+        return format!("no sale{before}; {quotes}");
+    }
     let last = last_price.map_or_else(String::new, |price| format!(", the last one for {}", price.0));
-    format!("{sales} sales for {} in all{last}; {quotes} quotes", volume.0)
+    format!("{} for {} in all{last}; {quotes}", many(*sales, "sale"), volume.0)
+}
+
+/// A number of things, by what one of them is called.
+fn many(number: u64, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
 }
 
 fn answered(record: &Record) -> String {
@@ -238,4 +254,36 @@ fn cut(text: &str) -> String {
         cut.push('…');
     }
     cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bourse_market::Amount;
+    use bourse_policy::Units;
+
+    #[test]
+    fn demand_tells_a_last_price_apart_from_sales_of_the_window() {
+        let tokens = |number| Units(Amount::from_tokens(number));
+        let figures = |sales, last_price| FiguresRecord {
+            sales,
+            volume: tokens(10 * sales),
+            quotes: 2,
+            last_price,
+            last_at: None,
+        };
+        assert_eq!(demand(&figures(0, None)), "no sale; 2 quotes");
+        assert_eq!(
+            demand(&figures(0, Some(tokens(10)))),
+            "no sale, the one before was for 10; 2 quotes"
+        );
+        assert_eq!(
+            demand(&figures(1, Some(tokens(10)))),
+            "1 sale for 10 in all, the last one for 10; 2 quotes"
+        );
+        assert_eq!(
+            demand(&figures(3, Some(tokens(12)))),
+            "3 sales for 30 in all, the last one for 12; 2 quotes"
+        );
+    }
 }

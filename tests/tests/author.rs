@@ -170,6 +170,7 @@ fn a_new_project_builds_and_tests_at_once_and_a_changed_one_shows_what_differs()
     );
     native_tests_pass(&project);
 
+    follow_the_guide(&project);
     edit(
         &project.join("src/lib.rs"),
         "sales.saturating_mul(params.step_bp)",
@@ -204,7 +205,7 @@ fn a_new_project_builds_and_tests_at_once_and_a_changed_one_shows_what_differs()
         said.out()
     );
     assert!(
-        said.out().ends_with("ladder: 3 passed, 1 failed\n"),
+        said.out().ends_with("ladder: 4 passed, 1 failed\n"),
         "{}",
         said.out()
     );
@@ -233,6 +234,24 @@ fn a_new_project_builds_and_tests_at_once_and_a_changed_one_shows_what_differs()
         project.join("ladder.wasm").is_file(),
         "the last component that built is gone"
     );
+}
+
+/// Changes the project as the author's guide has it under "Make it yours": a parameter, two lines and a case.
+fn follow_the_guide(project: &Path) {
+    let guide = include_str!("../../guest-sdk/README.md");
+    let (_, guide) = guide.split_once("**Make it yours.**").unwrap();
+    let blocks: Vec<&str> = guide.split("```").skip(1).step_by(2).collect();
+    let [parameter, lines, case] = [("rust\n", 0), ("rust\n", 1), ("json\n", 2)]
+        .map(|(language, number)| blocks[number].strip_prefix(language).unwrap());
+    let library = project.join("src/lib.rs");
+    let last = "    pub max_bp: u64,\n";
+    edit(&library, last, &format!("{last}{parameter}"));
+    edit(
+        &library,
+        "        Ok(request.price(base.saturating_mul_bp(factor), VALID_MS))\n",
+        lines,
+    );
+    fs::write(project.join("cases/night.json"), case).unwrap();
 }
 
 /// The project's own tests, with plain cargo.

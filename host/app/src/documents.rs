@@ -1,4 +1,4 @@
-//! What the documents of the repository show as commands and settings is what the binary takes.
+//! What the documents of the repository show as commands and settings is what the binary and the examples take.
 
 use crate::cli::Cli;
 use crate::config::Config;
@@ -117,4 +117,61 @@ fn every_setting_in_the_documents_is_one() {
         seen += 1;
     }
     assert!(seen > 10, "only {seen} blocks were found");
+}
+
+/// A program of the examples that a line of shell starts: its source with what it shares, and its flags.
+fn example(line: &str) -> Option<(String, Vec<String>)> {
+    let line = line.split(" #").next().unwrap_or_default();
+    let mut words = line.split_whitespace();
+    let file = loop {
+        match words.next()? {
+            "--bin" => break format!("examples/delegates/src/bin/{}.rs", words.next()?),
+            "examples/delegate-rs/Cargo.toml" => break "examples/delegate-rs/src/main.rs".to_owned(),
+            "venv/bin/python" => break format!("examples/python/{}", words.next()?),
+            "target/python/bin/python" => break words.next()?.to_owned(),
+            "node" => break format!("examples/js/{}", words.next()?),
+            _ => {}
+        }
+    };
+    let flags = words.filter_map(|word| word.strip_prefix("--"));
+    let flags = flags.filter(|flag| !flag.is_empty()).map(str::to_owned).collect();
+    Some((file, flags))
+}
+
+/// Whether a program says of itself that it has a flag, in the way of its language.
+fn has(file: &str, flag: &str) -> bool {
+    let text = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    match file.rsplit_once('.') {
+        Some((_, "rs")) => text.contains(&format!("    {}: ", flag.replace('-', "_"))),
+        Some((_, "js")) => [format!("  {flag}: {{"), format!("\"{flag}\": {{")]
+            .iter()
+            .any(|declared| text.contains(declared)),
+        _ => {
+            let shared = root().join(file).with_file_name("delegate.py");
+            let shared = fs::read_to_string(shared).unwrap_or_default();
+            (text + &shared).contains(&format!("\"--{flag}\""))
+        }
+    }
+}
+
+#[test]
+fn every_example_in_the_documents_is_there_and_knows_its_flags() {
+    let mut seen = 0;
+    for block in ["sh", "console"].into_iter().flat_map(blocks) {
+        for line in block.text.lines() {
+            let Some((file, flags)) = example(line) else {
+                continue;
+            };
+            assert!(root().join(&file).is_file(), "{}: `{line}`: no {file}", block.at);
+            for flag in flags {
+                assert!(
+                    has(&file, &flag),
+                    "{}: `{line}`: {file} has no --{flag}",
+                    block.at
+                );
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 8, "only {seen} examples were found");
 }

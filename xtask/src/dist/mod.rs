@@ -32,6 +32,9 @@ const FILES: [(&str, &str); 4] = [
     ("LICENSE-MIT", "share/doc/bourse/LICENSE-MIT"),
 ];
 
+/// Where the documents lie as they do in the checkout, so that their links lead to each other.
+const DOCUMENTS: &str = "share/doc/bourse";
+
 /// The settings that an operator changes.
 const SETTINGS: &str = "xtask/dist/bourse.toml";
 
@@ -94,12 +97,8 @@ fn lay(tree: &Path, binary: &Binary) -> Result<()> {
         0o644,
     )?;
     for document in documents(&root)? {
-        let name = document.file_name().context("a document has a name")?;
-        put(
-            &fs::read(&document)?,
-            &tree.join("share/doc/bourse").join(name),
-            0o644,
-        )?;
+        let within = document.strip_prefix(&root)?;
+        put(&fs::read(&document)?, &tree.join(DOCUMENTS).join(within), 0o644)?;
     }
     for (shell, to) in COMPLETIONS {
         let script = binary.says(&["completions", shell])?;
@@ -235,4 +234,40 @@ fn trades(binary: &Path, data: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_that_the_service_and_its_settings_name_are_where_they_say() {
+        let root = place::root().unwrap();
+        let packed: Vec<PathBuf> = documents(&root)
+            .unwrap()
+            .iter()
+            .map(|document| {
+                let within = document.strip_prefix(&root).unwrap();
+                Path::new("/usr").join(DOCUMENTS).join(within)
+            })
+            .collect();
+        let mut named = 0;
+        for file in ["xtask/dist/bourse.service", SETTINGS] {
+            let text = fs::read_to_string(root.join(file)).unwrap();
+            for word in text
+                .split_whitespace()
+                .map(|word| word.trim_start_matches("file:"))
+            {
+                if word.starts_with("/usr/share/doc/") {
+                    let path = Path::new(word.trim_end_matches([';', ',', '.']));
+                    assert!(
+                        packed.iter().any(|document| document == path),
+                        "{file} names {word}"
+                    );
+                    named += 1;
+                }
+            }
+        }
+        assert_eq!(named, 2, "one by the service and one by its settings");
+    }
 }

@@ -9,11 +9,12 @@
     reason = "tests may stop"
 )]
 
+use bourse_app::config::Serializer;
 use bourse_market::KeyId;
 use bourse_policy::testing::{Guest, price};
 use bourse_tests::{
-    Behaviour, Browser, Buyer, Chain, Prometheus, Seller, Web, World, assert_balanced, assert_verified, call,
-    document, figures, found, process, refused, send, tokens, until,
+    Behaviour, Behind, Browser, Buyer, Chain, Prometheus, Seller, Web, World, assert_balanced,
+    assert_verified, call, document, figures, found, page, process, refused, send, tokens, until,
 };
 use bourse_wamp::{CallOptions, Dict, Session, Value};
 use serde_json::Value as Json;
@@ -316,6 +317,47 @@ async fn a_node_that_is_killed_is_told_of_everywhere_and_trade_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_router_that_is_killed_is_told_of_everywhere_and_trade_resumes() {
+    const TROUBLE: &str = "clients do not reach it: ";
+    let Some(program) = Prometheus::program() else {
+        return;
+    };
+    let Some(mut router) = Behind::start() else {
+        return;
+    };
+    let mut world = World::with(|config| router.welcome(config, router.url(), Serializer::Cbor)).await;
+    world.stop().await;
+    let drill = Drill::on(&program, world, &router.environment()).await;
+    let mut seller = Seller::new(&drill.world, tokens(50)).await;
+    let mut buyer = Buyer::new(&drill.world, tokens(50)).await;
+    let key = seller.offer(Some(tokens(1))).await;
+    buyer.buy(key).await.unwrap();
+
+    router.kill();
+    for alert in ["BourseRouterLost", "BourseNotReady"] {
+        drill.strikes(alert, TROUBLE).await;
+    }
+    drill.shows(TROUBLE).await;
+    let (_, ready) = page(drill.world.http(), "/readyz").await;
+    let ready: Json = serde_json::from_str(&ready).unwrap();
+    assert_eq!(ready["waits_for"], "router");
+    assert!(
+        drill.is_troubled(ready["degraded"].as_str().unwrap()).await,
+        "{ready}"
+    );
+
+    router.again(&drill.world).await;
+    for alert in ["BourseRouterLost", "BourseNotReady"] {
+        drill.passes(alert, TROUBLE).await;
+    }
+    buyer.reconnect(&drill.world).await;
+    seller.reconnect(&drill.world).await;
+    buyer.buy(key).await.unwrap();
+    drill.assert_calm(&[]).await;
+    drill.assert_nothing_lost(&[&buyer], &[&seller]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_market_that_is_killed_is_told_of_and_starts_again() {
     let Some(program) = Prometheus::program() else {
         return;
@@ -381,6 +423,7 @@ const DISK: u64 = 400;
 #[ignore = "the other process of the test of a disk that is filled"]
 async fn fills_a_disk_of_its_own() {
     const TROUBLE: &str = "new business is refused: the disk is nearly full";
+    const UNWRITTEN: &str = "the log of decisions cannot be written";
     const FULL: &str = "bourse.error.storage_full";
     let program = Prometheus::program().unwrap();
     let mount = |data: &Path| {
@@ -408,6 +451,7 @@ async fn fills_a_disk_of_its_own() {
     let mut buyer = Buyer::new(&drill.world, tokens(50)).await;
     let mut other = Buyer::new(&drill.world, tokens(50)).await;
     let key = seller.offer(Some(tokens(1))).await;
+    let dynamic = seller.offer(None).await;
     buyer.buy(key).await.unwrap();
     other.buy(key).await.unwrap();
 
@@ -436,17 +480,26 @@ async fn fills_a_disk_of_its_own() {
     let overview = drill.web().json(&format!("{CONSOLE}/overview")).await;
     assert_eq!(overview["ledger"]["disk_free_bytes"], 0);
     drill.shows(TROUBLE).await;
+    // Prices are told still, and how they were found is not kept.
+    other.quote(dynamic).await.unwrap();
+    drill.strikes("BourseDecisionsDropped", UNWRITTEN).await;
     // What rests on a commit that the disk did not take is told of as such.
     let failed: u64 = figures(&drill.world, "bourse_ledger_failed_commits_total")
         .values()
         .sum();
-    println!("{failed} commits failed; the purchase under way: {answer:?}");
+    println!("{failed} commits failed; sold meanwhile: {}", answer.is_ok());
     if failed > 0 {
         assert!(!drill.said("a commit failed").is_empty());
     }
 
     std::fs::remove_file(ballast).unwrap();
     drill.passes("BourseLedgerFull", TROUBLE).await;
+    until("the log of decisions is written again", async || {
+        other.quote(dynamic).await.unwrap();
+        !drill.is_troubled(UNWRITTEN).await
+    })
+    .await;
+    drill.prometheus.ends("BourseDecisionsDropped").await;
     until("the end of what waited for the disk", async || {
         figures(&drill.world, "bourse_purchases_under_way")
             .values()
@@ -669,4 +722,46 @@ async fn call_on(session: Session, stop: Arc<AtomicBool>) {
         }
         calls.join_all().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_none_a_seller_that_proves_nothing_and_a_channel_that_runs_dry_are_told_of_too() {
+    const REFUSED: &str = "policy nonsense: ";
+    const SUSPENDED: &str = "paying channels are suspended after unclear answers";
+    let Some(program) = Prometheus::program() else {
+        return;
+    };
+    let drill = Drill::on(&program, ready(&[]).await, &[]).await;
+    let mut seller = Seller::new(&drill.world, tokens(20)).await;
+    let mut buyer = Buyer::new(&drill.world, tokens(50)).await;
+    let key = seller.offer(Some(tokens(1))).await;
+    buyer.buy(key).await.unwrap();
+
+    // Nobody knows of this file, and the first refusal is told of all the same.
+    let file = drill.world.data().join("policies/nonsense.wasm");
+    std::fs::write(&file, b"nonsense").unwrap();
+    drill.strikes("BourseRevisionRefused", REFUSED).await;
+    drill.alarms("BoursePolicyGone").await;
+    std::fs::remove_file(file).unwrap();
+    drill.passes("BourseRevisionRefused", REFUSED).await;
+    drill.prometheus.ends("BoursePolicyGone").await;
+
+    seller.behave(Behaviour::LoseAnswer);
+    buyer.buy(key).await.unwrap_err();
+    drill.strikes("BourseSellersUnclear", SUSPENDED).await;
+    seller.behave(Behaviour::Honest);
+    seller.restart(&drill.world).await;
+    // Its channel is released with the next order, as the run-book says.
+    buyer.buy(key).await.unwrap();
+    drill.passes("BourseSellersUnclear", SUSPENDED).await;
+
+    let dear = seller.offer(Some(tokens(17))).await;
+    buyer.buy(dear).await.unwrap();
+    drill.prometheus.fires("BoursePayingRunsDry").await;
+    let another = Seller::new(&drill.world, tokens(30)).await;
+    drill.prometheus.ends("BoursePayingRunsDry").await;
+    let key = another.offer(Some(tokens(1))).await;
+    buyer.buy(key).await.unwrap();
+    drill.assert_calm(&[]).await;
+    drill.assert_nothing_lost(&[&buyer], &[&seller, &another]).await;
 }

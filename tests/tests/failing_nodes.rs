@@ -148,6 +148,7 @@ fn moods() -> Vec<(Mood, &'static str)> {
     ]
 }
 
+/// W-34: there is no signal to miss, and no failure ends the asking.
 #[tokio::test]
 async fn whatever_a_node_does_trade_goes_on_and_the_ledger_catches_up() {
     let Some(chain) = Chain::start().await else { return };

@@ -286,7 +286,7 @@ async fn w_51_a_market_on_a_young_chain_does_not_sell() {
     buyer.send(&order).await.unwrap();
 }
 
-/// Openings that disappear with the last 4 to 15 blocks, and come again elsewhere.
+/// W-35: openings that disappear with the last 4 to 15 blocks, and come again elsewhere.
 #[tokio::test]
 async fn a_chain_that_drops_up_to_twelve_blocks_costs_no_unit() {
     for dropped in [1, 2, 3, 5, 8, 12] {
@@ -405,7 +405,8 @@ async fn what_was_opened_before_the_first_start_is_in_quarantine_up_to_the_newes
     world.assert_sound();
 }
 
-/// The real process is killed again and again while it reads some hundred blocks: each block counts once, whenever that is.
+/// W-32: the real process is killed again and again while it reads some hundred blocks, and each block counts once,
+/// whenever that is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_while_the_ledger_catches_up_loses_no_event_and_counts_none_twice() {
     const CHANNELS: u8 = 40;

@@ -210,6 +210,7 @@ fn a_local_ledger_follows_no_chain() {
     assert!(world.submit(Command::Advance(Box::new(request))).is_err());
 }
 
+/// W-36 as well: a consent of the chain is read with its types, and kept.
 #[test]
 fn w_37_every_event_of_the_registry_reaches_its_record() {
     let mut world = on_chain();
@@ -284,6 +285,7 @@ fn what_an_event_says_of_nothing_on_record_is_passed_over() {
     assert_eq!(world.ledger, before);
 }
 
+/// W-32: one event that cannot be handled takes no other of its block with it.
 #[test]
 fn texts_that_name_nothing_stop_nothing() {
     let mut world = on_chain();

@@ -186,6 +186,7 @@ fn a_ledger_on_disk_follows_a_chain_that_forks_as_one_in_memory_does() {
     }
 }
 
+/// W-35: what a block changed goes with it.
 #[test]
 fn blocks_taken_back_leave_every_record_and_entry_of_the_registry_as_they_were() {
     let folder = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@
 
 use bourse_app::config::Config;
 use bourse_tests::{process, until};
+use bourse_wamp::{Auth, CallOptions, JoinError, JoinOptions, Serializer, Session, connect_ws};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -175,6 +176,32 @@ impl Running {
         std::fs::read_to_string(&self.lines).unwrap()
     }
 
+    /// Where it says that clients connect, once it does.
+    async fn url(&self, desk: &Desk) -> String {
+        let shown = || std::fs::read_to_string(desk.path("stdout")).unwrap();
+        let url = || {
+            let shown = shown();
+            let words = shown.split_whitespace();
+            words
+                .skip_while(|word| *word != "WebSocket")
+                .nth(1)
+                .map(str::to_owned)
+        };
+        until("the market", async || shown().contains("next:")).await;
+        url().unwrap()
+    }
+
+    /// Has it read its configuration again, and waits until it did so for the `times`-th time.
+    async fn read_again(&self, times: usize) {
+        self.signal("-HUP");
+        let done = || {
+            self.said()
+                .matches("the configuration was read again, and is")
+                .count()
+        };
+        until("the new configuration", async || done() == times).await;
+    }
+
     fn signal(&self, which: &str) {
         let status = Command::new("kill")
             .args([which, &self.child.id().to_string()])
@@ -234,6 +261,131 @@ async fn a_market_reads_its_configuration_again_and_says_what_it_cannot_change()
     desk.write("[realm]\nname = \"corn\"\n");
     market.signal("-HUP");
     until("the rule to go", async || !listed().contains("nosuch")).await;
+}
+
+/// Users, each with its ticket's file; what follows in the configuration.
+fn users(desk: &Desk, users: &[(&str, &str, &str)], rest: &str) -> PathBuf {
+    let mut text = "[realm]\nname = \"corn\"\n[wamp]\n".to_owned() + rest;
+    for (authid, role, ticket) in users {
+        let file = desk.path(authid);
+        std::fs::write(&file, ticket).unwrap();
+        let file = file.display();
+        text +=
+            &format!("[[wamp.user]]\nauthid = \"{authid}\"\nrole = \"{role}\"\nticket_file = \"{file}\"\n");
+    }
+    desk.write(&text)
+}
+
+async fn log_in(url: &str, authid: &str, ticket: &str) -> Result<Session, JoinError> {
+    let options = JoinOptions {
+        realm: "corn".to_owned(),
+        authid: Some(authid.to_owned()),
+        auth: Auth::Ticket(ticket.into()),
+        ..JoinOptions::default()
+    };
+    let link = connect_ws(url, Serializer::Cbor).await.unwrap();
+    Session::join(link, options).await
+}
+
+/// Whether the session is still served.
+async fn is_there(session: &Session) -> bool {
+    let status = session
+        .call(
+            "xbr.marketmaker.get_status",
+            Vec::new(),
+            Default::default(),
+            CallOptions::default(),
+        )
+        .await;
+    status.is_ok()
+}
+
+#[tokio::test]
+async fn who_may_log_in_changes_while_the_market_runs_and_whoever_may_not_any_more_is_shown_out() {
+    let desk = Desk::new();
+    let (alice, bob) = (("alice", "delegate", "one"), ("bob", "delegate", "two"));
+    let file = users(&desk, &[alice, bob, ("carol", "operator", "three")], "");
+    let market = Running::start(&desk, &file, &[]);
+    let url = market.url(&desk).await;
+    let [a, b, c] = [("alice", "one"), ("bob", "two"), ("carol", "three")];
+    let [a, b, c] = [a, b, c].map(|(authid, ticket)| log_in(&url, authid, ticket));
+    let (a, b, c) = (a.await.unwrap(), b.await.unwrap(), c.await.unwrap());
+
+    // Alice goes, Bob's ticket is another one in the same file, Carol stays, Dave is new.
+    let bob = ("bob", "delegate", "another");
+    let (carol, dave) = (("carol", "operator", "three"), ("dave", "delegate", "four"));
+    users(&desk, &[bob, carol, dave], "");
+    market.read_again(1).await;
+    for gone in [&a, &b] {
+        gone.closed().await;
+        assert_eq!(gone.close_reason().as_deref(), Some("wamp.close.killed"));
+    }
+    assert!(is_there(&c).await, "nothing changed for Carol");
+    assert!(log_in(&url, "alice", "one").await.is_err());
+    assert!(log_in(&url, "bob", "two").await.is_err());
+    let d = log_in(&url, "dave", "four").await.unwrap();
+    let b = log_in(&url, "bob", "another").await.unwrap();
+    let said = market.said();
+    assert!(said.contains("users=\"alice, bob, dave\" ended=2"), "{said}");
+    assert!(!said.contains("another") && !said.contains("four"), "{said}");
+
+    // Another role, and other rules for one: both begin with a new login.
+    let (bob, dave) = (("bob", "operator", "another"), ("dave", "clerk", "four"));
+    users(&desk, &[bob, carol, dave], "");
+    market.read_again(2).await;
+    b.closed().await;
+    d.closed().await;
+    let d = log_in(&url, "dave", "four").await.unwrap();
+    assert!(is_there(&d).await);
+    users(
+        &desk,
+        &[bob, carol, dave],
+        "[[wamp.role]]\nname = \"clerk\"\n[[wamp.role.rule]]\nuri = \"xbr.\"\nmatch = \"prefix\"\ncall = false\n",
+    );
+    market.read_again(3).await;
+    d.closed().await;
+    let d = log_in(&url, "dave", "four").await.unwrap();
+    assert!(!is_there(&d).await, "clerks may not call it");
+    assert!(is_there(&c).await);
+
+    // A file that cannot be read leaves everything as it was.
+    let text = std::fs::read_to_string(desk.path("bourse.toml")).unwrap();
+    desk.write(&text.replace(desk.path("dave").to_str().unwrap(), "/nowhere/dave"));
+    market.signal("-HUP");
+    until("the refusal", async || {
+        market
+            .said()
+            .contains("cannot read the ticket of dave in /nowhere/dave")
+    })
+    .await;
+    assert!(is_there(&c).await);
+    log_in(&url, "dave", "four").await.unwrap();
+}
+
+#[tokio::test]
+async fn how_often_clients_may_call_changes_while_the_market_runs() {
+    let desk = Desk::new();
+    let carol = ("carol", "operator", "three");
+    let file = users(&desk, &[carol], "");
+    let market = Running::start(&desk, &file, &[]);
+    let url = market.url(&desk).await;
+    let session = log_in(&url, "carol", "three").await.unwrap();
+    let served = async || {
+        let mut served = 0;
+        for _ in 0..10 {
+            served += usize::from(is_there(&session).await);
+        }
+        served
+    };
+    assert_eq!(served().await, 10);
+    users(&desk, &[carol], "calls_per_second = 1\n");
+    market.read_again(1).await;
+    // Two at once, and one more if a second passes meanwhile.
+    let few = served().await;
+    assert!((1..=4).contains(&few), "{few}");
+    users(&desk, &[carol], "calls_per_second = 0\n");
+    market.read_again(2).await;
+    assert_eq!(served().await, 10);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::logins;
 use crate::market::Market;
 use anyhow::Context;
 use bourse_market::MarketId;
-use bourse_wamp::{Realm, RealmConfig, Router, RouterConfig};
+use bourse_wamp::{Limits, Permissions, Realm, RealmConfig, Router, RouterConfig, SessionInfo, Users};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,6 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::OnceCell;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// What a session is told that ends because of another configuration.
+const CHANGED: &str = "the operator changed who may log in, or what this role may do: log in again";
 
 /// The side of a process that clients and operators see. It closes with the last of its markets.
 pub(crate) struct Front {
@@ -113,6 +116,22 @@ impl Front {
             .transpose()
     }
 
+    /// Reads who may come in by a configuration; none where another's router decides that.
+    ///
+    /// # Errors
+    ///
+    /// What of it cannot be read, or makes no sense.
+    pub(crate) fn guests(&self, config: &Config) -> anyhow::Result<Option<Guests>> {
+        self.entrance.is_some().then(|| Guests::read(config)).transpose()
+    }
+
+    /// Lets these into the realm of a market from now on, and nobody else; whoever is there and may not be is shown out.
+    pub(crate) fn admit(&self, realm: &str, guests: Guests) {
+        if let Some(entrance) = &self.entrance {
+            entrance.admit(realm, guests);
+        }
+    }
+
     /// Opens the listeners of clients, where there is a router; from here on the markets are reached.
     pub(crate) async fn listen(&self, config: &Config) -> anyhow::Result<()> {
         match &self.entrance {
@@ -152,6 +171,23 @@ impl Front {
     }
 }
 
+/// Who may come into a realm, and what they may do there.
+pub(crate) struct Guests {
+    users: Users,
+    permissions: Permissions,
+    limits: Limits,
+}
+
+impl Guests {
+    fn read(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            users: logins::users(config)?,
+            permissions: role::permissions(&config.wamp.role)?,
+            limits: listeners::limits(config),
+        })
+    }
+}
+
 /// Where clients come in: the process's own router, and who lets them into each of its realms.
 struct Entrance {
     router: Router,
@@ -178,6 +214,26 @@ impl Entrance {
         Ok((realm, Arc::clone(door)))
     }
 
+    fn admit(&self, name: &str, guests: Guests) {
+        let Ok((realm, door)) = self.realm(name) else {
+            return;
+        };
+        self.router.rate(&guests.limits);
+        let users = Arc::new(guests.users);
+        let former = door.know(Arc::clone(&users));
+        let gone = |session: &SessionInfo| users.revokes(&former, session);
+        let ended = realm.revise(guests.permissions, gone, CHANGED);
+        let changed = users.changed_since(&former);
+        if ended > 0 || !changed.is_empty() {
+            tracing::info!(
+                realm = name,
+                users = changed.join(", "),
+                ended,
+                "who may log in was read again; sessions that could not be any more were ended"
+            );
+        }
+    }
+
     async fn listen(&self, config: &Config) -> anyhow::Result<()> {
         let (ws, rs) = (config.wamp.listen_ws, config.wamp.listen_rs);
         let always = Listeners {
@@ -202,8 +258,7 @@ impl Entrance {
 /// Who lets clients into the realm of each market.
 fn doors(markets: &[Config]) -> anyhow::Result<HashMap<String, Arc<Door>>> {
     let doors = markets.iter().map(|market| {
-        let users = logins::authenticator(market)?;
-        let door = Arc::new(Door::new(users));
+        let door = Arc::new(Door::new(logins::users(market)?));
         Ok((market.realm.name.clone(), door))
     });
     doors.collect()

@@ -246,7 +246,11 @@ impl Host {
     pub(crate) fn run_by(&self, config: &Config) -> anyhow::Result<()> {
         // What can fail comes first.
         let limits = config.market.limits()?;
+        let guests = self.front.guests(config)?;
         self.market.policies.bind(config.rules())?;
+        if let Some(guests) = guests {
+            self.front.admit(&self.realm, guests);
+        }
         if let Some(outbox) = &self.market.outbox {
             outbox.limit(limits, config.market.carrying());
         }

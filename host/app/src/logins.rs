@@ -1,21 +1,20 @@
 //! Who may log in: users with what they were given, and anybody where only this machine can knock.
 //!
-//! Files are read once, at the start. What they hold is never printed, not even in an error.
+//! Files are read at the start, and when the configuration is read again. What they hold is never printed, not even in an error.
 
 use crate::config::Config;
 use anyhow::{Context, anyhow, bail, ensure};
-use bourse_wamp::{Authenticator, CraKey, Credential, Kdf, Salting, ScramRecord, Secret, Users};
+use bourse_wamp::{CraKey, Credential, Kdf, Salting, ScramRecord, Secret, Users};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use std::sync::Arc;
 
 /// What the salts of users that do not exist are made of, together with the secrets of those that do: nobody can tell
 /// them apart, and after a restart they are the same. Who knows no secret has no salts to hide among.
 const DECOYS: &[u8] = b"bourse decoys";
 
-/// The authenticator that the configuration describes.
-pub(crate) fn authenticator(config: &Config) -> anyhow::Result<Arc<dyn Authenticator>> {
+/// The users that the configuration describes.
+pub(crate) fn users(config: &Config) -> anyhow::Result<Users> {
     let mut users = Users::new(config.admits_anonymous());
     let mut seed = Sha256::new_with_prefix(DECOYS);
     for ticket in &config.wamp.ticket {
@@ -44,7 +43,7 @@ pub(crate) fn authenticator(config: &Config) -> anyhow::Result<Arc<dyn Authentic
             users = users.with(&user.authid, &user.role, credential);
         }
     }
-    Ok(Arc::new(users.with_decoys_of(seed.finalize().into())))
+    Ok(users.with_decoys_of(seed.finalize().into()))
 }
 
 /// What a router keeps of a password, as it is written down.

@@ -3,26 +3,32 @@
 use super::{decide, parse, settle};
 use crate::access::party_of;
 use crate::market::Market;
+use arc_swap::ArcSwap;
 use bourse_wamp::{
     AuthDecision, AuthMethod, AuthRequest, Authenticator, Confirming, Credential, Deciding, Dict, Grant,
-    Value, WampError,
+    Users, Value, WampError,
 };
 use std::sync::{Arc, OnceLock, Weak};
 
 /// Asks the users first: what the operator says of a key counts before what its holder says.
 pub(crate) struct Door {
-    users: Arc<dyn Authenticator>,
+    users: ArcSwap<Users>,
     /// There from the moment on in which the router is reached.
     market: OnceLock<Weak<Market>>,
 }
 
 impl Door {
     /// A door that knows the configured users alone.
-    pub(crate) fn new(users: Arc<dyn Authenticator>) -> Self {
+    pub(crate) fn new(users: Users) -> Self {
         Self {
-            users,
+            users: ArcSwap::from_pointee(users),
             market: OnceLock::new(),
         }
+    }
+
+    /// From now on it knows these users instead. Returns those that it knew.
+    pub(crate) fn know(&self, users: Arc<Users>) -> Arc<Users> {
+        self.users.swap(users)
     }
 
     /// From now on it asks the market too. The market holds the router, and so this: it is not held in turn.
@@ -67,7 +73,7 @@ impl Door {
 
 impl Authenticator for Door {
     fn methods(&self) -> Vec<AuthMethod> {
-        let mut methods = self.users.methods();
+        let mut methods = self.users.load().methods();
         if !methods.contains(&AuthMethod::Cryptosign) {
             methods.insert(0, AuthMethod::Cryptosign);
         }
@@ -76,7 +82,7 @@ impl Authenticator for Door {
 
     fn authenticate<'a>(&'a self, request: &'a AuthRequest) -> Deciding<'a> {
         Box::pin(async move {
-            let decision = self.users.authenticate(request).await;
+            let decision = self.users.load().decide(request);
             match request.method {
                 AuthMethod::Cryptosign if !is_of_a_user(&decision) => {
                     self.of_the_market(request, decision).await
@@ -88,9 +94,7 @@ impl Authenticator for Door {
 
     fn proven<'a>(&'a self, request: &'a AuthRequest) -> Confirming<'a> {
         Box::pin(async move {
-            if request.method != AuthMethod::Cryptosign
-                || is_of_a_user(&self.users.authenticate(request).await)
-            {
+            if request.method != AuthMethod::Cryptosign || is_of_a_user(&self.users.load().decide(request)) {
                 return Ok(());
             }
             let market = self.market.get().and_then(Weak::upgrade);
@@ -106,7 +110,7 @@ impl Authenticator for Door {
     }
 
     fn reserves(&self, authid: &str) -> bool {
-        self.users.reserves(authid) || party_of(authid).is_some()
+        self.users.load().knows(authid) || party_of(authid).is_some()
     }
 }
 

@@ -3,9 +3,18 @@
 use super::Config;
 
 impl Config {
-    /// Takes over from `new` what can change while the market runs: rules, what is locked and carried on the chain, and the filter of
-    /// the log.
+    /// Takes over from `new` what can change while the market runs: who may log in and do what and how often, rules, what is
+    /// locked and carried on the chain, and the filter of the log.
     pub(crate) fn take_over(&mut self, new: &Self) {
+        let (own, other) = (&mut self.wamp, &new.wamp);
+        own.ticket.clone_from(&other.ticket);
+        own.user.clone_from(&other.user);
+        own.role.clone_from(&other.role);
+        own.connections_per_address = other.connections_per_address;
+        own.connection_rate = other.connection_rate;
+        own.calls_per_second = other.calls_per_second;
+        own.publications_per_second = other.publications_per_second;
+        own.changes_per_second = other.changes_per_second;
         self.policies.default_rule = new.policies.default_rule;
         self.policies.rule.clone_from(&new.policies.rule);
         let (own, other) = (&mut self.market, &new.market);
@@ -53,6 +62,8 @@ mod tests {
     fn what_can_change_is_taken_over_and_the_rest_is_named() {
         let mut running = Config::default();
         let mut new = Config::default();
+        new.wamp.calls_per_second = 7;
+        new.wamp.allow_anonymous_remote = true;
         new.policies.default_rule = false;
         new.market.openings_per_day = 3;
         new.log.filter = "debug".to_owned();
@@ -66,12 +77,18 @@ mod tests {
                 "market.openings_per_day",
                 "market.sell_deadline_ms",
                 "policies.default_rule",
+                "wamp.allow_anonymous_remote",
+                "wamp.calls_per_second",
             ]
         );
         running.take_over(&new);
         assert_eq!(
             running.differences(&new),
-            ["chain.rpc", "market.sell_deadline_ms"]
+            [
+                "chain.rpc",
+                "market.sell_deadline_ms",
+                "wamp.allow_anonymous_remote"
+            ]
         );
     }
 }

@@ -18,7 +18,7 @@ const MAX_KEY_LENGTH: u32 = 128;
 const ITERATIONS: u32 = 1_000;
 
 /// What a router keeps of a user of WAMP-CRA.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CraKey {
     /// The secret, or the key derived of it.
     key: Secret,

@@ -8,7 +8,7 @@ use super::{AuthMethod, Secret};
 use crate::value::Dict;
 
 /// What somebody must prove, by a proof that the router checks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Credential {
     /// To know this secret, by showing it. It crosses the network as it is: for TLS, and for this machine.

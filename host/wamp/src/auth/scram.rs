@@ -129,7 +129,7 @@ impl Kdf {
 
 /// What a router keeps of a user of WAMP-SCRAM. Whoever reads it can pretend to be the router, and can try
 /// passwords, but cannot log in.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ScramRecord {
     /// How the password becomes a key.
     pub kdf: Kdf,

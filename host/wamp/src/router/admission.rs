@@ -71,7 +71,6 @@ pub struct ConnectionStats {
 
 /// The places of a router.
 pub(super) struct Admission {
-    bounds: Bounds,
     state: Mutex<State>,
 }
 
@@ -85,8 +84,8 @@ struct Bounds {
     rate: Option<f64>,
 }
 
-#[derive(Default)]
 struct State {
+    bounds: Bounds,
     sources: HashMap<Source, Account>,
     /// By the order of their coming, with what ends them.
     handshakes: BTreeMap<u64, CancellationToken>,
@@ -124,6 +123,17 @@ impl Account {
 }
 
 impl Bounds {
+    fn of(limits: &Limits) -> Self {
+        Self {
+            sessions: limits.sessions,
+            handshakes: limits.handshakes.max(1),
+            per_source: Some(limits.connections_per_address).filter(|most| *most > 0),
+            rate: Some(limits.connection_rate)
+                .filter(|rate| *rate > 0)
+                .map(f64::from),
+        }
+    }
+
     /// What a source may open at once after a pause: when a router comes back, so do all the sessions of a machine.
     fn burst(self) -> f64 {
         self.rate.unwrap_or_default() * BURST_SECONDS
@@ -133,26 +143,32 @@ impl Bounds {
 impl Admission {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            bounds: Bounds {
-                sessions: limits.sessions,
-                handshakes: limits.handshakes.max(1),
-                per_source: Some(limits.connections_per_address).filter(|most| *most > 0),
-                rate: Some(limits.connection_rate)
-                    .filter(|rate| *rate > 0)
-                    .map(f64::from),
-            },
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                bounds: Bounds::of(limits),
+                sources: HashMap::new(),
+                handshakes: BTreeMap::new(),
+                coming: 0,
+                sessions: 0,
+                refused: 0,
+                displaced: 0,
+                logged: None,
+            }),
         }
+    }
+
+    /// Holds sources to other bounds from here on. Whoever has more than they allow keeps it.
+    pub(super) fn change(&self, limits: &Limits) {
+        self.state.lock().bounds = Bounds::of(limits);
     }
 
     /// Takes a place for a handshake, if the source may have one. To be called at every connection that comes.
     pub(super) fn admit(self: &Arc<Self>, source: Source, now: Instant) -> Result<Place, Refusal> {
         let mut state = self.state.lock();
-        if let Err(refusal) = state.charge(source, self.bounds, now) {
+        if let Err(refusal) = state.charge(source, now) {
             state.refused += 1;
             return Err(refusal);
         }
-        if state.handshakes.len() >= self.bounds.handshakes
+        if state.handshakes.len() >= state.bounds.handshakes
             && let Some((_, eldest)) = state.handshakes.pop_first()
         {
             eldest.cancel();
@@ -194,7 +210,8 @@ impl Admission {
 }
 
 impl State {
-    fn charge(&mut self, source: Source, bounds: Bounds, now: Instant) -> Result<(), Refusal> {
+    fn charge(&mut self, source: Source, now: Instant) -> Result<(), Refusal> {
+        let bounds = self.bounds;
         if self.sources.len() >= REMEMBERED + bounds.sessions + bounds.handshakes
             && !self.sources.contains_key(&source)
         {
@@ -240,8 +257,7 @@ impl Place {
     /// Gives the place of the handshake for one of a session. False if those are all taken, or it is too late.
     pub(super) fn seat(&self) -> bool {
         let mut state = self.admission.state.lock();
-        if state.sessions >= self.admission.bounds.sessions || state.handshakes.remove(&self.number).is_none()
-        {
+        if state.sessions >= state.bounds.sessions || state.handshakes.remove(&self.number).is_none() {
             return false;
         }
         state.sessions += 1;
@@ -258,10 +274,11 @@ impl Drop for Place {
         } else {
             state.handshakes.remove(&self.number);
         }
+        let unrated = state.bounds.rate.is_none();
         if let Some(account) = state.sources.get_mut(&self.source) {
             account.open = account.open.saturating_sub(1);
             // Without a rate there is nothing to remember.
-            if account.open == 0 && self.admission.bounds.rate.is_none() {
+            if account.open == 0 && unrated {
                 state.sources.remove(&self.source);
             }
         }
@@ -324,6 +341,27 @@ mod tests {
         assert_eq!(admission.admit(one, start).err(), Some(Refusal::TooFast));
         assert_eq!(opened(start + Duration::from_millis(550)), 5);
         assert_eq!(opened(start + Duration::from_secs(60)), 50);
+    }
+
+    #[test]
+    fn other_bounds_count_at_once_and_nobody_loses_what_it_has() {
+        let admission = admission(|limits| limits.connections_per_address = 3);
+        let (one, now) = (source("10.0.0.1:1"), Instant::now());
+        let held: Vec<_> = (0..3).map(|_| admission.admit(one, now).unwrap()).collect();
+        let mut limits = Limits {
+            connections_per_address: 2,
+            connection_rate: 0,
+            ..Limits::default()
+        };
+        admission.change(&limits);
+        assert!(held.iter().all(|place| place.seat()));
+        assert_eq!(admission.admit(one, now).err(), Some(Refusal::TooMany));
+        (limits.connections_per_address, limits.connection_rate) = (0, 10);
+        admission.change(&limits);
+        // What was known of it under no rate holds no allowance, and gets one like everybody's.
+        let later = now + Duration::from_secs(60);
+        let opened = std::iter::from_fn(|| admission.admit(one, later).ok()).count();
+        assert_eq!(opened, 50);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::auth::Authenticator;
+use super::auth::{AuthMethod, Authenticator};
 use super::config::RouterStats;
 use super::gate::{self, Denied, Holders, Ids};
 use super::observer::{Notice, SessionInfo};
@@ -27,6 +27,8 @@ pub(super) struct Core {
     pub(super) realm: String,
     /// Nobody joins any more.
     pub(super) closed: bool,
+    /// How often it has changed who may log in, or do what.
+    pub(super) revision: u64,
     pub(super) permissions: Permissions,
     pub(super) limits: Limits,
     /// Knows which names are of logins alone.
@@ -91,6 +93,7 @@ impl Core {
         Self {
             realm,
             closed: false,
+            revision: 0,
             permissions,
             rates: Rates::new(&limits),
             limits,
@@ -104,11 +107,12 @@ impl Core {
         }
     }
 
-    /// Takes a session in and queues its WELCOME, ahead of anything else. False if the id is
-    /// taken or the realm is closed.
-    pub(super) fn join(&mut self, peer: Peer, welcome: Message) -> bool {
+    /// Takes a session in and queues its WELCOME, ahead of anything else. False if the id is taken, the realm is closed,
+    /// or who may log in has changed since `revision`, at which that was decided.
+    pub(super) fn join(&mut self, peer: Peer, welcome: Message, revision: u64) -> bool {
         let session = peer.info.id;
-        if self.closed || self.peers.contains_key(&session) {
+        let current = revision == self.revision || peer.is_trusted();
+        if self.closed || !current || self.peers.contains_key(&session) {
             return false;
         }
         // A fresh queue has room for one message.
@@ -268,6 +272,26 @@ impl Core {
 
     pub(super) fn refuse(&mut self, to: u64, kind: u64, request: u64, uri: &str, text: impl Into<String>) {
         self.send(to, Message::error(kind, request, uri, text));
+    }
+
+    /// Has roles do what `permissions` say, and ends the sessions of those that may do something else now, those that `ends`,
+    /// and those of strangers that hold a provider id which is of a login by now. Returns how many.
+    pub(super) fn revise(
+        &mut self,
+        permissions: Permissions,
+        ends: impl Fn(&SessionInfo) -> bool,
+        farewell: &Message,
+    ) -> usize {
+        self.revision += 1;
+        let former = std::mem::replace(&mut self.permissions, permissions);
+        let ending = self.peers.values().filter(|peer| {
+            let info = &*peer.info;
+            let changed = || !self.permissions.agree(&former, &info.role);
+            let reserved = |id: &String| self.authenticator.reserves(id);
+            let squats = || info.method == AuthMethod::Anonymous && peer.providers.iter().any(reserved);
+            !peer.is_trusted() && (ends(info) || changed() || squats())
+        });
+        ending.map(|peer| peer.out.close(Some(farewell.clone()))).count()
     }
 
     pub(super) fn first_deadline(&self) -> Option<Instant> {

@@ -55,7 +55,7 @@ pub use users::Users;
 
 use admission::Admission;
 
-use crate::limits::CLOSE_GRACE;
+use crate::limits::{CLOSE_GRACE, Limits};
 use crate::uri::{self, Match, error};
 use realm::Inner;
 
@@ -133,6 +133,16 @@ impl Router {
     pub fn realm(&self, name: &str) -> Option<Realm> {
         let inner = self.hub.realm(name)?;
         Some(Realm::new(self.hub.clone(), inner))
+    }
+
+    /// Holds clients to the rates of `limits`, and their addresses to its connections, from now on and in all realms. The rest of
+    /// it counts from the start alone.
+    pub fn rate(&self, limits: &Limits) {
+        self.hub.admission.change(limits);
+        let realms: Vec<_> = self.hub.realms.read().by_name.values().cloned().collect();
+        for realm in realms {
+            realm.rate(limits);
+        }
     }
 
     /// The connections from all listeners.

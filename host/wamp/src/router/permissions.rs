@@ -124,6 +124,12 @@ impl Permissions {
         Ok(())
     }
 
+    /// Whether a role has the same rules in both.
+    pub(super) fn agree(&self, other: &Self, role: &str) -> bool {
+        let rules = |permissions: &Self| permissions.roles.get(role).cloned().unwrap_or_default();
+        rules(self) == rules(other)
+    }
+
     /// What the rules of a role say of an action on a pattern, or on a whole URI: for a pattern, yes only if it is yes
     /// for every URI that it matches.
     pub(super) fn decide(&self, role: &str, action: Action, pattern: Pattern<'_>) -> Option<bool> {

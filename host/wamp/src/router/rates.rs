@@ -119,6 +119,13 @@ impl Rates {
         }
     }
 
+    /// Has other rates from here on. What was used up under the former ones is forgotten in as long as it would have been.
+    pub(super) fn change(&mut self, limits: &Limits) {
+        self.calls = Rate::per_second(limits.calls_per_second);
+        self.publications = Rate::per_second(limits.publications_per_second);
+        self.changes = Rate::per_second(limits.changes_per_second);
+    }
+
     #[cfg(feature = "testing")]
     pub(super) fn remembered(&self) -> usize {
         let now = Instant::now();
@@ -267,6 +274,25 @@ mod tests {
             rates.left(&authid, start);
             assert!(rates.authids.len() <= MAX_ABSENT + 1);
         }
+    }
+
+    #[test]
+    fn another_rate_counts_at_once() {
+        let (mut rates, mut session, start) = (rates(10, 0), Spent::default(), Instant::now());
+        rates.joined("a");
+        assert_eq!(spend(&mut rates, &mut session, "a", start), 20);
+        let mut limits = Limits {
+            calls_per_second: 100,
+            ..Limits::default()
+        };
+        rates.change(&limits);
+        // Two seconds of the former rate are still owed: nothing is given for having been changed.
+        assert_eq!(spend(&mut rates, &mut session, "a", start), 0);
+        let later = start + Duration::from_secs(2);
+        assert_eq!(spend(&mut rates, &mut session, "a", later), 200);
+        limits.calls_per_second = 0;
+        rates.change(&limits);
+        assert_eq!(spend(&mut rates, &mut session, "a", later), 1_000);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::auth::{Authenticator, Transport};
 use super::config::{RealmConfig, RouterStats};
 use super::core::{Core, Peer};
 use super::observer::{RouterObserver, SessionInfo};
+use super::permissions::Permissions;
 use super::serve::{Origin, serve, trusted_queue};
 use crate::codec::EncodeError;
 use crate::limits::Limits;
@@ -113,6 +114,15 @@ impl Realm {
         true
     }
 
+    /// From now on roles may do what `permissions` say, and those may log in of whom the authenticator says so by now. With a
+    /// GOODBYE of this text it ends the sessions that `ends`, those of roles with other rules than before, and those of strangers
+    /// that hold a provider id which is of a login by now. Whoever is logging in meanwhile must try again. Returns how many
+    /// sessions ended.
+    pub fn revise(&self, permissions: Permissions, ends: impl Fn(&SessionInfo) -> bool, text: &str) -> usize {
+        let farewell = Message::farewell(true, error::KILLED, text);
+        self.inner.core.lock().revise(permissions, ends, &farewell)
+    }
+
     /// What the realm has and has done.
     #[must_use]
     pub fn stats(&self) -> RouterStats {
@@ -209,9 +219,19 @@ impl Inner {
         self.with_core(|core| core.on(session, message))
     }
 
-    pub(super) fn join(self: &Arc<Self>, peer: Peer, welcome: Message) -> bool {
+    /// How often it has changed who may log in, or do what.
+    pub(super) fn revision(&self) -> u64 {
+        self.core.lock().revision
+    }
+
+    pub(super) fn join(self: &Arc<Self>, peer: Peer, welcome: Message, revision: u64) -> bool {
         self.start_timer();
-        self.with_core(|core| core.join(peer, welcome))
+        self.with_core(|core| core.join(peer, welcome, revision))
+    }
+
+    /// Holds sessions to other rates.
+    pub(super) fn rate(&self, limits: &Limits) {
+        self.core.lock().rates.change(limits);
     }
 
     pub(super) fn leave(&self, session: u64) {

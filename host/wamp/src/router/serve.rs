@@ -211,6 +211,8 @@ async fn greet(
         return Err(Violation("HELLO must announce the client's roles".to_owned()).into());
     }
     let session = rand::random_range(1..=MAX_ID);
+    // Before anybody is asked who may log in: what is decided must be so still when the session joins.
+    let revision = router.revision();
     let admitted = if origin.trusted() {
         Admitted::trusted()
     } else {
@@ -243,6 +245,7 @@ async fn greet(
             session,
             details: welcome,
         },
+        revision,
     ) {
         return Err(Refused {
             reason: error::UNAVAILABLE,

@@ -1,10 +1,11 @@
 //! An authenticator with a fixed list of users.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::auth::{
     AuthDecision, AuthRequest, Authenticator, Deciding, Grant, ROLE_ANONYMOUS, anonymous_authid,
 };
+use super::observer::SessionInfo;
 use crate::auth::{AuthMethod, Credential};
 
 /// Who may log in and with what, and anonymous sessions if they are allowed.
@@ -15,7 +16,7 @@ pub struct Users {
     seed: [u8; 32],
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 struct User {
     role: String,
     credentials: Vec<Credential>,
@@ -64,6 +65,39 @@ impl Users {
     #[must_use]
     pub fn knows(&self, authid: &str) -> bool {
         self.users.contains_key(authid)
+    }
+
+    /// Whether `former` let this session in by what does not let anybody in now: the user is gone, has another role, or had
+    /// something else to log in with. Of a session that it did not let in, this says nothing.
+    #[must_use]
+    pub fn revokes(&self, former: &Self, session: &SessionInfo) -> bool {
+        let method = session.method;
+        if method == AuthMethod::Anonymous {
+            return former.allow_anonymous && !self.allow_anonymous;
+        }
+        let Some(was) = former.users.get(&session.authid) else {
+            return false;
+        };
+        let mut shown = was
+            .credentials
+            .iter()
+            .filter(|credential| credential.method() == method)
+            .peekable();
+        if shown.peek().is_none() {
+            return false;
+        }
+        // Which of several keys it was is not known any more: each of them must be good still.
+        self.users.get(&session.authid).is_none_or(|is| {
+            is.role != was.role || !shown.all(|credential| is.credentials.contains(credential))
+        })
+    }
+
+    /// The authids that are not as they were in `former`: new, gone, of another role, or with something else to log in with.
+    #[must_use]
+    pub fn changed_since<'a>(&'a self, former: &'a Self) -> Vec<&'a str> {
+        let authids: BTreeSet<_> = self.users.keys().chain(former.users.keys()).collect();
+        let differs = |authid: &&String| self.users.get(*authid) != former.users.get(*authid);
+        authids.into_iter().filter(differs).map(String::as_str).collect()
     }
 
     /// Decides one request, at once.

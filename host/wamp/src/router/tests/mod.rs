@@ -5,6 +5,7 @@ mod client;
 mod hostile;
 mod limits;
 mod meta;
+mod revise;
 mod rules;
 mod slow;
 mod transports;

@@ -1,16 +1,18 @@
 //! Calls through a router and back, beside what the machine allows: for each serializer, through the embedded router and
 //! through Crossbar.io, with a bare WebSocket that answers in the same run as the limit.
 //!
-//! A call crosses four sockets, caller to router to callee and back, where the limit crosses two.
+//! A call crosses four sockets, caller to router to callee and back, where the limit crosses two. Callers and callee are as bare
+//! as the limit's clients are; `wamp.echo` has sessions of our own instead.
 
+use crate::bare;
 use crate::limits::runtime;
-use crate::market::{Host, call};
+use crate::market::Host;
 use crate::process::{cpu_of, start};
 use crate::report::{Figures, RUN, RUNS, Ratio, Report};
-use crate::wamp::{echo, echo_clients_over, run};
+use crate::wamp::run;
 use crate::{IN_FLIGHT, limits};
 use bourse_tests::{Crossbar, Setup};
-use bourse_wamp::{JoinOptions, Serializer, Session, Value, connect_ws};
+use bourse_wamp::Serializer;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use std::net::SocketAddr;
@@ -85,19 +87,13 @@ enum Router<'a> {
 impl Line<'_> {
     fn run(&mut self, n: usize) {
         let serializer = self.serializer;
-        let figures = match self.router {
-            Router::Embedded(host) => runtime().block_on(calls(
-                n,
-                async || host.session_over(serializer).await,
-                || cpu_of(host.pid()),
-            )),
-            Router::Crossbar(node) => runtime().block_on(calls(
-                n,
-                async || join(&node.url(), serializer).await,
-                || node.pids().into_iter().map(cpu_of).sum(),
-            )),
+        let (url, pids) = match self.router {
+            Router::Embedded(host) => (host.url().to_owned(), vec![host.pid()]),
+            Router::Crossbar(node) => (node.url(), node.pids()),
         };
-        self.runs.push(figures);
+        let cpu = || pids.iter().copied().map(cpu_of).sum();
+        self.runs
+            .push(runtime().block_on(calls(&url, serializer, n, cpu)));
     }
 }
 
@@ -111,20 +107,15 @@ fn node() -> Option<Crossbar> {
     Crossbar::start(&Setup::open("realm1", &["anonymous"], auth))
 }
 
-async fn join(url: &str, serializer: Serializer) -> Session {
-    let link = connect_ws(url, serializer).await.unwrap();
-    Session::join(link, JoinOptions::default()).await.unwrap()
-}
-
 /// One run, with sessions of its own.
-async fn calls(n: usize, join: impl AsyncFn() -> Session, cpu: impl Fn() -> Duration) -> Figures {
-    let clients = echo_clients_over(&join, n).await;
-    // Whatever is made at the first call is not measured.
-    for client in &clients {
-        let args = vec![Value::Bytes(vec![7; 32])];
-        call(&client.session, &client.procedure, args, bourse_wamp::Dict::new()).await;
+async fn calls(url: &str, serializer: Serializer, n: usize, cpu: impl Fn() -> Duration) -> Figures {
+    let mut warm = Vec::with_capacity(n);
+    for caller in bare::callers(url, serializer, n).await {
+        // Whatever is made at the first call is not measured.
+        let (caller, _) = bare::call(caller).await;
+        warm.push(caller);
     }
-    run(clients, &cpu, echo).await
+    run(warm, cpu, bare::call).await
 }
 
 /// Round trips of frames as long as a small call and its result over WebSockets, with `n` connections.

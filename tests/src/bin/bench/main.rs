@@ -21,6 +21,7 @@
     reason = "a measurement that cannot be made must stop"
 )]
 
+mod bare;
 mod echo;
 mod follow;
 mod large;

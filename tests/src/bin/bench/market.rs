@@ -7,7 +7,7 @@ use bourse_delegates::{
     KeyTerms, MarketClient, Pricing, Seller, SellerOptions, Series, SeriesTerms, connect,
 };
 use bourse_market::{Amount, ApiId, ChannelId, ChannelKind, KeyId, Seq};
-use bourse_wamp::{CallOptions, CallResult, Dict, JoinOptions, Serializer, Session, Value, connect_ws};
+use bourse_wamp::{CallOptions, CallResult, Dict, Session, Value};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
@@ -15,6 +15,16 @@ use std::time::Duration;
 
 /// Tokens in each channel: more than a run spends, and little enough that the market maker's float covers every seller's.
 const DEPOSIT_TOKENS: u64 = 1_000_000;
+
+/// `bourse serve` on a folder, wherever there is room to listen.
+pub(crate) fn serving(data: &Path) -> Command {
+    let mut command = Command::new(host_binary());
+    command.arg("serve").arg("--data").arg(data);
+    for listener in ["--listen-ws", "--listen-rs", "--listen-http"] {
+        command.args([listener, "127.0.0.1:0"]);
+    }
+    command
+}
 
 /// A running host and where it is.
 pub(crate) struct Host {
@@ -41,12 +51,8 @@ impl Host {
 
     /// The same with these environment variables.
     pub(crate) fn start_among(data: &Path, variables: &[(&str, OsString)]) -> Self {
-        let mut command = Command::new(host_binary());
+        let mut command = serving(data);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
-        command.arg("serve").arg("--data").arg(data);
-        for listener in ["--listen-ws", "--listen-rs", "--listen-http"] {
-            command.args([listener, "127.0.0.1:0"]);
-        }
         let (process, url) = start(&mut command, |line| {
             line.split_whitespace()
                 .find(|word| word.starts_with("ws://"))
@@ -63,14 +69,13 @@ impl Host {
         self.process.0.id()
     }
 
-    pub(crate) async fn session(&self) -> Session {
-        connect(&self.url, "realm1").await.unwrap()
+    /// Where WebSocket clients connect.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
-    /// A session that speaks this.
-    pub(crate) async fn session_over(&self, serializer: Serializer) -> Session {
-        let link = connect_ws(&self.url, serializer).await.unwrap();
-        Session::join(link, JoinOptions::default()).await.unwrap()
+    pub(crate) async fn session(&self) -> Session {
+        connect(&self.url, "realm1").await.unwrap()
     }
 
     /// A client whose buyer or seller has a channel of its own, with plenty in it.

@@ -2,12 +2,12 @@
 //! for anything.
 
 use crate::limits::runtime;
-use crate::process::{Running, host_binary, resident, start, ticks_of};
+use crate::market::serving;
+use crate::process::{Running, resident, start, ticks_of};
 use crate::report::{RUNS, Report, median};
 use bourse_tests::Web;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long nobody asks.
@@ -60,12 +60,7 @@ fn policies(folder: &Path) {
 
 /// Starts one, and waits until it says that it is ready.
 fn host(data: &Path) -> Running {
-    let mut command = Command::new(host_binary());
-    command.arg("serve").arg("--data").arg(data);
-    for listener in ["--listen-ws", "--listen-rs", "--listen-http"] {
-        command.args([listener, "127.0.0.1:0"]);
-    }
-    let (process, address) = start(&mut command, |line| {
+    let (process, address) = start(&mut serving(data), |line| {
         let (_, rest) = line.split_once("http://")?;
         rest.split('/').next()?.parse::<SocketAddr>().ok()
     });

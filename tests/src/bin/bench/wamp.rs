@@ -40,7 +40,7 @@ fn echoes_and_quotes(report: &mut Report, n: usize) {
         limit_runs.push(limits::echo(n));
         if wants_echoes {
             echo_runs.push(runtime.block_on(async {
-                let clients = echo_clients_over(&async || bare.session().await, n).await;
+                let clients = echo_clients(&bare, n).await;
                 run(clients, || cpu_of(bare.pid()), echo).await
             }));
         }
@@ -102,16 +102,16 @@ async fn sessions(host: &Host, n: usize) -> Vec<Session> {
 }
 
 /// A caller of a procedure that another client serves.
-pub(crate) struct Echo {
-    pub(crate) session: Session,
-    pub(crate) procedure: Arc<str>,
+struct Echo {
+    session: Session,
+    procedure: Arc<str>,
     /// Lives as long as its callers.
     _callee: Session,
 }
 
-/// As many callers of one callee, on sessions that `join` makes.
-pub(crate) async fn echo_clients_over(join: &impl AsyncFn() -> Session, n: usize) -> Vec<Echo> {
-    let callee = join().await;
+/// As many callers of one callee.
+async fn echo_clients(host: &Host, n: usize) -> Vec<Echo> {
+    let callee = host.session().await;
     let procedure: Arc<str> = format!("com.example.bench.echo{}", callee.id()).into();
     let echo = |call: Invocation| async move {
         Ok(CallResult {
@@ -123,7 +123,7 @@ pub(crate) async fn echo_clients_over(join: &impl AsyncFn() -> Session, n: usize
     let mut callers = Vec::with_capacity(n);
     for _ in 0..n {
         callers.push(Echo {
-            session: join().await,
+            session: host.session().await,
             procedure: Arc::clone(&procedure),
             _callee: callee.clone(),
         });
@@ -132,7 +132,7 @@ pub(crate) async fn echo_clients_over(join: &impl AsyncFn() -> Session, n: usize
 }
 
 /// A round trip to another client's procedure: through the router twice.
-pub(crate) async fn echo(client: Echo) -> (Echo, Duration) {
+async fn echo(client: Echo) -> (Echo, Duration) {
     let begun = Instant::now();
     call(
         &client.session,

@@ -7,7 +7,7 @@ use crate::http;
 use crate::market::{Market, Status};
 use bourse_market::{Nanos, View};
 use bourse_policy::{BreakerState, PolicyState};
-use bourse_store::{Disk, Held, StoreError, SystemDisk};
+use bourse_store::{Counts, Disk, Held, StoreError, SystemDisk};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
 
@@ -110,7 +110,7 @@ impl Report {
     ///
     /// If the ledger cannot be read.
     pub(crate) fn of(market: &Market) -> Result<Self, StoreError> {
-        let (chain, ledger) = (chain(market)?, ledger(market)?);
+        let counts = market.store.read().and_then(|ledger| ledger.counts())?;
         let money = market.store.money();
         let decisions = market.policies.log_stats().map(|stats| Decisions {
             written: stats.written,
@@ -125,9 +125,9 @@ impl Report {
             status: market.status().name().to_owned(),
             ready: http::is_ready(market),
             uptime: seconds_since(market, market.since),
-            trouble: trouble(market, &ledger),
-            chain,
-            ledger,
+            trouble: trouble(market, &counts),
+            chain: chain(market)?,
+            ledger: ledger(market, &counts),
             payment: money.payment,
             paying: money.paying,
             policies: policies(market),
@@ -161,10 +161,9 @@ fn chain(market: &Market) -> Result<Option<Chain>, StoreError> {
     }))
 }
 
-fn ledger(market: &Market) -> Result<Ledger, StoreError> {
-    let counts = market.store.read().and_then(|ledger| ledger.counts())?;
+fn ledger(market: &Market, counts: &Counts) -> Ledger {
     let stats = market.store.stats();
-    Ok(Ledger {
+    Ledger {
         offers: counts.offers,
         channels: counts.channels,
         purchases: counts.purchases,
@@ -177,7 +176,7 @@ fn ledger(market: &Market) -> Result<Ledger, StoreError> {
         failed_commits: stats.failed_commits,
         map: market.store.map_use(),
         disk_free: SystemDisk.free(market.store.path()).unwrap_or_default(),
-    })
+    }
 }
 
 fn policies(market: &Market) -> Vec<Policy> {
@@ -191,16 +190,8 @@ fn policies(market: &Market) -> Vec<Policy> {
     told.collect()
 }
 
-/// What an operator should look after, in words: `bourse status` and the console say the same. Blocks.
-///
-/// # Errors
-///
-/// If the ledger cannot be read.
-pub(crate) fn troubles(market: &Market) -> Result<Vec<String>, StoreError> {
-    Ok(trouble(market, &ledger(market)?))
-}
-
-fn trouble(market: &Market, ledger: &Ledger) -> Vec<String> {
+/// What an operator should look after, in words: `bourse status` and the console say the same.
+pub(crate) fn trouble(market: &Market, counts: &Counts) -> Vec<String> {
     let mut all = Vec::new();
     if market.status() != Status::Running {
         all.push(format!("it does not trade: {}", market.status().name()));
@@ -224,14 +215,20 @@ fn trouble(market: &Market, ledger: &Ledger) -> Vec<String> {
         all.push(format!("transactions do not go on: {why}"));
     }
     for (count, what) in [
-        (ledger.unresolved, "purchases wait for the disk"),
-        (ledger.failed_commits, "commits failed since the start"),
         (
-            ledger.suspended,
+            market.unresolved.load(Ordering::Relaxed),
+            "purchases wait for the disk",
+        ),
+        (
+            market.store.stats().failed_commits,
+            "commits failed since the start",
+        ),
+        (
+            counts.suspended_channels,
             "paying channels are suspended after unclear answers of their sellers",
         ),
         (
-            ledger.quarantined,
+            counts.quarantined_channels,
             "channels are in quarantine: `bourse ledger quarantine` lists them",
         ),
     ] {

@@ -4,6 +4,7 @@ use crate::cli::ServeArgs;
 use crate::config::{AppliesTo, Config, Hook, Rule};
 use crate::host::{Host, WS_PATH};
 use crate::house::House;
+use crate::output::many;
 use crate::reload::InForce;
 use anyhow::Context;
 use bourse_delegates::demo::DemoOptions;
@@ -131,10 +132,10 @@ fn introduce(config: &Config, host: &Host, demo: bool) -> anyhow::Result<()> {
     say!("  console       http://{}/", addresses.http);
     say!("  health        http://{}/healthz", addresses.http);
     say!(
-        "  data          {data}  {} offers, {} channels, {} purchases",
-        counts.offers,
-        counts.channels,
-        counts.purchases
+        "  data          {data}  {}, {}, {}",
+        many(counts.offers, "offer"),
+        many(counts.channels, "channel"),
+        many(counts.purchases, "purchase")
     );
     if host.recovered() > 0 {
         say!(

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::control::{Attachment, Request, call};
-use crate::output::{self, Sheet};
+use crate::output::{self, Sheet, many};
 use crate::status::Report;
 use anyhow::Context;
 use bourse_store::Held;
@@ -66,10 +66,10 @@ impl Sheet for Report {
             (
                 "ledger",
                 format!(
-                    "{} offers, {} channels, {} purchases, {} under way",
-                    ledger.offers,
-                    ledger.channels,
-                    ledger.purchases.saturating_add(ledger.escrow_sales),
+                    "{}, {}, {}, {} under way",
+                    many(ledger.offers, "offer"),
+                    many(ledger.channels, "channel"),
+                    many(ledger.purchases.saturating_add(ledger.escrow_sales), "purchase"),
                     ledger.under_way
                 ),
             ),
@@ -129,8 +129,12 @@ impl Report {
 
 fn sums(sums: &Held) -> String {
     let mut text = format!(
-        "{} channels: {} tokens deposited, {} left, {} reserved, {} spent and not settled",
-        sums.channels, sums.deposited, sums.remaining, sums.inflight, sums.unsettled
+        "{}: {} tokens deposited, {} left, {} reserved, {} spent and not settled",
+        many(sums.channels, "channel"),
+        sums.deposited,
+        sums.remaining,
+        sums.inflight,
+        sums.unsettled
     );
     if !sums.prepaid.is_zero() {
         text.push_str(&format!(", {} prepaid", sums.prepaid));

@@ -43,7 +43,7 @@ pub(super) async fn overview(Reading(room): Reading) -> Answer {
     let look = move || {
         let since = started.duration_since(UNIX_EPOCH).unwrap_or_default();
         let since = Nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
-        let ledger = ledger(&market)?;
+        let counts = market.store.read()?.counts()?;
         let (quotes, refusals) = market.feed.counts();
         let link = market.reach.trouble();
         Ok(json!({
@@ -55,10 +55,10 @@ pub(super) async fn overview(Reading(room): Reading) -> Answer {
             "maker": checksum(market.network.marketmaker),
             "owner": checksum(market.network.owner),
             "settlement": settlement(&market),
-            "trouble": status::troubles(&market)?,
+            "trouble": status::trouble(&market, &counts),
             "turned_away": turned_away.map(|(asked, connections)| json!({ "asked": asked, "connections": connections })),
             "link": opt(link, |trouble| json!({ "trouble": trouble.why, "since": at(trouble.since) })),
-            "ledger": ledger,
+            "ledger": ledger(&market, &counts)?,
             "quotes": quotes,
             "refusals": refusals,
             "unresolved": market.unresolved.load(Ordering::Relaxed),
@@ -68,9 +68,9 @@ pub(super) async fn overview(Reading(room): Reading) -> Answer {
     room.console.look(look).await.map(Json)
 }
 
-fn ledger(market: &Market) -> Result<Value, Problem> {
+fn ledger(market: &Market, counts: &Counts) -> Result<Value, Problem> {
     let reader = market.store.read()?;
-    let (counts, totals, last) = (reader.counts()?, reader.totals()?, reader.last_posted()?);
+    let (totals, last) = (reader.totals()?, reader.last_posted()?);
     let stats = market.store.stats();
     let (used, reserved) = market.store.map_use();
     let Counts {

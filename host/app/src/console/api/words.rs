@@ -1,5 +1,6 @@
 //! Why a price is what it is, in sentences. Each says what is on record, and none what somebody may have meant.
 
+use crate::output::many;
 use bourse_market::{PriceSource, VoidReason};
 use bourse_policy::{
     Action, Answer, Args, Bound, FiguresRecord, ImportCall, Input, Output, PriceInput, Record, SubjectRecord,
@@ -189,14 +190,6 @@ fn demand(figures: &FiguresRecord) -> String {
     }
     let last = last_price.map_or_else(String::new, |price| format!(", the last one for {}", price.0));
     format!("{} for {} in all{last}; {quotes}", many(*sales, "sale"), volume.0)
-}
-
-/// A number of things, by what one of them is called.
-fn many(number: u64, thing: &str) -> String {
-    match number {
-        1 => format!("1 {thing}"),
-        _ => format!("{number} {thing}s"),
-    }
 }
 
 fn answered(record: &Record) -> String {

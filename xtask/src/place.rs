@@ -31,3 +31,11 @@ pub(crate) fn target() -> Result<PathBuf> {
         _ => root.join("target"),
     })
 }
+
+/// Whether this machine has a copy of the database of advisories, which cargo-deny keeps in cargo's own folder.
+pub(crate) fn has_advisories() -> bool {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let copies = home.and_then(|home| home.join("advisory-dbs").read_dir().ok());
+    copies.is_some_and(|mut copies| copies.any(|copy| copy.is_ok_and(|copy| copy.path().is_dir())))
+}

@@ -149,10 +149,18 @@ struct Running {
 
 impl Running {
     fn start(desk: &Desk, file: &Path, more: &[&str]) -> Self {
+        Self::start_on(desk, file, Some(&desk.path("data")), more)
+    }
+
+    /// The same on this folder, or on those that the file names.
+    fn start_on(desk: &Desk, file: &Path, data: Option<&Path>, more: &[&str]) -> Self {
         let lines = desk.path("stderr");
         let child = Command::new(bourse_tests::binary())
-            .args(["--config", file.to_str().unwrap(), "--data"])
-            .arg(desk.path("data"))
+            .args(["--config", file.to_str().unwrap()])
+            .args(
+                data.into_iter()
+                    .flat_map(|data| ["--data", data.to_str().unwrap()]),
+            )
             .arg("serve")
             .args([
                 "--listen-ws",
@@ -265,7 +273,12 @@ async fn a_market_reads_its_configuration_again_and_says_what_it_cannot_change()
 
 /// Users, each with its ticket's file; what follows in the configuration.
 fn users(desk: &Desk, users: &[(&str, &str, &str)], rest: &str) -> PathBuf {
-    let mut text = "[realm]\nname = \"corn\"\n[wamp]\n".to_owned() + rest;
+    desk.write(&("[realm]\nname = \"corn\"\n".to_owned() + &logins(desk, users, rest)))
+}
+
+/// The section of users, each with its ticket's file, and what follows in it.
+fn logins(desk: &Desk, users: &[(&str, &str, &str)], rest: &str) -> String {
+    let mut text = "[wamp]\n".to_owned() + rest;
     for (authid, role, ticket) in users {
         let file = desk.path(authid);
         std::fs::write(&file, ticket).unwrap();
@@ -273,12 +286,16 @@ fn users(desk: &Desk, users: &[(&str, &str, &str)], rest: &str) -> PathBuf {
         text +=
             &format!("[[wamp.user]]\nauthid = \"{authid}\"\nrole = \"{role}\"\nticket_file = \"{file}\"\n");
     }
-    desk.write(&text)
+    text
 }
 
 async fn log_in(url: &str, authid: &str, ticket: &str) -> Result<Session, JoinError> {
+    log_into("corn", url, authid, ticket).await
+}
+
+async fn log_into(realm: &str, url: &str, authid: &str, ticket: &str) -> Result<Session, JoinError> {
     let options = JoinOptions {
-        realm: "corn".to_owned(),
+        realm: realm.to_owned(),
         authid: Some(authid.to_owned()),
         auth: Auth::Ticket(ticket.into()),
         ..JoinOptions::default()
@@ -329,10 +346,20 @@ async fn who_may_log_in_changes_while_the_market_runs_and_whoever_may_not_any_mo
     assert!(said.contains("users=\"alice, bob, dave\" ended=2"), "{said}");
     assert!(!said.contains("another") && !said.contains("four"), "{said}");
 
-    // Another role, and other rules for one: both begin with a new login.
-    let (bob, dave) = (("bob", "operator", "another"), ("dave", "clerk", "four"));
-    users(&desk, &[bob, carol, dave], "");
+    // A ticket that leaked is taken back by its file alone.
+    std::fs::write(desk.path("bob"), "one more").unwrap();
     market.read_again(2).await;
+    b.closed().await;
+    assert!(log_in(&url, "bob", "another").await.is_err());
+    let b = log_in(&url, "bob", "one more").await.unwrap();
+    let said = market.said();
+    assert!(said.contains("users=\"bob\" ended=1"), "{said}");
+    assert!(said.contains("changed=\"what users log in with\""), "{said}");
+
+    // Another role begins with a new login; other rules for one count at once.
+    let (bob, dave) = (("bob", "operator", "one more"), ("dave", "clerk", "four"));
+    users(&desk, &[bob, carol, dave], "");
+    market.read_again(3).await;
     b.closed().await;
     d.closed().await;
     let d = log_in(&url, "dave", "four").await.unwrap();
@@ -342,9 +369,7 @@ async fn who_may_log_in_changes_while_the_market_runs_and_whoever_may_not_any_mo
         &[bob, carol, dave],
         "[[wamp.role]]\nname = \"clerk\"\n[[wamp.role.rule]]\nuri = \"xbr.\"\nmatch = \"prefix\"\ncall = false\n",
     );
-    market.read_again(3).await;
-    d.closed().await;
-    let d = log_in(&url, "dave", "four").await.unwrap();
+    market.read_again(4).await;
     assert!(!is_there(&d).await, "clerks may not call it");
     assert!(is_there(&c).await);
 
@@ -360,6 +385,58 @@ async fn who_may_log_in_changes_while_the_market_runs_and_whoever_may_not_any_mo
     .await;
     assert!(is_there(&c).await);
     log_in(&url, "dave", "four").await.unwrap();
+}
+
+/// Two markets, of corn and wheat, with the users of `logins`; `wheat` is more of the second.
+fn markets(desk: &Desk, logins: &str, wheat: &str) -> PathBuf {
+    let [corn, grown] = ["corn", "wheat"].map(|name| {
+        let data = desk.path(&format!("{name}.data"));
+        format!(
+            "[[market]]\nrealm.name = \"{name}\"\nstore.path = \"{}\"\n",
+            data.display()
+        )
+    });
+    desk.write(&format!("{logins}{corn}{grown}{wheat}"))
+}
+
+#[tokio::test]
+async fn several_markets_take_over_a_configuration_together_or_not_at_all() {
+    let desk = Desk::new();
+    let (alice, bob) = (("alice", "delegate", "one"), ("bob", "delegate", "two"));
+    let file = markets(&desk, &logins(&desk, &[alice, bob], ""), "");
+    let market = Running::start_on(&desk, &file, None, &[]);
+    let url = market.url(&desk).await;
+    let everywhere = async |authid: &str, ticket: &str| {
+        let corn = log_into("corn", &url, authid, ticket).await;
+        let wheat = log_into("wheat", &url, authid, ticket).await;
+        [corn, wheat]
+    };
+    let [a, b] = everywhere("alice", "one").await.map(Result::unwrap);
+
+    // What one of them cannot have, none has.
+    markets(&desk, &logins(&desk, &[bob], ""), "sell_deadline_ms = 1\n");
+    market.signal("-HUP");
+    until("the refusal", async || {
+        market.said().contains("everything stays as it is")
+    })
+    .await;
+    assert!(is_there(&a).await && is_there(&b).await, "{}", market.said());
+
+    // One that is not in the configuration any more has the users that the others have.
+    let both = markets(&desk, &logins(&desk, &[bob], ""), "");
+    let text = std::fs::read_to_string(&both).unwrap();
+    let (corn, _) = text.rsplit_once("[[market]]").unwrap();
+    desk.write(corn);
+    market.signal("-HUP");
+    a.closed().await;
+    b.closed().await;
+    for session in everywhere("alice", "one").await {
+        assert!(session.is_err());
+    }
+    for session in everywhere("bob", "two").await {
+        session.unwrap();
+    }
+    assert!(market.said().contains("not in the configuration any more"));
 }
 
 #[tokio::test]

@@ -524,6 +524,18 @@ async fn a_market_whose_ledger_is_damaged_does_not_start_on_it() {
     assert!(said.contains("the ledger is damaged"), "{said}");
     assert!(said.contains("remaining + inflight + spent"), "{said}");
     failed(world.data(), &["ledger", "verify"], CHECK_FAILED);
+    let output = run(world.data(), &["--output", "json", "ledger", "verify"]);
+    assert_eq!(output.status.code(), CHECK_FAILED);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["sound"], false);
+    let violations = found["violations"].as_array().unwrap();
+    assert!(
+        violations.iter().any(|violation| violation
+            .as_str()
+            .unwrap()
+            .contains("remaining + inflight + spent")),
+        "{found}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

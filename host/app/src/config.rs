@@ -33,6 +33,7 @@ pub use connect::{Login, LoginMethod, Serializer};
 pub(crate) use inspect::{Inspected, Told, inspect};
 pub use markets::check_together;
 pub use role::{Disclose, Match, Role, RoleRule};
+pub(crate) use rule::PARAMS_BYTES;
 pub use rule::{AppliesTo, OnFailure, Rule, RuleLimits};
 pub use user::{Ticket, User};
 

@@ -10,7 +10,7 @@ use crate::logins;
 use crate::market::Market;
 use anyhow::Context;
 use bourse_market::MarketId;
-use bourse_wamp::{Limits, Permissions, Realm, RealmConfig, Router, RouterConfig, SessionInfo, Users};
+use bourse_wamp::{Permissions, Realm, RealmConfig, Router, RouterConfig, SessionInfo, Users};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -125,10 +125,18 @@ impl Front {
         self.entrance.is_some().then(|| Guests::read(config)).transpose()
     }
 
-    /// Lets these into the realm of a market from now on, and nobody else; whoever is there and may not be is shown out.
-    pub(crate) fn admit(&self, realm: &str, guests: Guests) {
+    /// Lets these users into the realm of a market from now on instead of those it had, and shows out who may not be there any
+    /// more. Whom the market itself vouches for comes in as ever.
+    pub(crate) fn receive(&self, realm: &str, guests: Guests) -> Received {
+        let entrance = self.entrance.as_ref();
+        let received = entrance.and_then(|entrance| entrance.receive(realm, guests).ok());
+        received.unwrap_or_default()
+    }
+
+    /// Holds the clients of all realms to the rates of a configuration from now on, and their addresses to its connections.
+    pub(crate) fn hold_to(&self, config: &Config) {
         if let Some(entrance) = &self.entrance {
-            entrance.admit(realm, guests);
+            entrance.router.hold_to(&listeners::configured(config));
         }
     }
 
@@ -171,11 +179,10 @@ impl Front {
     }
 }
 
-/// Who may come into a realm, and what they may do there.
+/// Who may come into a realm by the configuration, and what roles may do there.
 pub(crate) struct Guests {
     users: Users,
     permissions: Permissions,
-    limits: Limits,
 }
 
 impl Guests {
@@ -183,9 +190,17 @@ impl Guests {
         Ok(Self {
             users: logins::users(config)?,
             permissions: role::permissions(&config.wamp.role)?,
-            limits: listeners::limits(config),
         })
     }
+}
+
+/// What became of a realm that took other guests.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    /// The users that are not what they were: new, gone, of another role, or with something else to log in with.
+    pub(crate) users: Vec<String>,
+    /// Sessions that ended.
+    pub(crate) ended: usize,
 }
 
 /// Where clients come in: the process's own router, and who lets them into each of its realms.
@@ -214,24 +229,23 @@ impl Entrance {
         Ok((realm, Arc::clone(door)))
     }
 
-    fn admit(&self, name: &str, guests: Guests) {
-        let Ok((realm, door)) = self.realm(name) else {
-            return;
-        };
-        self.router.rate(&guests.limits);
-        let users = Arc::new(guests.users);
-        let former = door.know(Arc::clone(&users));
-        let gone = |session: &SessionInfo| users.revokes(&former, session);
-        let ended = realm.revise(guests.permissions, gone, CHANGED);
-        let changed = users.changed_since(&former);
-        if ended > 0 || !changed.is_empty() {
-            tracing::info!(
-                realm = name,
-                users = changed.join(", "),
-                ended,
-                "who may log in was read again; sessions that could not be any more were ended"
-            );
-        }
+    fn receive(&self, name: &str, guests: Guests) -> anyhow::Result<Received> {
+        let (realm, door) = self.realm(name)?;
+        let (known, users) = (door.users(), guests.users);
+        let users = Arc::new(users.with_decoys_like(&known));
+        let changed: Vec<_> = users
+            .changed_since(&known)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let others = !changed.is_empty() || users.allows_anonymous() != known.allows_anonymous();
+        // The door first: what it decides after this counts, and what it decided before does not.
+        door.know(Arc::clone(&users));
+        let gone = others.then_some(|session: &SessionInfo| users.revokes(&known, session));
+        Ok(Received {
+            users: changed,
+            ended: realm.revise(guests.permissions, gone, CHANGED),
+        })
     }
 
     async fn listen(&self, config: &Config) -> anyhow::Result<()> {

@@ -8,19 +8,20 @@ use crate::environment::{Environment, System};
 use crate::events::topic;
 use crate::figures::Figures;
 use crate::follow::{self, Following, Gate};
-use crate::front::Front;
+use crate::front::{Front, Guests, Received};
 use crate::home::Home;
 use crate::http::Step;
 use crate::listeners::Listener;
 use crate::market::{Market, Parts, Status, Terms};
-use crate::outbox::{self, Outbox, Sending};
-use crate::policies::{self, Manager, Policies, SHIPPED};
+use crate::outbox::{self, Limits, Outbox, Sending};
+use crate::policies::{self, Manager, Policies, Rules, SHIPPED};
 use crate::purchase;
 use crate::wire::{bytes, int};
 use crate::workers::Workers;
 use crate::{bell, control, crash, keyfile, sweep, vouchers};
 use anyhow::{Context, ensure};
 use bourse_chain::{Contracts, EthereumSettlement, Follower, LocalSettlement, Network, Settlement, Signer};
+use bourse_market::outbox::CarryLimits;
 use bourse_market::{Address, Amount, Demand, MarketId, Nanos, View};
 use bourse_policy::{
     BreakerOptions, Engine, EngineOptions, Library, LibraryOptions, MAX_WINDOW_MS, PolicyStatus, VerifyingKey,
@@ -58,6 +59,14 @@ pub const WS_PATH: &str = "/ws";
 const START_CHECK: Duration = Duration::from_millis(250);
 /// How long a stop waits for purchases under way, beyond their own deadline.
 const DRAIN: Duration = Duration::from_secs(1);
+
+/// What another configuration changes of a running host: read and found good, and not yet in force.
+pub(crate) struct Change {
+    limits: Limits,
+    carrying: CarryLimits,
+    guests: Option<Guests>,
+    rules: Rules,
+}
 
 /// A running market maker.
 pub struct Host {
@@ -242,19 +251,36 @@ impl Host {
         Ok(host)
     }
 
-    /// Runs by what of `config` can change while it does: rules, and what is locked and carried on the chain.
-    pub(crate) fn run_by(&self, config: &Config) -> anyhow::Result<()> {
-        // What can fail comes first.
-        let limits = config.market.limits()?;
-        let guests = self.front.guests(config)?;
-        self.market.policies.bind(config.rules())?;
-        if let Some(guests) = guests {
-            self.front.admit(&self.realm, guests);
-        }
+    /// Reads what of `config` can change while it runs: who may come in and do what, rules, and what is locked and carried on the
+    /// chain.
+    ///
+    /// # Errors
+    ///
+    /// What of it cannot be.
+    pub(crate) fn prepare(&self, config: &Config) -> anyhow::Result<Change> {
+        Ok(Change {
+            limits: config.market.limits()?,
+            carrying: config.market.carrying(),
+            guests: self.front.guests(config)?,
+            rules: Rules::prepare(config.rules())?,
+        })
+    }
+
+    /// Runs by a change from now on.
+    pub(crate) fn take_over(&self, change: Change) -> Received {
+        self.market.policies.bind(change.rules);
         if let Some(outbox) = &self.market.outbox {
-            outbox.limit(limits, config.market.carrying());
+            outbox.limit(change.limits, change.carrying);
         }
-        Ok(())
+        let guests = change
+            .guests
+            .map(|guests| self.front.receive(&self.realm, guests));
+        guests.unwrap_or_default()
+    }
+
+    /// Holds the clients of all markets of its process to the rates and bounds of a configuration from now on.
+    pub(crate) fn hold_to(&self, config: &Config) {
+        self.front.hold_to(config);
     }
 
     /// Where it listens.

@@ -79,15 +79,19 @@ fn taken(setting: &str, place: &dyn std::fmt::Display) -> String {
 
 /// What the router holds its clients to: as configured, and no more connections than there are file descriptors for.
 pub(crate) fn limits(config: &Config) -> Limits {
-    let limits = Limits {
+    within(configured(config), files())
+}
+
+/// What is configured of that.
+pub(crate) fn configured(config: &Config) -> Limits {
+    Limits {
         connections_per_address: config.wamp.connections_per_address,
         connection_rate: config.wamp.connection_rate,
         calls_per_second: config.wamp.calls_per_second,
         publications_per_second: config.wamp.publications_per_second,
         changes_per_second: config.wamp.changes_per_second,
         ..Limits::default()
-    };
-    within(limits, files())
+    }
 }
 
 fn within(mut limits: Limits, files: Option<usize>) -> Limits {

@@ -26,6 +26,11 @@ pub(crate) fn choose(form: Option<Form>) {
     }
 }
 
+/// The form that was asked for in so many words, if one was: for what people and pipes both read as text otherwise.
+pub(crate) fn asked() -> Option<Form> {
+    CHOSEN.get().copied()
+}
+
 /// The form that answers take.
 pub(crate) fn form() -> Form {
     CHOSEN.get().copied().unwrap_or_else(|| {

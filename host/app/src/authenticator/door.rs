@@ -26,9 +26,14 @@ impl Door {
         }
     }
 
-    /// From now on it knows these users instead. Returns those that it knew.
-    pub(crate) fn know(&self, users: Arc<Users>) -> Arc<Users> {
-        self.users.swap(users)
+    /// The users that it knows.
+    pub(crate) fn users(&self) -> Arc<Users> {
+        self.users.load_full()
+    }
+
+    /// From now on it knows these users instead.
+    pub(crate) fn know(&self, users: Arc<Users>) {
+        self.users.store(users);
     }
 
     /// From now on it asks the market too. The market holds the router, and so this: it is not held in turn.
@@ -101,7 +106,7 @@ impl Authenticator for Door {
             let market = market.ok_or_else(|| "the market has stopped".to_owned())?;
             // Were it let in without, it would count as one of the operator's users.
             if market.logins.decided(request.session).is_none() {
-                return Err("too many log in at the moment: try again".to_owned());
+                return Err("the login cannot be settled at the moment: try again".to_owned());
             }
             settle(&market, request.session)
                 .await

@@ -31,11 +31,12 @@ pub(crate) async fn serve(
         !args.demo || others.is_empty(),
         "--demo is of one market: name the data folder of one with --data"
     );
+    // Unheard it would end the process, also while that is starting.
+    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
     let mut house = House::start(&markets).await?;
     // Whoever reads that it is there may tell it to stop at once.
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
-    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
     let mut in_force = InForce::new(&markets);
     for (config, host) in markets.iter().zip(house.hosts()) {
         introduce(config, host, args.demo)?;

@@ -110,6 +110,26 @@ impl Wamp {
                     ("wamp.ticket", !self.ticket.is_empty()),
                     ("wamp.user", !self.user.is_empty()),
                     ("wamp.role", !self.role.is_empty()),
+                    (
+                        "wamp.connections_per_address",
+                        self.connections_per_address != default.connections_per_address,
+                    ),
+                    (
+                        "wamp.connection_rate",
+                        self.connection_rate != default.connection_rate,
+                    ),
+                    (
+                        "wamp.calls_per_second",
+                        self.calls_per_second != default.calls_per_second,
+                    ),
+                    (
+                        "wamp.publications_per_second",
+                        self.publications_per_second != default.publications_per_second,
+                    ),
+                    (
+                        "wamp.changes_per_second",
+                        self.changes_per_second != default.changes_per_second,
+                    ),
                 ],
             ),
             None => idle(

@@ -3,18 +3,10 @@
 use super::Config;
 
 impl Config {
-    /// Takes over from `new` what can change while the market runs: who may log in and do what and how often, rules, what is
-    /// locked and carried on the chain, and the filter of the log.
+    /// Takes over from `new` what can change while the market runs: who may log in and do what, how often and over how many
+    /// connections, rules, what is locked and carried on the chain, and the filter of the log.
     pub(crate) fn take_over(&mut self, new: &Self) {
-        let (own, other) = (&mut self.wamp, &new.wamp);
-        own.ticket.clone_from(&other.ticket);
-        own.user.clone_from(&other.user);
-        own.role.clone_from(&other.role);
-        own.connections_per_address = other.connections_per_address;
-        own.connection_rate = other.connection_rate;
-        own.calls_per_second = other.calls_per_second;
-        own.publications_per_second = other.publications_per_second;
-        own.changes_per_second = other.changes_per_second;
+        self.take_over_common(new);
         self.policies.default_rule = new.policies.default_rule;
         self.policies.rule.clone_from(&new.policies.rule);
         let (own, other) = (&mut self.market, &new.market);
@@ -25,6 +17,19 @@ impl Config {
         own.openings_per_day = other.openings_per_day;
         own.consents_per_member = other.consents_per_member;
         own.consents_per_day = other.consents_per_day;
+    }
+
+    /// Takes over of that what all markets of a process have in common.
+    pub(crate) fn take_over_common(&mut self, new: &Self) {
+        let (own, other) = (&mut self.wamp, &new.wamp);
+        own.ticket.clone_from(&other.ticket);
+        own.user.clone_from(&other.user);
+        own.role.clone_from(&other.role);
+        own.connections_per_address = other.connections_per_address;
+        own.connection_rate = other.connection_rate;
+        own.calls_per_second = other.calls_per_second;
+        own.publications_per_second = other.publications_per_second;
+        own.changes_per_second = other.changes_per_second;
         self.log.filter.clone_from(&new.log.filter);
     }
 

@@ -1,11 +1,14 @@
 //! `[[policies.rule]]`: which policy decides about which offers, with which bounds.
 
 use super::check::Faults;
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 use bourse_market::{Address, Amount, ApiId, CatalogId, Offer, Price};
 use bourse_policy::{Hook, Import, Instances};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
+
+/// The most bytes of parameters a policy is given.
+pub(crate) const PARAMS_BYTES: usize = 4096;
 
 /// One rule. Every selector that is given must match; none given matches all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -173,6 +176,7 @@ impl Rule {
                 format!("limits.floor is {floor}, above limits.cap, which is {cap}")
             });
         }
+        faults.check("params", self.params().map(drop));
         faults.check("limits.floor", floor.map(drop));
         faults.check("limits.cap", cap.map(drop));
         faults.check("fallback_price", self.fallback().map(drop));
@@ -185,6 +189,21 @@ impl Rule {
             || "on_failure = \"fallback-price\" needs a fallback_price in tokens, such as \"0.5\"",
         );
         faults
+    }
+
+    /// The parameters as a policy is given them: a JSON object, and its text.
+    pub(crate) fn params(&self) -> anyhow::Result<(serde_json::Map<String, serde_json::Value>, String)> {
+        let value = serde_json::to_value(&self.params).context("params are no JSON object")?;
+        let text = value.to_string();
+        ensure!(
+            text.len() <= PARAMS_BYTES,
+            "params take {} bytes as JSON, at most {PARAMS_BYTES} are passed to a policy",
+            text.len()
+        );
+        match value {
+            serde_json::Value::Object(params) => Ok((params, text)),
+            _ => bail!("params are no table"),
+        }
     }
 
     /// The lowest price of the rule.

@@ -21,7 +21,6 @@ mod sources;
 
 pub(crate) use clearance::{Cleared, Step};
 pub(crate) use manage::{Manager, Reply, Request, watch};
-pub(crate) use rules::PARAMS_BYTES;
 pub(crate) use shipped::SHIPPED;
 
 use crate::config::{Hook, Rule};
@@ -58,7 +57,7 @@ pub(crate) struct Policies {
 
 /// The rules by hook, in the order of the configuration.
 #[derive(Default)]
-struct Rules {
+pub(crate) struct Rules {
     pricing: Vec<Arc<Prepared>>,
     offers: Vec<Arc<Prepared>>,
     consent: Vec<Arc<Prepared>>,
@@ -124,14 +123,9 @@ impl Policies {
     }
 
     /// Binds other rules from here on.
-    ///
-    /// # Errors
-    ///
-    /// Which rule cannot be; then all stay as they were.
-    pub(crate) fn bind(&self, rules: Vec<Rule>) -> anyhow::Result<()> {
-        self.rules.store(Arc::new(Rules::prepare(rules)?));
+    pub(crate) fn bind(&self, rules: Rules) {
+        self.rules.store(Arc::new(rules));
         self.tell_problems();
-        Ok(())
     }
 
     /// Tells the operator of rules that do not work as one would think.
@@ -287,7 +281,12 @@ pub(crate) fn problem(rule: Rule, revision: Option<&Revision>) -> Option<String>
 }
 
 impl Rules {
-    fn prepare(rules: Vec<Rule>) -> anyhow::Result<Self> {
+    /// Parses all of them.
+    ///
+    /// # Errors
+    ///
+    /// Which rule cannot be.
+    pub(crate) fn prepare(rules: Vec<Rule>) -> anyhow::Result<Self> {
         let mut prepared = Self::default();
         for rule in rules {
             let rule = Arc::new(Prepared::new(rule)?);

@@ -1,7 +1,7 @@
 //! A rule with everything parsed, and whether a revision can serve it.
 
 use super::Inquiry;
-use crate::config::{Hook, OnFailure, Rule};
+use crate::config::{Hook, OnFailure, PARAMS_BYTES, Rule};
 use crate::figures::{Calls, Figures};
 use crate::quotes::MAX_VALID_MS;
 use crate::wire::invalid;
@@ -23,8 +23,6 @@ use std::time::Duration;
 
 /// The highest price any policy may ask, where nobody set a lower one: the supply of the token, 10^9.
 pub(super) const MARKET_CAP_TOKENS: u64 = 1_000_000_000;
-/// The most bytes of parameters a policy is given.
-pub(crate) const PARAMS_BYTES: usize = 4096;
 /// The code under which policies made with the SDK refuse parameters that make no sense.
 const BAD_PARAMS: &str = "bad_params";
 
@@ -50,17 +48,7 @@ impl Prepared {
     }
 
     fn parse(rule: Rule) -> anyhow::Result<Self> {
-        let serde_json::Value::Object(params) =
-            serde_json::to_value(&rule.params).context("params are no JSON object")?
-        else {
-            anyhow::bail!("params are no table");
-        };
-        let params_text = serde_json::Value::Object(params.clone()).to_string();
-        anyhow::ensure!(
-            params_text.len() <= PARAMS_BYTES,
-            "params take {} bytes as JSON, at most {PARAMS_BYTES} are passed to a policy",
-            params_text.len()
-        );
+        let (params, params_text) = rule.params()?;
         let default = Limits::default();
         Ok(Self {
             floor: rule.floor()?,

@@ -156,9 +156,22 @@ impl Admission {
         }
     }
 
-    /// Holds sources to other bounds from here on. Whoever has more than they allow keeps it.
+    /// Holds sources to other bounds from here on. Whoever has more than they allow keeps it; the places stay as many.
     pub(super) fn change(&self, limits: &Limits) {
-        self.state.lock().bounds = Bounds::of(limits);
+        let mut state = self.state.lock();
+        let State { bounds, sources, .. } = &mut *state;
+        let unrated = bounds.rate.is_none();
+        let Bounds { per_source, rate, .. } = Bounds::of(limits);
+        *bounds = Bounds {
+            per_source,
+            rate,
+            ..*bounds
+        };
+        if unrated {
+            // Those that are known begin as everybody does.
+            let burst = bounds.burst();
+            sources.values_mut().for_each(|account| account.tokens = burst);
+        }
     }
 
     /// Takes a place for a handshake, if the source may have one. To be called at every connection that comes.
@@ -358,10 +371,10 @@ mod tests {
         assert_eq!(admission.admit(one, now).err(), Some(Refusal::TooMany));
         (limits.connections_per_address, limits.connection_rate) = (0, 10);
         admission.change(&limits);
-        // What was known of it under no rate holds no allowance, and gets one like everybody's.
-        let later = now + Duration::from_secs(60);
-        let opened = std::iter::from_fn(|| admission.admit(one, later).ok()).count();
+        // Nothing was counted of it under no rate: it begins as everybody does.
+        let opened = std::iter::from_fn(|| admission.admit(one, now).ok()).count();
         assert_eq!(opened, 50);
+        assert_eq!(admission.admit(one, now).err(), Some(Refusal::TooFast));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::auth::{AuthMethod, Authenticator};
 use super::config::RouterStats;
+use super::directory::Entry;
 use super::gate::{self, Denied, Holders, Ids};
 use super::observer::{Notice, SessionInfo};
 use super::permissions::{Action, Permissions};
@@ -274,22 +275,40 @@ impl Core {
         self.send(to, Message::error(kind, request, uri, text));
     }
 
-    /// Has roles do what `permissions` say, and ends the sessions of those that may do something else now, those that `ends`,
-    /// and those of strangers that hold a provider id which is of a login by now. Returns how many.
+    /// Whether the rules let a session keep what it has registered and subscribed to.
+    fn may_keep(&self, peer: &Peer) -> bool {
+        let may = |action, entry: Option<&Entry>| {
+            entry.is_none_or(|entry| {
+                gate::ruled(&self.permissions, &peer.info, action, &entry.uri, entry.matching).is_ok()
+            })
+        };
+        let mut registrations = peer.registrations.keys();
+        let mut subscriptions = peer.subscriptions.iter();
+        registrations.all(|id| may(Action::Register, self.rpc.directory.get(*id)))
+            && subscriptions.all(|id| may(Action::Subscribe, self.pubsub.directory.get(*id)))
+    }
+
+    /// Has roles do what `permissions` say, and ends the sessions that have what these refuse, and those that `gone`, with
+    /// strangers that hold a provider id which is of a login by now. Returns how many ended. Where nothing changes, nothing does.
     pub(super) fn revise(
         &mut self,
         permissions: Permissions,
-        ends: impl Fn(&SessionInfo) -> bool,
+        gone: Option<impl Fn(&SessionInfo) -> bool>,
         farewell: &Message,
     ) -> usize {
+        let ruled = self.permissions != permissions;
+        if gone.is_none() && !ruled {
+            return 0;
+        }
         self.revision += 1;
-        let former = std::mem::replace(&mut self.permissions, permissions);
+        self.permissions = permissions;
         let ending = self.peers.values().filter(|peer| {
             let info = &*peer.info;
-            let changed = || !self.permissions.agree(&former, &info.role);
             let reserved = |id: &String| self.authenticator.reserves(id);
             let squats = || info.method == AuthMethod::Anonymous && peer.providers.iter().any(reserved);
-            !peer.is_trusted() && (ends(info) || changed() || squats())
+            let out = || gone.as_ref().is_some_and(|gone| gone(info) || squats());
+            let open = !peer.is_trusted() && !peer.out.is_closed();
+            open && (out() || ruled && !self.may_keep(peer))
         });
         ending.map(|peer| peer.out.close(Some(farewell.clone()))).count()
     }

@@ -135,13 +135,13 @@ impl Router {
         Some(Realm::new(self.hub.clone(), inner))
     }
 
-    /// Holds clients to the rates of `limits`, and their addresses to its connections, from now on and in all realms. The rest of
-    /// it counts from the start alone.
-    pub fn rate(&self, limits: &Limits) {
+    /// Holds clients to the rates of `limits`, and their addresses to its connections, from now on and in all realms that there
+    /// are. The rest of it counts from the start alone.
+    pub fn hold_to(&self, limits: &Limits) {
         self.hub.admission.change(limits);
         let realms: Vec<_> = self.hub.realms.read().by_name.values().cloned().collect();
         for realm in realms {
-            realm.rate(limits);
+            realm.hold_to(limits);
         }
     }
 

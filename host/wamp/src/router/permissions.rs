@@ -97,7 +97,7 @@ impl Rule {
 
 /// The rules of each role, the most specific first: whole URIs, then wildcards, those with more components given
 /// before others, then prefixes, longer ones before shorter ones.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permissions {
     roles: HashMap<String, Vec<Rule>>,
 }
@@ -122,12 +122,6 @@ impl Permissions {
         rules.push(rule);
         rules.sort_by_cached_key(|rule| Reverse(rule.pattern().specificity()));
         Ok(())
-    }
-
-    /// Whether a role has the same rules in both.
-    pub(super) fn agree(&self, other: &Self, role: &str) -> bool {
-        let rules = |permissions: &Self| permissions.roles.get(role).cloned().unwrap_or_default();
-        rules(self) == rules(other)
     }
 
     /// What the rules of a role say of an action on a pattern, or on a whole URI: for a pattern, yes only if it is yes

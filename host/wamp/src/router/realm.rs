@@ -114,13 +114,19 @@ impl Realm {
         true
     }
 
-    /// From now on roles may do what `permissions` say, and those may log in of whom the authenticator says so by now. With a
-    /// GOODBYE of this text it ends the sessions that `ends`, those of roles with other rules than before, and those of strangers
-    /// that hold a provider id which is of a login by now. Whoever is logging in meanwhile must try again. Returns how many
-    /// sessions ended.
-    pub fn revise(&self, permissions: Permissions, ends: impl Fn(&SessionInfo) -> bool, text: &str) -> usize {
+    /// From now on roles may do what `permissions` say, and where `gone` is given, those may log in of whom the authenticator
+    /// says so. It must say so before this is called: then nobody comes in by what it said before. With a GOODBYE of this text
+    /// it ends the sessions that `gone`, those that have a registration or subscription which `permissions` refuse, and those
+    /// of strangers that hold a provider id which is of a login by now. Whoever is logging in meanwhile must try again.
+    /// Returns how many sessions ended.
+    pub fn revise(
+        &self,
+        permissions: Permissions,
+        gone: Option<impl Fn(&SessionInfo) -> bool>,
+        text: &str,
+    ) -> usize {
         let farewell = Message::farewell(true, error::KILLED, text);
-        self.inner.core.lock().revise(permissions, ends, &farewell)
+        self.inner.core.lock().revise(permissions, gone, &farewell)
     }
 
     /// What the realm has and has done.
@@ -229,8 +235,8 @@ impl Inner {
         self.with_core(|core| core.join(peer, welcome, revision))
     }
 
-    /// Holds sessions to other rates.
-    pub(super) fn rate(&self, limits: &Limits) {
+    /// Holds sessions to the rates of `limits`.
+    pub(super) fn hold_to(&self, limits: &Limits) {
         self.core.lock().rates.change(limits);
     }
 

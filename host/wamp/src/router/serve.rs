@@ -155,6 +155,10 @@ async fn read(realm: &Inner, session: u64, incoming: &mut Incoming, out: &Outgoi
                 return true;
             }
         };
+        if out.is_closed() {
+            // What it sent before it was told is not carried out after.
+            return true;
+        }
         if let Message::Goodbye { .. } = message {
             let reason = error::GOODBYE_AND_OUT.to_owned();
             out.close(Some(Message::Goodbye {

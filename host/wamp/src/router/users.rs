@@ -61,6 +61,12 @@ impl Users {
         self
     }
 
+    /// As [`Users::with_decoys_of`], with what `former` has: who watches both cannot tell by the salts who is real.
+    #[must_use]
+    pub fn with_decoys_like(self, former: &Self) -> Self {
+        self.with_decoys_of(former.seed)
+    }
+
     /// Whether there is such a user.
     #[must_use]
     pub fn knows(&self, authid: &str) -> bool {
@@ -90,6 +96,12 @@ impl Users {
         self.users.get(&session.authid).is_none_or(|is| {
             is.role != was.role || !shown.all(|credential| is.credentials.contains(credential))
         })
+    }
+
+    /// Whether anonymous sessions are let in.
+    #[must_use]
+    pub fn allows_anonymous(&self) -> bool {
+        self.allow_anonymous
     }
 
     /// The authids that are not as they were in `former`: new, gone, of another role, or with something else to log in with.

@@ -22,6 +22,8 @@ use std::process::ExitCode;
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
     /// Check every invariant of the ledger. May run beside the host. Exit code 1 on any violation.
+    ///
+    /// What it found is text wherever it goes, and one JSON document with --output json.
     Verify,
     /// Copy the ledger, as it is at this moment, into the new folder DEST. May run beside the host.
     ///

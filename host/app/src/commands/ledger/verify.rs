@@ -2,7 +2,9 @@
 
 use crate::commands::bar::Bar;
 use crate::config::Config;
+use crate::output;
 use bourse_store::{Report, Store};
+use serde_json::{Value, json};
 use std::process::ExitCode;
 
 /// Reads every record and checks every invariant.
@@ -13,11 +15,50 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         .read()
         .and_then(|ledger| ledger.verify(&mut |done, all| bar.show(done, all)))?;
     drop(bar);
-    tell(&report);
+    match output::asked() {
+        Some(output::Form::Json) => output::json(&document(&report))?,
+        _ => tell(&report),
+    }
     Ok(if report.is_sound() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// What was found, for scripts; amounts are decimal strings of base units.
+fn document(report: &Report) -> Value {
+    let (checked, sums) = (report.checked, report.sums);
+    let violations: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
+    json!({
+        "sound": report.is_sound(),
+        "violations": violations,
+        "checked": {
+            "accounts": checked.accounts,
+            "channels": checked.channels,
+            "suspended_channels": checked.suspended_channels,
+            "quarantined_channels": checked.quarantined_channels,
+            "offers": checked.offers,
+            "purchases": checked.purchases,
+            "posted": checked.posted,
+            "pending": checked.sent,
+            "escrow_sales": checked.escrow_sales,
+            "escrowed_keys": checked.escrowed_keys,
+            "decisions": checked.decisions,
+            "registered": checked.registered,
+            "consents": checked.consents,
+            "index_entries": report.entries,
+        },
+        "sums": {
+            "endowed": sums.endowed,
+            "accounts": sums.accounts,
+            "channels": sums.channels,
+            "spent": sums.debits,
+            "earned": sums.credits,
+            "prepaid": sums.prepaid,
+            "owed": sums.owed,
+            "fees": sums.fees,
+        },
     })
 }
 

@@ -1,6 +1,6 @@
 //! What `place_offer` is given, made into an offer.
 
-use crate::policies::PARAMS_BYTES;
+use crate::config::PARAMS_BYTES;
 use crate::vault::PlainKey;
 use crate::wire::{Arguments, FromValue, check_categories, describe, invalid};
 use bourse_market::{

@@ -1,5 +1,5 @@
-//! What the lines of a market never hold, whatever is asked of it, even where everything is told: keys, tickets, and signatures that
-//! are worth money. And what they do hold: which call each is about.
+//! What the lines of a market never hold, nor what it sends to a collector, whatever is asked of it, even where everything is told:
+//! keys, tickets, and signatures that are worth money. And what lines do hold: which call each is about.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,39 +10,12 @@
 )]
 
 use bourse_market::Amount;
-use bourse_tests::{Absent, Buyer, Seller, World, place, tokens};
+use bourse_tests::{Absent, Buyer, Collector, Seller, Takes, World, holds, place, tokens};
 use bourse_wamp::Value;
 use std::ffi::OsString;
 
 /// A secret, in words and in bytes.
 type Secret = (&'static str, Vec<u8>);
-
-/// Whether `text` holds a secret, or sixteen bytes of it in a row, in any form that code prints bytes in.
-fn holds(text: &str, secret: &[u8]) -> bool {
-    const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let base64 = |part: &[u8]| -> String {
-        let triple = |bytes: &[u8]| {
-            let word = bytes
-                .iter()
-                .fold(0usize, |word, byte| word << 8 | usize::from(*byte));
-            [18, 12, 6, 0].map(|shift| char::from(BASE64[word >> shift & 63]))
-        };
-        part.chunks_exact(3).flat_map(triple).collect()
-    };
-    let numbers = |part: &[u8]| part.iter().map(u8::to_string).collect::<Vec<_>>();
-    secret.chunks_exact(16).any(|part| {
-        let forms = [
-            hex::encode(part),
-            hex::encode_upper(part),
-            part.escape_ascii().to_string(),
-            numbers(part).join(", "),
-            numbers(part).join(","),
-        ];
-        // Of base64 the letters depend on where the bytes begin in it.
-        let shifted = (0..3).map(|skip| base64(&part[skip..]));
-        forms.into_iter().chain(shifted).any(|form| text.contains(&form))
-    })
-}
 
 #[test]
 fn the_test_finds_secrets_in_every_form() {
@@ -61,9 +34,9 @@ fn the_test_finds_secrets_in_every_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_line_holds_a_secret_and_each_says_which_call_it_is_about() {
+async fn no_line_and_no_span_holds_a_secret_and_each_line_says_which_call_it_is_about() {
     const TICKET: &str = "a ticket that nobody should ever read";
-    let mut world = World::start().await;
+    let (mut world, collector) = (World::start().await, Collector::start(Takes::All).await);
     // The first start makes the key; the process finds it.
     world.stop().await;
     let key = std::fs::read_to_string(world.data().join("marketmaker.key")).unwrap();
@@ -77,6 +50,7 @@ async fn no_line_holds_a_secret_and_each_says_which_call_it_is_about() {
     let environment = [
         ("RUST_LOG", OsString::from("trace")),
         ("BOURSE__WAMP__TICKET", OsString::from(user)),
+        ("BOURSE__LOG__OTLP", OsString::from(collector.url())),
     ];
     world.run_apart_noting(&environment, &lines);
 
@@ -139,6 +113,30 @@ async fn no_line_holds_a_secret_and_each_says_which_call_it_is_about() {
         );
         let line = said.lines().find(|line| holds(line, secret));
         assert!(line.is_none(), "{what} is in the lines: {}", line.unwrap());
+    }
+
+    let sent = collector.bodies().concat();
+    let text = String::from_utf8_lossy(&sent);
+    assert!(
+        text.contains("xbr.marketmaker.place_offer") && text.contains("xbr.error.insufficient_amount"),
+        "not everything is sent"
+    );
+    for (what, secret) in &secrets {
+        let whole = sent.windows(secret.len()).any(|sent| sent == secret);
+        let part = secret
+            .chunks_exact(16)
+            .any(|part| sent.windows(16).any(|sent| sent == part));
+        assert!(
+            !whole && !part && !holds(&text, secret),
+            "{what} is in what a collector gets"
+        );
+    }
+    // Of all that is told nothing comes back as a span: neither a library's, nor the sending itself.
+    for (_, span) in collector.spans() {
+        let ours = ["policy", "ledger", "seller"].contains(&&*span.name)
+            || span.name.starts_with("xbr.")
+            || span.name == "bourse.dev.fund";
+        assert!(ours, "{span:?}");
     }
 
     // Lines of one call are about it, in every room.

@@ -2,7 +2,7 @@
 
 use crate::commands;
 use crate::config::{Config, Inspected, LogFormat, Logging, inspect};
-use crate::logs;
+use crate::{logs, otlp};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -197,7 +197,9 @@ impl ServeArgs {
 /// Parses the process's arguments, runs the command and says how it went.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    match dispatch(cli) {
+    let ended = dispatch(cli);
+    otlp::finish();
+    match ended {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -228,7 +230,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         command => command,
     };
     let markets = common.load()?;
-    logs::start(&common.logging(&markets))?;
+    let logging = common.logging(&markets);
+    match command {
+        Command::Serve(_) => logs::start_serving(&logging)?,
+        _ => logs::start(&logging)?,
+    }
     let config = match command {
         Command::Serve(args) => {
             // Read anew whenever the operator asks for it.

@@ -291,6 +291,9 @@ pub struct Logging {
     pub filter: String,
     /// For people, or a line of JSON each. The flag `--log-format` goes before it.
     pub format: LogFormat,
+    /// The collector of OpenTelemetry that gets a trace of each call, over OTLP/HTTP: its base URL, to which `/v1/traces` is
+    /// added. A credential goes into `OTEL_EXPORTER_OTLP_HEADERS`. Needs a binary built with `--features otlp`.
+    pub otlp: Option<String>,
 }
 
 /// The form of a line.
@@ -343,6 +346,7 @@ impl Default for Logging {
         Self {
             filter: "warn,bourse_app=info".to_owned(),
             format: LogFormat::default(),
+            otlp: None,
         }
     }
 }
@@ -520,6 +524,7 @@ impl Config {
         full.policies.dir = Some(self.policy_dir());
         full.policies.rule = self.rules();
         full.chain = self.chain.without_secrets();
+        full.log.otlp = self.log.otlp.as_deref().map(bourse_chain::without_secrets);
         full
     }
 

@@ -37,6 +37,7 @@ mod listeners;
 mod logins;
 mod logs;
 mod market;
+mod otlp;
 mod outbox;
 mod output;
 mod policies;

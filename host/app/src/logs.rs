@@ -1,12 +1,14 @@
-//! Lines on standard error: from which level on, in which form; and the filter changed while the process runs.
+//! Lines on standard error: from which level on, in which form; and the filter changed while the process runs. Beside them, the
+//! spans of calls, where a collector is named for them.
 
 use crate::config::{LogFormat, Logging};
+use crate::otlp;
 use anyhow::Context;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
@@ -43,22 +45,39 @@ fn given() -> Option<EnvFilter> {
 ///
 /// If the filter makes no sense.
 pub(crate) fn start(settings: &Logging) -> anyhow::Result<()> {
+    start_with(settings, None)
+}
+
+/// The same for a market that runs: where a collector is named, it gets the spans of calls, until [`otlp::finish`].
+///
+/// # Errors
+///
+/// If the filter makes no sense, or the collector cannot be one.
+pub(crate) fn start_serving(settings: &Logging) -> anyhow::Result<()> {
+    start_with(settings, settings.otlp.as_deref())
+}
+
+fn start_with(settings: &Logging, collector: Option<&str>) -> anyhow::Result<()> {
     let filter = match given() {
         Some(filter) => filter,
         None => parse(&settings.filter)?,
     };
     let (filter, handle) = reload::Layer::new(filter);
     let lines = fmt::layer().with_writer(std::io::stderr);
-    let harmless = filter_fn(|line| !tells_frames(line));
-    let registry = tracing_subscriber::registry().with(filter).with(harmless);
-    let started = match settings.format {
+    let lines = match settings.format {
         LogFormat::Pretty => {
             let colours = std::io::stderr().is_terminal();
-            registry
-                .with(lines.with_ansi(colours).with_target(false))
-                .try_init()
+            lines.with_ansi(colours).with_target(false).boxed()
         }
-        LogFormat::Json => registry.with(lines.json().with_span_list(false)).try_init(),
+        LogFormat::Json => lines.json().with_span_list(false).boxed(),
+    };
+    // What is told is one thing, what a collector gets another: each has a filter of its own. With the hint, what is not told
+    // costs as little as under the filter alone.
+    let harmless = filter_fn(|line| !tells_frames(line)).with_max_level_hint(LevelFilter::TRACE);
+    let registry = tracing_subscriber::registry().with(lines.with_filter(filter.and(harmless)));
+    let started = match collector {
+        None => registry.try_init(),
+        Some(collector) => registry.with(otlp::spans(collector)?).try_init(),
     };
     if started.is_ok() {
         let _ = FILTER.set(handle);

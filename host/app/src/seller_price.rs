@@ -6,6 +6,7 @@
 
 use crate::market::Market;
 use crate::providers::quote_uri;
+use crate::purchase::asking;
 use crate::quotes::{MAX_VALID_MS, Quote};
 use crate::wire::{FromValue, bytes, describe, fault, fields, uri, words};
 use bourse_market::{Address, Amount, Nanos, Offer, OfferId, PriceSource, SessionId, View};
@@ -14,6 +15,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// Prices kept in one generation; there are two.
 const KEPT: usize = 16_384;
@@ -143,9 +145,12 @@ impl Market {
             bytes(offer.key.0),
             buyer.map_or(Value::Null, |buyer| bytes(buyer.0)),
         ];
+        let procedure = quote_uri(provider_id);
+        let span = asking(&procedure, SessionId(session));
         let answer = self
             .sellers
-            .call(SessionId(session), quote_uri(provider_id), args, timeout);
+            .call(SessionId(session), procedure, args, timeout)
+            .instrument(span);
         let (price, valid_ms) = match answer.await {
             Ok(result) => {
                 read(result).map_err(|why| unquoted(format!("the seller's quote makes no sense: {why}")))?

@@ -425,6 +425,47 @@ pub enum Command {
     MoveLine(Nonce),
 }
 
+impl Command {
+    /// What it is, in a word, as traces have it: never what it is about.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Genesis(_) => "genesis",
+            Self::Fund(_) => "fund",
+            Self::Open(_) => "open",
+            Self::Bind(_) => "bind",
+            Self::Close(_) => "close",
+            Self::Place(_) => "place",
+            Self::Revoke(_) => "revoke",
+            Self::Sweep(_) => "sweep",
+            Self::Reserve(_) => "reserve",
+            Self::Deliver(_) => "deliver",
+            Self::Recover(_) => "recover",
+            Self::Post(_) => "post",
+            Self::Void(_) => "void",
+            Self::ReleaseChannel { .. } => "release_channel",
+            Self::ReleasePair(_) => "release_pair",
+            Self::Quarantine { .. } => "quarantine",
+            Self::Reconcile(_) => "reconcile",
+            Self::Register(_) => "register",
+            Self::Consent(_) => "consent",
+            Self::Withdraw(_) => "withdraw",
+            Self::Login(_) => "login",
+            Self::Logout { .. } => "logout",
+            Self::Advance(_) => "advance",
+            Self::Unwind(_) => "unwind",
+            Self::Intend(_) => "intend",
+            Self::Show(_) => "show",
+            Self::Renew(_) => "renew",
+            Self::Lapse { .. } => "lapse",
+            Self::Carry(_) => "carry",
+            Self::Attempt(_) => "attempt",
+            Self::Conclude(_) => "conclude",
+            Self::Reopen(_) => "reopen",
+            Self::MoveLine(_) => "move_line",
+        }
+    }
+}
+
 /// A record to write. `store` keeps its indexes from these alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {

@@ -54,6 +54,30 @@ pub enum IntentKey {
     Consent(ConsentWord),
 }
 
+impl IntentKey {
+    /// What it is for, in a word, as traces have it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Approve(_) => "approve",
+            Self::Open(_) => "open",
+            Self::Clear(_) => "clear",
+            Self::Close { .. } => "close",
+            Self::Consent(_) => "consent",
+        }
+    }
+
+    /// The channel it is about, if it is about one.
+    pub const fn channel(&self) -> Option<ChannelId> {
+        match self {
+            Self::Approve(channel)
+            | Self::Open(channel)
+            | Self::Clear(channel)
+            | Self::Close { channel, .. } => Some(*channel),
+            Self::Consent(_) => None,
+        }
+    }
+}
+
 /// What a member said of a consent, at a block: one word for each, given or withdrawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConsentWord {

@@ -22,6 +22,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 /// Bytes of address space for the ledger where nothing else is said: 64 GiB, far more than any market has used. It
 /// costs nothing until it is filled, and growing it under live readers would not be safe.
@@ -270,7 +271,7 @@ impl Store {
 
     fn enqueue(&self, command: Command) -> Result<oneshot::Receiver<Answer>, SubmitError> {
         let (answer, answered) = oneshot::channel();
-        let span = tracing::Span::current();
+        let span = span(&command);
         let job = Job {
             command,
             answer,
@@ -407,6 +408,16 @@ fn convert(env: &LedgerEnv, tables: &Tables, disk: &dyn Disk, stored: u32) -> Re
         "the ledger is converted to this version's schema: earlier versions do not open it any more"
     );
     Ok(())
+}
+
+/// What is said and measured of a command: from here until it is answered. Where nobody looks so closely, all of it belongs
+/// to what it is done for.
+fn span(command: &Command) -> Span {
+    let span = tracing::debug_span!("ledger", command = command.name());
+    match span.is_disabled() {
+        true => Span::current(),
+        false => span,
+    }
 }
 
 /// Starts the thread of `writer`.

@@ -139,9 +139,15 @@ impl Writer {
             if let Err(full @ SubmitError::Full { .. }) = &answer {
                 self.tell_full(full);
             }
-            if let Some(job) = jobs.pop_front() {
+            if let Some(Job {
+                answer: asked, span, ..
+            }) = jobs.pop_front()
+            {
+                // The commit is part of it.
+                span.in_scope(|| ());
+                drop(span);
                 // Who asked may have gone; what was written stays written.
-                let _ = job.answer.send(answer);
+                let _ = asked.send(answer);
             }
         }
     }

@@ -97,6 +97,9 @@ impl Config {
             )
         });
         faults.check("log.filter", crate::logs::check(&self.log.filter));
+        if let Some(collector) = &self.log.otlp {
+            faults.check("log.otlp", crate::otlp::check(collector));
+        }
         faults
     }
 }

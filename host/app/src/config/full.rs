@@ -112,6 +112,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "\"0x9561C133DD8580860B6b7E504bC5Aa500f0f06a7\"",
     ),
     ("http.token_file", "\"/etc/bourse/token\""),
+    ("log.otlp", "\"http://127.0.0.1:4318\""),
     ("wamp.listen_wss", "\"0.0.0.0:8443\""),
     ("wamp.listen_rss", "\"0.0.0.0:8444\""),
     ("wamp.listen_unix", "\"bourse-data/wamp.sock\""),

@@ -24,7 +24,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 /// The longest wait after a failure, and the first.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
@@ -167,7 +167,7 @@ impl Courier {
         let mut trouble = Ok(());
         let mut first = true;
         for intent in read(market, |ledger| ledger.unfinished_intents())? {
-            let span = tracing::info_span!("transaction", nonce = %intent.nonce);
+            let span = span(&intent);
             if intent.nonce < next {
                 let concluded = conclude(market, outbox, &intent).instrument(span).await;
                 trouble = trouble.and(concluded);
@@ -326,6 +326,12 @@ async fn sign(
     intent.attempts.push(attempt);
     outbox.has_signed();
     Ok(intent)
+}
+
+/// What all lines about one transaction have in common: what it is for leads to the calls that wanted it.
+fn span(intent: &Intent) -> Span {
+    let channel = intent.key.channel().map(tracing::field::display);
+    tracing::info_span!("transaction", nonce = %intent.nonce, what = intent.key.name(), channel)
 }
 
 /// Whether a transaction is to be signed: for the first time, or because it waits for too long for somebody to take it at its

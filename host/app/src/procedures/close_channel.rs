@@ -51,6 +51,7 @@ pub(super) async fn close_channel(market: Arc<Market>, mut invocation: Invocatio
         is_final: arguments.required("closing_is_final")?,
         signature: arguments.required("delegate_signature")?,
     };
+    tracing::Span::current().record("channel", tracing::field::display(request.channel));
     if market.status() != Status::Running {
         return Err(fault(uri::NOT_READY, "the market is not trading now"));
     }

@@ -119,6 +119,7 @@ pub(crate) async fn register_all(
                 figures.answered(error, began.elapsed());
                 if let Err(error) = &reply {
                     tracing::debug!(error = error.uri, "refused");
+                    Span::current().record("error", error.uri.as_str());
                     desk.feed.refused(procedure, error, caller, desk.now());
                 }
                 reply
@@ -134,7 +135,7 @@ pub(crate) async fn register_all(
 }
 
 /// What all lines about one call have in common. What it turns out to be about is recorded on the way: its key, the decision
-/// behind its quote, its purchase. Never what was signed.
+/// behind its quote, its purchase; at its end the error it is refused with. Never what was signed.
 fn span(procedure: &'static str, invocation: &Invocation) -> Span {
     tracing::info_span!(
         "call",
@@ -144,6 +145,7 @@ fn span(procedure: &'static str, invocation: &Invocation) -> Span {
         channel = Empty,
         decision = Empty,
         purchase = Empty,
+        error = Empty,
     )
 }
 

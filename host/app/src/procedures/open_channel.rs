@@ -47,6 +47,7 @@ pub(super) async fn open_channel(market: Arc<Market>, mut invocation: Invocation
         signature: arguments.required("signature")?,
         delegate_signature: binding(arguments.optional("attributes")?)?,
     };
+    tracing::Span::current().record("channel", tracing::field::display(request.channel));
     let at = market.now();
     let desk = Arc::clone(&market);
     let signed = market

@@ -19,6 +19,7 @@ mod turns;
 
 pub(crate) use pending::Pending;
 pub(crate) use recover::recover;
+pub(crate) use sell::asking;
 pub(crate) use sellers::RoutedSellers;
 pub use sellers::Sellers;
 pub(crate) use turns::Turns;

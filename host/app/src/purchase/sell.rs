@@ -3,9 +3,10 @@
 use super::Sellers;
 use crate::providers::sell_uri;
 use crate::wire::{bytes, fault, fields, int, uri, words};
-use bourse_market::{Address, Ask, Purchase, SealedKey, Signature, VoidReason};
+use bourse_market::{Address, Ask, Purchase, SealedKey, SessionId, Signature, VoidReason};
 use bourse_wamp::{CallError, CallResult, Value, WampError};
 use std::time::Duration;
+use tracing::{Instrument, Span};
 
 /// What came of asking once.
 #[derive(Debug)]
@@ -48,8 +49,11 @@ pub(super) async fn ask(
         bytes(question.ask.balance.to_be_bytes()),
         bytes(question.s2.0),
     ];
+    let procedure = sell_uri(provider_id);
+    let span = asking(&procedure, purchase.callee);
     match sellers
-        .call(purchase.callee, sell_uri(provider_id), args, timeout)
+        .call(purchase.callee, procedure, args, timeout)
+        .instrument(span)
         .await
     {
         Ok(result) => read(result),
@@ -60,6 +64,11 @@ pub(super) async fn ask(
         Err(CallError::Wamp(error)) if error.uri == uri::OVERLOADED => Answer::NotReached,
         Err(error) => Answer::Not(classify(error)),
     }
+}
+
+/// What is measured of a question to a seller, until it is answered or given up.
+pub(crate) fn asking(procedure: &str, seller: SessionId) -> Span {
+    tracing::debug_span!("seller", procedure, session = seller.0)
 }
 
 /// What a purchase comes to whose seller nobody reached: it has not advanced.

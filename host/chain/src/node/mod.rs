@@ -26,6 +26,7 @@ use bourse_market::{Address, TransactionHash};
 use core::time::Duration;
 use serde_json::json;
 use std::borrow::Cow;
+use tracing::Instrument;
 use transport::{Http, TOO_MANY_REQUESTS, UNAVAILABLE, excerpt};
 
 /// How long a node may take.
@@ -195,11 +196,13 @@ impl Node {
     }
 
     async fn ask<P: RpcSend, R: RpcRecv>(&self, method: &'static str, params: P) -> Result<R, NodeError> {
-        tracing::debug!(node = %self.name, method, "asks a node");
-        self.client
-            .request(method, params)
-            .await
-            .map_err(|error| self.explain(method, &error))
+        let asked = async {
+            tracing::debug!("asks a node");
+            self.client.request(method, params).await
+        };
+        let span = tracing::debug_span!("node", node = %self.name, method);
+        let answer = asked.instrument(span).await;
+        answer.map_err(|error| self.explain(method, &error))
     }
 
     fn explain(&self, method: &'static str, error: &TransportError) -> NodeError {

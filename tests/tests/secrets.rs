@@ -36,6 +36,7 @@ fn the_test_finds_secrets_in_every_form() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_line_and_no_span_holds_a_secret_and_each_line_says_which_call_it_is_about() {
     const TICKET: &str = "a ticket that nobody should ever read";
+    const CREDENTIAL: &str = "a-credential-for-the-collector-alone";
     let (mut world, collector) = (World::start().await, Collector::start(Takes::All).await);
     // The first start makes the key; the process finds it.
     world.stop().await;
@@ -51,6 +52,10 @@ async fn no_line_and_no_span_holds_a_secret_and_each_line_says_which_call_it_is_
         ("RUST_LOG", OsString::from("trace")),
         ("BOURSE__WAMP__TICKET", OsString::from(user)),
         ("BOURSE__LOG__OTLP", OsString::from(collector.url())),
+        (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            OsString::from(format!("authorization={CREDENTIAL}")),
+        ),
     ];
     world.run_apart_noting(&environment, &lines);
 
@@ -65,6 +70,7 @@ async fn no_line_and_no_span_holds_a_secret_and_each_line_says_which_call_it_is_
     let mut secrets: Vec<Secret> = vec![
         ("the market maker's key", key),
         ("a ticket", TICKET.as_bytes().to_vec()),
+        ("the collector's credential", CREDENTIAL.as_bytes().to_vec()),
         ("a key in escrow", left.secret.to_vec()),
         ("the signature of an offer", left.signature.0.to_vec()),
     ];
@@ -115,6 +121,7 @@ async fn no_line_and_no_span_holds_a_secret_and_each_line_says_which_call_it_is_
         assert!(line.is_none(), "{what} is in the lines: {}", line.unwrap());
     }
 
+    assert!(collector.heads().iter().all(|head| head.contains(CREDENTIAL)));
     let sent = collector.bodies().concat();
     let text = String::from_utf8_lossy(&sent);
     assert!(

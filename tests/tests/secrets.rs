@@ -160,3 +160,41 @@ async fn no_line_and_no_span_holds_a_secret_and_each_line_says_which_call_it_is_
         assert!(of_call(procedure, word), "no line of {procedure} has {word}");
     }
 }
+
+/// Lines and traces have a filter each: what is a span for the one and none for the other comes between no line and its call.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_the_ledger_in_json_says_which_call_it_is_about_with_or_without_a_collector() {
+    const TOLD: &str = "the ledger carries a command out";
+    let (mut world, collector) = (World::start().await, Collector::start(Takes::All).await);
+    let lines = world.folder().join("lines");
+    for (filter, collector) in [
+        ("bourse_app=info,bourse_store=debug", None),
+        (
+            "bourse_app=info,bourse_store::writer=debug",
+            Some(collector.url()),
+        ),
+    ] {
+        world.stop().await;
+        let mut environment = vec![
+            ("RUST_LOG", OsString::from(filter)),
+            ("BOURSE__LOG__FORMAT", OsString::from("json")),
+        ];
+        environment.extend(collector.map(|url| ("BOURSE__LOG__OTLP", OsString::from(url))));
+        world.run_apart_noting(&environment, &lines);
+        let seller = Seller::new(&world, tokens(50)).await;
+        let mut buyer = Buyer::new(&world, tokens(100)).await;
+        let key = seller.offer(Some(tokens(3))).await;
+        buyer.buy(key).await.unwrap();
+        let said = std::fs::read_to_string(&lines).unwrap();
+        let told: Vec<serde_json::Value> = said
+            .lines()
+            .filter(|line| line.contains(TOLD))
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let of_the_purchase = told
+            .iter()
+            .filter(|line| line["spans"][0]["procedure"] == "xbr.marketmaker.buy_key");
+        // It is reserved, and posted.
+        assert!(of_the_purchase.count() >= 2, "{filter}: {told:?}");
+    }
+}

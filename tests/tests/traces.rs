@@ -247,12 +247,8 @@ async fn a_collector_that_never_answers_slows_no_sale_and_no_stop() {
     world.assert_sound();
     let began = Instant::now();
     world.stop().await;
-    // What waits in the queue alone would take four times the collector's time.
-    assert!(
-        began.elapsed() < 2 * PATIENCE,
-        "it stopped in {:?}",
-        began.elapsed()
-    );
+    // It waits two seconds; what is in the queue would take four times the collector's time.
+    assert!(began.elapsed() < PATIENCE, "it stopped in {:?}", began.elapsed());
     assert_eq!(complaints(&lines).len(), 1);
     let said = std::fs::read_to_string(&lines).unwrap();
     assert!(said.contains("the last spans were not taken in time"), "{said}");

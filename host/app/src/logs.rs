@@ -69,7 +69,8 @@ fn start_with(settings: &Logging, collector: Option<&str>) -> anyhow::Result<()>
             let colours = std::io::stderr().is_terminal();
             lines.with_ansi(colours).with_target(false).boxed()
         }
-        LogFormat::Json => lines.json().with_span_list(false).boxed(),
+        // The call is the outermost span, and what is done for it within may have one too.
+        LogFormat::Json => lines.json().with_span_list(true).boxed(),
     };
     // What is told is one thing, what a collector gets another: each has a filter of its own. With the hint, what is not told
     // costs as little as under the filter alone.

@@ -271,11 +271,11 @@ impl Store {
 
     fn enqueue(&self, command: Command) -> Result<oneshot::Receiver<Answer>, SubmitError> {
         let (answer, answered) = oneshot::channel();
-        let span = span(&command);
         let job = Job {
+            span: tracing::debug_span!("ledger", command = command.name()),
+            asked_in: Span::current(),
             command,
             answer,
-            span,
         };
         let queue = match &self.inner.hand {
             Hand::Nobody => return Err(SubmitError::Stopped),
@@ -408,16 +408,6 @@ fn convert(env: &LedgerEnv, tables: &Tables, disk: &dyn Disk, stored: u32) -> Re
         "the ledger is converted to this version's schema: earlier versions do not open it any more"
     );
     Ok(())
-}
-
-/// What is said and measured of a command: from here until it is answered. Where nobody looks so closely, all of it belongs
-/// to what it is done for.
-fn span(command: &Command) -> Span {
-    let span = tracing::debug_span!("ledger", command = command.name());
-    match span.is_disabled() {
-        true => Span::current(),
-        false => span,
-    }
 }
 
 /// Starts the thread of `writer`.

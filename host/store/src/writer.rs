@@ -42,7 +42,17 @@ pub(crate) struct Job {
     pub(crate) command: Command,
     pub(crate) answer: oneshot::Sender<Answer>,
     /// What it is done for.
+    pub(crate) asked_in: Span,
+    /// What is measured of it: until it is answered.
     pub(crate) span: Span,
+}
+
+impl Job {
+    /// Does something as a part of what the command is done for.
+    fn in_scope<T>(&self, work: impl FnOnce() -> T) -> T {
+        // A line is told with what its own filter lets through: that may be the outer one alone.
+        self.asked_in.in_scope(|| self.span.in_scope(work))
+    }
 }
 
 /// What comes through the queue.
@@ -173,8 +183,7 @@ impl Writer {
     }
 
     fn failed(&self, job: &Job, error: &StoreError) -> SubmitError {
-        let _span = job.span.enter();
-        tracing::error!(%error, "a command could not be written");
+        job.in_scope(|| tracing::error!(%error, "a command could not be written"));
         if error.is_full() {
             room::full(&job.command)
         } else {
@@ -212,7 +221,7 @@ impl Writer {
                     continue;
                 }
             }
-            let decided = job.span.in_scope(|| self.decide(&mut txn, command, &mut money));
+            let decided = job.in_scope(|| self.decide(&mut txn, command, &mut money));
             match decided {
                 Ok((answer, wrote)) => {
                     dirty |= wrote;

@@ -4,14 +4,16 @@
 use super::http::{PATIENCE, Post};
 use super::trouble::Trouble;
 use super::{TRACES, check};
-use anyhow::Context;
-use opentelemetry::KeyValue;
+use anyhow::Context as _;
 use opentelemetry::trace::{SpanId, SpanKind, Status, TracerProvider};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
-use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{
+    BatchSpanProcessor, SdkTracerProvider, Span, SpanData, SpanExporter, SpanProcessor,
+};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -45,7 +47,7 @@ where
     let exporter = Collector::at(collector)?;
     let provider = SdkTracerProvider::builder()
         .with_resource(resource())
-        .with_span_processor(BatchSpanProcessor::builder(exporter).build())
+        .with_span_processor(OfCalls(BatchSpanProcessor::builder(exporter).build()))
         .build();
     let tracer = provider.tracer("bourse");
     let _ = PROVIDER.set(provider);
@@ -90,6 +92,34 @@ fn resource() -> Resource {
             Box::new(EnvResourceDetector::new()),
         ])
         .build()
+}
+
+/// Lets nothing into the queue but spans of calls, so that the market's own work takes no place from them.
+#[derive(Debug)]
+struct OfCalls(BatchSpanProcessor);
+
+impl SpanProcessor for OfCalls {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.0.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        if is_of_a_call(&span) {
+            self.0.on_end(span);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.0.set_resource(resource);
+    }
 }
 
 /// The collector, as the thread that makes batches sees it.
@@ -143,19 +173,11 @@ impl Collector {
 
 impl SpanExporter for Collector {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
-        batch.retain(is_of_a_call);
-        if batch.is_empty() {
-            return Ok(());
-        }
         batch.iter_mut().for_each(dress);
         let spans = batch.len();
         let sent = self.exporter.export(batch).await;
         self.tell(sent.is_ok(), spans);
         sent
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
     }
 
     fn set_resource(&mut self, resource: &Resource) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{self, Runtime};
 
-/// How long a collector may take for one batch.
+/// How long a collector may take for one request. A batch that it cannot take now is tried four times, within twice that.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long it may take to be connected to.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -21,8 +21,18 @@ const MOST: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Post {
     client: Client,
-    runtime: Runtime,
+    /// There until it is dropped.
+    runtime: Option<Runtime>,
     failure: Arc<Mutex<String>>,
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        // A name that is still looked up, on a thread of the runtime's, would keep the stop waiting.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// An answer that is longer than [`MOST`].
@@ -49,7 +59,7 @@ impl Post {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self {
             client,
-            runtime,
+            runtime: Some(runtime),
             failure,
         })
     }
@@ -81,7 +91,11 @@ impl HttpClient for Post {
         Self: 'b,
     {
         Box::pin(async move {
-            let sent = self.runtime.block_on(self.send(request));
+            let runtime = self
+                .runtime
+                .as_ref()
+                .ok_or("the collector is not asked any more")?;
+            let sent = runtime.block_on(self.send(request));
             sent.inspect_err(|error| *self.failure.lock() = lowest(&**error))
         })
     }

@@ -70,7 +70,7 @@ async fn status_tells_scripts_and_people_the_same_of_a_market_that_trades() {
     for said in [
         "RUNNING, ready",
         "local: test tokens, no chain",
-        "1 channels: 100 tokens deposited, 97 left, 0 reserved, 3 spent and not settled",
+        "1 channel: 100 tokens deposited, 97 left, 0 reserved, 3 spent and not settled",
         "trouble       none",
     ] {
         assert!(text.contains(said), "{said}: {text}");

@@ -7,7 +7,7 @@ use crate::limits::Limits;
 use crate::record::{FilterInput, Input, Output, PriceInput};
 use crate::request::{FilterRequest, PriceRequest};
 use crate::revision::Revision;
-use crate::watch::Watch;
+use std::time::Instant;
 
 /// A request that is prepared once and asked many times.
 pub struct Bare<'r> {
@@ -46,7 +46,8 @@ impl Bare<'_> {
     ///
     /// The [`Failure`] of the call; a refusal is none.
     pub fn call(&self, imports: &dyn Imports) -> Result<(), Failure> {
-        let watch = Watch::start(self.limits.deadline);
+        let engine = &self.revision.inner.engine;
+        let watch = engine.watch(Instant::now(), self.limits.deadline);
         let asked = self
             .revision
             .ask_live(&self.input, imports, self.grants, Some(watch), &self.limits);

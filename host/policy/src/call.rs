@@ -119,7 +119,7 @@ impl Revision {
         let started = Instant::now();
         let limits = self.within(limits);
         let input = input(&limits);
-        let watch = Watch::since(started, limits.deadline);
+        let watch = self.inner.engine.watch(started, limits.deadline);
         let mut asked = self.ask_live(&input, imports, grants, Some(watch), &limits);
         let elapsed = started.elapsed();
         Decided {

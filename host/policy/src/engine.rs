@@ -3,8 +3,11 @@
 use crate::host::{HostState, linker};
 use crate::limits::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::ticker::Ticker;
+use crate::watch::Watch;
+use core::time::Duration;
 use std::num::NonZero;
 use std::sync::Arc;
+use std::time::Instant;
 use wasmtime::component::Linker;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmFeatures};
 
@@ -76,7 +79,7 @@ struct Shared {
     linker: Linker<HostState>,
     options: EngineOptions,
     // Revisions hold the engine and so its ticker: without it, their deadlines would never pass.
-    _ticker: Ticker,
+    ticker: Ticker,
 }
 
 impl core::fmt::Debug for Engine {
@@ -100,13 +103,15 @@ impl Engine {
         };
         let wasm = wasmtime::Engine::new(&config(&options)).map_err(setup)?;
         let linker = linker(&wasm).map_err(setup)?;
-        let ticker = Ticker::start(wasm.clone()).map_err(|source| PolicyError::Ticker { source })?;
+        let epochs = wasm.clone();
+        let ticker = Ticker::start(move || epochs.increment_epoch())
+            .map_err(|source| PolicyError::Ticker { source })?;
         Ok(Self {
             shared: Arc::new(Shared {
                 wasm,
                 linker,
                 options,
-                _ticker: ticker,
+                ticker,
             }),
         })
     }
@@ -118,6 +123,11 @@ impl Engine {
 
     pub(crate) fn wasm(&self) -> &wasmtime::Engine {
         &self.shared.wasm
+    }
+
+    /// Watches a call that began at `started`: from here until the watch is dropped, the clock ticks.
+    pub(crate) fn watch(&self, started: Instant, deadline: Duration) -> Watch {
+        Watch::since(started, deadline, self.shared.ticker.running())
     }
 
     pub(crate) fn linker(&self) -> &Linker<HostState> {

@@ -14,11 +14,11 @@ use crate::host::{Answers, HostState, Session};
 use crate::limits::Limits;
 use crate::revision::{Description, Functions, Inner, Revision};
 use crate::warm::Pool;
-use crate::watch::Watch;
 use bourse_market::RevisionId;
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance, InstancePre};
 
@@ -331,7 +331,7 @@ fn bare(engine: &Engine) -> (Session, Limits) {
         Session {
             grants: Grants::NONE,
             answers: Answers::None,
-            watch: Some(Watch::start(limits.deadline)),
+            watch: Some(engine.watch(Instant::now(), limits.deadline)),
         },
         limits,
     )

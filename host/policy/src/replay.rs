@@ -4,7 +4,6 @@ use crate::imports::Imports;
 use crate::limits::Instances;
 use crate::record::{Output, Record};
 use crate::revision::Revision;
-use crate::watch::Watch;
 use bourse_market::RevisionId;
 use core::time::Duration;
 use std::time::Instant;
@@ -96,7 +95,8 @@ impl Revision {
     pub fn ask_again(&self, record: &Record, imports: &dyn Imports) -> Record {
         let started = Instant::now();
         let limits = self.within(&record.input.limits());
-        let (input, watch) = (&record.input, Watch::start(limits.deadline));
+        let input = &record.input;
+        let watch = self.inner.engine.watch(started, limits.deadline);
         let asked = self.ask_live(input, imports, input.grants(), Some(watch), &limits);
         self.record(input.clone(), asked, Instances::Fresh, started.elapsed())
     }

@@ -5,7 +5,7 @@
 //! call in a thousand sees one), and the wall-clock time that imports took. Far behind both stands the wall clock
 //! itself.
 
-use crate::ticker::TICK;
+use crate::ticker::{Running, TICK};
 use core::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Instant;
@@ -21,21 +21,19 @@ pub(crate) struct Watch {
     /// Processor time of the thread when the call began, known from the first tick on.
     began: Option<Duration>,
     imports: Duration,
+    /// Keeps the ticks coming.
+    _running: Running,
 }
 
 impl Watch {
-    /// Begins to watch.
-    pub(crate) fn start(deadline: Duration) -> Self {
-        Self::since(Instant::now(), deadline)
-    }
-
     /// Watches a call that began a moment ago.
-    pub(crate) fn since(started: Instant, deadline: Duration) -> Self {
+    pub(crate) fn since(started: Instant, deadline: Duration, running: Running) -> Self {
         Self {
             deadline,
             started,
             began: None,
             imports: Duration::ZERO,
+            _running: running,
         }
     }
 
@@ -69,10 +67,17 @@ fn processor_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ticker::Ticker;
+
+    /// Watches the thread from now on, without ticks but those of the test.
+    fn watch(deadline: Duration) -> Watch {
+        let ticker = Ticker::start(|| ()).unwrap();
+        Watch::since(Instant::now(), deadline, ticker.running())
+    }
 
     #[test]
     fn a_thread_that_sleeps_does_not_run() {
-        let mut watch = Watch::start(Duration::from_millis(100));
+        let mut watch = watch(Duration::from_millis(100));
         assert!(!watch.tick());
         std::thread::sleep(Duration::from_millis(200));
         assert!(!watch.tick(), "slept past the deadline without running");
@@ -80,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_runs_is_over_its_deadline_before_long() {
-        let mut watch = Watch::start(Duration::from_millis(20));
+        let mut watch = watch(Duration::from_millis(20));
         let started = Instant::now();
         while !watch.tick() {
             assert!(started.elapsed() < Duration::from_secs(20));
@@ -90,14 +95,14 @@ mod tests {
 
     #[test]
     fn patience_ends_even_for_a_thread_that_does_not_get_to_run() {
-        let mut watch = Watch::start(Duration::from_millis(5));
+        let mut watch = watch(Duration::from_millis(5));
         std::thread::sleep(Duration::from_millis(60));
         assert!(watch.tick());
     }
 
     #[test]
     fn time_in_imports_adds_up() {
-        let mut watch = Watch::start(Duration::from_millis(15));
+        let mut watch = watch(Duration::from_millis(15));
         let nap = || std::thread::sleep(Duration::from_millis(10));
         assert!(!watch.import(|| 1).1);
         watch.import(nap);

@@ -6,9 +6,10 @@ use crate::otlp;
 use anyhow::Context;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
-use tracing::{Level, Metadata};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
@@ -63,27 +64,42 @@ fn start_with(settings: &Logging, collector: Option<&str>) -> anyhow::Result<()>
         None => parse(&settings.filter)?,
     };
     let (filter, handle) = reload::Layer::new(filter);
+    // With the hint, what is not told costs as little as under the filter alone.
+    let harmless = filter_fn(|line| !tells_frames(line)).with_max_level_hint(LevelFilter::TRACE);
+    let registry = tracing_subscriber::registry();
+    let started = match collector {
+        // Filters of the whole rather than of one layer, which each span would pay for: 0.9 us, of the 36 of an echo.
+        None => registry
+            .with(filter)
+            .with(harmless)
+            .with(lines(settings.format))
+            .try_init(),
+        // What is told is one thing, what a collector gets another.
+        Some(collector) => registry
+            .with(lines(settings.format).with_filter(filter.and(harmless)))
+            .with(otlp::spans(collector)?)
+            .try_init(),
+    };
+    if started.is_ok() {
+        let _ = FILTER.set(handle);
+    }
+    Ok(())
+}
+
+/// What writes the lines.
+fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
     let lines = fmt::layer().with_writer(std::io::stderr);
-    let lines = match settings.format {
+    match format {
         LogFormat::Pretty => {
             let colours = std::io::stderr().is_terminal();
             lines.with_ansi(colours).with_target(false).boxed()
         }
         // The call is the outermost span, and what is done for it within may have one too.
         LogFormat::Json => lines.json().with_span_list(true).boxed(),
-    };
-    // What is told is one thing, what a collector gets another: each has a filter of its own. With the hint, what is not told
-    // costs as little as under the filter alone.
-    let harmless = filter_fn(|line| !tells_frames(line)).with_max_level_hint(LevelFilter::TRACE);
-    let registry = tracing_subscriber::registry().with(lines.with_filter(filter.and(harmless)));
-    let started = match collector {
-        None => registry.try_init(),
-        Some(collector) => registry.with(otlp::spans(collector)?).try_init(),
-    };
-    if started.is_ok() {
-        let _ = FILTER.set(handle);
     }
-    Ok(())
 }
 
 /// Libraries that tell, of every message, all of it: tickets, keys and signatures too.

@@ -4,6 +4,7 @@ use crate::commands;
 use crate::config::{Config, Inspected, LogFormat, Logging, inspect};
 use crate::{logs, otlp};
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -264,8 +265,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Runs a command on the processors that the router's sockets, which have threads of their own, leave it.
 fn block_on<F: Future<Output = anyhow::Result<ExitCode>>>(command: F) -> anyhow::Result<ExitCode> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = processors.saturating_sub(bourse_wamp::socket_threads()).max(1);
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .build()?
         .block_on(command)

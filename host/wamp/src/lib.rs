@@ -32,7 +32,7 @@ pub use router::{
     AuthDecision, AuthRequest, Authenticator, Confirming, ConnectionStats, Deciding, Grant, Permissions,
     ROLE_ANONYMOUS, ROLE_MARKETMAKER, ROLE_OPERATOR, Realm, RealmConfig, Router, RouterConfig,
     RouterObserver, RouterStats, Rule, RuleError, SessionInfo, SocketMode, Transport, Users,
-    anonymous_authid, check_listener,
+    anonymous_authid, check_listener, socket_threads,
 };
 pub use session::{
     CallError, CallOptions, CallResult, Event, Invocation, JoinError, JoinOptions, Progress, PublishOptions,

@@ -1,6 +1,7 @@
 //! The writer task of a socket: encodes what is queued, batches it into few writes, keeps the peer awake, and
 //! says the last words.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -104,10 +105,11 @@ impl Writer {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
+        let mut closing = pin!(self.closing.token.cancelled());
         loop {
             let tick = tokio::select! {
                 biased;
-                () = self.closing.token.cancelled() => return true,
+                () = &mut closing => return true,
                 count = queue.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
                         return true;
@@ -131,7 +133,7 @@ impl Writer {
                     Err(_) => return false,
                 },
                 // Half a frame must not stay half written, unless the peer has stopped reading.
-                () = self.closing.token.cancelled() => match timeout(CLOSE_GRACE, &mut write).await {
+                () = &mut closing => match timeout(CLOSE_GRACE, &mut write).await {
                     Ok(written) => written,
                     Err(_) => return false,
                 },

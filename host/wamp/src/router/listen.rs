@@ -1,4 +1,4 @@
-//! Listeners: one task accepts, each connection gets one of its own. Sockets of any kind go through the same loop; what
+//! Listeners: one task accepts, each connection gets one of its own, on a thread for sockets. Sockets of any kind go through the same loop; what
 //! a message means is nobody's business here.
 
 use std::io;
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::admission::{Place, Source};
 use super::auth::Transport;
+use super::loops::Loops;
 use super::serve::{Origin, serve};
 use super::unix::{SocketFile, SocketMode};
 use super::{Hub, Router};
@@ -52,10 +53,10 @@ enum Listener {
     },
 }
 
-/// A connection whose handshakes are still to come.
+/// A connection whose handshakes are still to come, and of no runtime yet.
 enum Caller {
-    Tcp(TcpStream, SocketAddr, Option<ServerTls>),
-    Unix(UnixStream),
+    Tcp(std::net::TcpStream, SocketAddr, Option<ServerTls>),
+    Unix(std::os::unix::net::UnixStream),
     #[cfg(feature = "testing")]
     Memory(DuplexStream),
 }
@@ -108,8 +109,7 @@ impl Router {
             socket: listener,
             _file: file,
         };
-        self.accept_from(listener, protocol);
-        Ok(())
+        self.accept_from(listener, protocol)
     }
 
     /// A connection in memory, as a unix socket's: the bytes are what a client sends and gets.
@@ -144,12 +144,15 @@ impl Router {
             socket: listener,
             tls,
         };
-        self.accept_from(listener, protocol);
+        self.accept_from(listener, protocol)
+            .inspect_err(|_| hub.listens_not(addr))?;
         Ok(bound)
     }
 
-    fn accept_from(&self, listener: Listener, protocol: Protocol) {
-        self.until_stopped(accept(self.hub.clone(), listener, protocol));
+    fn accept_from(&self, listener: Listener, protocol: Protocol) -> io::Result<()> {
+        let loops = self.hub.loops()?;
+        self.until_stopped(accept(self.hub.clone(), loops, listener, protocol));
+        Ok(())
     }
 
     /// Runs a task that ends with the router.
@@ -183,9 +186,9 @@ impl Listener {
         match self {
             Self::Tcp { socket, tls } => {
                 let (stream, peer) = socket.accept().await?;
-                Ok(Caller::Tcp(stream, peer, tls.clone()))
+                Ok(Caller::Tcp(stream.into_std()?, peer, tls.clone()))
             }
-            Self::Unix { socket, .. } => Ok(Caller::Unix(socket.accept().await?.0)),
+            Self::Unix { socket, .. } => Ok(Caller::Unix(socket.accept().await?.0.into_std()?)),
         }
     }
 }
@@ -206,13 +209,14 @@ impl Caller {
         }
     }
 
-    /// The stream that WAMP's handshakes go over, once TLS stands.
+    /// The stream that WAMP's handshakes go over, once TLS stands; of the thread that asks.
     async fn secure(self) -> io::Result<Stream> {
         match self {
-            Self::Unix(stream) => Ok(stream.into()),
+            Self::Unix(stream) => Ok(UnixStream::from_std(stream)?.into()),
             #[cfg(feature = "testing")]
             Self::Memory(stream) => Ok(stream.into()),
             Self::Tcp(stream, _, tls) => {
+                let stream = TcpStream::from_std(stream)?;
                 tune(&stream);
                 match tls {
                     None => Ok(stream.into()),
@@ -223,7 +227,7 @@ impl Caller {
     }
 }
 
-async fn accept(hub: Arc<Hub>, listener: Listener, protocol: Protocol) {
+async fn accept(hub: Arc<Hub>, loops: Arc<Loops>, listener: Listener, protocol: Protocol) {
     loop {
         let caller = match listener.accept().await {
             Ok(caller) => caller,
@@ -237,7 +241,7 @@ async fn accept(hub: Arc<Hub>, listener: Listener, protocol: Protocol) {
         match hub.admission.admit(Source::of(caller.peer()), now) {
             Ok(place) => {
                 let connection = connection(hub.clone(), caller, protocol.clone(), place);
-                hub.tasks.spawn(connection);
+                hub.tasks.spawn_on(connection, loops.next());
             }
             Err(refusal) => {
                 if let Some(refused) = hub.admission.refusals_to_log(now) {

@@ -16,6 +16,7 @@ mod gate;
 mod instant;
 mod listen;
 mod login;
+mod loops;
 mod meta;
 mod observer;
 mod pattern;
@@ -34,9 +35,10 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -47,6 +49,7 @@ pub use auth::{
 };
 pub use config::{RealmConfig, RouterConfig, RouterStats, check_listener};
 pub use gate::ROLE_OPERATOR;
+pub use loops::socket_threads;
 pub use observer::{RouterObserver, SessionInfo};
 pub use permissions::{Permissions, Rule, RuleError};
 pub use realm::Realm;
@@ -54,10 +57,15 @@ pub use unix::SocketMode;
 pub use users::Users;
 
 use admission::Admission;
+use loops::Loops;
 
 use crate::limits::{CLOSE_GRACE, Limits};
 use crate::uri::{self, Match, error};
 use realm::Inner;
+
+/// What connections have for their end: the writers have one grace for their last words, the readers as long again to hear
+/// the peers out.
+const ENDING: Duration = CLOSE_GRACE.saturating_mul(3);
 
 /// An embedded router. Clones are the same router. It can be used as the realm that it was made with.
 #[derive(Clone)]
@@ -71,6 +79,8 @@ pub(crate) struct Hub {
     config: RouterConfig,
     realms: RwLock<Realms>,
     admission: Arc<Admission>,
+    /// Of the listeners, which keep them.
+    loops: Mutex<Weak<Loops>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -90,6 +100,7 @@ impl Router {
             admission: Arc::new(Admission::new(&config.limits)),
             config,
             realms: RwLock::default(),
+            loops: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -159,8 +170,7 @@ impl Router {
         for realm in realms {
             realm.close(error::SYSTEM_SHUTDOWN, "the router stops");
         }
-        // The writers have CLOSE_GRACE for their last words, the readers as long again to hear the peers out.
-        let _ = tokio::time::timeout(CLOSE_GRACE * 3, self.hub.tasks.wait()).await;
+        let _ = tokio::time::timeout(ENDING, self.hub.tasks.wait()).await;
     }
 }
 
@@ -196,6 +206,17 @@ impl Hub {
     fn only_realm(&self) -> Option<String> {
         let mut names = self.names();
         (names.len() == 1).then(|| names.pop()).flatten()
+    }
+
+    /// The threads for the sockets of its connections, started with the first listener.
+    fn loops(&self) -> io::Result<Arc<Loops>> {
+        let mut known = self.loops.lock();
+        if let Some(loops) = known.upgrade() {
+            return Ok(loops);
+        }
+        let loops = Arc::new(Loops::start(&self.tasks)?);
+        *known = Arc::downgrade(&loops);
+        Ok(loops)
     }
 
     /// Notes a listener to be, if every realm may be reached there.

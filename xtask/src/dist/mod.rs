@@ -7,10 +7,11 @@
 mod binary;
 mod debian;
 
-use crate::{place, step};
+use crate::{place, step, tidy};
 use anyhow::{Context, Result, bail};
 use binary::Binary;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -97,8 +98,8 @@ fn lay(tree: &Path, binary: &Binary) -> Result<()> {
         0o644,
     )?;
     for document in documents(&root)? {
-        let within = document.strip_prefix(&root)?;
-        put(&fs::read(&document)?, &tree.join(DOCUMENTS).join(within), 0o644)?;
+        let bytes = fs::read(root.join(&document)).with_context(|| format!("cannot read {document}"))?;
+        put(&bytes, &tree.join(DOCUMENTS).join(document), 0o644)?;
     }
     for (shell, to) in COMPLETIONS {
         let script = binary.says(&["completions", shell])?;
@@ -117,16 +118,24 @@ fn lay(tree: &Path, binary: &Binary) -> Result<()> {
     Ok(())
 }
 
-/// The README and all of `docs`.
-fn documents(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut documents = vec![root.join("README.md")];
+/// The README, all of `docs`, and whatever their links lead to, from the root of the checkout. Of a folder that is its README.
+fn documents(root: &Path) -> Result<BTreeSet<String>> {
+    let mut open = vec!["README.md".to_owned()];
     for entry in fs::read_dir(root.join("docs")).context("cannot list docs")? {
-        let path = entry?.path();
-        if path.is_file() {
-            documents.push(path);
-        }
+        let name = entry?.file_name();
+        open.push(format!("docs/{}", name.to_string_lossy()));
     }
-    documents.sort();
+    let mut documents = BTreeSet::new();
+    while let Some(mut path) = open.pop() {
+        if root.join(&path).is_dir() {
+            path.push_str("/README.md");
+        }
+        if !documents.insert(path.clone()) || !path.ends_with(".md") {
+            continue;
+        }
+        let text = fs::read_to_string(root.join(&path)).with_context(|| format!("cannot read {path}"))?;
+        open.extend(tidy::targets(&path, &text));
+    }
     Ok(documents)
 }
 
@@ -247,10 +256,7 @@ mod tests {
         let packed: Vec<PathBuf> = documents(&root)
             .unwrap()
             .iter()
-            .map(|document| {
-                let within = document.strip_prefix(&root).unwrap();
-                Path::new("/usr").join(DOCUMENTS).join(within)
-            })
+            .map(|document| Path::new("/usr").join(DOCUMENTS).join(document))
             .collect();
         let mut named = 0;
         for file in ["xtask/dist/bourse.service", SETTINGS] {
@@ -270,5 +276,43 @@ mod tests {
             }
         }
         assert_eq!(named, 2, "one by the service and one by its settings");
+    }
+
+    #[test]
+    fn what_the_documents_lead_to_is_packed_with_them() {
+        let root = place::root().unwrap();
+        let packed = documents(&root).unwrap();
+        for document in [
+            "ARCHITECTURE.md",
+            "docs/alerts.yml",
+            "examples/README.md",
+            "examples/policies/README.md",
+            "guest-sdk/README.md",
+            "guest-sdk/wit/policy.wit",
+            "policies/README.md",
+            "policies/surge/README.md",
+        ] {
+            assert!(packed.contains(document), "{document} is not packed: {packed:?}");
+        }
+        for document in &packed {
+            assert!(root.join(document).is_file(), "{document} is no file");
+        }
+    }
+
+    #[test]
+    fn what_git_leaves_out_no_builder_of_the_container_gets() {
+        let root = place::root().unwrap();
+        let lines = |file: &str| -> Vec<String> {
+            let text = fs::read_to_string(root.join(file)).unwrap();
+            text.lines()
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(str::to_owned)
+                .collect()
+        };
+        let ignored = lines("xtask/dist/Dockerfile.dockerignore");
+        for pattern in lines(".gitignore") {
+            let anywhere = format!("**/{}", pattern.trim_end_matches('/'));
+            assert!(ignored.contains(&anywhere), "{anywhere} is sent");
+        }
     }
 }

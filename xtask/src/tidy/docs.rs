@@ -32,14 +32,8 @@ pub(crate) fn check(files: &[File]) -> Vec<Violation> {
 
 /// Links into the repository; those that go elsewhere are not followed.
 fn links(file: &File, files: &[File], found: &mut Vec<Violation>) {
-    let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     for (index, line) in file.text.lines().enumerate() {
-        for target in line.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let path = target.split('#').next().unwrap_or_default();
-            if path.is_empty() || path.contains(':') {
-                continue;
-            }
-            let path = resolve(folder, path);
+        for path in targets(&file.path, line) {
             if !files
                 .iter()
                 .any(|file| file.path == path || file.in_folder(&path))
@@ -54,6 +48,17 @@ fn links(file: &File, files: &[File], found: &mut Vec<Violation>) {
             }
         }
     }
+}
+
+/// Where the links in `text` of the document `path` lead, from the root of the checkout; those that go elsewhere are left out.
+pub(crate) fn targets(path: &str, text: &str) -> Vec<String> {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split([')', '#']).next())
+        .filter(|target| !target.is_empty() && !target.contains(':'))
+        .map(|target| resolve(folder, target))
+        .collect()
 }
 
 fn resolve(folder: &str, path: &str) -> String {

@@ -11,6 +11,8 @@ mod manifests;
 mod sources;
 mod texts;
 
+pub(crate) use docs::targets;
+
 use anyhow::{Result, bail};
 use files::File;
 use std::fmt;

@@ -111,7 +111,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "chain.contracts.channel",
         "\"0x9561C133DD8580860B6b7E504bC5Aa500f0f06a7\"",
     ),
-    ("http.token_file", "\"/etc/bourse/token\""),
+    ("http.token_file", "\"/var/lib/bourse/operator.token\""),
     ("log.otlp", "\"http://127.0.0.1:4318\""),
     ("wamp.listen_wss", "\"0.0.0.0:8443\""),
     ("wamp.listen_rss", "\"0.0.0.0:8444\""),
@@ -249,7 +249,7 @@ fn printed() -> String {
         "# Every setting of a market, with its default, or an example where there is none. A line without a space behind its # is a\n\
          # setting: take the # away to change it. The environment goes before this file (BOURSE__SECTION__KEY), flags go before both.\n\
          # `bourse config check --config FILE` says what is wrong with it. Settings of paths are relative to where the market is started,\n\
-         # those of chain.eula_file, wamp.tls_certificate and wamp.tls_key to this file.\n",
+         # those of chain.eula_file, wamp.tls_certificate, wamp.tls_key and http.token_file to this file.\n",
     );
     for (header, name) in SECTIONS {
         let path = header.trim_matches(['[', ']']);

@@ -159,7 +159,8 @@ metrics! {
     COMMITS = Counter "bourse_ledger_commits_total" in "commits" of Every by ["realm"];
     /// Commits that failed: none of their commands happened.
     FAILED_COMMITS = Counter "bourse_ledger_failed_commits_total" in "commits" of Every by ["realm"];
-    /// What commits took until the disk had them: most of it is the disk's, fsync included.
+    /// What commits took until the disk had them: most of it is the disk's. LMDB writes and syncs in one call, so that its fsync has no
+    /// figure of its own.
     COMMIT_SECONDS = Histogram "bourse_ledger_commit_seconds" in "seconds" of Every by ["realm"];
     /// Commands in one commit.
     BATCHES = Histogram "bourse_ledger_batch_commands" in "commands" of Every by ["realm"];

@@ -244,7 +244,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
                 markets.iter_mut().for_each(|config| args.lay_over(config));
                 Ok(markets)
             };
-            return block_on(commands::serve(load, &args));
+            // Sockets of our own router have threads of their own.
+            let sockets = match markets.first() {
+                Some(market) if market.wamp.connect.is_none() => bourse_wamp::socket_threads(),
+                _ => 0,
+            };
+            return block_on(sockets, commands::serve(load, &args));
         }
         Command::Status => return commands::status(&markets),
         _ => one(markets)?,
@@ -258,17 +263,20 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         | Command::Man(_) => Ok(ExitCode::SUCCESS),
         Command::Ledger(command) => commands::ledger(&config, &command),
         Command::Keys(command) => commands::keys(&config, command),
-        Command::Dev(command) => block_on(commands::dev(&config, command)),
-        Command::Policy(command) => block_on(commands::policy(&config, command)),
+        Command::Dev(command) => block_on(0, commands::dev(&config, command)),
+        Command::Policy(command) => block_on(0, commands::policy(&config, command)),
         Command::Decisions(command) => commands::decisions(&config, &command),
         Command::Wamp(command) => commands::wamp(&command),
     }
 }
 
-/// Runs a command on the processors that the router's sockets, which have threads of their own, leave it.
-fn block_on<F: Future<Output = anyhow::Result<ExitCode>>>(command: F) -> anyhow::Result<ExitCode> {
+/// Runs a command on all processors but as many as are `taken`.
+fn block_on<F: Future<Output = anyhow::Result<ExitCode>>>(
+    taken: usize,
+    command: F,
+) -> anyhow::Result<ExitCode> {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = processors.saturating_sub(bourse_wamp::socket_threads()).max(1);
+    let threads = processors.saturating_sub(taken).max(1);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .enable_all()

@@ -145,6 +145,12 @@ pub(crate) enum Incoming {
     Local(LocalReader),
 }
 
+/// Lets others on the thread have their turn after some frames. A socket does so for each read alone, and what one read brings
+/// may be hundreds of frames.
+async fn others_turn() {
+    tokio::task::coop::consume_budget().await;
+}
+
 impl Incoming {
     /// The next message; `None` when the peer has closed. Not cancel-safe: give it a task of its own.
     pub(crate) async fn next(&mut self) -> Result<Option<Message>, ReadError> {
@@ -233,3 +239,68 @@ fn decode(serializer: Serializer, frame: &[u8]) -> Result<Message, ReadError> {
 }
 
 type Receiver = mpsc::Receiver<Item>;
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use tokio::io::{AsyncWriteExt as _, DuplexStream};
+    use tokio_tungstenite::WebSocketStream;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    const PACE: Pace = Pace {
+        frame: 1 << 16,
+        frame_time: Duration::from_secs(60),
+        ping: None,
+    };
+    /// Frames that a peer sends at once, which mean nothing.
+    const FRAMES: usize = 10_000;
+
+    /// Reads up to the end of what `link` has waiting, and returns how often another task on the thread had its turn meanwhile.
+    async fn turns_of_others(link: Link, mut peer: DuplexStream) -> usize {
+        let limits = QueueLimits {
+            messages: 16,
+            bytes: 1 << 16,
+        };
+        let (mut incoming, _out) = link.start(limits, Box::new(|_, _| None));
+        // It still takes what is said to it.
+        peer.shutdown().await.unwrap();
+        let turns = Cell::new(0);
+        let others = async {
+            loop {
+                turns.set(turns.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        let reading = async { while let Ok(Some(_)) = incoming.next().await {} };
+        tokio::select! {
+            biased;
+            () = reading => turns.get(),
+            () = others => unreachable!("it goes on for ever"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_websocket_with_many_frames_lets_others_have_their_turn() {
+        let (ours, mut peer) = tokio::io::duplex(1 << 20);
+        // Pings under a mask of nothing, as a client's are.
+        let pings = [0x89, 0x80, 0, 0, 0, 0].repeat(FRAMES);
+        peer.write_all(&pings).await.unwrap();
+        let stream =
+            WebSocketStream::from_raw_socket(ours.into(), Role::Server, Some(ws::config(PACE.frame)));
+        let link = ws::link(stream.await, Serializer::Cbor, PACE);
+        let turns = turns_of_others(link, peer).await;
+        assert!(turns > FRAMES / 200, "{turns}");
+    }
+
+    #[tokio::test]
+    async fn a_raw_socket_with_many_frames_lets_others_have_their_turn() {
+        let (ours, mut peer) = tokio::io::duplex(1 << 20);
+        peer.write_all(&[0x7f, 0xf3, 0, 0]).await.unwrap();
+        let pings = [1, 0, 0, 0].repeat(FRAMES);
+        peer.write_all(&pings).await.unwrap();
+        let link = accept_raw(ours.into(), PACE).await.unwrap();
+        let turns = turns_of_others(link, peer).await;
+        assert!(turns > FRAMES / 200, "{turns}");
+    }
+}

@@ -14,7 +14,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 use super::outgoing::Queue;
 use super::stream::Stream;
 use super::writer::{FrameSink, Pulse, Unsendable, Writer};
-use super::{Kind, Link, Outgoing, Pace, ReadError, decode};
+use super::{Kind, Link, Outgoing, Pace, ReadError, decode, others_turn};
 use crate::codec::Serializer;
 use crate::message::Message;
 
@@ -128,7 +128,11 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(super) async fn next(&mut self) -> Result<Option<Message>, ReadError> {
-        while let Some(frame) = self.stream.next().await {
+        loop {
+            others_turn().await;
+            let Some(frame) = self.stream.next().await else {
+                return Ok(None);
+            };
             self.pulse.heard();
             return match frame {
                 Ok(Frame::Text(text)) if self.serializer.is_text() => {
@@ -151,10 +155,10 @@ impl Reader {
                 Err(error) => failed(error),
             };
         }
-        Ok(None)
     }
 
     pub(super) async fn discard(&mut self) -> bool {
+        others_turn().await;
         matches!(self.stream.next().await, Some(Ok(_)))
     }
 }

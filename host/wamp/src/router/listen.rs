@@ -1,4 +1,4 @@
-//! Listeners: one task accepts, each connection gets one of its own, on a thread for sockets. Sockets of any kind go through the same loop; what
+//! Listeners: one task accepts, each connection gets one of its own, on a thread for them. Sockets of any kind go through the same loop; what
 //! a message means is nobody's business here.
 
 use std::io;
@@ -137,15 +137,15 @@ impl Router {
             Ok((listener.local_addr()?, listener))
         };
         let (bound, listener) = bind.await.inspect_err(|_: &io::Error| hub.listens_not(addr))?;
-        if let Some(tls) = tls.clone() {
-            self.until_stopped(keep_fresh(tls));
-        }
         let listener = Listener::Tcp {
             socket: listener,
-            tls,
+            tls: tls.clone(),
         };
         self.accept_from(listener, protocol)
             .inspect_err(|_| hub.listens_not(addr))?;
+        if let Some(tls) = tls {
+            self.until_stopped(keep_fresh(tls));
+        }
         Ok(bound)
     }
 
@@ -241,7 +241,10 @@ async fn accept(hub: Arc<Hub>, loops: Arc<Loops>, listener: Listener, protocol: 
         match hub.admission.admit(Source::of(caller.peer()), now) {
             Ok(place) => {
                 let connection = connection(hub.clone(), caller, protocol.clone(), place);
-                hub.tasks.spawn_on(connection, loops.next());
+                match loops.next() {
+                    Some(thread) => hub.tasks.spawn_on(connection, thread),
+                    None => hub.tasks.spawn(connection),
+                };
             }
             Err(refusal) => {
                 if let Some(refused) = hub.admission.refusals_to_log(now) {

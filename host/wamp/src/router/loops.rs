@@ -1,17 +1,18 @@
 //! The threads on which sockets are read and written.
 //!
-//! A connection lives on one of them from its first byte to its last. Such a thread first reads what all its sockets have,
-//! then writes: what many callers ask of one callee goes out in one piece. Were a reader and a writer on different threads,
-//! every message would wake another one, which costs more than routing it. What a message means, and all that takes time,
-//! is done on the runtime of whoever made the router.
+//! A connection lives on one of them from its first byte to its last: handshakes, reading, routing, writing. Such a thread
+//! first reads what all its sockets have, then writes: what many callers ask of one callee goes out in one piece. Were a reader
+//! and a writer on different threads, every message would wake another one, which costs more than routing it. What a call
+//! means is done by its callee, elsewhere. Nothing may take long here: all others on the thread would wait.
 
 use std::io;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +20,13 @@ use super::ENDING;
 
 /// The name of each thread.
 const NAME: &str = "wamp-sockets";
+
+/// Of so many turns one is for what other threads woke, such as the answers of the market: as many are read here as are
+/// written for them.
+const OTHERS: u32 = 2;
+
+/// Between two looks whether all is written at the end.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// How many threads a router has for sockets: half of the processors, for clients on this machine and the callees have work
 /// too. The rest of them is for the runtime.
@@ -28,7 +36,7 @@ pub fn socket_threads() -> usize {
     (processors / 2).max(1)
 }
 
-/// Threads that run until this is dropped, and then until their connections have ended, or had the time to.
+/// Threads that run until this is dropped, and then until their connections have ended and all is written, or had the time to.
 pub(super) struct Loops {
     loops: Vec<Handle>,
     turn: AtomicUsize,
@@ -39,16 +47,21 @@ impl Loops {
     /// Starts them for connections that are counted in `tasks`.
     pub(super) fn start(tasks: &TaskTracker) -> io::Result<Self> {
         let running = CancellationToken::new();
+        // Where one cannot be started, those before it end.
+        let guard = running.clone().drop_guard();
         let loops = (0..socket_threads())
             .map(|_| {
-                let runtime = Builder::new_current_thread().enable_all().build()?;
+                let runtime = Builder::new_current_thread()
+                    .enable_all()
+                    .global_queue_interval(OTHERS)
+                    .build()?;
                 let handle = runtime.handle().clone();
                 let (running, tasks) = (running.clone(), tasks.clone());
                 thread::Builder::new().name(NAME.to_owned()).spawn(move || {
                     runtime.block_on(async {
                         running.cancelled().await;
                         // Either they say their last words, or whoever made the router is gone and so must they be.
-                        let _ = timeout(ENDING, tasks.wait()).await;
+                        let _ = timeout(ENDING, ended(&tasks)).await;
                     });
                 })?;
                 Ok(handle)
@@ -57,84 +70,92 @@ impl Loops {
         Ok(Self {
             loops,
             turn: AtomicUsize::new(0),
-            _running: running.drop_guard(),
+            _running: guard,
         })
     }
 
-    /// The thread for the next connection: each in turn.
-    pub(super) fn next(&self) -> &Handle {
+    /// The thread for the next connection: one that has the fewest, of those each in turn.
+    pub(super) fn next(&self) -> Option<&Handle> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        #[expect(clippy::indexing_slicing, reason = "there is at least one")]
-        &self.loops[turn % self.loops.len()]
+        let (before, from) = self.loops.split_at(turn % self.loops.len().max(1));
+        let alive = |handle: &&Handle| handle.metrics().num_alive_tasks();
+        from.iter().chain(before).min_by_key(alive)
+    }
+}
+
+/// Waits on a thread until its connections have ended, and their writers, which are in none of `tasks`.
+async fn ended(tasks: &TaskTracker) {
+    tasks.wait().await;
+    while Handle::current().metrics().num_alive_tasks() > 0 {
+        sleep(LOOK).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashMap;
     use std::future::pending;
-    use std::time::Duration;
     use tokio::sync::oneshot;
 
     /// Longer than any loaded machine takes.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// A connection that nothing but the end of its thread ends, and a word of that.
-    fn stuck() -> (impl Future<Output = ()> + Send, oneshot::Receiver<()>) {
-        let (held, gone) = oneshot::channel();
-        let stuck = async move {
-            let _held = held;
-            pending::<()>().await;
-        };
-        (stuck, gone)
-    }
-
     #[tokio::test]
-    async fn connections_are_on_threads_for_sockets_each_in_turn() {
+    async fn connections_are_on_threads_for_sockets_where_the_fewest_are() {
         let loops = Loops::start(&TaskTracker::new()).unwrap();
-        let mut used = Vec::new();
-        for _ in 0..2 * socket_threads() {
-            let asked = async {
-                (
-                    thread::current().id(),
-                    thread::current().name().map(str::to_owned),
-                )
-            };
-            let (id, name) = loops.next().spawn(asked).await.unwrap();
+        let threads = loops.loops.len();
+        let mut used = HashMap::new();
+        for _ in 0..2 * threads {
+            let (say, heard) = oneshot::channel();
+            loops.next().unwrap().spawn(async move {
+                let here = thread::current();
+                say.send((here.id(), here.name().map(str::to_owned))).unwrap();
+                pending::<()>().await;
+            });
+            let (id, name) = heard.await.unwrap();
             assert_eq!(name.as_deref(), Some(NAME));
-            used.push(id);
+            *used.entry(id).or_insert(0) += 1;
         }
-        let (first, second) = used.split_at(socket_threads());
-        assert_eq!(first, second);
-        let mut distinct = first.to_vec();
-        distinct.dedup();
-        assert_eq!(distinct.len(), socket_threads());
+        assert_eq!(used.len(), threads);
+        assert!(used.values().all(|connections| *connections == 2), "{used:?}");
     }
 
     #[tokio::test]
-    async fn a_thread_ends_when_its_connections_have() {
+    async fn a_thread_ends_when_all_is_said_on_it() {
         let tasks = TaskTracker::new();
         let loops = Loops::start(&tasks).unwrap();
-        let (say, heard) = oneshot::channel::<()>();
-        let talking = tasks.spawn_on(async { drop(heard.await) }, loops.next());
-        // Not counted: it shows how long its thread lives.
-        let (stuck, mut gone) = stuck();
-        loops.loops.first().unwrap().spawn(stuck);
+        let (ends, writes) = (oneshot::channel::<()>(), oneshot::channel::<()>());
+        let handle = loops.next().unwrap().clone();
+        let connection = tasks.spawn_on(async { drop(ends.1.await) }, &handle);
+        let writer = handle.spawn(async { drop(writes.1.await) });
         tasks.close();
         drop(loops);
-        tokio::task::yield_now().await;
-        assert!(gone.try_recv() == Err(oneshot::error::TryRecvError::Empty));
-        say.send(()).unwrap();
-        talking.await.unwrap();
-        let _ = timeout(PATIENCE, gone).await.expect("its thread is still there");
+        ends.0.send(()).unwrap();
+        connection.await.unwrap();
+        // Its writer may have words yet.
+        sleep(LOOK * 10).await;
+        assert!(handle.spawn(async {}).await.is_ok(), "its thread did not wait");
+        writes.0.send(()).unwrap();
+        writer.await.unwrap();
+        let ended = async {
+            while handle.spawn(async {}).await.is_ok() {
+                sleep(LOOK).await;
+            }
+        };
+        timeout(PATIENCE, ended).await.expect("its thread is still there");
     }
 
     #[tokio::test]
     async fn a_connection_that_does_not_end_is_ended() {
         let tasks = TaskTracker::new();
         let loops = Loops::start(&tasks).unwrap();
-        let (stuck, gone) = stuck();
-        tasks.spawn_on(stuck, loops.next());
+        let (held, gone) = oneshot::channel::<()>();
+        let stuck = async move {
+            let _held = held;
+            pending::<()>().await;
+        };
+        tasks.spawn_on(stuck, loops.next().unwrap());
         drop(loops);
         let _ = timeout(PATIENCE, gone).await.expect("it is still there");
     }

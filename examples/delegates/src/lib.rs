@@ -2,7 +2,8 @@
 //!
 //! What lives here: the encryption of payloads ([`DataKey`]) and of keys on their way to a buyer, a client for a
 //! market's procedures ([`MarketClient`]), a [`Seller`] that answers sales, a [`Buyer`] that pays, what a developer
-//! needs before either can start ([`dev`]), and both of them trading with each other ([`demo`]).
+//! needs before either can start ([`dev`]), lines of output that may go unread ([`output`]), and both of them trading
+//! with each other ([`demo`]).
 //!
 //! What never does: the market's own rules. A delegate checks what it signs and what it is given, no more; it
 //! talks to the market over a socket, like a delegate in any other language would.
@@ -19,6 +20,7 @@ pub mod dev;
 mod error;
 #[doc(hidden)]
 pub mod heard;
+pub mod output;
 mod receipt;
 mod reply;
 mod seller;

@@ -6,6 +6,7 @@ use crate::outbox::Limits;
 use anyhow::Context;
 use bourse_market::outbox::{CarryLimits, OpeningRate};
 use bourse_market::{Amount, Nanos};
+use bourse_policy::VerifyingKey;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -425,7 +426,22 @@ impl Default for Http {
     }
 }
 
+impl Policies {
+    /// The keys whose signatures count, each by itself: why one is none is said with its place in the list.
+    pub(crate) fn verifying_keys(&self) -> impl Iterator<Item = anyhow::Result<VerifyingKey>> {
+        self.keys.iter().enumerate().map(|(index, key)| {
+            key.parse()
+                .with_context(|| format!("policies.keys, number {}", index + 1))
+        })
+    }
+}
+
 impl Market {
+    /// Milliseconds in which a seller must name its price: what is left then must do for the rest of a purchase.
+    pub(crate) fn quote_deadline_in_force(&self) -> u64 {
+        self.quote_deadline_ms.min(self.sell_deadline_ms / 2)
+    }
+
     /// How many consents go to the chain.
     pub(crate) fn carrying(&self) -> CarryLimits {
         CarryLimits {

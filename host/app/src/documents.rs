@@ -3,6 +3,7 @@
 use crate::cli::Cli;
 use crate::config::Config;
 use clap::Parser;
+use clap::error::ErrorKind;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,32 @@ fn blocks_of(file: &Path, language: &str) -> Vec<Block> {
     blocks
 }
 
+/// What stands in a document's text as code, each with the line where its paragraph begins.
+fn inline(name: &str) -> Vec<Block> {
+    let file = root().join("docs").join(name);
+    let text = fs::read_to_string(&file).unwrap();
+    let (mut codes, mut inside) = (Vec::new(), false);
+    let (mut paragraph, mut first) = (String::new(), 1);
+    for (index, line) in text.lines().chain([""]).enumerate() {
+        let fence = line.trim_start().starts_with("```");
+        inside ^= fence;
+        if !inside && !fence && !line.trim().is_empty() {
+            paragraph.push_str(line);
+            paragraph.push('\n');
+            continue;
+        }
+        for code in paragraph.split('`').skip(1).step_by(2) {
+            codes.push(Block {
+                at: format!("{}:{first}", file.display()),
+                text: code.split_whitespace().collect::<Vec<_>>().join(" "),
+            });
+        }
+        paragraph.clear();
+        first = index + 2;
+    }
+    codes
+}
+
 /// The arguments of each call of the binary in a line of shell.
 fn calls(line: &str) -> Vec<Vec<String>> {
     let line = line.strip_prefix("$ ").unwrap_or(line);
@@ -68,6 +95,7 @@ fn calls(line: &str) -> Vec<Vec<String>> {
         // What is redirected is no argument.
         let part = part.split(['<', '>']).next().unwrap_or_default();
         let part = part.trim();
+        let part = part.strip_prefix("sudo -u bourse ").unwrap_or(part);
         let ours = part
             .strip_prefix("cargo run --release -- ")
             .or(part.strip_prefix("bourse "));
@@ -81,8 +109,12 @@ fn calls(line: &str) -> Vec<Vec<String>> {
 /// A word with what a reader puts in its place.
 fn filled(word: &str) -> String {
     match word {
-        "ADDRESS" => format!("0x{}", "11".repeat(20)),
+        "ADDRESS" | "ACTOR" | "DELEGATE" => format!("0x{}", "11".repeat(20)),
+        "CHANNEL" => "67e55044-10b1-426f-9247-bb680e5fe0c8".to_owned(),
+        "HEX" => "33".repeat(65),
+        "N" | "TOKENS" => "1".to_owned(),
         "PUBLIC_KEY_IN_HEX" => "22".repeat(32),
+        "T" => "channels".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -99,6 +131,30 @@ fn every_command_in_the_documents_is_one() {
                 }
                 seen += 1;
             }
+        }
+    }
+    assert!(seen > 30, "only {seen} commands were found");
+}
+
+/// What is left out, `…`, and what the shell puts in, `$(…)`, make no command to parse. What stands in brackets may be
+/// given, and is. A command that is only named, without what it needs, is as good as whole.
+#[test]
+fn every_command_in_the_text_for_operators_is_one() {
+    let mut seen = 0;
+    for code in ["OPERATING.md", "keeping.md"].into_iter().flat_map(inline) {
+        if code.text.contains('…') || code.text.contains("$(") {
+            continue;
+        }
+        for call in calls(&code.text.replace(['[', ']'], "")) {
+            let words = std::iter::once("bourse".to_owned()).chain(call);
+            let parsed = Cli::try_parse_from(words);
+            let whole = parsed.as_ref().map_err(clap::Error::kind).map(drop);
+            if let Err(kind) = whole
+                && kind != ErrorKind::MissingRequiredArgument
+            {
+                panic!("{}: `{}`: {}", code.at, code.text, parsed.unwrap_err());
+            }
+            seen += 1;
         }
     }
     assert!(seen > 30, "only {seen} commands were found");

@@ -128,9 +128,17 @@ impl Front {
     /// Lets these users into the realm of a market from now on instead of those it had, and shows out who may not be there any
     /// more. Whom the market itself vouches for comes in as ever.
     pub(crate) fn receive(&self, realm: &str, guests: Guests) -> Received {
-        let entrance = self.entrance.as_ref();
-        let received = entrance.and_then(|entrance| entrance.receive(realm, guests).ok());
-        received.unwrap_or_default()
+        let Some(entrance) = &self.entrance else {
+            return Received::default();
+        };
+        entrance.receive(realm, guests).unwrap_or_else(|error| {
+            // It has a realm for each of its markets from the start on.
+            tracing::error!(
+                realm,
+                "who may log in stays as it was, though the configuration says otherwise: {error:#}"
+            );
+            Received::default()
+        })
     }
 
     /// Holds the clients of all realms to the rates of a configuration from now on, and their addresses to its connections.

@@ -24,7 +24,7 @@ use bourse_chain::{Contracts, EthereumSettlement, Follower, LocalSettlement, Net
 use bourse_market::outbox::CarryLimits;
 use bourse_market::{Address, Amount, Demand, MarketId, Nanos, View};
 use bourse_policy::{
-    BreakerOptions, Engine, EngineOptions, Library, LibraryOptions, MAX_WINDOW_MS, PolicyStatus, VerifyingKey,
+    BreakerOptions, Engine, EngineOptions, Library, LibraryOptions, MAX_WINDOW_MS, PolicyStatus,
 };
 use bourse_store::{Counts, DecisionLog, Disk, LogOptions, Options, Stamp, Store};
 use parking_lot::Mutex;
@@ -421,12 +421,7 @@ impl Host {
 pub(crate) fn terms(config: &Config) -> Terms {
     Terms {
         sell_deadline: Duration::from_millis(config.market.sell_deadline_ms),
-        quote_deadline: Duration::from_millis(
-            config
-                .market
-                .quote_deadline_ms
-                .min(config.market.sell_deadline_ms / 2),
-        ),
+        quote_deadline: Duration::from_millis(config.market.quote_deadline_in_force()),
         lenient_seq: config.compat.lenient_seq,
         require_offer_signature: config.offers.signature == SignatureRule::Require,
         max_unsettled: match config.chain.mode {
@@ -599,20 +594,12 @@ pub(crate) fn open_library(config: &Config) -> anyhow::Result<Library> {
         ..EngineOptions::default()
     })
     .context("the policy engine does not start")?;
-    let keys = settings
-        .keys
-        .iter()
-        .map(|key| {
-            key.parse::<VerifyingKey>()
-                .with_context(|| format!("policies.keys: {key}"))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
     let options = LibraryOptions {
         folder: config.policy_dir(),
         archive: data.join("revisions"),
         cache: Some(data.join("compiled")),
         shipped: SHIPPED.to_vec(),
-        keys,
+        keys: settings.verifying_keys().collect::<anyhow::Result<_>>()?,
         require_signature: settings.require_signature,
         breaker: BreakerOptions {
             failures: settings.breaker_failures,

@@ -12,6 +12,7 @@ use bourse_chain::load_or_create_key;
 use bourse_delegates::{
     Buyer, BuyerOptions, DataKey, DelegateError, MarketClient, ReceiveKey, Wrapped, connect,
     dev::{ChannelTerms, fund, open_channel},
+    output::{say, unless_unread},
     subscribe,
 };
 use bourse_market::{Amount, ChannelKind, KeyId};
@@ -55,6 +56,10 @@ struct Reading {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    unless_unread(run().await)
+}
+
+async fn run() -> Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter("warn")
         .with_writer(std::io::stderr)
@@ -70,10 +75,8 @@ async fn main() -> Result<()> {
             delegate,
             amount,
         };
-        println!(
-            "opened payment channel {}",
-            open_channel(&client, &signer, terms).await?
-        );
+        let channel = open_channel(&client, &signer, terms).await?;
+        say(format_args!("opened payment channel {channel}"))?;
     }
 
     let session = client.session().clone();
@@ -81,11 +84,11 @@ async fn main() -> Result<()> {
     let mut buyer = Buyer::start(client, signer, ReceiveKey::generate(), BuyerOptions::default())
         .await
         .context("the buyer cannot start; `--open 1000` opens a payment channel")?;
-    println!(
+    say(format_args!(
         "delegate {delegate} buys on channel {}, {} left",
         buyer.channel(),
         buyer.balance().remaining
-    );
+    ))?;
 
     // Readings share a key for a while: buy it once, of each seller that publishes here.
     let mut known: VecDeque<(KeyId, DataKey)> = VecDeque::new();
@@ -107,8 +110,8 @@ async fn main() -> Result<()> {
         };
         // Anybody may publish here what nobody can read.
         match key.decrypt(&wrapped.ciphertext) {
-            Ok(Reading { number, value }) => println!("reading {number}: {value:.2}"),
-            Err(error) => println!("not read: {error}"),
+            Ok(Reading { number, value }) => say(format_args!("reading {number}: {value:.2}"))?,
+            Err(error) => say(format_args!("not read: {error}"))?,
         }
     }
     Ok(())
@@ -118,14 +121,14 @@ async fn main() -> Result<()> {
 async fn buy(buyer: &mut Buyer, wrapped: &Wrapped, max_price: Amount) -> Result<Option<DataKey>> {
     match buyer.buy(wrapped.key, max_price).await {
         Ok(bought) => {
-            println!(
+            say(format_args!(
                 "bought {} for {}, {} left",
                 bought.key, bought.price, bought.balance.remaining
-            );
+            ))?;
             Ok(Some(bought.data_key))
         }
         Err(error @ (DelegateError::TooExpensive { .. } | DelegateError::Refused { .. })) => {
-            println!("not bought: {error}");
+            say(format_args!("not bought: {error}"))?;
             Ok(None)
         }
         Err(error) => Err(error.into()),

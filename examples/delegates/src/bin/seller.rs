@@ -12,6 +12,7 @@ use bourse_chain::load_or_create_key;
 use bourse_delegates::{
     KeyTerms, MarketClient, Pricing, Seller, SellerOptions, SeriesTerms, Sold, connect,
     dev::{ChannelTerms, open_channel},
+    output::{say, unless_unread},
 };
 use bourse_market::{Amount, ApiId, ChannelKind};
 use clap::Parser;
@@ -61,6 +62,10 @@ struct Reading {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    unless_unread(run().await)
+}
+
+async fn run() -> Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter("warn")
         .with_writer(std::io::stderr)
@@ -75,10 +80,8 @@ async fn main() -> Result<()> {
             delegate,
             amount,
         };
-        println!(
-            "opened paying channel {}",
-            open_channel(&client, &signer, terms).await?
-        );
+        let channel = open_channel(&client, &signer, terms).await?;
+        say(format_args!("opened paying channel {channel}"))?;
     }
 
     let (sales, sold) = mpsc::channel(64);
@@ -93,15 +96,15 @@ async fn main() -> Result<()> {
     )
     .await
     .context("the seller cannot start; `--open 1000` opens a paying channel")?;
-    println!(
+    say(format_args!(
         "delegate {delegate} sells on channel {}, publishing to {}",
         seller.channel(),
         options.uri
-    );
+    ))?;
 
     tokio::select! {
         result = publish(&seller, &options) => result?,
-        () = print(sold) => {}
+        result = print(sold) => result?,
         () = session.closed() => anyhow::bail!("the market closed the connection"),
         _ = tokio::signal::ctrl_c() => session.leave().await,
     }
@@ -136,22 +139,23 @@ async fn publish(seller: &Seller, options: &Options) -> Result<()> {
             })
             .await?;
         if number % options.rotate.max(1) == 0 {
-            println!("next key {}", series.rotate().await?);
+            say(format_args!("next key {}", series.rotate().await?))?;
         }
     }
     Ok(())
 }
 
-async fn print(mut sales: mpsc::Receiver<Sold>) {
+async fn print(mut sales: mpsc::Receiver<Sold>) -> Result<()> {
     while let Some(Sold {
         key, amount, balance, ..
     }) = sales.recv().await
     {
-        println!(
+        say(format_args!(
             "sold {key} for {amount}, {} left in the channel at seq {}",
             balance.remaining, balance.seq
-        );
+        ))?;
     }
+    Ok(())
 }
 
 fn tokens(text: &str) -> Result<Amount, bourse_market::ParseAmountError> {

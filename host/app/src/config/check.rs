@@ -163,6 +163,9 @@ impl Policies {
             "policies.require_signature is set, but policies.keys is empty: no policy could ever be loaded; make a key \
              with `bourse policy keygen`"
         });
+        for (index, key) in self.verifying_keys().enumerate() {
+            faults.check(format!("policies.keys.{index}"), key.map(drop));
+        }
         faults.unless(
             self.breaker_seconds > 0,
             "policies.breaker_seconds",

@@ -1,4 +1,5 @@
-//! Settings that are set and have no effect, because others are as they are: whoever wrote them expects something else.
+//! Settings that are set and have no effect, or less than they say, because others are as they are: whoever wrote them expects
+//! something else.
 
 use super::{Chain, ChainMode, Config, Log, LoginMethod, Market, Wamp};
 
@@ -13,7 +14,7 @@ fn idle<const N: usize>(why: &str, settings: [(&'static str, bool); N]) -> Vec<I
 }
 
 impl Config {
-    /// Settings that are not as if they were left out, and that nobody reads as the others are.
+    /// Settings that are not as if they were left out, and that nobody reads as the others are, or not to the full.
     pub(crate) fn without_effect(&self) -> Vec<Idle> {
         let policies = &self.policies;
         let pause = policies.breaker_seconds != Self::default().policies.breaker_seconds;
@@ -21,6 +22,7 @@ impl Config {
             ChainMode::Local => [self.chain.idle(), self.market.idle()].concat(),
             ChainMode::Ethereum => self.chain.idle_on_a_chain(),
         };
+        all.extend(self.market.cut());
         all.extend(self.wamp.idle());
         if !policies.log.enabled {
             all.extend(policies.log.idle());
@@ -90,8 +92,29 @@ impl Market {
                     "market.openings_per_day",
                     self.openings_per_day != default.openings_per_day,
                 ),
+                (
+                    "market.consents_per_member",
+                    self.consents_per_member != default.consents_per_member,
+                ),
+                (
+                    "market.consents_per_day",
+                    self.consents_per_day != default.consents_per_day,
+                ),
             ],
         )
+    }
+
+    /// A deadline that is longer than a purchase leaves time for.
+    fn cut(&self) -> Option<Idle> {
+        let (asked, counts) = (self.quote_deadline_ms, self.quote_deadline_in_force());
+        let cut = asked > counts && asked != Self::default().quote_deadline_ms;
+        let why = || {
+            format!(
+                "market.quote_deadline_ms is {asked}, and {counts} counts: it is half of market.sell_deadline_ms, {}, at most",
+                self.sell_deadline_ms
+            )
+        };
+        cut.then(|| ("market.quote_deadline_ms", why()))
     }
 }
 
@@ -107,6 +130,9 @@ impl Wamp {
                     ("wamp.listen_wss", self.listen_wss.is_some()),
                     ("wamp.listen_rss", self.listen_rss.is_some()),
                     ("wamp.listen_unix", self.listen_unix.is_some()),
+                    ("wamp.tls_certificate", self.tls_certificate.is_some()),
+                    ("wamp.tls_key", self.tls_key.is_some()),
+                    ("wamp.allow_anonymous_remote", self.allow_anonymous_remote),
                     ("wamp.ticket", !self.ticket.is_empty()),
                     ("wamp.user", !self.user.is_empty()),
                     ("wamp.role", !self.role.is_empty()),

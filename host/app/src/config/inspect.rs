@@ -427,6 +427,86 @@ wamp.listen_ws = "127.0.0.1:1"
         );
     }
 
+    /// What is warned of, line by line, in a file without a fault.
+    #[track_caller]
+    fn assert_warned(text: &str, expected: &[(usize, &str)]) {
+        let found = inspected(text, &[]);
+        assert_eq!(found.faults, []);
+        let warned = &found.warnings;
+        let matches = warned.len() == expected.len()
+            && warned
+                .iter()
+                .zip(expected)
+                .all(|(told, (at, words))| told.line == Some(*at) && told.text.contains(words));
+        assert!(matches, "{warned:#?}");
+    }
+
+    #[test]
+    fn consents_that_no_chain_is_told_and_logins_that_no_listener_takes_are_warned_of() {
+        assert_warned(
+            "[market]\nconsents_per_member = 0\nconsents_per_day = 7\n",
+            &[
+                (
+                    2,
+                    "market.consents_per_member has no effect: chain.mode is \"local\"",
+                ),
+                (
+                    3,
+                    "market.consents_per_day has no effect: chain.mode is \"local\"",
+                ),
+            ],
+        );
+        assert_warned(
+            "[wamp]\nconnect = \"ws://127.0.0.1:9000/ws\"\nallow_anonymous_remote = true\ntls_certificate = \"a.pem\"\n\
+             tls_key = \"b.pem\"\n",
+            &[
+                (
+                    3,
+                    "wamp.allow_anonymous_remote has no effect: the market joins another router",
+                ),
+                (
+                    4,
+                    "wamp.tls_certificate has no effect: the market joins another router",
+                ),
+                (5, "wamp.tls_key has no effect: the market joins another router"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_deadline_for_quotes_that_is_cut_is_warned_of_with_the_one_that_counts() {
+        assert_warned(
+            "[market]\nsell_deadline_ms = 5001\nquote_deadline_ms = 3000\n",
+            &[(
+                3,
+                "market.quote_deadline_ms is 3000, and 2500 counts: it is half of market.sell_deadline_ms, 5001, at most",
+            )],
+        );
+        assert_warned(
+            "[market]\nsell_deadline_ms = 6000\nquote_deadline_ms = 3000\n",
+            &[],
+        );
+        // Nobody asked for the default.
+        assert_warned("[market]\nsell_deadline_ms = 700\n", &[]);
+    }
+
+    #[test]
+    fn keys_of_policies_that_are_none_are_told_each_with_its_line() {
+        let good = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+        let text = format!("[policies]\nkeys = [\n  \"abc\",\n  \"{good}\",\n  \"{good}00\",\n]\n");
+        assert_told(
+            &text,
+            &[
+                (
+                    3,
+                    "policies.keys, number 1: `abc` is not an Ed25519 public key: expected 64 hex digits",
+                ),
+                (5, "policies.keys, number 3: `d75a"),
+            ],
+        );
+        assert_eq!(told(&text.replace("abc", good).replace("1a00", "1a"), &[]), []);
+    }
+
     #[test]
     fn what_is_well_is_read_as_the_market_reads_it() {
         let text = "[realm]\nname = \"corn\"\n[market]\nsell_deadline_ms = 700\n";

@@ -55,7 +55,8 @@ impl Wamp {
             "wamp.listen_wss and wamp.listen_rss need a certificate: name its file in wamp.tls_certificate, and that of \
              its key in wamp.tls_key"
         });
-        let used = listens || files.iter().all(|file| file.is_none());
+        // At another's router there is a warning of either.
+        let used = listens || self.connect.is_some() || files.iter().all(|file| file.is_none());
         let file = match self.tls_certificate {
             Some(_) => "wamp.tls_certificate",
             None => "wamp.tls_key",

@@ -1,7 +1,7 @@
 //! Copies of a ledger in use, and what is made of them.
 
 use crate::fixture::*;
-use crate::schema::schema_3;
+use crate::schema::former;
 use bourse_market::*;
 use bourse_store::{OpenError, Options, Restored, Store, SubmitError};
 use std::path::Path;
@@ -245,16 +245,18 @@ fn a_damaged_backup_is_refused_and_leaves_no_ledger() {
 
 #[test]
 fn a_copy_of_a_former_schema_is_converted_as_it_is_restored() {
-    let (dir, path) = schema_3();
-    let target = dir.path().join("restored");
-    let restored = restore(&path, &target).unwrap();
-    // Ten channels, two of them closed.
-    assert_eq!(restored.taken, None);
-    assert_eq!(restored.report.checked.quarantined_channels, 8);
-    let store = open(&target);
-    assert_sound(&store);
-    do_all(&store, [void(8, true)]);
-    assert_sound(&store);
+    // Ten channels, two of them closed; and four more, one of them closed.
+    for (schema, quarantined) in [(3, 8), (4, 11)] {
+        let (dir, path) = former(schema);
+        let target = dir.path().join("restored");
+        let restored = restore(&path, &target).unwrap();
+        assert_eq!(restored.taken, None);
+        assert_eq!(restored.report.checked.quarantined_channels, quarantined);
+        let store = open(&target);
+        assert_sound(&store);
+        do_all(&store, [void(8, true)]);
+        assert_sound(&store);
+    }
 }
 
 #[test]

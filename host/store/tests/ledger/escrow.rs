@@ -14,7 +14,7 @@ fn boxed(number: u64) -> EscrowedKey {
 }
 
 /// Leaves key `number` of seller `seller` with the market maker, for one token.
-fn leave(number: u64, seller: u64) -> Command {
+pub(crate) fn leave(number: u64, seller: u64) -> Command {
     let Command::Place(mut request) = place(number, seller) else {
         unreachable!()
     };
@@ -36,7 +36,7 @@ fn revoke(number: u64) -> Command {
 }
 
 /// Sells key `offer` as purchase `number` to a buyer, as `view` has its channel now.
-fn deliver<V: View>(view: &V, number: u64, offer: u64, buyer: u64) -> Command
+pub(crate) fn deliver<V: View>(view: &V, number: u64, offer: u64, buyer: u64) -> Command
 where
     V::Error: std::fmt::Debug,
 {
@@ -81,7 +81,7 @@ where
 }
 
 /// Closes the paying channel of a seller with all that is due over it.
-fn settle<V: View>(view: &V, seller: u64) -> Option<Command>
+pub(crate) fn settle<V: View>(view: &V, seller: u64) -> Option<Command>
 where
     V::Error: std::fmt::Debug,
 {

@@ -205,6 +205,12 @@ fn register(registration: Registration) -> Command {
     Command::Register(Box::new(registration))
 }
 
+/// Leaves records of every kind.
+pub(crate) fn register_everything(store: &Store) {
+    let mut dice = Dice(5);
+    do_all(store, (0..30).map(|_| register(dice.registration())));
+}
+
 fn page(store: &Store, query: &ConsentQuery, after: Option<Place>, limit: usize) -> Page<Consent> {
     store.read().unwrap().query_consents(query, after, limit).unwrap()
 }

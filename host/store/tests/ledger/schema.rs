@@ -1,12 +1,17 @@
 //! Ledgers of former schemas: converted once, whole or not at all.
 
+use crate::escrow::{deliver, leave, settle};
 use crate::fixture::*;
+use crate::registry::register_everything;
 use bourse_market::*;
-use bourse_store::{Disk, OfferQuery, OpenError, Options, Store};
+use bourse_store::{Disk, OfferQuery, OpenError, Options, SCHEMA, Store};
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+
+/// The schemas before this version's, each with a ledger under `tests/fixtures`.
+const FORMER: [u32; 2] = [3, 4];
 
 /// A ledger with a record of every kind and state that schema 3 knows. Party 0 sells and is paid, 1 sells after a step
 /// of recovery and is suspended later, 2 never proves itself, 3 is left with a purchase under way, 4 closes.
@@ -67,6 +72,53 @@ fn trade_everything(store: &Store) {
     do_all(store, [recover(store, 8)]);
 }
 
+/// What schema 4 knows beside that, left by two more parties. Party 5 is owed for an escrowed key, and was in quarantine; 6
+/// was paid for another with the final state of its channel, and is in quarantine.
+fn trade_what_schema_4_knows(store: &Store) {
+    for number in [5, 6] {
+        do_all(
+            store,
+            [
+                fund(actor(ChannelKind::Payment, number), 100),
+                open_channel(ChannelKind::Payment, number, 100, 10 + number),
+                open_channel(ChannelKind::Paying, number, 100, 10 + number),
+                leave(20 + number, number),
+            ],
+        );
+        let sale = deliver(&store.read().unwrap(), 20 + number, 20 + number, 5);
+        do_all(store, [sale]);
+    }
+    let paid = settle(&store.read().unwrap(), 6).unwrap();
+    do_all(store, [paid]);
+    for number in [5, 6] {
+        let channel = channel(ChannelKind::Payment, number);
+        do_all(
+            store,
+            [Command::Quarantine {
+                channel,
+                at: Nanos(3000),
+            }],
+        );
+    }
+    let mut ended = place(30, 5);
+    if let Command::Place(request) = &mut ended {
+        request.offer.expires = Some(Nanos(50));
+    }
+    let reconcile = Command::Reconcile(Box::new(ReconcileRequest {
+        channel: channel(ChannelKind::Payment, 5),
+        shown: None,
+        accept_loss: true,
+        prepaid: None,
+        at: Nanos(3001),
+    }));
+    let sweep = Command::Sweep(SweepRequest {
+        ended_before: Nanos(60),
+        after: None,
+    });
+    do_all(store, [reconcile, ended, sweep]);
+    register_everything(store);
+}
+
 /// Sells key `offer` of party `party` to it.
 fn buy(store: &Store, number: u64, offer: u64, party: u64) {
     let command = reserve(&store.read().unwrap(), number, offer, party, party);
@@ -111,37 +163,60 @@ fn recover(store: &Store, number: u64) -> Command {
 fn a_folder_with_everything() {
     let target = std::env::var_os("BOURSE_TEST_FOLDER").unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(
-        Options {
-            map_size: 4 << 20,
-            ..options(dir.path())
-        },
-        &stamp(),
-    )
-    .unwrap();
+    let small = Options {
+        map_size: 4 << 20,
+        ..options(dir.path())
+    };
+    let store = Store::open(small, &stamp()).unwrap();
     trade_everything(&store);
+    trade_what_schema_4_knows(&store);
     assert_sound(&store);
-    store.backup(target.as_ref(), Nanos(5000)).unwrap();
+    drop(store);
+    // A backup would bear its mark.
+    let file = Path::new(&target).join("data.mdb");
+    std::fs::copy(dir.path().join("data.mdb"), file).unwrap();
 }
 
-/// A copy of the ledger of schema 3 that `trade_everything` left.
-pub fn schema_3() -> (tempfile::TempDir, PathBuf) {
+/// A copy of the ledger of a former schema.
+pub fn former(schema: u32) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("data");
     std::fs::create_dir(&path).unwrap();
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/schema-3/data.mdb");
+    let fixture = format!("tests/fixtures/schema-{schema}/data.mdb");
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join(fixture);
     std::fs::copy(fixture, path.join("data.mdb")).unwrap();
     (dir, path)
 }
 
 #[test]
-fn a_ledger_of_schema_3_is_converted_at_its_first_opening_with_every_record_and_trades_on() {
-    let (_dir, path) = schema_3();
+fn there_is_a_ledger_of_each_former_schema() {
+    let folders = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")).unwrap();
+    let mut names: Vec<_> = folders
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, FORMER.map(|schema| format!("schema-{schema}")));
+    assert_eq!(
+        FORMER.last(),
+        Some(&(SCHEMA - 1)),
+        "make one before the schema ends"
+    );
+}
+
+#[test]
+fn a_ledger_of_a_former_schema_is_converted_at_its_first_opening_with_every_record_and_trades_on() {
+    for schema in FORMER {
+        is_converted_and_trades_on(schema);
+    }
+}
+
+fn is_converted_and_trades_on(schema: u32) {
+    let (_dir, path) = former(schema);
     drop(open(&path));
     // Once converted, it opens like any other.
     let store = open(&path);
     assert_sound(&store);
-    check_records(&store);
+    check_all(&store, schema);
 
     // What was under way is resolved, who was suspended is released, and both sell again.
     do_all(&store, [post(8, 3, 40)]);
@@ -164,22 +239,84 @@ fn a_ledger_of_schema_3_is_converted_at_its_first_opening_with_every_record_and_
     );
 }
 
-/// What `trade_everything` left, as readers see it.
-fn check_records(store: &Store) {
+/// What a ledger of a former schema holds, as readers see it.
+#[track_caller]
+fn check_all(store: &Store, schema: u32) {
+    check_records(store);
     let reader = store.read().unwrap();
+    let last: u64 = if schema == 3 { 7 } else { 26 };
+    let value = reader.policy_value("surge", "last").unwrap();
+    assert_eq!(value, Some(last.to_be_bytes().to_vec()));
     let counts = reader.counts().unwrap();
-    let found = (
+    let found = [
         counts.accounts,
         counts.channels,
         counts.bindings,
         counts.offers,
         counts.pairs,
-    );
-    assert_eq!(found, (7, 10, 10, 7, 5));
-    let found = (counts.purchases, counts.posted, counts.sent, counts.decisions);
-    assert_eq!(found, (10, 6, 1, 6));
-    assert_eq!((counts.policy_values, counts.policy_counters), (1, 1));
+        counts.purchases,
+        counts.posted,
+        counts.sent,
+        counts.decisions,
+        counts.policy_values,
+        counts.policy_counters,
+    ];
+    if schema == 3 {
+        assert_eq!(found, [7, 10, 10, 7, 5, 10, 6, 1, 6, 1, 1]);
+        return;
+    }
+    assert_eq!(found, [10, 14, 14, 10, 5, 10, 8, 1, 8, 1, 1]);
+    let found = [
+        counts.escrow_sales,
+        counts.escrowed_keys,
+        counts.quarantined_channels,
+    ];
+    assert_eq!(found, [2, 2, 1]);
+    assert_eq!((counts.registered, counts.consents), (14, 12));
+    check_what_schema_4_knows(store);
+}
 
+/// What `trade_what_schema_4_knows` left.
+#[track_caller]
+fn check_what_schema_4_knows(store: &Store) {
+    let reader = store.read().unwrap();
+    let tokens = Amount::from_tokens;
+    let abandoned = reader.channel(&channel(ChannelKind::Paying, 1)).unwrap().unwrap();
+    assert_eq!(abandoned.abandoned, Some(purchase(4)));
+    let owed = |party| {
+        reader
+            .debt(&delegate(ChannelKind::Paying, party))
+            .unwrap()
+            .unwrap()
+    };
+    assert_eq!((owed(5).owed, owed(6).owed), (tokens(1), tokens(0)));
+    let sale = reader.escrow_sale(&purchase(25)).unwrap().unwrap();
+    assert_eq!((sale.identity.key, sale.payment_seq), (key(25), Seq(2)));
+    assert_eq!(
+        reader.escrowed_key(&key(26)).unwrap(),
+        Some(EscrowedKey([26; 88]))
+    );
+    let paid = reader.escrow_payment(&channel(ChannelKind::Paying, 6)).unwrap();
+    assert_eq!(paid.unwrap().amount, tokens(1));
+    let shut = reader
+        .channel(&channel(ChannelKind::Payment, 6))
+        .unwrap()
+        .unwrap();
+    assert_eq!(shut.quarantined, Some(Nanos(3000)));
+    let let_out = reader
+        .channel(&channel(ChannelKind::Payment, 5))
+        .unwrap()
+        .unwrap();
+    assert_eq!(let_out.quarantined, None);
+    let how = reader.reconciliations(&let_out.id).unwrap();
+    assert_eq!(how.iter().map(|how| how.at).collect::<Vec<_>>(), [Nanos(3001)]);
+    let ended = reader.offer_by_key(&key(30)).unwrap().unwrap();
+    assert!(ended.unlisted);
+}
+
+/// What `trade_everything` left, as readers see it.
+fn check_records(store: &Store) {
+    let reader = store.read().unwrap();
     let standing = |kind, number| {
         let found = reader.channel(&channel(kind, number)).unwrap().unwrap();
         let whole = |amount: Amount| amount == Amount::from_tokens(1) || amount.is_zero();
@@ -283,10 +420,6 @@ fn check_records(store: &Store) {
     let decision = reader.decision(&DecisionId(id(b'd', 6))).unwrap().unwrap();
     assert_eq!(decision.header.purchase, Some(purchase(6)));
     assert_eq!(reader.policy_counter("surge", "sales").unwrap(), 7);
-    assert_eq!(
-        reader.policy_value("surge", "last").unwrap(),
-        Some(7u64.to_be_bytes().to_vec())
-    );
 
     let query = OfferQuery {
         api: ApiId([3; 16]),
@@ -312,14 +445,20 @@ fn check_records(store: &Store) {
 }
 
 #[test]
-fn who_only_reads_a_ledger_of_schema_3_is_told_what_converts_it() {
-    let (_dir, path) = schema_3();
+fn who_only_reads_a_ledger_of_a_former_schema_is_told_what_converts_it() {
+    for schema in FORMER {
+        is_told_what_converts_it(schema);
+    }
+}
+
+fn is_told_what_converts_it(schema: u32) {
+    let (_dir, path) = former(schema);
     let before = std::fs::read(path.join("data.mdb")).unwrap();
     let error = Store::open_read_only(&path, 0).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
-            "the data folder {} has schema 3, this program reads schema 5: let `bourse ledger upgrade` or `bourse serve` \
+            "the data folder {} has schema {schema}, this program reads schema 5: let `bourse ledger upgrade` or `bourse serve` \
              open it once, which converts it",
             path.display()
         )
@@ -335,14 +474,22 @@ fn who_only_reads_a_ledger_of_schema_3_is_told_what_converts_it() {
 
 #[test]
 fn a_conversion_that_fails_or_is_cut_off_leaves_the_former_ledger_and_succeeds_at_the_next_start() {
-    let (_dir, path) = schema_3();
+    for schema in FORMER {
+        leaves_the_former_ledger(schema);
+    }
+}
+
+fn leaves_the_former_ledger(schema: u32) {
+    let (_dir, path) = former(schema);
     let disk = TestDisk::new();
     disk.fail_at.store(1, SeqCst);
     let error = Store::open_on(options(&path), &stamp(), disk).unwrap_err();
-    let expected = "has schema 3 and cannot be converted to 5: the ledger's database failed: the disk is broken; \
-                    nothing was changed";
-    assert!(error.to_string().ends_with(expected), "{error}");
-    must_be_unconverted(&path);
+    let expected = format!(
+        "has schema {schema} and cannot be converted to 5: the ledger's database failed: the disk is broken; nothing was \
+         changed"
+    );
+    assert!(error.to_string().ends_with(&expected), "{error}");
+    must_be_unconverted(&path, schema);
 
     let output = Process::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "schema::child_dies_while_it_converts"])
@@ -350,18 +497,18 @@ fn a_conversion_that_fails_or_is_cut_off_leaves_the_former_ledger_and_succeeds_a
         .output()
         .unwrap();
     assert!(!output.status.success(), "it lived");
-    must_be_unconverted(&path);
+    must_be_unconverted(&path, schema);
 
     let store = open(&path);
     assert_sound(&store);
-    check_records(&store);
+    check_all(&store, schema);
 }
 
 #[track_caller]
-fn must_be_unconverted(path: &Path) {
+fn must_be_unconverted(path: &Path, schema: u32) {
     let error = Store::open_read_only(path, 0).unwrap_err();
     assert!(
-        matches!(error, OpenError::Unconverted { stored: 3, .. }),
+        matches!(error, OpenError::Unconverted { stored, .. } if stored == schema),
         "{error}"
     );
 }

@@ -96,10 +96,7 @@ pub(super) fn sign_file(config: &Config, args: &SignArgs) -> anyhow::Result<Exit
 pub(super) fn verify_file(config: &Config, args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let file = project::component(args.file.as_deref(), ".".as_ref())?;
     let keys = if args.keys.is_empty() {
-        let listed = config.policies.keys.iter();
-        listed
-            .map(|key| key.parse())
-            .collect::<Result<Vec<VerifyingKey>, _>>()?
+        config.policies.verifying_keys().collect::<anyhow::Result<_>>()?
     } else {
         args.keys.clone()
     };

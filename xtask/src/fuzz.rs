@@ -97,7 +97,7 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
             .map(|_| {
                 scope.spawn(|| -> Result<()> {
                     while let Some(target) = next() {
-                        fuzz(&program, &target, seconds)?;
+                        fuzz(&program, &target, seconds).inspect_err(|_| while next().is_some() {})?;
                     }
                     Ok(())
                 })

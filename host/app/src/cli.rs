@@ -244,12 +244,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
                 markets.iter_mut().for_each(|config| args.lay_over(config));
                 Ok(markets)
             };
-            // Sockets of our own router have threads of their own.
-            let sockets = match markets.first() {
-                Some(market) if market.wamp.connect.is_none() => bourse_wamp::socket_threads(),
-                _ => 0,
-            };
-            return block_on(sockets, commands::serve(load, &args));
+            return block_on(beside_sockets(&markets), commands::serve(load, &args));
         }
         Command::Status => return commands::status(&markets),
         _ => one(markets)?,
@@ -263,25 +258,31 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         | Command::Man(_) => Ok(ExitCode::SUCCESS),
         Command::Ledger(command) => commands::ledger(&config, &command),
         Command::Keys(command) => commands::keys(&config, command),
-        Command::Dev(command) => block_on(0, commands::dev(&config, command)),
-        Command::Policy(command) => block_on(0, commands::policy(&config, command)),
+        Command::Dev(command) => block_on(None, commands::dev(&config, command)),
+        Command::Policy(command) => block_on(None, commands::policy(&config, command)),
         Command::Decisions(command) => commands::decisions(&config, &command),
         Command::Wamp(command) => commands::wamp(&command),
     }
 }
 
-/// Runs a command on all processors but as many as are `taken`.
+/// Processors that the sockets of our own router, which have threads of their own, leave to the rest of a market. None where
+/// another router has the sockets.
+fn beside_sockets(markets: &[Config]) -> Option<usize> {
+    let ours = markets.first()?.wamp.connect.is_none();
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    ours.then(|| processors.saturating_sub(bourse_wamp::socket_threads()).max(1))
+}
+
+/// Runs a command on so many threads, else on as many as tokio finds right.
 fn block_on<F: Future<Output = anyhow::Result<ExitCode>>>(
-    taken: usize,
+    threads: Option<usize>,
     command: F,
 ) -> anyhow::Result<ExitCode> {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = processors.saturating_sub(taken).max(1);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()?
-        .block_on(command)
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        runtime.worker_threads(threads);
+    }
+    runtime.enable_all().build()?.block_on(command)
 }
 
 #[cfg(test)]

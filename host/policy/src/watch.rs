@@ -67,12 +67,10 @@ fn processor_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ticker::Ticker;
 
     /// Watches the thread from now on, without ticks but those of the test.
     fn watch(deadline: Duration) -> Watch {
-        let ticker = Ticker::start(|| ()).unwrap();
-        Watch::since(Instant::now(), deadline, ticker.running())
+        Watch::since(Instant::now(), deadline, Running::alone())
     }
 
     #[test]

@@ -240,7 +240,8 @@ fn decode(serializer: Serializer, frame: &[u8]) -> Result<Message, ReadError> {
 
 type Receiver = mpsc::Receiver<Item>;
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
     use super::*;
     use std::cell::Cell;

@@ -1,5 +1,5 @@
-//! Listeners: one task accepts, each connection gets one of its own, on a thread for them. Sockets of any kind go through the same loop; what
-//! a message means is nobody's business here.
+//! Listeners: one task accepts, each connection gets one of its own, on a thread for sockets. Sockets of any kind go through
+//! the same code; what a message means is nobody's business here.
 
 use std::io;
 use std::net::SocketAddr;
@@ -241,10 +241,7 @@ async fn accept(hub: Arc<Hub>, loops: Arc<Loops>, listener: Listener, protocol: 
         match hub.admission.admit(Source::of(caller.peer()), now) {
             Ok(place) => {
                 let connection = connection(hub.clone(), caller, protocol.clone(), place);
-                match loops.next() {
-                    Some(thread) => hub.tasks.spawn_on(connection, thread),
-                    None => hub.tasks.spawn(connection),
-                };
+                loops.serve(&hub.tasks, connection);
             }
             Err(refusal) => {
                 if let Some(refused) = hub.admission.refusals_to_log(now) {

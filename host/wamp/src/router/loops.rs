@@ -2,8 +2,9 @@
 //!
 //! A connection lives on one of them from its first byte to its last: handshakes, reading, routing, writing. Such a thread
 //! first reads what all its sockets have, then writes: what many callers ask of one callee goes out in one piece. Were a reader
-//! and a writer on different threads, every message would wake another one, which costs more than routing it. What a call
-//! means is done by its callee, elsewhere. Nothing may take long here: all others on the thread would wait.
+//! and a writer on different threads, every message would wake another one, which costs more than routing it. So a message is
+//! routed on the thread that read it, and wakes another only where its receiver lives. What a call means is done by its
+//! callee, elsewhere. Nothing may take long here: all others on the thread would wait.
 
 use std::io;
 use std::num::NonZero;
@@ -15,8 +16,6 @@ use tokio::runtime::{Builder, Handle};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
-
-use super::ENDING;
 
 /// The name of each thread.
 const NAME: &str = "wamp-sockets";
@@ -36,7 +35,7 @@ pub fn socket_threads() -> usize {
     (processors / 2).max(1)
 }
 
-/// Threads that run until this is dropped, and then until their connections have ended and all is written, or had the time to.
+/// Threads that run until this is dropped, and then until all is said on them, or had the time to be.
 pub(super) struct Loops {
     loops: Vec<Handle>,
     turn: AtomicUsize,
@@ -44,8 +43,8 @@ pub(super) struct Loops {
 }
 
 impl Loops {
-    /// Starts them for connections that are counted in `tasks`.
-    pub(super) fn start(tasks: &TaskTracker) -> io::Result<Self> {
+    /// Starts them, each counted in `tasks` until it ends: at most `ending` after this is dropped.
+    pub(super) fn start(tasks: &TaskTracker, ending: Duration) -> io::Result<Self> {
         let running = CancellationToken::new();
         // Where one cannot be started, those before it end.
         let guard = running.clone().drop_guard();
@@ -56,13 +55,15 @@ impl Loops {
                     .global_queue_interval(OTHERS)
                     .build()?;
                 let handle = runtime.handle().clone();
-                let (running, tasks) = (running.clone(), tasks.clone());
+                let (running, token) = (running.clone(), tasks.token());
                 thread::Builder::new().name(NAME.to_owned()).spawn(move || {
                     runtime.block_on(async {
                         running.cancelled().await;
                         // Either they say their last words, or whoever made the router is gone and so must they be.
-                        let _ = timeout(ENDING, ended(&tasks)).await;
+                        let _ = timeout(ending, all_said()).await;
                     });
+                    drop(runtime);
+                    drop(token);
                 })?;
                 Ok(handle)
             })
@@ -74,18 +75,24 @@ impl Loops {
         })
     }
 
-    /// The thread for the next connection: one that has the fewest, of those each in turn.
-    pub(super) fn next(&self) -> Option<&Handle> {
+    /// Has a connection served, counted in `tasks`, where the fewest are, of those threads on each in turn.
+    pub(super) fn serve(&self, tasks: &TaskTracker, connection: impl Future<Output = ()> + Send + 'static) {
+        match self.next() {
+            Some(thread) => tasks.spawn_on(connection, thread),
+            None => tasks.spawn(connection),
+        };
+    }
+
+    fn next(&self) -> Option<&Handle> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let (before, from) = self.loops.split_at(turn % self.loops.len().max(1));
+        let (before, from) = self.loops.split_at(turn.checked_rem(self.loops.len())?);
         let alive = |handle: &&Handle| handle.metrics().num_alive_tasks();
         from.iter().chain(before).min_by_key(alive)
     }
 }
 
-/// Waits on a thread until its connections have ended, and their writers, which are in none of `tasks`.
-async fn ended(tasks: &TaskTracker) {
-    tasks.wait().await;
+/// Waits on a thread until its connections have ended, and their writers, which are tasks of their own.
+async fn all_said() {
     while Handle::current().metrics().num_alive_tasks() > 0 {
         sleep(LOOK).await;
     }
@@ -103,14 +110,20 @@ mod tests {
 
     #[tokio::test]
     async fn connections_are_on_threads_for_sockets_where_the_fewest_are() {
-        let loops = Loops::start(&TaskTracker::new()).unwrap();
+        let loops = Loops::start(&TaskTracker::new(), LOOK).unwrap();
         let threads = loops.loops.len();
         let mut used = HashMap::new();
-        for _ in 0..2 * threads {
+        for place in 0..2 * threads {
             let (say, heard) = oneshot::channel();
-            loops.next().unwrap().spawn(async move {
+            // The first has two already when others are asked for.
+            let thread = if place < 2 {
+                loops.loops.first()
+            } else {
+                loops.next()
+            };
+            thread.unwrap().spawn(async move {
                 let here = thread::current();
-                say.send((here.id(), here.name().map(str::to_owned))).unwrap();
+                let _ = say.send((here.id(), here.name().map(str::to_owned)));
                 pending::<()>().await;
             });
             let (id, name) = heard.await.unwrap();
@@ -124,39 +137,27 @@ mod tests {
     #[tokio::test]
     async fn a_thread_ends_when_all_is_said_on_it() {
         let tasks = TaskTracker::new();
-        let loops = Loops::start(&tasks).unwrap();
-        let (ends, writes) = (oneshot::channel::<()>(), oneshot::channel::<()>());
+        let loops = Loops::start(&tasks, PATIENCE * 2).unwrap();
+        let (words, last) = oneshot::channel::<()>();
         let handle = loops.next().unwrap().clone();
-        let connection = tasks.spawn_on(async { drop(ends.1.await) }, &handle);
-        let writer = handle.spawn(async { drop(writes.1.await) });
+        let writer = handle.spawn(async { drop(last.await) });
         tasks.close();
         drop(loops);
-        ends.0.send(()).unwrap();
-        connection.await.unwrap();
-        // Its writer may have words yet.
         sleep(LOOK * 10).await;
         assert!(handle.spawn(async {}).await.is_ok(), "its thread did not wait");
-        writes.0.send(()).unwrap();
+        words.send(()).unwrap();
         writer.await.unwrap();
-        let ended = async {
-            while handle.spawn(async {}).await.is_ok() {
-                sleep(LOOK).await;
-            }
-        };
-        timeout(PATIENCE, ended).await.expect("its thread is still there");
+        timeout(PATIENCE, tasks.wait()).await.unwrap();
+        assert!(handle.spawn(async {}).await.is_err(), "its thread is still there");
     }
 
     #[tokio::test]
     async fn a_connection_that_does_not_end_is_ended() {
         let tasks = TaskTracker::new();
-        let loops = Loops::start(&tasks).unwrap();
-        let (held, gone) = oneshot::channel::<()>();
-        let stuck = async move {
-            let _held = held;
-            pending::<()>().await;
-        };
-        tasks.spawn_on(stuck, loops.next().unwrap());
+        let loops = Loops::start(&tasks, LOOK).unwrap();
+        loops.serve(&tasks, pending());
+        tasks.close();
         drop(loops);
-        let _ = timeout(PATIENCE, gone).await.expect("it is still there");
+        timeout(PATIENCE, tasks.wait()).await.unwrap();
     }
 }

@@ -64,7 +64,7 @@ use crate::uri::{self, Match, error};
 use realm::Inner;
 
 /// What connections have for their end: the writers have one grace for their last words, the readers as long again to hear
-/// the peers out.
+/// the peers out, and one is to spare.
 const ENDING: Duration = CLOSE_GRACE.saturating_mul(3);
 
 /// An embedded router. Clones are the same router. It can be used as the realm that it was made with.
@@ -214,7 +214,7 @@ impl Hub {
         if let Some(loops) = known.upgrade() {
             return Ok(loops);
         }
-        let loops = Arc::new(Loops::start(&self.tasks)?);
+        let loops = Arc::new(Loops::start(&self.tasks, ENDING)?);
         *known = Arc::downgrade(&loops);
         Ok(loops)
     }

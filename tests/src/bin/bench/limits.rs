@@ -186,7 +186,7 @@ pub(crate) fn serve_echo() {
     });
 }
 
-/// A runtime like the host's.
+/// A runtime on all processors, of which the host gives half to its sockets.
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()

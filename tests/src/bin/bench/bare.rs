@@ -1,9 +1,11 @@
 //! Peers that write frames, read frames, and do nothing else: what they take is as little as what the peers of a bare WebSocket
 //! take, so that what is left is the router's.
 
+use crate::process::{Running, start};
 use bourse_wamp::testing::{read, write};
 use bourse_wamp::{Dict, Integer, Serializer, Value};
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -11,6 +13,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+
+/// The argument that makes this program a callee; the router's URL follows, and the serializer's subprotocol.
+pub(crate) const CALLEE: &str = "--callee";
 
 /// Types of messages, as the WAMP specification numbers them.
 mod kind {
@@ -97,19 +102,11 @@ pub(crate) struct Caller {
     calls: u64,
 }
 
-/// As many callers of one callee, which gives back what it is given for as long as the runtime lives.
-pub(crate) async fn callers(url: &str, serializer: Serializer, n: usize) -> Vec<Caller> {
-    let procedure: Arc<str> = format!("com.example.bench.bare{}", rand::random::<u32>()).into();
-    let mut callee = Peer::join(url, serializer).await;
-    let register = [
-        number(kind::REGISTER),
-        number(1),
-        Value::Map(Dict::new()),
-        (&*procedure).into(),
-    ];
-    callee.say(&register).await;
-    callee.hear(kind::REGISTERED).await;
-    tokio::spawn(serve(callee));
+/// So many callers, and the one callee of them all, in a process of its own as callees are in life: its time is not theirs.
+pub(crate) async fn callers(url: &str, serializer: Serializer, n: usize) -> (Running, Vec<Caller>) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let command = command.args([CALLEE, url, serializer.subprotocol()]);
+    let (callee, procedure) = start(command, |line| Some(Arc::<str>::from(line)));
     let mut callers = Vec::with_capacity(n);
     for _ in 0..n {
         callers.push(Caller {
@@ -118,7 +115,27 @@ pub(crate) async fn callers(url: &str, serializer: Serializer, n: usize) -> Vec<
             calls: 0,
         });
     }
-    callers
+    (callee, callers)
+}
+
+/// The callee: prints the procedure that it serves, then gives back what it is given until it is killed.
+pub(crate) fn serve_callee(url: &str, serializer: &str) {
+    let serializer = Serializer::from_subprotocol(serializer).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.unwrap().block_on(async {
+        let procedure = format!("com.example.bench.bare{}", rand::random::<u32>());
+        let mut callee = Peer::join(url, serializer).await;
+        let register = [
+            number(kind::REGISTER),
+            number(1),
+            Value::Map(Dict::new()),
+            procedure.as_str().into(),
+        ];
+        callee.say(&register).await;
+        callee.hear(kind::REGISTERED).await;
+        println!("{procedure}");
+        serve(callee).await;
+    });
 }
 
 /// Answers what has come before it writes what it has to say, as any callee does whose socket is buffered.

@@ -2,7 +2,7 @@
 //! through Crossbar.io, with a bare WebSocket that answers in the same run as the limit.
 //!
 //! A call crosses four sockets, caller to router to callee and back, where the limit crosses two. Callers and callee are as bare
-//! as the limit's clients are; `wamp.echo` has sessions of our own instead.
+//! as the limit's clients are, the callee in a process of its own; `wamp.echo` has sessions of our own instead.
 
 use crate::bare;
 use crate::limits::runtime;
@@ -110,7 +110,8 @@ fn node() -> Option<Crossbar> {
 /// One run, with sessions of its own.
 async fn calls(url: &str, serializer: Serializer, n: usize, cpu: impl Fn() -> Duration) -> Figures {
     let mut warm = Vec::with_capacity(n);
-    for caller in bare::callers(url, serializer, n).await {
+    let (_callee, callers) = bare::callers(url, serializer, n).await;
+    for caller in callers {
         // Whatever is made at the first call is not measured.
         let (caller, _) = bare::call(caller).await;
         warm.push(caller);

@@ -45,6 +45,10 @@ const IN_FLIGHT: [usize; 3] = [1, 16, 64];
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let filter = arguments.next();
+    if filter.as_deref() == Some(bare::CALLEE) {
+        let mut given = || arguments.next().expect("a URL and a subprotocol");
+        return bare::serve_callee(&given(), &given());
+    }
     if filter.as_deref() == Some(limits::ECHO_SERVER) {
         return limits::serve_echo();
     }

@@ -68,8 +68,13 @@ macro_rules! bytes_type {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                // Written in one piece rather than digit by digit: each call writes some, to its span and to the log.
+                let mut digits = [0; 2 * $len];
+                for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+                    pair.copy_from_slice(&crate::ids::hex_digits(byte));
+                }
                 f.write_str("0x")?;
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(core::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
             }
         }
 
@@ -190,6 +195,14 @@ fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     digits.next().is_none().then_some(bytes)
 }
 
+/// The two hex digits of a byte, lower case.
+fn hex_digits(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 0xf].map(|digit| match digit {
+        0..=9 => b'0' + digit,
+        _ => b'a' + digit - 10,
+    })
+}
+
 /// A WAMP session id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionId(pub u64);
@@ -277,6 +290,7 @@ mod tests {
         let id = MarketId([
             0xda, 0x38, 0xaf, 0xed, 0xca, 0xa2, 0x4c, 0x45, 0xa1, 0x65, 0xa6, 0xb1, 0xab, 0x0b, 0x17, 0x15,
         ]);
+        assert_eq!(id.to_string(), "0xda38afedcaa24c45a165a6b1ab0b1715");
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!("da38afed-caa2-4c45-a165-a6b1ab0b1715".parse(), Ok(id));
         assert_eq!("DA38AFEDCAA24C45A165A6B1AB0B1715".parse(), Ok(id));

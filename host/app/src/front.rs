@@ -304,6 +304,10 @@ fn router(markets: &[Config], doors: &HashMap<String, Arc<Door>>) -> anyhow::Res
         },
         door(first)?,
     );
+    // Before the markets join: their links are to be served there.
+    router
+        .start_threads()
+        .context("cannot start threads for the router's connections")?;
     for other in others {
         let realm = RealmConfig {
             permissions: role::permissions(&other.wamp.role)?,

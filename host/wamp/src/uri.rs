@@ -91,7 +91,7 @@ pub(crate) fn malformed(uri: &str, matching: Match) -> Option<String> {
         Match::Exact if uri.split('.').any(str::is_empty) => {
             Some(format!("the URI {uri:?} must not have an empty component"))
         }
-        // wampproto takes these for globs, which the specification does not know.
+        // wampproto, which keeps the subscriptions, takes these for globs. Registrations are held to the same.
         Match::Wildcard if uri.contains(['*', '?', '[', '\\']) => Some(format!(
             "the wildcard {uri:?} marks free components by leaving them empty"
         )),

@@ -4,8 +4,8 @@ use wampproto::broker::Broker as Engine;
 use wampproto::messages as wire;
 use wampproto::messages::message::Message as Envelope;
 
-use super::convert::{id, message as converted, our_id, pick, routed, session};
-use super::{Identity, Routed, Violation};
+use super::convert::{id, message as converted, our_id, pick, session};
+use super::{Identity, Violation};
 use crate::message::Message;
 use crate::value::Dict;
 
@@ -48,8 +48,8 @@ impl Broker {
         let _ = self.0.remove_session(id(session));
     }
 
-    /// Routes SUBSCRIBE and UNSUBSCRIBE.
-    pub(crate) fn on(&mut self, session: u64, message: &Message) -> Result<Routed, Violation> {
+    /// Answers SUBSCRIBE and UNSUBSCRIBE.
+    pub(crate) fn on(&mut self, session: u64, message: &Message) -> Result<Message, Violation> {
         let envelope: Box<dyn Envelope> = match message {
             Message::Subscribe {
                 request,
@@ -69,7 +69,8 @@ impl Broker {
             }),
             other => return Err(Violation(format!("a broker does not take {}", other.name()))),
         };
-        routed(&self.0.receive_message(id(session), envelope.as_ref())?)
+        let answer = self.0.receive_message(id(session), envelope.as_ref())?;
+        converted(answer.message.as_ref())
     }
 
     /// Routes PUBLISH; acknowledging is left to the caller.

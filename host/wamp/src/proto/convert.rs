@@ -7,7 +7,7 @@ use wampproto::messages::message::Message as Envelope;
 use wampproto::messages::types::Value as Theirs;
 use wampproto::types::SessionDetails;
 
-use super::{Identity, Routed, Violation};
+use super::{Identity, Violation};
 use crate::message::Message;
 use crate::value::{Dict, Value};
 
@@ -41,7 +41,7 @@ pub(super) fn pick(options: &Dict, names: &[&str]) -> Options {
         .collect()
 }
 
-pub(super) fn theirs(value: &Value) -> Option<Theirs> {
+fn theirs(value: &Value) -> Option<Theirs> {
     Some(match value {
         Value::Null => Theirs::Null,
         Value::Bool(value) => Theirs::Bool(*value),
@@ -57,14 +57,14 @@ pub(super) fn theirs(value: &Value) -> Option<Theirs> {
     })
 }
 
-pub(super) fn their_dict(entries: &Dict) -> Options {
+fn their_dict(entries: &Dict) -> Options {
     entries
         .iter()
         .filter_map(|(key, value)| Some((key.clone(), theirs(value)?)))
         .collect()
 }
 
-pub(super) fn ours(value: &Theirs) -> Value {
+fn ours(value: &Theirs) -> Value {
     match value {
         Theirs::Null => Value::Null,
         Theirs::Bool(value) => Value::Bool(*value),
@@ -78,38 +78,16 @@ pub(super) fn ours(value: &Theirs) -> Value {
     }
 }
 
-pub(super) fn our_dict(entries: &Options) -> Dict {
+fn our_dict(entries: &Options) -> Dict {
     entries
         .iter()
         .map(|(key, value)| (key.clone(), ours(value)))
         .collect()
 }
 
-pub(super) fn routed(routed: &wampproto::routing::RoutedMessage) -> Result<Routed, Violation> {
-    Ok(Routed {
-        to: our_id(routed.recipient),
-        message: message(routed.message.as_ref())?,
-    })
-}
-
 /// What the engine made, as one of our messages without payload.
 pub(super) fn message(envelope: &dyn Envelope) -> Result<Message, Violation> {
     let any = envelope.as_any();
-    if let Some(made) = any.downcast_ref::<wire::invocation::Invocation>() {
-        return Ok(Message::Invocation {
-            request: our_id(made.request_id),
-            registration: our_id(made.registration_id),
-            details: our_dict(&made.details),
-            payload: None,
-        });
-    }
-    if let Some(made) = any.downcast_ref::<wire::result::Result_>() {
-        return Ok(Message::Result {
-            request: our_id(made.request_id),
-            details: our_dict(&made.details),
-            payload: None,
-        });
-    }
     if let Some(made) = any.downcast_ref::<wire::error::Error>() {
         let kind = match made.message_type {
             Theirs::Int(kind) => our_id(kind),
@@ -123,30 +101,12 @@ pub(super) fn message(envelope: &dyn Envelope) -> Result<Message, Violation> {
             payload: None,
         });
     }
-    if let Some(made) = any.downcast_ref::<wire::interrupt::Interrupt>() {
-        return Ok(Message::Interrupt {
-            request: our_id(made.request_id),
-            options: our_dict(&made.options),
-        });
-    }
     if let Some(made) = any.downcast_ref::<wire::event::Event>() {
         return Ok(Message::Event {
             subscription: our_id(made.subscription_id),
             publication: our_id(made.publication_id),
             details: our_dict(&made.details),
             payload: None,
-        });
-    }
-    if let Some(made) = any.downcast_ref::<wire::registered::Registered>() {
-        return Ok(Message::Registered {
-            request: our_id(made.request_id),
-            registration: our_id(made.registration_id),
-        });
-    }
-    if let Some(made) = any.downcast_ref::<wire::unregistered::Unregistered>() {
-        return Ok(Message::Unregistered {
-            request: our_id(made.request_id),
-            details: Dict::new(),
         });
     }
     if let Some(made) = any.downcast_ref::<wire::subscribed::Subscribed>() {
@@ -158,12 +118,6 @@ pub(super) fn message(envelope: &dyn Envelope) -> Result<Message, Violation> {
     if let Some(made) = any.downcast_ref::<wire::unsubscribed::Unsubscribed>() {
         return Ok(Message::Unsubscribed {
             request: our_id(made.request_id),
-        });
-    }
-    if let Some(made) = any.downcast_ref::<wire::published::Published>() {
-        return Ok(Message::Published {
-            request: our_id(made.request_id),
-            publication: our_id(made.publication_id),
         });
     }
     Err(Violation(format!(

@@ -1,4 +1,4 @@
-//! wampproto behind our own messages: the routing state of calls and events.
+//! wampproto behind our own messages: subscriptions, and who gets an event.
 //!
 //! Only this folder names wampproto. It sees envelopes, never payloads: its value type holds neither integers
 //! beyond 64 bits nor shared data, so arguments are taken off before routing and put on again by the caller.
@@ -6,18 +6,8 @@
 
 mod broker;
 mod convert;
-mod dealer;
 
 pub(crate) use broker::Broker;
-pub(crate) use dealer::Dealer;
-
-use crate::message::Message;
-
-/// A message for a session, its payload still missing.
-pub(crate) struct Routed {
-    pub(crate) to: u64,
-    pub(crate) message: Message,
-}
 
 /// Who a session is, as far as routing discloses and filters by it.
 #[derive(Clone, Copy)]
@@ -28,7 +18,7 @@ pub(crate) struct Identity<'a> {
     pub(crate) role: &'a str,
 }
 
-/// The protocol engine refuses a message: the session that sent it broke the protocol.
+/// A message that breaks the protocol, and how: it ends its sender's session.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Violation(pub(crate) String);

@@ -59,7 +59,7 @@ pub(super) struct Peer {
     pub(super) spent: Spent,
     /// Provider ids that it holds.
     pub(super) providers: Vec<String>,
-    pub(super) dealers: ShardSet,
+    /// The brokers that know it.
     pub(super) brokers: ShardSet,
 }
 
@@ -100,7 +100,7 @@ impl Core {
             limits,
             authenticator,
             peers: HashMap::new(),
-            rpc: Rpc::new(),
+            rpc: Rpc::default(),
             pubsub: PubSub::new(),
             holders: Holders::new(),
             notices: VecDeque::new(),
@@ -131,7 +131,7 @@ impl Core {
         let Some(peer) = self.peers.remove(&session) else {
             return;
         };
-        self.abandon_calls(session, &peer);
+        self.abandon_calls(&peer);
         self.abandon_subscriptions(session, &peer);
         for (id, registration) in &peer.registrations {
             self.forget_registration(session, *id, registration);
@@ -157,7 +157,7 @@ impl Core {
                 request,
                 options,
                 payload,
-            } => self.answer(session, request, options, payload),
+            } => self.answer(session, request, &options, payload),
             Message::Error {
                 kind: INVOCATION,
                 request,
@@ -351,9 +351,14 @@ impl Peer {
             subscriptions: HashSet::new(),
             spent: Spent::default(),
             providers: Vec::new(),
-            dealers: ShardSet::default(),
             brokers: ShardSet::default(),
         }
+    }
+
+    /// Whether it can be told to stop what it does for others. One that has not read for long is not: it would be dropped for
+    /// what others ask of it.
+    pub(super) fn takes_interrupts(&self) -> bool {
+        self.features.call_canceling && self.out.has_room()
     }
 
     pub(super) fn identity<'a>(&'a self, realm: &'a str) -> Identity<'a> {

@@ -116,10 +116,12 @@ impl Directory {
 
     /// The entry that a call goes to: the exact one, else the longest prefix, else the oldest wildcard.
     pub(super) fn best(&self, uri: &str) -> Option<u64> {
+        if let Some(exact) = self.exact.get(uri) {
+            return Some(*exact);
+        }
         let rank = |(id, entry): &(u64, &Entry)| match entry.pattern().specificity() {
-            Specificity::Exact => (2, 0, *id),
             Specificity::Prefix(length) => (1, length, *id),
-            Specificity::Wildcard(..) => (0, 0, u64::MAX - id),
+            Specificity::Exact | Specificity::Wildcard(..) => (0, 0, u64::MAX - id),
         };
         self.matching(uri).max_by_key(rank).map(|(id, _)| id)
     }

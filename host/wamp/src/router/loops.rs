@@ -5,6 +5,9 @@
 //! and a writer on different threads, every message would wake another one, which costs more than routing it. So a message is
 //! routed on the thread that read it, and wakes another only where its receiver lives. What a call means is done by its
 //! callee, elsewhere. Nothing may take long here: all others on the thread would wait.
+//!
+//! The router's end of a link in this process is here too. What the market answers is so routed where most of it is written. And messages of a
+//! realm are routed on these threads alone: only they wait for each other at its lock.
 
 use std::io;
 use std::num::NonZero;

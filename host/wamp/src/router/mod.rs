@@ -1,14 +1,15 @@
 //! The embedded router: listeners, and the realms that clients reach through them.
 //!
 //! Each realm has its own sessions, registrations, subscriptions and calls, and its own [`Authenticator`]; the
-//! listeners and their limits are shared, and HELLO picks. wampproto keeps the routing state (through `proto`); this
-//! folder puts limits, authorisation, time and sockets around it. One lock per realm guards its state and is never
-//! held across an `await`; frames are decoded before it and encoded after it. What a procedure or topic means is
-//! nobody's business here.
+//! listeners and their limits are shared, and HELLO picks. wampproto keeps the subscriptions (through `proto`); this
+//! folder routes calls itself, and puts limits, authorisation, time and sockets around both. One lock per realm guards
+//! its state and is never held across an `await`; frames are decoded before it and encoded after it. What a procedure
+//! or topic means is nobody's business here.
 
 mod admission;
 mod audience;
 mod auth;
+mod callees;
 mod config;
 mod core;
 mod directory;
@@ -35,7 +36,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -79,8 +80,8 @@ pub(crate) struct Hub {
     config: RouterConfig,
     realms: RwLock<Realms>,
     admission: Arc<Admission>,
-    /// Of the listeners, which keep them.
-    loops: Mutex<Weak<Loops>>,
+    /// Once there are any.
+    loops: Mutex<Option<Arc<Loops>>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -111,6 +112,15 @@ impl Router {
             .insert(inner.name.clone(), inner.clone());
         let first = Realm::new(hub.clone(), inner);
         Self { hub, first }
+    }
+
+    /// Starts the threads for connections, which the first listener would start otherwise: links in this process that are made
+    /// from then on are served there too.
+    ///
+    /// # Errors
+    /// If the operating system gives none.
+    pub fn start_threads(&self) -> io::Result<()> {
+        self.hub.loops().map(drop)
     }
 
     /// Adds a realm, which clients reach through the same listeners.
@@ -170,6 +180,7 @@ impl Router {
         for realm in realms {
             realm.close(error::SYSTEM_SHUTDOWN, "the router stops");
         }
+        drop(self.hub.loops.lock().take());
         let _ = tokio::time::timeout(ENDING, self.hub.tasks.wait()).await;
     }
 }
@@ -208,14 +219,14 @@ impl Hub {
         (names.len() == 1).then(|| names.pop()).flatten()
     }
 
-    /// The threads for the sockets of its connections, started with the first listener.
+    /// The threads for its connections, started when they are first asked for.
     fn loops(&self) -> io::Result<Arc<Loops>> {
         let mut known = self.loops.lock();
-        if let Some(loops) = known.upgrade() {
-            return Ok(loops);
+        if let Some(loops) = &*known {
+            return Ok(Arc::clone(loops));
         }
         let loops = Arc::new(Loops::start(&self.tasks, ENDING)?);
-        *known = Arc::downgrade(&loops);
+        *known = Some(Arc::clone(&loops));
         Ok(loops)
     }
 

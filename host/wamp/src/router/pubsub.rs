@@ -113,13 +113,13 @@ impl Core {
             options,
             topic,
         };
-        let routed = self.broker_for(shard, session)?.on(session, &message)?;
+        let answer = self.broker_for(shard, session)?.on(session, &message)?;
         let Message::Subscribed {
             request,
             subscription,
-        } = routed.message
+        } = answer
         else {
-            self.send(session, routed.message);
+            self.send(session, answer);
             return Ok(());
         };
         let subscription = shard.outer(subscription);
@@ -161,8 +161,8 @@ impl Core {
             request,
             subscription: inner,
         };
-        let routed = self.broker_for(shard, session)?.on(session, &message)?;
-        self.send(session, routed.message);
+        let answer = self.broker_for(shard, session)?.on(session, &message)?;
+        self.send(session, answer);
         self.forget_subscription(session, subscription);
         Ok(())
     }

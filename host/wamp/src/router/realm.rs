@@ -61,7 +61,7 @@ impl Realm {
     }
 
     /// An in-process link. The session that joins over it has the role [`super::ROLE_MARKETMAKER`]. To be called within
-    /// a tokio runtime.
+    /// a tokio runtime. The router's end is served on its threads for connections; where it has none, on that runtime.
     #[must_use]
     pub fn local_link(&self) -> Link {
         let (ours, theirs) = Link::pair(trusted_queue());
@@ -71,9 +71,11 @@ impl Realm {
             channel: None,
         };
         let own = Some(self.inner.clone());
-        self.hub
-            .tasks
-            .spawn(serve(self.hub.clone(), own, ours, origin, None));
+        let serving = serve(self.hub.clone(), own, ours, origin, None);
+        match &*self.hub.loops.lock() {
+            Some(loops) => loops.serve(&self.hub.tasks, serving),
+            None => drop(self.hub.tasks.spawn(serving)),
+        }
         theirs
     }
 

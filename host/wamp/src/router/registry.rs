@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use super::auth::AuthMethod;
+use super::callees::Invoke;
 use super::core::{Core, Registration};
-use super::directory::Entry;
 use super::gate;
 use super::meta::REGISTRY;
 use super::observer::Notice;
 use super::permissions::Action;
 use super::rates::{TOO_MANY_CHANGES, Use};
-use super::shards::{PATTERNS, Shard};
 use crate::message::{Message, REGISTER, UNREGISTER};
-use crate::proto::{Routed, Violation};
+use crate::proto::Violation;
 use crate::uri::{self, Match, error};
 use crate::value::{Dict, Value};
 
@@ -38,12 +37,12 @@ impl Core {
             self.refuse(session, REGISTER, request, error::INVALID_URI, text);
             return Ok(());
         }
-        let Some(invoke) = invocation_policy(text("invoke")) else {
+        let Some(invoke) = Invoke::parse(text("invoke")) else {
             let text = "invoke is one of single, first, last, roundrobin, random";
             self.refuse(session, REGISTER, request, error::INVALID_ARGUMENT, text);
             return Ok(());
         };
-        let single = invoke == SINGLE;
+        let single = invoke == Invoke::Single;
         let peer = self.peer(session)?;
         let guarded = gate::register(&peer.info, &procedure, matching, single, self.ids());
         let ruled = gate::ruled(
@@ -68,54 +67,26 @@ impl Core {
         if let Some(provider) = &provider {
             self.hold(session, provider)?;
         }
-        let exact = matching == Match::Exact;
-        let shard = if exact { Shard::of(&procedure) } else { PATTERNS };
-        let uri: Arc<str> = procedure.as_str().into();
-        let message = Message::Register {
-            request,
-            options,
-            procedure,
+        let uri: Arc<str> = procedure.into();
+        let Some((registration, created)) = self.rpc.enlist(session, &uri, matching, invoke) else {
+            let text = format!("{uri} is registered already");
+            self.refuse(session, REGISTER, request, error::PROCEDURE_ALREADY_EXISTS, text);
+            return Ok(());
         };
-        match self.dealer_for(shard, session)?.on(session, &message)? {
-            Some(Routed {
-                message:
-                    Message::Registered {
-                        request,
-                        registration,
-                    },
-                ..
-            }) => {
-                let registration = shard.outer(registration);
-                let entry = || Entry::new(uri.clone(), matching, invoke);
-                let created = self.rpc.directory.add(registration, session, entry);
-                self.notices.push_back(Notice::Registered(session, uri.clone()));
-                let kept = Registration { uri, provider };
-                self.peer_mut(session)?.registrations.insert(registration, kept);
-                self.send(
-                    session,
-                    Message::Registered {
-                        request,
-                        registration,
-                    },
-                );
-                let details = self.rpc.directory.get(registration).filter(|_| created);
-                let details = details.map(|entry| entry.details(registration));
-                self.tell_added(&REGISTRY, session, registration, details);
-            }
-            Some(Routed {
-                message: Message::Error { uri: reason, .. },
-                ..
-            }) => {
-                self.refuse(
-                    session,
-                    REGISTER,
-                    request,
-                    &reason,
-                    format!("{uri} is registered already"),
-                );
-            }
-            _ => {}
-        }
+        self.notices
+            .push_back(Notice::Registered(session, Arc::clone(&uri)));
+        let kept = Registration { uri, provider };
+        self.peer_mut(session)?.registrations.insert(registration, kept);
+        self.send(
+            session,
+            Message::Registered {
+                request,
+                registration,
+            },
+        );
+        let details = self.rpc.directory.get(registration).filter(|_| created);
+        let details = details.map(|entry| entry.details(registration));
+        self.tell_added(&REGISTRY, session, registration, details);
         Ok(())
     }
 
@@ -177,15 +148,8 @@ impl Core {
             self.refuse(session, UNREGISTER, request, error::NO_SUCH_REGISTRATION, text);
             return Ok(());
         };
-        let (shard, inner) = Shard::inner(registration);
-        let message = Message::Unregister {
-            request,
-            registration: inner,
-        };
-        let routed = self.dealer_for(shard, session)?.on(session, &message)?;
-        if let Some(Routed { to, message }) = routed {
-            self.send(to, message);
-        }
+        let details = Dict::new();
+        self.send(session, Message::Unregistered { request, details });
         self.forget_registration(session, registration, &kept);
         Ok(())
     }
@@ -199,13 +163,6 @@ impl Core {
         if !entry.is_some_and(|entry| entry.sessions.contains(&session)) {
             return Ok(false);
         }
-        let (shard, inner) = Shard::inner(registration);
-        // The request's number only matters for the answer, which is dropped.
-        let message = Message::Unregister {
-            request: 1,
-            registration: inner,
-        };
-        self.dealer_for(shard, session)?.on(session, &message)?;
         let peer = self.peer_mut(session)?;
         let told = peer.features.registration_revocation;
         if let Some(kept) = peer.registrations.remove(&registration) {
@@ -231,9 +188,9 @@ impl Core {
         Ok(true)
     }
 
-    /// Drops a registration that its dealer does not have any more.
+    /// Takes a session off a registration, and tells of it.
     pub(super) fn forget_registration(&mut self, session: u64, id: u64, registration: &Registration) {
-        let removed = self.rpc.directory.remove(id, session);
+        let removed = self.rpc.dismiss(session, id);
         self.notices
             .push_back(Notice::Unregistered(session, registration.uri.clone()));
         if let Some(last) = removed {
@@ -245,19 +202,5 @@ impl Core {
     pub(super) fn callee(&self, uri: &str) -> Option<u64> {
         let id = self.rpc.directory.lookup(uri, Match::Exact)?;
         self.rpc.directory.get(id)?.sessions.first().copied()
-    }
-}
-
-const SINGLE: &str = "single";
-
-/// The invocation policy that a REGISTER asks for.
-fn invocation_policy(name: Option<&str>) -> Option<&'static str> {
-    match name {
-        None | Some("" | SINGLE) => Some(SINGLE),
-        Some("first") => Some("first"),
-        Some("last") => Some("last"),
-        Some("roundrobin") => Some("roundrobin"),
-        Some("random") => Some("random"),
-        Some(_) => None,
     }
 }

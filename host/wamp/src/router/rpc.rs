@@ -1,30 +1,37 @@
 //! Calls: from CALL to RESULT or ERROR, with their cancellation and their time-outs.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::auth::ROLE_MARKETMAKER;
+use super::callees::{Callees, Invoke};
 use super::core::{Core, Peer};
-use super::directory::Directory;
+use super::directory::{Directory, Entry};
 use super::gate::{self, Denied};
 use super::permissions::{Action, WAMP};
 use super::rates::Use;
-use super::shards::{self, PATTERNS, Shard};
 use crate::codec::EncodeError;
-use crate::message::{CALL, Message, Payload, payload, sentence};
-use crate::proto::{Dealer, Routed, Violation};
+use crate::message::{CALL, Message, Payload, payload};
+use crate::proto::Violation;
 use crate::session::{CALLEE, WampError};
 use crate::uri::{self, Match, error};
 use crate::value::{Dict, Value};
 
 /// The calls and procedures of the realm.
+#[derive(Default)]
 pub(super) struct Rpc {
-    dealers: Vec<Dealer>,
     pub(super) directory: Directory,
+    /// The sessions of each entry of the directory, in the order in which they came. `enlist` and `dismiss` alone change either.
+    callees: HashMap<u64, Callees>,
+    /// How many registrations there have been.
+    registrations: u64,
     /// By the realm-wide id of the invocation.
     invocations: HashMap<u64, Pending>,
+    /// How many invocations there have been.
+    invoked: u64,
     /// The invocation of a caller's request.
     calls: HashMap<(u64, u64), u64>,
     deadlines: BTreeSet<(Instant, u64)>,
@@ -36,21 +43,44 @@ struct Pending {
     request: u64,
     callee: u64,
     deadline: Option<Instant>,
+    /// Whether the caller takes results in parts.
+    in_parts: bool,
     /// Cancelled in mode kill: whatever the callee answers, the caller gets the error for being cancelled.
     killed: bool,
 }
 
-impl Rpc {
-    pub(super) fn new() -> Self {
-        Self {
-            dealers: (0..shards::COUNT).map(|_| Dealer::new()).collect(),
-            directory: Directory::default(),
-            invocations: HashMap::new(),
-            calls: HashMap::new(),
-            deadlines: BTreeSet::new(),
+/// What becomes of a call that its caller cancels, as the WAMP specification names it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CancelMode {
+    /// The callee works on for nobody.
+    Skip,
+    /// The callee is interrupted, and the call ends when it answers.
+    Kill,
+    /// The callee is interrupted, and the call ends at once.
+    KillNoWait,
+}
+
+impl CancelMode {
+    /// The mode of this name; none where that is no mode.
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "" | "killnowait" => Some(Self::KillNoWait),
+            "kill" => Some(Self::Kill),
+            "skip" => Some(Self::Skip),
+            _ => None,
         }
     }
 
+    fn name(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Kill => "kill",
+            Self::KillNoWait => "killnowait",
+        }
+    }
+}
+
+impl Rpc {
     pub(super) fn pending(&self) -> usize {
         self.invocations.len()
     }
@@ -58,32 +88,59 @@ impl Rpc {
     #[cfg(feature = "testing")]
     pub(super) fn remembered(&self) -> usize {
         let kept = self.invocations.len() + self.calls.len() + self.deadlines.len();
-        let dealers = self.dealers.iter().map(Dealer::remembered).sum::<usize>();
-        kept + dealers + self.directory.iter().count()
+        kept + self.callees.len() + self.directory.iter().count()
     }
 
     pub(super) fn first_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    pub(super) fn dealer(&mut self, shard: Shard) -> Result<&mut Dealer, Violation> {
-        self.dealers
-            .get_mut(shard.index())
-            .ok_or_else(|| Violation("an id that was never given".to_owned()))
+    /// Has a session serve a procedure or a pattern of them. The answer names the registration, and says whether it is new;
+    /// there is none where it is another's, who does not share it in this way.
+    pub(super) fn enlist(
+        &mut self,
+        session: u64,
+        uri: &Arc<str>,
+        matching: Match,
+        invoke: Invoke,
+    ) -> Option<(u64, bool)> {
+        let id = match self.directory.lookup(uri, matching) {
+            Some(id) => {
+                let joins = self.callees.get_mut(&id)?.join(invoke, session);
+                joins.then_some(id)?
+            }
+            None => {
+                self.registrations += 1;
+                self.callees
+                    .insert(self.registrations, Callees::new(invoke, session));
+                self.registrations
+            }
+        };
+        let entry = || Entry::new(Arc::clone(uri), matching, invoke.name());
+        Some((id, self.directory.add(id, session, entry)))
     }
 
-    /// Where calls of a procedure go, if anybody may serve it.
-    fn shard(&self, procedure: &str) -> Option<Shard> {
-        if self.directory.has_exact(procedure) {
-            Some(Shard::of(procedure))
-        } else if self.directory.has_patterns() {
-            Some(PATTERNS)
-        } else {
-            None
+    /// Takes a session off a registration. Returns whether it was the last, so that the registration is gone; nothing if it
+    /// was not on it.
+    pub(super) fn dismiss(&mut self, session: u64, registration: u64) -> Option<bool> {
+        let last = self.directory.remove(registration, session)?;
+        if last {
+            self.callees.remove(&registration);
+        } else if let Some(callees) = self.callees.get_mut(&registration) {
+            callees.leave(session);
         }
+        Some(last)
     }
 
-    /// Removes a call from all that this keeps; the dealer is told by the caller.
+    /// The registration that calls of a procedure go to, whether it is a pattern, and who gets the next call.
+    fn next_callee(&mut self, procedure: &str) -> Option<(u64, bool, u64)> {
+        let registration = self.directory.best(procedure)?;
+        let pattern = !self.directory.has_exact(procedure);
+        let callee = self.callees.get_mut(&registration)?.next()?;
+        Some((registration, pattern, callee))
+    }
+
+    /// Removes a call from all that this keeps.
     fn finish(&mut self, invocation: u64) -> Option<Pending> {
         let pending = self.invocations.remove(&invocation)?;
         self.calls.remove(&(pending.caller, pending.request));
@@ -95,19 +152,6 @@ impl Rpc {
 }
 
 impl Core {
-    /// The dealer of a shard, which knows the session from now on.
-    pub(super) fn dealer_for(&mut self, shard: Shard, session: u64) -> Result<&mut Dealer, Violation> {
-        let peer = self
-            .peers
-            .get_mut(&session)
-            .ok_or_else(|| Violation("the session has ended".to_owned()))?;
-        let dealer = self.rpc.dealer(shard)?;
-        if peer.dealers.insert(shard) {
-            dealer.add(peer.identity(&self.realm))?;
-        }
-        Ok(dealer)
-    }
-
     pub(super) fn call(
         &mut self,
         caller: u64,
@@ -178,102 +222,85 @@ impl Core {
             return Ok(());
         }
         let timeout = call_timeout(&options, self.limits.call_timeout);
-        let nobody = format!("no callee serves {procedure}");
-        let Some(shard) = self.rpc.shard(&procedure) else {
-            self.refuse(caller, CALL, request, error::NO_SUCH_PROCEDURE, nobody);
+        let identity = discloses.then(|| Arc::clone(&peer.info));
+        let Some((registration, pattern, callee)) = self.rpc.next_callee(&procedure) else {
+            let text = format!("no callee serves {procedure}");
+            self.refuse(caller, CALL, request, error::NO_SUCH_PROCEDURE, text);
             return Ok(());
         };
-        let message = Message::Call {
-            request,
-            options,
-            procedure,
-            payload: None,
-        };
-        match self.dealer_for(shard, caller)?.on(caller, &message)? {
-            Some(Routed {
-                to: callee,
-                message:
-                    Message::Invocation {
-                        request: inner,
-                        registration,
-                        mut details,
-                        ..
-                    },
-            }) => {
-                let invocation = shard.outer(inner);
-                if !discloses {
-                    details.retain(|name, _| !name.starts_with("caller"));
-                }
-                if let Some(timeout) = timeout {
-                    let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-                    details.insert("timeout".to_owned(), milliseconds.into());
-                }
-                self.begin(invocation, caller, request, callee, timeout);
-                let registration = shard.outer(registration);
-                let message = Message::Invocation {
-                    request: invocation,
-                    registration,
-                    details,
-                    payload,
-                };
-                self.invoke(callee, invocation, message)
-            }
-            Some(Routed {
-                message: Message::Error { uri, .. },
-                ..
-            }) => {
-                self.refuse(caller, CALL, request, &uri, nobody);
-                Ok(())
-            }
-            _ => Ok(()),
+        let in_parts = options.get("receive_progress").and_then(Value::as_bool) == Some(true);
+        let mut details = Dict::new();
+        if let Some(caller) = identity {
+            details.insert("caller".to_owned(), caller.id.into());
+            details.insert("caller_authid".to_owned(), caller.authid.as_str().into());
+            details.insert("caller_authrole".to_owned(), caller.role.as_str().into());
         }
-    }
-
-    fn begin(&mut self, invocation: u64, caller: u64, request: u64, callee: u64, timeout: Option<Duration>) {
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        if let Some(deadline) = deadline {
-            self.rpc.deadlines.insert((deadline, invocation));
+        // The callee of a pattern must be told which procedure is meant.
+        if pattern {
+            details.insert("procedure".to_owned(), procedure.into());
         }
-        self.rpc.calls.insert((caller, request), invocation);
-        let pending = Pending {
+        if in_parts {
+            details.insert("receive_progress".to_owned(), true.into());
+        }
+        if let Some(timeout) = timeout {
+            let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            details.insert("timeout".to_owned(), milliseconds.into());
+        }
+        let invocation = self.begin(Pending {
             caller,
             request,
             callee,
-            deadline,
+            deadline: timeout.map(|timeout| Instant::now() + timeout),
+            in_parts,
             killed: false,
+        });
+        let message = Message::Invocation {
+            request: invocation,
+            registration,
+            details,
+            payload,
         };
-        self.rpc.invocations.insert(invocation, pending);
-        if let Some(peer) = self.peers.get_mut(&caller) {
+        self.invoke(callee, invocation, message);
+        Ok(())
+    }
+
+    /// Notes a call under the id of a new invocation.
+    fn begin(&mut self, pending: Pending) -> u64 {
+        self.rpc.invoked += 1;
+        let invocation = self.rpc.invoked;
+        if let Some(deadline) = pending.deadline {
+            self.rpc.deadlines.insert((deadline, invocation));
+        }
+        self.rpc
+            .calls
+            .insert((pending.caller, pending.request), invocation);
+        if let Some(peer) = self.peers.get_mut(&pending.caller) {
             peer.calling.insert(invocation);
         }
-        if let Some(peer) = self.peers.get_mut(&callee) {
+        if let Some(peer) = self.peers.get_mut(&pending.callee) {
             peer.serving.insert(invocation);
         }
+        self.rpc.invocations.insert(invocation, pending);
+        invocation
     }
 
     /// Hands an invocation to its callee; a callee that cannot keep up gets no more, rather than being dropped for
     /// what others ask of it.
-    fn invoke(&mut self, callee: u64, invocation: u64, message: Message) -> Result<(), Violation> {
+    fn invoke(&mut self, callee: u64, invocation: u64, message: Message) {
         let room = self.peers.get(&callee).is_some_and(|peer| peer.out.has_room());
         if room {
             self.send(callee, message);
-            return Ok(());
+            return;
         }
         let text = "the callee has more calls waiting than it can take; try again";
-        self.fail(invocation, error::OVERLOADED, text)
+        self.fail(invocation, error::OVERLOADED, text);
     }
 
-    /// Answers a call in place of its callee.
-    fn fail(&mut self, invocation: u64, uri: &str, text: &str) -> Result<(), Violation> {
-        let Some(callee) = self
-            .rpc
-            .invocations
-            .get(&invocation)
-            .map(|pending| pending.callee)
-        else {
-            return Ok(());
-        };
-        self.answer_error(callee, invocation, Dict::new(), uri.to_owned(), sentence(text))
+    /// Ends a call with an error in place of its callee's answer.
+    fn fail(&mut self, invocation: u64, uri: &str, text: &str) {
+        if let Some(Pending { caller, request, .. }) = self.finish(invocation) {
+            self.refuse(caller, CALL, request, uri, text);
+        }
     }
 
     fn finish(&mut self, invocation: u64) -> Option<Pending> {
@@ -287,14 +314,13 @@ impl Core {
         Some(pending)
     }
 
-    /// Whether `callee` is to answer this invocation; an answer to one that is over is no fault.
-    fn expects(&self, callee: u64, invocation: u64) -> Result<bool, Violation> {
+    /// The call that `callee` is to answer with this invocation; none if it is over, for its answer is no fault then.
+    fn expected(&self, callee: u64, invocation: u64) -> Result<Option<&Pending>, Violation> {
         match self.rpc.invocations.get(&invocation) {
-            None => Ok(false),
-            Some(pending) if pending.callee == callee => Ok(true),
-            Some(_) => Err(Violation(format!(
+            Some(pending) if pending.callee != callee => Err(Violation(format!(
                 "an answer to invocation {invocation}, which is another session's"
             ))),
+            pending => Ok(pending),
         }
     }
 
@@ -302,46 +328,36 @@ impl Core {
         &mut self,
         callee: u64,
         invocation: u64,
-        options: Dict,
+        options: &Dict,
         payload: Payload,
     ) -> Result<(), Violation> {
-        if !self.expects(callee, invocation)? {
+        let Some(pending) = self.expected(callee, invocation)? else {
+            return Ok(());
+        };
+        let part = options.get("progress").and_then(Value::as_bool) == Some(true);
+        if part && !pending.killed {
+            if !pending.in_parts {
+                let text =
+                    format!("a part of a result for invocation {invocation}, whose caller wants it whole");
+                return Err(Violation(text));
+            }
+            let (caller, request) = (pending.caller, pending.request);
+            let details = Dict::from([("progress".to_owned(), true.into())]);
+            self.send(
+                caller,
+                Message::Result {
+                    request,
+                    details,
+                    payload,
+                },
+            );
             return Ok(());
         }
-        let (shard, inner) = Shard::inner(invocation);
-        let progress = options.get("progress").and_then(Value::as_bool) == Some(true);
-        let message = Message::Yield {
-            request: inner,
-            options,
-            payload: None,
-        };
-        let routed = self.rpc.dealer(shard)?.on(callee, &message)?;
-        if !progress
-            || self
-                .rpc
-                .invocations
-                .get(&invocation)
-                .is_some_and(|pending| pending.killed)
-        {
-            self.finish(invocation);
-        }
-        match routed {
-            Some(Routed {
-                to,
-                message: Message::Result { request, details, .. },
-            }) => {
-                self.send(
-                    to,
-                    Message::Result {
-                        request,
-                        details,
-                        payload,
-                    },
-                );
-            }
-            Some(Routed { to, message }) => self.send(to, message),
-            None => {}
-        }
+        self.conclude(invocation, |request| Message::Result {
+            request,
+            details: Dict::new(),
+            payload,
+        });
         Ok(())
     }
 
@@ -353,134 +369,82 @@ impl Core {
         uri: String,
         payload: Payload,
     ) -> Result<(), Violation> {
-        if !self.expects(callee, invocation)? {
+        if self.expected(callee, invocation)?.is_none() {
             return Ok(());
         }
-        let (shard, inner) = Shard::inner(invocation);
-        let message = Message::Error {
-            kind: 0,
-            request: inner,
-            details: Dict::new(),
+        self.conclude(invocation, |request| Message::Error {
+            kind: CALL,
+            request,
+            details,
             uri,
-            payload: None,
-        };
-        let routed = self.rpc.dealer(shard)?.on(callee, &message)?;
-        let killed = self.finish(invocation).is_some_and(|pending| pending.killed);
-        match routed {
-            Some(Routed {
-                to,
-                message: Message::Error {
-                    kind, request, uri, ..
-                },
-            }) if !killed => {
-                self.send(
-                    to,
-                    Message::Error {
-                        kind,
-                        request,
-                        details,
-                        uri,
-                        payload,
-                    },
-                );
+            payload,
+        });
+        Ok(())
+    }
+
+    /// Ends a call with what its callee answers, unless it was killed.
+    fn conclude(&mut self, invocation: u64, answer: impl FnOnce(u64) -> Message) {
+        match self.finish(invocation) {
+            Some(pending) if pending.killed => {
+                self.refuse(pending.caller, CALL, pending.request, error::CANCELED, CANCELLED);
             }
-            Some(Routed { to, message }) => self.send(to, message),
+            Some(pending) => self.send(pending.caller, answer(pending.request)),
             None => {}
         }
-        Ok(())
     }
 
     pub(super) fn cancel(&mut self, caller: u64, request: u64, options: &Dict) -> Result<(), Violation> {
-        let mode = match options.get("mode").map(Value::as_str) {
-            None | Some(Some("" | "killnowait")) => "killnowait",
-            Some(Some("kill")) => "kill",
-            Some(Some("skip")) => "skip",
-            Some(other) => {
-                let text = format!("CANCEL with mode {other:?}; it is one of skip, kill, killnowait");
-                return Err(Violation(text));
-            }
+        let given = options.get("mode");
+        let mode = given.map_or(Some(CancelMode::KillNoWait), |mode| {
+            CancelMode::parse(mode.as_str()?)
+        });
+        let Some(mode) = mode else {
+            let given = given.and_then(Value::as_str).unwrap_or("that is no text");
+            let text = format!("CANCEL with a mode {given}; it is one of skip, kill, killnowait");
+            return Err(Violation(text));
         };
         // The answer may have crossed the CANCEL.
-        let Some(invocation) = self.rpc.calls.get(&(caller, request)).copied() else {
-            return Ok(());
-        };
-        self.stop(invocation, mode, error::CANCELED, "the caller cancelled the call")
+        if let Some(invocation) = self.rpc.calls.get(&(caller, request)).copied() {
+            self.stop(invocation, mode, error::CANCELED, CANCELLED);
+        }
+        Ok(())
     }
 
     /// Ends a call whose time is up.
-    fn time_out(&mut self, invocation: u64) -> Result<(), Violation> {
+    fn time_out(&mut self, invocation: u64) {
         self.stats.timeouts += 1;
-        if let Some(pending) = self.rpc.invocations.get_mut(&invocation)
-            && std::mem::take(&mut pending.killed)
+        if self
+            .rpc
+            .invocations
+            .get(&invocation)
+            .is_some_and(|pending| pending.killed)
         {
-            // Cancelled before and still not answered: the dealer answers once the callee seems to.
-            let (caller, request) = (pending.caller, pending.request);
-            self.close_invocation(invocation)?;
             let text = "the call was cancelled, and the callee did not stop in time";
-            self.refuse(caller, CALL, request, error::TIMEOUT, text);
-            return Ok(());
+            self.fail(invocation, error::TIMEOUT, text);
+            return;
         }
-        self.stop(
-            invocation,
-            "killnowait",
-            error::TIMEOUT,
-            "the callee did not answer in time",
-        )
+        let text = "the callee did not answer in time";
+        self.stop(invocation, CancelMode::KillNoWait, error::TIMEOUT, text);
     }
 
-    fn stop(&mut self, invocation: u64, mode: &str, uri: &str, text: &str) -> Result<(), Violation> {
+    fn stop(&mut self, invocation: u64, mode: CancelMode, uri: &str, text: &str) {
         let Some(pending) = self.rpc.invocations.get_mut(&invocation) else {
-            return Ok(());
+            return;
         };
         if pending.killed {
-            return Ok(());
+            return;
         }
-        let (caller, request, callee) = (pending.caller, pending.request, pending.callee);
+        let callee = pending.callee;
         // A callee that cannot be interrupted is left alone.
-        let interruptible = self
-            .peers
-            .get(&callee)
-            .is_some_and(|peer| peer.features.call_canceling);
-        let mode = if interruptible { mode } else { "skip" };
-        pending.killed = mode == "kill";
-        let (shard, _) = Shard::inner(invocation);
-        for Routed { to, message } in self.rpc.dealer(shard)?.cancel(caller, request, mode)? {
-            match message {
-                Message::Interrupt { mut options, .. } => {
-                    options.insert("reason".to_owned(), uri.into());
-                    self.send(
-                        to,
-                        Message::Interrupt {
-                            request: invocation,
-                            options,
-                        },
-                    );
-                }
-                _ => self.refuse(to, CALL, request, uri, text),
-            }
+        let interruptible = self.peers.get(&callee).is_some_and(Peer::takes_interrupts);
+        let mode = if interruptible { mode } else { CancelMode::Skip };
+        pending.killed = mode == CancelMode::Kill;
+        if mode != CancelMode::Skip {
+            self.send(callee, interrupt(invocation, mode, uri));
         }
-        if mode == "kill" {
-            Ok(())
-        } else {
-            self.close_invocation(invocation)
+        if mode != CancelMode::Kill {
+            self.fail(invocation, uri, text);
         }
-    }
-
-    /// Has the dealer forget an invocation whose caller is answered: it would wait for the callee for ever.
-    fn close_invocation(&mut self, invocation: u64) -> Result<(), Violation> {
-        if let Some(pending) = self.finish(invocation) {
-            let (shard, inner) = Shard::inner(invocation);
-            let uri = error::CANCELED.to_owned();
-            let message = Message::Error {
-                kind: 0,
-                request: inner,
-                details: Dict::new(),
-                uri,
-                payload: None,
-            };
-            self.rpc.dealer(shard)?.on(pending.callee, &message)?;
-        }
-        Ok(())
     }
 
     /// Ends the calls whose time is up by `now`.
@@ -489,47 +453,27 @@ impl Core {
             self.rpc.deadlines.first().copied().filter(|due| due.0 <= now)
         {
             self.rpc.deadlines.remove(&(deadline, invocation));
-            if let Err(violation) = self.time_out(invocation) {
-                tracing::error!(invocation, %violation, "a call could not be timed out");
-            }
+            self.time_out(invocation);
         }
     }
 
     /// Ends the calls of a session that left, on both sides.
-    pub(super) fn abandon_calls(&mut self, session: u64, peer: &Peer) {
-        for invocation in peer.calling.iter().chain(&peer.serving) {
-            self.finish(*invocation);
-        }
-        for shard in peer.dealers.iter() {
-            let affected = match self.rpc.dealer(shard) {
-                Ok(dealer) => dealer.remove(session),
-                Err(_) => Vec::new(),
+    pub(super) fn abandon_calls(&mut self, peer: &Peer) {
+        for invocation in &peer.calling {
+            let Some(pending) = self.finish(*invocation) else {
+                continue;
             };
-            for Routed { to, message } in affected {
-                match message {
-                    Message::Interrupt { request, options } => {
-                        if self
-                            .peers
-                            .get(&to)
-                            .is_some_and(|peer| peer.features.call_canceling)
-                        {
-                            self.send(
-                                to,
-                                Message::Interrupt {
-                                    request: shard.outer(request),
-                                    options,
-                                },
-                            );
-                        }
-                    }
-                    Message::Error {
-                        kind, request, uri, ..
-                    } => {
-                        self.refuse(to, kind, request, &uri, "the callee left before it answered");
-                    }
-                    other => self.send(to, other),
-                }
+            let interruptible = self
+                .peers
+                .get(&pending.callee)
+                .is_some_and(Peer::takes_interrupts);
+            if interruptible {
+                let message = interrupt(*invocation, CancelMode::KillNoWait, error::CANCELED);
+                self.send(pending.callee, message);
             }
+        }
+        for invocation in &peer.serving {
+            self.fail(*invocation, error::CANCELED, "the callee left before it answered");
         }
     }
 
@@ -542,8 +486,14 @@ impl Core {
         match message {
             Message::Invocation { request, .. } => {
                 let text = format!("the callee cannot be sent these arguments: {why}");
-                if let Err(violation) = self.fail(request, uri, &text) {
-                    tracing::error!(session = to, %violation, "a call could not be failed");
+                self.fail(request, uri, &text);
+                None
+            }
+            // With the error the call is over, though this was only a part of its result.
+            Message::Result { request, details, .. } if details.contains_key("progress") => {
+                if let Some(invocation) = self.rpc.calls.get(&(to, request)).copied() {
+                    let text = format!("the caller cannot be sent a part of the result: {why}");
+                    self.stop(invocation, CancelMode::KillNoWait, uri, &text);
                 }
                 None
             }
@@ -566,6 +516,21 @@ impl Core {
                 None
             }
         }
+    }
+}
+
+/// What the caller of a cancelled call is told.
+const CANCELLED: &str = "the caller cancelled the call";
+
+/// What tells a callee to stop, and why.
+fn interrupt(invocation: u64, mode: CancelMode, reason: &str) -> Message {
+    let options = Dict::from([
+        ("mode".to_owned(), mode.name().into()),
+        ("reason".to_owned(), reason.into()),
+    ]);
+    Message::Interrupt {
+        request: invocation,
+        options,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Splitting wampproto's routing state.
 //!
-//! Its dealer and broker look through all their registrations for every call and publication. Exact URIs are
-//! therefore spread over many small ones by hash, patterns have one of their own, and a session is made known to
-//! each when it first matters there. Ids are made unique again by carrying the shard's number.
+//! Its broker looks through all its subscriptions for every publication. Exact URIs are therefore spread over many small
+//! ones by hash, patterns have one of their own, and a session is made known to each when it first matters there. Ids are
+//! made unique again by carrying the shard's number.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn ids_lead_back_to_their_shard() {
-        for uri in ["a", "xbr.marketmaker.get_quote", "xbr.provider.x.sell"] {
+        for uri in ["a", "xbr.marketmaker.on_status", "xbr.provider.x.news"] {
             let shard = Shard::of(uri);
             assert_ne!(shard, PATTERNS);
             assert!((shard.0) < COUNT);

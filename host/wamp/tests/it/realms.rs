@@ -3,9 +3,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bourse_wamp::{
-    Auth, CallResult, JoinError, JoinOptions, Realm, RealmConfig, Router, RouterConfig, Serializer, Session,
-    Users,
+    Auth, CallResult, JoinError, JoinOptions, Realm, RealmConfig, Router, RouterConfig, RouterObserver,
+    Serializer, Session, SessionInfo, Users,
 };
+use parking_lot::Mutex;
 
 use crate::support::{Over, World, call, soon, until, uri, world};
 
@@ -139,6 +140,41 @@ async fn a_realm_that_closes_leaves_the_others_alone() {
     call(&client, "bourse.whose", vec![]).await.unwrap();
     soon(world.router.shutdown()).await;
     for session in [&stays, &client] {
+        soon(session.closed()).await;
+    }
+}
+
+/// Notes on which threads the router lets sessions in.
+#[derive(Default)]
+struct Threads(Mutex<Vec<String>>);
+
+impl RouterObserver for Threads {
+    fn joined(&self, _: &SessionInfo) {
+        let thread = std::thread::current();
+        self.0.lock().push(thread.name().unwrap_or_default().to_owned());
+    }
+
+    fn left(&self, _: u64) {}
+
+    fn registered(&self, _: u64, _: &str) {}
+
+    fn unregistered(&self, _: u64, _: &str) {}
+}
+
+#[tokio::test]
+async fn an_in_process_link_is_served_where_connections_are() {
+    let router = Router::new(RouterConfig::default(), Arc::new(Users::new(true)));
+    let threads = Arc::new(Threads::default());
+    router.observe(threads.clone());
+    // Without threads for connections, beside its user.
+    let beside = Session::join(router.local_link(), into("realm1")).await.unwrap();
+    router.start_threads().unwrap();
+    let there = Session::join(router.local_link(), into("realm1")).await.unwrap();
+    let here = std::thread::current();
+    let here = here.name().unwrap_or_default().to_owned();
+    assert_eq!(*threads.0.lock(), [here, "wamp-sockets".to_owned()]);
+    soon(router.shutdown()).await;
+    for session in [beside, there] {
         soon(session.closed()).await;
     }
 }

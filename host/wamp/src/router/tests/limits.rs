@@ -211,7 +211,14 @@ async fn a_callee_is_not_dropped_for_calls_that_others_pile_up() {
         panic!("not an error: {refused:?}");
     };
     assert_eq!(uri, "bourse.error.overloaded");
+    // Nor for what they give up: interrupts that its queue has no room for are not sent.
+    for request in 2..request {
+        let options = Dict::new();
+        caller.send(Message::Cancel { request, options }).await;
+        assert_eq!(caller.error().await, (request, "wamp.error.canceled".into()));
+    }
     assert!(world.router.session(callee.id).is_some());
+    assert_eq!(world.router.stats().dropped_slow, 0);
     let (invocation, _) = callee.invocation().await;
     callee.send(answer(invocation, 1_u64)).await;
     loop {

@@ -333,7 +333,7 @@ async fn registrations_and_subscriptions_can_be_looked_up() {
             ("count_callees", of(prefix), Ok(2_u64.into())),
             (
                 "count_callees",
-                of(1),
+                of(prefix + 1),
                 Err("wamp.error.no_such_registration".into()),
             ),
         ] {

@@ -1,16 +1,27 @@
 //! A few threads for what takes the processor: signatures and policies. Nothing of it runs on an async thread.
 
 use crate::wire::{fault, uri};
-use bourse_wamp::WampError;
+use bourse_wamp::{RestOfCall, WampError, travel};
 use parking_lot::{Condvar, Mutex};
+use std::cell::Cell;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Jobs that may wait. More is answered with `bourse.error.overloaded` rather than kept.
 const QUEUE: usize = 4096;
 
+/// Calls that may wait to be taken over. They learn meanwhile neither that their caller gave them up nor that they are late, and
+/// keep the place they have among the market's.
+const TAKEN: usize = 256;
+
 type Job = Box<dyn FnOnce() + Send>;
+
+thread_local! {
+    /// Whether this is a thread of a pool, this one or another market's.
+    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The pool. Its threads end when it is dropped.
 pub(crate) struct Workers {
@@ -76,7 +87,7 @@ impl Workers {
         }
     }
 
-    /// Runs `job` on one of the threads and waits for its answer without blocking.
+    /// Runs `job` on one of the threads and waits for its answer without blocking. On one of them already, it is done at once.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -110,6 +121,9 @@ impl Workers {
         if self.inline {
             return Ok(job());
         }
+        if IS_WORKER.get() {
+            return on_the_spot(job);
+        }
         let (job, answer) = prepare(job);
         {
             let mut lines = self.desk.lines.lock();
@@ -131,10 +145,23 @@ impl Workers {
         if self.inline {
             return Ok(job());
         }
+        if IS_WORKER.get() {
+            return on_the_spot(job);
+        }
         let (job, answer) = prepare(job);
         self.desk.lines.lock().owed.push_back(job);
         self.desk.news.notify_one();
         computed(answer).await
+    }
+
+    /// Has one of the threads go on with the call that is being answered: what it then runs, it runs there, and so it ends
+    /// there. Where many wait already, or no call is being answered, it goes on where it is.
+    pub(crate) async fn take_over(&self) {
+        if self.inline {
+            return;
+        }
+        let desk = Arc::clone(&self.desk);
+        travel(move |rest| desk.take_over(rest)).await;
     }
 }
 
@@ -159,16 +186,36 @@ fn prepare<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> (Job,
 }
 
 async fn computed<T>(answer: oneshot::Receiver<T>) -> Result<T, WampError> {
-    answer
-        .await
-        .map_err(|_| fault(uri::RUNTIME, "the request could not be computed"))
+    answer.await.map_err(|_| not_computed())
+}
+
+/// The same on a thread of the pool.
+fn on_the_spot<T>(job: impl FnOnce() -> T) -> Result<T, WampError> {
+    catch_unwind(AssertUnwindSafe(job)).map_err(|_| not_computed())
+}
+
+fn not_computed() -> WampError {
+    fault(uri::RUNTIME, "the request could not be computed")
 }
 
 impl Desk {
+    /// Queues what is left of a call.
+    fn take_over(&self, rest: RestOfCall) {
+        let mut lines = self.lines.lock();
+        if lines.asked.len() >= TAKEN {
+            drop(lines);
+            return rest.stay();
+        }
+        lines.asked.push_back(Box::new(move || rest.run()));
+        drop(lines);
+        self.news.notify_one();
+    }
+
     fn work(&self) {
+        IS_WORKER.set(true);
         while let Some(job) = self.next() {
             // A panic must cost its own request, not a thread that everybody else needs.
-            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)));
+            drop(catch_unwind(AssertUnwindSafe(job)));
         }
     }
 
@@ -190,6 +237,9 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bourse_wamp::{
+        CallError, CallOptions, CallResult, Dict, JoinOptions, Router, RouterConfig, Session, Users, Value,
+    };
     use std::sync::mpsc;
 
     /// Workers whose threads are all busy until the sender is dropped.
@@ -269,6 +319,98 @@ mod tests {
         // Other threads may have taken a question each by then.
         let before = order.lock().iter().position(|job| *job == "bought").unwrap();
         assert!(before < QUEUE / 2, "{before} questions went ahead");
+    }
+
+    /// Calls a procedure that has `workers` take it over, then does `then`.
+    async fn taken_over<F: Future<Output = Result<CallResult, WampError>> + Send + 'static>(
+        workers: &Arc<Workers>,
+        then: impl Fn(Arc<Workers>) -> F + Send + Sync + 'static,
+    ) -> Result<CallResult, CallError> {
+        let router = Router::new(RouterConfig::default(), Arc::new(Users::new(true)));
+        let market = Session::join(router.local_link(), JoinOptions::default())
+            .await
+            .unwrap();
+        let (workers, then) = (Arc::clone(workers), Arc::new(then));
+        let procedure = move |_| {
+            let (workers, then) = (Arc::clone(&workers), Arc::clone(&then));
+            async move {
+                workers.take_over().await;
+                then(workers).await
+            }
+        };
+        market.register("com.example", procedure).await.unwrap();
+        market
+            .call("com.example", Vec::new(), Dict::new(), CallOptions::default())
+            .await
+    }
+
+    fn refusal(answer: Result<CallResult, CallError>) -> String {
+        match answer.unwrap_err() {
+            CallError::Wamp(error) => error.uri,
+            other => panic!("no refusal: {other}"),
+        }
+    }
+
+    fn thread() -> Value {
+        std::thread::current().name().unwrap_or_default().into()
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_taken_over_ends_on_the_thread_that_computes_for_it() {
+        let workers = Arc::new(Workers::start().unwrap());
+        let names = taken_over(&workers, |workers| async move {
+            let before = thread();
+            let computed = workers.run(thread).await?;
+            let args = vec![before, computed, thread()];
+            Ok(CallResult {
+                args,
+                kwargs: Dict::new(),
+            })
+        });
+        let names = names.await.unwrap().args;
+        assert!(
+            names[0].as_str().is_some_and(|name| name.starts_with("worker-")),
+            "{names:?}"
+        );
+        assert_eq!(names, vec![names[0].clone(); 3]);
+    }
+
+    #[tokio::test]
+    async fn a_call_stays_where_many_wait_and_is_refused_where_too_many_do() {
+        let (workers, holds) = busy().await;
+        for _ in 0..TAKEN {
+            workers.desk.lines.lock().asked.push_back(Box::new(|| ()));
+        }
+        let names = taken_over(&workers, |_| async { Ok(CallResult::one(thread())) });
+        let names = names.await.unwrap().args;
+        assert!(
+            names[0].as_str().is_some_and(|name| !name.starts_with("worker-")),
+            "{names:?}"
+        );
+        for _ in TAKEN..QUEUE {
+            workers.desk.lines.lock().asked.push_back(Box::new(|| ()));
+        }
+        let refused = taken_over(&workers, |workers| async move {
+            workers.run(|| ()).await?;
+            Ok(CallResult::default())
+        });
+        assert_eq!(refusal(refused.await), uri::OVERLOADED);
+        drop(holds);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_where_it_was_taken_to_is_answered_and_costs_no_thread() {
+        let workers = Arc::new(Workers::start().unwrap());
+        for _ in 0..32 {
+            let failed = taken_over(&workers, |_| async { panic!("on purpose") }).await;
+            assert_eq!(refusal(failed), "wamp.error.runtime_error");
+            let failed = taken_over(&workers, |workers| async move {
+                let computed: Result<(), _> = workers.run(|| panic!("on purpose")).await;
+                computed.map(|()| CallResult::default())
+            });
+            assert_eq!(refusal(failed.await), uri::RUNTIME);
+        }
+        assert_eq!(workers.run(|| 7).await.unwrap(), 7);
     }
 
     #[tokio::test]

@@ -36,6 +36,6 @@ pub use router::{
 };
 pub use session::{
     CallError, CallOptions, CallResult, Event, Invocation, JoinError, JoinOptions, Progress, PublishOptions,
-    RegisterOptions, Session, WampError,
+    RegisterOptions, RestOfCall, Session, WampError, travel,
 };
 pub use value::{Dict, Value};

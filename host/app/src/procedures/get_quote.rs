@@ -1,6 +1,6 @@
 //! `get_quote(key_id)`: a price, and how long it holds for this session.
 
-use super::{Reply, caller, while_wanted};
+use super::{Reply, caller, wanted, while_wanted};
 use crate::console::Quoted;
 use crate::market::Market;
 use crate::policies::{Inquiry, Step};
@@ -34,6 +34,9 @@ async fn quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
         now,
     };
     let (step, offer) = if market.policies.have_a_say(&offer) {
+        // The policy runs on a worker, and so does what comes after it: nobody is woken for the rest.
+        market.workers.take_over().await;
+        wanted(&invocation)?;
         let policies = Arc::clone(&market.policies);
         market
             .workers

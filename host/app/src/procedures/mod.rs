@@ -204,8 +204,21 @@ async fn while_wanted<T>(
     tokio::select! {
         biased;
         answer = work => answer,
-        () = cancelled.cancelled() => Err(fault(uri::CANCELED, "the caller gave the call up")),
+        () = cancelled.cancelled() => Err(given_up()),
     }
+}
+
+/// For what waited for a worker ([`Workers::take_over`](crate::workers::Workers::take_over)), and did not learn meanwhile that
+/// its caller gave it up.
+fn wanted(invocation: &Invocation) -> Result<(), WampError> {
+    match invocation.cancelled.is_cancelled() {
+        true => Err(given_up()),
+        false => Ok(()),
+    }
+}
+
+fn given_up() -> WampError {
+    fault(uri::CANCELED, "the caller gave the call up")
 }
 
 /// The calling session; the router always discloses it.

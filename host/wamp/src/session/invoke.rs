@@ -1,4 +1,4 @@
-//! Serving calls: one task for each, and an answer whatever happens.
+//! Serving calls: one task at a time for each, and an answer whatever happens.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::table::Registration;
+use super::travel::Travelling;
 use super::{CallResult, Inner, Invocation, Progress, WampError};
 use crate::message::{self, INVOCATION, Message, Payload, payload};
 use crate::uri::error;
@@ -59,11 +60,11 @@ impl Inner {
             wanted: details.get("receive_progress").and_then(Value::as_bool) == Some(true),
         };
         let working = work(&handler, invocation, progress);
-        tokio::spawn(async move {
+        tokio::spawn(Travelling::new(async move {
             let answer = working.await;
             reply.send(answer).await;
             drop(slot);
-        });
+        }));
     }
 }
 

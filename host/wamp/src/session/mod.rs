@@ -1,13 +1,14 @@
 //! The client session: joins a realm over any link, calls, serves calls, publishes and subscribes.
 //!
-//! One task reads the link; each invocation runs in a task of its own, and at most a set number at a time: more
-//! are answered at once with an error, never queued. When the link ends, every pending call fails.
+//! One task reads the link; each invocation runs in a task of its own, until it [`travel`]s, and at most a set number at a time:
+//! more are answered at once with an error, never queued. When the link ends, every pending call fails.
 
 mod invoke;
 mod join;
 mod options;
 mod progress;
 mod table;
+mod travel;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,7 @@ pub use join::JoinError;
 pub(crate) use options::CALLEE;
 pub use options::{CallOptions, JoinOptions, PublishOptions, RegisterOptions};
 pub use progress::Progress;
+pub use travel::{RestOfCall, travel};
 
 use crate::limits::CLOSE_GRACE;
 use crate::link::{Link, Outgoing};
@@ -259,7 +261,7 @@ impl Session {
     }
 
     /// Serves a procedure. `handler` is called on the reading task, in the order of the calls, so it must not block; the
-    /// future that it returns runs on a task of its own, beside others.
+    /// future that it returns runs on a task of its own, beside others, until it [`travel`]s.
     ///
     /// # Errors
     /// [`CallError::Wamp`] with the router's refusal, or [`CallError::Closed`].

@@ -176,7 +176,7 @@ impl Core {
                 request,
                 options,
                 procedure,
-            } => self.register(session, request, options, procedure),
+            } => self.register(session, request, &options, procedure),
             Message::Unregister {
                 request,
                 registration,

@@ -20,6 +20,7 @@ mod login;
 mod loops;
 mod meta;
 mod observer;
+mod options;
 mod pattern;
 mod permissions;
 mod pubsub;

@@ -7,6 +7,7 @@ use super::core::{Core, Peer};
 use super::directory::{Directory, Entry};
 use super::gate::{self, Denied};
 use super::meta::{PUBSUB, is_told_of};
+use super::options;
 use super::permissions::Action;
 use super::rates::{TOO_MANY_CHANGES, Use};
 use super::shards::{self, PATTERNS, Shard};
@@ -83,10 +84,12 @@ impl Core {
             self.refuse(session, SUBSCRIBE, request, error::OVERLOADED, TOO_MANY_CHANGES);
             return Ok(());
         }
-        let Some(matching) = Match::parse(options.get("match").and_then(Value::as_str)) else {
-            let text = "match is one of exact, prefix, wildcard";
-            self.refuse(session, SUBSCRIBE, request, error::INVALID_ARGUMENT, text);
-            return Ok(());
+        let matching = match options::matching(&options) {
+            Ok(matching) => matching,
+            Err(text) => {
+                self.refuse(session, SUBSCRIBE, request, error::INVALID_ARGUMENT, text);
+                return Ok(());
+            }
         };
         if let Some(text) = uri::malformed(&topic, matching) {
             self.refuse(session, SUBSCRIBE, request, error::INVALID_URI, text);

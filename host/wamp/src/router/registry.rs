@@ -8,40 +8,38 @@ use super::core::{Core, Registration};
 use super::gate;
 use super::meta::REGISTRY;
 use super::observer::Notice;
+use super::options;
 use super::permissions::Action;
 use super::rates::{TOO_MANY_CHANGES, Use};
 use crate::message::{Message, REGISTER, UNREGISTER};
 use crate::proto::Violation;
 use crate::uri::{self, Match, error};
-use crate::value::{Dict, Value};
+use crate::value::Dict;
 
 impl Core {
     pub(super) fn register(
         &mut self,
         session: u64,
         request: u64,
-        options: Dict,
+        options: &Dict,
         procedure: String,
     ) -> Result<(), Violation> {
         if !self.has_allowance(session, Use::Change)? {
             self.refuse(session, REGISTER, request, error::OVERLOADED, TOO_MANY_CHANGES);
             return Ok(());
         }
-        let text = |name: &str| options.get(name).and_then(Value::as_str);
-        let Some(matching) = Match::parse(text("match")) else {
-            let text = "match is one of exact, prefix, wildcard";
-            self.refuse(session, REGISTER, request, error::INVALID_ARGUMENT, text);
-            return Ok(());
+        let read = options::matching(options).and_then(|matching| Ok((matching, options::invoke(options)?)));
+        let (matching, invoke) = match read {
+            Ok(read) => read,
+            Err(text) => {
+                self.refuse(session, REGISTER, request, error::INVALID_ARGUMENT, text);
+                return Ok(());
+            }
         };
         if let Some(text) = uri::malformed(&procedure, matching) {
             self.refuse(session, REGISTER, request, error::INVALID_URI, text);
             return Ok(());
         }
-        let Some(invoke) = Invoke::parse(text("invoke")) else {
-            let text = "invoke is one of single, first, last, roundrobin, random";
-            self.refuse(session, REGISTER, request, error::INVALID_ARGUMENT, text);
-            return Ok(());
-        };
         let single = invoke == Invoke::Single;
         let peer = self.peer(session)?;
         let guarded = gate::register(&peer.info, &procedure, matching, single, self.ids());
@@ -69,7 +67,7 @@ impl Core {
         }
         let uri: Arc<str> = procedure.into();
         let Some((registration, created)) = self.rpc.enlist(session, &uri, matching, invoke) else {
-            let text = format!("{uri} is registered already");
+            let text = self.rpc.taken(session, &uri, matching);
             self.refuse(session, REGISTER, request, error::PROCEDURE_ALREADY_EXISTS, text);
             return Ok(());
         };

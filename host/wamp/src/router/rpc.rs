@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -11,6 +10,7 @@ use super::callees::{Callees, Invoke};
 use super::core::{Core, Peer};
 use super::directory::{Directory, Entry};
 use super::gate::{self, Denied};
+use super::options::Asked;
 use super::permissions::{Action, WAMP};
 use super::rates::Use;
 use crate::codec::EncodeError;
@@ -120,6 +120,24 @@ impl Rpc {
         Some((id, self.directory.add(id, session, entry)))
     }
 
+    /// Why a session cannot serve what it was not enlisted for.
+    pub(super) fn taken(&self, session: u64, uri: &str, matching: Match) -> String {
+        let entry = self.directory.lookup(uri, matching);
+        let entry = entry.and_then(|id| self.directory.get(id));
+        match entry {
+            Some(entry) if entry.sessions.contains(&session) => {
+                format!("{uri} is registered already, by this session")
+            }
+            Some(entry) if entry.invoke != Invoke::Single.name() => {
+                let invoke = entry.invoke;
+                format!(
+                    "{uri} is registered already, by others with invoke {invoke}: it is shared with this alone"
+                )
+            }
+            _ => format!("{uri} is registered already, by another session that does not share it"),
+        }
+    }
+
     /// Takes a session off a registration. Returns whether it was the last, so that the registration is gone; nothing if it
     /// was not on it.
     pub(super) fn dismiss(&mut self, session: u64, registration: u64) -> Option<bool> {
@@ -177,12 +195,13 @@ impl Core {
             self.refuse(caller, CALL, request, error::INVALID_URI, text);
             return Ok(());
         }
-        if options.get("progress").and_then(Value::as_bool) == Some(true) {
-            let text =
-                "calls whose arguments come in parts are not supported: send the call without progress";
-            self.refuse(caller, CALL, request, error::OPTION_NOT_ALLOWED, text);
-            return Ok(());
-        }
+        let Asked { in_parts, timeout } = match Asked::of(&options, self.limits.call_timeout) {
+            Ok(asked) => asked,
+            Err((uri, text)) => {
+                self.refuse(caller, CALL, request, uri, text);
+                return Ok(());
+            }
+        };
         let peer = self.peer(caller)?;
         if peer.calling.len() >= peer.bounds.calls {
             let text = format!(
@@ -221,14 +240,12 @@ impl Core {
             self.send(caller, at_once(request, answer));
             return Ok(());
         }
-        let timeout = call_timeout(&options, self.limits.call_timeout);
         let identity = discloses.then(|| Arc::clone(&peer.info));
         let Some((registration, pattern, callee)) = self.rpc.next_callee(&procedure) else {
             let text = format!("no callee serves {procedure}");
             self.refuse(caller, CALL, request, error::NO_SUCH_PROCEDURE, text);
             return Ok(());
         };
-        let in_parts = options.get("receive_progress").and_then(Value::as_bool) == Some(true);
         let mut details = Dict::new();
         if let Some(caller) = identity {
             details.insert("caller".to_owned(), caller.id.into());
@@ -432,6 +449,10 @@ impl Core {
             return;
         };
         if pending.killed {
+            // The callee knows. Whoever does not wait for it any longer need not.
+            if mode != CancelMode::Kill {
+                self.fail(invocation, uri, text);
+            }
             return;
         }
         let callee = pending.callee;
@@ -550,14 +571,4 @@ fn at_once(request: u64, answer: Result<Value, WampError>) -> Message {
             payload: payload(args, kwargs),
         },
     }
-}
-
-/// The time that a CALL gives its callee, if it does.
-fn call_timeout(options: &Dict, longest: Duration) -> Option<Duration> {
-    let timeout = match options.get("timeout")? {
-        Value::Int(milliseconds) => Duration::from_millis(milliseconds.as_u64()?),
-        Value::Float(milliseconds) => Duration::try_from_secs_f64(*milliseconds / 1000.0).ok()?,
-        _ => return None,
-    };
-    (!timeout.is_zero()).then(|| timeout.min(longest))
 }

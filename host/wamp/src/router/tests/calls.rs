@@ -259,10 +259,10 @@ async fn a_part_that_the_caller_cannot_be_sent_ends_its_call() {
 }
 
 #[tokio::test]
-async fn a_killed_call_ends_once_whatever_its_callee_does() {
+async fn a_killed_call_ends_once_whatever_its_callee_does_or_when_its_caller_waits_no_longer() {
     let world = World::new(RouterConfig::default()).await;
     let mut caller = world.join().await;
-    for request in 1..=3 {
+    for request in 1..=4 {
         let mut callee = world.join().await;
         callee.serve("com.app.work").await;
         let options = options("receive_progress", true);
@@ -270,7 +270,7 @@ async fn a_killed_call_ends_once_whatever_its_callee_does() {
         let (invocation, _) = callee.invocation().await;
         // A second word changes nothing.
         caller.send(cancel(request, "kill")).await;
-        caller.send(cancel(request, "killnowait")).await;
+        caller.send(cancel(request, "kill")).await;
         assert_eq!(callee.interrupt().await, (invocation, "kill".into()));
         assert!(caller.is_silent().await && callee.is_silent().await);
         match request {
@@ -280,7 +280,8 @@ async fn a_killed_call_ends_once_whatever_its_callee_does() {
                     .send(Message::error(INVOCATION, invocation, "com.app.error", "no"))
                     .await
             }
-            _ => callee.out.close(None),
+            3 => callee.out.close(None),
+            _ => caller.send(cancel(request, "killnowait")).await,
         }
         assert_eq!(caller.error().await, (request, "wamp.error.canceled".into()));
         callee.out.close(None);

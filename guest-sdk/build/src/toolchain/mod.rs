@@ -25,7 +25,7 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 const RELEASE: &str = "1.96.0";
 
 /// Raise it when the steps below change, so that an unpacked compiler of the old steps is not taken for one of these.
-const RECIPE: &str = "2";
+const RECIPE: &str = "3";
 
 /// What helps where the standard library cannot be built.
 const STD_HINT: &str = ": building the WebAssembly standard library needs a network, once";
@@ -43,7 +43,8 @@ pub struct Toolchain {
 impl Toolchain {
     /// The pinned compiler, unpacked into `cache` if it was not.
     pub(crate) fn pinned(cache: &Path, tell: &dyn Fn(&Step)) -> Result<Self, BuildError> {
-        locked(cache, || Self::pinned_alone(cache, tell))
+        let cache = by_its_name(cache)?;
+        locked(&cache, || Self::pinned_alone(&cache, tell))
     }
 
     /// As [`Toolchain::pinned`], with nobody else in `cache`.
@@ -100,6 +101,13 @@ impl Toolchain {
             .env("CARGO_ENCODED_RUSTFLAGS", all.join("\u{1f}"));
         Ok(command)
     }
+}
+
+/// The folder, which is made if it is not there, by the one name that it has without links: the standard library remembers
+/// where it was built, and that is taken out again by name.
+fn by_its_name(folder: &Path) -> Result<PathBuf, BuildError> {
+    create(folder)?;
+    fs::canonicalize(folder).map_err(|source| BuildError::io(format!("find {}", folder.display()), source))
 }
 
 fn remap(from: &Path, to: &str) -> String {
@@ -305,4 +313,18 @@ fn build_std(folder: &Path) -> Result<(), BuildError> {
         remove(&done)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_behind_a_link_goes_by_the_name_of_what_it_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        let name = by_its_name(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        assert_eq!(by_its_name(&link).unwrap(), name);
+    }
 }

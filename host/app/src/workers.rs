@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 /// Jobs that may wait. More is answered with `bourse.error.overloaded` rather than kept.
 const QUEUE: usize = 4096;
 
-/// Calls that may wait to be taken over. They learn meanwhile neither that their caller gave them up nor that they are late, and
-/// keep the place they have among the market's.
+/// Calls that may wait in one line to be gone on with. They learn meanwhile neither that their caller gave them up nor that they
+/// are late, and keep the place they have among the market's.
 const TAKEN: usize = 256;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -47,6 +47,9 @@ struct Lines {
     /// What purchases wait for before they are reserved; bounded by [`QUEUE`]. It goes before mere questions: those may
     /// each take as long as the slowest policy, and whoever floods the market with them must not keep buyers out.
     bought: VecDeque<Job>,
+    /// Calls that begin here; bounded by [`TAKEN`]. They go before what is asked, for each is over at once or waits there too:
+    /// what needs no policy is not held up by the slowest.
+    called: VecDeque<Job>,
     /// What anybody else asks for; bounded by [`QUEUE`].
     asked: VecDeque<Job>,
     closed: bool,
@@ -56,9 +59,14 @@ impl Lines {
     /// The next job.
     fn pop(&mut self) -> Option<Job> {
         let Self {
-            owed, bought, asked, ..
+            owed,
+            bought,
+            called,
+            asked,
+            ..
         } = self;
-        [owed, bought, asked].into_iter().find_map(VecDeque::pop_front)
+        let mut lines = [owed, bought, called, asked].into_iter();
+        lines.find_map(VecDeque::pop_front)
     }
 }
 
@@ -104,37 +112,14 @@ impl Workers {
     }
 
     /// How many jobs wait in each line.
-    pub(crate) fn waiting(&self) -> [(&'static str, usize); 3] {
+    pub(crate) fn waiting(&self) -> [(&'static str, usize); 4] {
         let lines = self.desk.lines.lock();
         [
             ("owed", lines.owed.len()),
             ("bought", lines.bought.len()),
+            ("called", lines.called.len()),
             ("asked", lines.asked.len()),
         ]
-    }
-
-    async fn queue<T: Send + 'static>(
-        &self,
-        line: fn(&mut Lines) -> &mut VecDeque<Job>,
-        job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, WampError> {
-        if self.inline {
-            return Ok(job());
-        }
-        if IS_WORKER.get() {
-            return on_the_spot(job);
-        }
-        let (job, answer) = prepare(job);
-        {
-            let mut lines = self.desk.lines.lock();
-            let line = line(&mut lines);
-            if line.len() >= QUEUE {
-                return Err(fault(uri::OVERLOADED, "too many requests wait; try again"));
-            }
-            line.push_back(job);
-        }
-        self.desk.news.notify_one();
-        computed(answer).await
     }
 
     /// The same for what a reserved purchase needs to end: never refused, and ahead of all others.
@@ -142,6 +127,35 @@ impl Workers {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, WampError> {
+        self.done(job, |lines, job| {
+            lines.owed.push_back(job);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn queue<T: Send + 'static>(
+        &self,
+        line: fn(&mut Lines) -> &mut VecDeque<Job>,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, WampError> {
+        self.done(job, |lines, job| {
+            let line = line(lines);
+            if line.len() >= QUEUE {
+                return Err(fault(uri::OVERLOADED, "too many requests wait; try again"));
+            }
+            line.push_back(job);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Does a job here, if this is where jobs are done, or else has it wait as `wait` says.
+    async fn done<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+        wait: impl FnOnce(&mut Lines, Job) -> Result<(), WampError>,
+    ) -> Result<T, WampError> {
         if self.inline {
             return Ok(job());
         }
@@ -149,19 +163,30 @@ impl Workers {
             return on_the_spot(job);
         }
         let (job, answer) = prepare(job);
-        self.desk.lines.lock().owed.push_back(job);
+        wait(&mut self.desk.lines.lock(), job)?;
         self.desk.news.notify_one();
         computed(answer).await
     }
 
-    /// Has one of the threads go on with the call that is being answered: what it then runs, it runs there, and so it ends
-    /// there. Where many wait already, or no call is being answered, it goes on where it is.
+    /// Has one of the threads go on with the call that is being answered, for what may take long: what it then runs, it runs
+    /// there, and so it ends there. Where it is on one already and nobody else waits so, where too many do, or where no call is
+    /// being answered, it goes on where it is.
     pub(crate) async fn take_over(&self) {
-        if self.inline {
+        if self.inline || IS_WORKER.get() && self.desk.lines.lock().asked.is_empty() {
             return;
         }
         let desk = Arc::clone(&self.desk);
-        travel(move |rest| desk.take_over(rest)).await;
+        travel(move |rest| desk.queue(rest, |lines| &mut lines.asked)).await;
+    }
+
+    /// What has one of the threads begin with a call: for calls that soon need one. Whatever takes long in them must
+    /// [`Workers::take_over`] first.
+    pub(crate) fn reception(&self) -> impl Fn(RestOfCall) + Send + Sync + 'static {
+        let (desk, inline) = (Arc::clone(&self.desk), self.inline);
+        move |call| match inline {
+            true => call.stay(),
+            false => desk.queue(call, |lines| &mut lines.called),
+        }
     }
 }
 
@@ -199,14 +224,16 @@ fn not_computed() -> WampError {
 }
 
 impl Desk {
-    /// Queues what is left of a call.
-    fn take_over(&self, rest: RestOfCall) {
+    /// Has what is left of a call wait in a line.
+    fn queue(&self, rest: RestOfCall, line: fn(&mut Lines) -> &mut VecDeque<Job>) {
         let mut lines = self.lines.lock();
-        if lines.asked.len() >= TAKEN {
+        let closed = lines.closed;
+        let line = line(&mut lines);
+        if closed || line.len() >= TAKEN {
             drop(lines);
             return rest.stay();
         }
-        lines.asked.push_back(Box::new(move || rest.run()));
+        line.push_back(Box::new(move || rest.run()));
         drop(lines);
         self.news.notify_one();
     }
@@ -326,22 +353,135 @@ mod tests {
         workers: &Arc<Workers>,
         then: impl Fn(Arc<Workers>) -> F + Send + Sync + 'static,
     ) -> Result<CallResult, CallError> {
-        let router = Router::new(RouterConfig::default(), Arc::new(Users::new(true)));
-        let market = Session::join(router.local_link(), JoinOptions::default())
-            .await
-            .unwrap();
-        let (workers, then) = (Arc::clone(workers), Arc::new(then));
-        let procedure = move |_| {
-            let (workers, then) = (Arc::clone(&workers), Arc::clone(&then));
+        let then = Arc::new(then);
+        let procedure = move |workers: Arc<Workers>| {
+            let then = Arc::clone(&then);
             async move {
                 workers.take_over().await;
                 then(workers).await
             }
         };
-        market.register("com.example", procedure).await.unwrap();
+        called(workers, false, procedure).await
+    }
+
+    /// Calls a procedure that does `then`, and begins on a thread of `workers` if it is received there.
+    async fn called<F: Future<Output = Result<CallResult, WampError>> + Send + 'static>(
+        workers: &Arc<Workers>,
+        received: bool,
+        then: impl Fn(Arc<Workers>) -> F + Send + Sync + 'static,
+    ) -> Result<CallResult, CallError> {
+        let router = Router::new(RouterConfig::default(), Arc::new(Users::new(true)));
+        let market = Session::join(router.local_link(), JoinOptions::default())
+            .await
+            .unwrap();
+        let pool = Arc::clone(workers);
+        let procedure = move |_| then(Arc::clone(&pool));
+        let registered = match received {
+            true => {
+                let reception = workers.reception();
+                market.register_at("com.example", reception, procedure).await
+            }
+            false => market.register("com.example", procedure).await,
+        };
+        registered.unwrap();
         market
             .call("com.example", Vec::new(), Dict::new(), CallOptions::default())
             .await
+    }
+
+    /// The names of the threads on which a call began and went on when it was taken over.
+    async fn began_and_went_on(workers: &Arc<Workers>) -> [String; 2] {
+        let names = called(workers, true, |workers| async move {
+            let began = thread();
+            workers.take_over().await;
+            let args = vec![began, thread()];
+            Ok(CallResult {
+                args,
+                kwargs: Dict::new(),
+            })
+        });
+        let names = names.await.unwrap().args;
+        [&names[0], &names[1]].map(|name| name.as_str().unwrap_or_default().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_received_call_begins_and_ends_on_one_thread() {
+        let workers = Arc::new(Workers::start().unwrap());
+        let [began, went_on] = began_and_went_on(&workers).await;
+        assert!(began.starts_with("worker-"), "{began}");
+        assert_eq!(began, went_on);
+    }
+
+    #[tokio::test]
+    async fn a_received_call_waits_for_nothing_slow_until_it_is_slow_itself() {
+        const SLOW: usize = 200;
+        let (workers, holds) = busy().await;
+        let done = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        for _ in 0..SLOW {
+            let done = Arc::clone(&done);
+            workers.desk.lines.lock().asked.push_back(Box::new(move || {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }));
+        }
+        let so_far = move || Value::from(done.load(std::sync::atomic::Ordering::Relaxed) as u64);
+        let counts = called(&workers, true, move |workers| {
+            let so_far = so_far.clone();
+            async move {
+                let before = so_far();
+                workers.take_over().await;
+                let args = vec![before, so_far()];
+                Ok(CallResult {
+                    args,
+                    kwargs: Dict::new(),
+                })
+            }
+        });
+        let release = async {
+            while workers.desk.lines.lock().called.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            drop(holds);
+        };
+        let (counts, ()) = tokio::join!(counts, release);
+        let counts = counts.unwrap().args.iter().map(Value::as_u64).collect::<Vec<_>>();
+        let [Some(before), Some(after)] = counts[..] else {
+            panic!("{counts:?}");
+        };
+        assert!(before < 10, "it waited for {before} of the slow");
+        // Others may be at work on the last of them.
+        assert!(
+            after > SLOW as u64 - 10,
+            "it went before all but {after} of the slow"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_received_call_is_answered_where_too_many_wait_and_where_the_threads_have_ended() {
+        let (workers, holds) = busy().await;
+        for _ in 0..TAKEN {
+            workers.desk.lines.lock().called.push_back(Box::new(|| ()));
+        }
+        let began = called(&workers, true, |_| async { Ok(CallResult::one(thread())) });
+        assert_ne!(
+            began.await.unwrap().args[0]
+                .as_str()
+                .map(|name| name.starts_with("worker-")),
+            Some(true)
+        );
+        drop(holds);
+        workers.desk.lines.lock().closed = true;
+        workers.desk.news.notify_all();
+        while !workers.desk.lines.lock().called.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let began = called(&workers, true, |_| async { Ok(CallResult::one(thread())) });
+        assert_ne!(
+            began.await.unwrap().args[0]
+                .as_str()
+                .map(|name| name.starts_with("worker-")),
+            Some(true)
+        );
     }
 
     fn refusal(answer: Result<CallResult, CallError>) -> String {

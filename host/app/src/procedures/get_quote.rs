@@ -34,7 +34,7 @@ async fn quote(market: Arc<Market>, mut invocation: Invocation) -> Reply {
         now,
     };
     let (step, offer) = if market.policies.have_a_say(&offer) {
-        // The policy runs on a worker, and so does what comes after it: nobody is woken for the rest.
+        // A policy may take long. It runs on a worker, and so does what comes after it: nobody is woken for the rest.
         market.workers.take_over().await;
         wanted(&invocation)?;
         let policies = Arc::clone(&market.policies);

@@ -34,7 +34,7 @@ use crate::market::Market;
 use crate::wire::{fault, uri};
 use bourse_market::Address;
 use bourse_wamp::{CallError, CallResult, Invocation, Session, WampError};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -90,6 +90,9 @@ const FAUCET: (&str, Handler) = ("bourse.dev.fund", |market, invocation| {
     Box::pin(dev_fund::dev_fund(market, invocation))
 });
 
+/// Those whose calls begin on a worker, for most of them need one.
+const COMPUTED: &[&str] = &["xbr.marketmaker.get_quote"];
+
 /// Registers every procedure on the market maker's session.
 ///
 /// # Errors
@@ -102,7 +105,7 @@ pub(crate) async fn register_all(
     let faucet = market.terms.faucet.then_some(&FAUCET);
     for (procedure, handler) in PROCEDURES.iter().chain(faucet) {
         // The market holds the session; were the session to hold the market, neither would ever go.
-        let figures = market.figures.procedure(procedure);
+        let (figures, reception) = (market.figures.procedure(procedure), market.workers.reception());
         let market = Arc::downgrade(market);
         let serve = move |invocation: Invocation| {
             let (market, figures) = (market.upgrade(), figures.clone());
@@ -126,10 +129,11 @@ pub(crate) async fn register_all(
             };
             serving.instrument(span)
         };
-        session
-            .register(procedure, serve)
-            .await
-            .map_err(|error| (*procedure, error))?;
+        let registering = match COMPUTED.contains(procedure) {
+            true => session.register_at(procedure, reception, serve).boxed(),
+            false => session.register(procedure, serve).boxed(),
+        };
+        registering.await.map_err(|error| (*procedure, error))?;
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +52,8 @@ enum Kind {
 struct LocalEnd {
     outgoing: Outgoing,
     incoming: LocalReader,
+    /// Where it is to be read, if not where it is started.
+    reader: Option<Handle>,
 }
 
 /// What a link's queue may hold.
@@ -82,9 +85,29 @@ impl Link {
                 queue,
                 closed: closed.clone(),
             };
-            Self(Kind::Local(LocalEnd { outgoing, incoming }))
+            Self(Kind::Local(LocalEnd {
+                outgoing,
+                incoming,
+                reader: None,
+            }))
         };
         (end(left, to_right), end(right, to_left))
+    }
+
+    /// Has an end in this process read where the other end is, so that what that one says wakes no other thread.
+    pub(crate) fn read_at(mut self, thread: Handle) -> Self {
+        if let Kind::Local(end) = &mut self.0 {
+            end.reader = Some(thread);
+        }
+        self
+    }
+
+    /// Where it is to be read, if not where it is started.
+    pub(crate) fn reader(&self) -> Option<Handle> {
+        match &self.0 {
+            Kind::Local(end) => end.reader.clone(),
+            Kind::Ws(_) | Kind::Raw(_) => None,
+        }
     }
 
     /// Starts the link. `unsendable` is asked what to send instead of a message that the serializer cannot write.

@@ -6,8 +6,9 @@
 //! routed on the thread that read it, and wakes another only where its receiver lives. What a call means is done by its
 //! callee, elsewhere. Nothing may take long here: all others on the thread would wait.
 //!
-//! The router's end of a link in this process is here too. What the market answers is so routed where most of it is written. And messages of a
-//! realm are routed on these threads alone: only they wait for each other at its lock.
+//! A link in this process is here too, with both its ends: the router's, and where the market's session reads, so that a call
+//! of the market wakes only whoever does its work. What the market answers is routed where most of it is written. And messages
+//! of a realm are routed on these threads alone: only they wait for each other at its lock.
 
 use std::io;
 use std::num::NonZero;
@@ -78,12 +79,18 @@ impl Loops {
         })
     }
 
-    /// Has a connection served, counted in `tasks`, where the fewest are, of those threads on each in turn.
-    pub(super) fn serve(&self, tasks: &TaskTracker, connection: impl Future<Output = ()> + Send + 'static) {
-        match self.next() {
+    /// Has a connection served, counted in `tasks`, where the fewest are, of those threads on each in turn. Returns where.
+    pub(super) fn serve(
+        &self,
+        tasks: &TaskTracker,
+        connection: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<Handle> {
+        let thread = self.next();
+        match thread {
             Some(thread) => tasks.spawn_on(connection, thread),
             None => tasks.spawn(connection),
         };
+        thread.cloned()
     }
 
     fn next(&self) -> Option<&Handle> {

@@ -61,7 +61,8 @@ impl Realm {
     }
 
     /// An in-process link. The session that joins over it has the role [`super::ROLE_MARKETMAKER`]. To be called within
-    /// a tokio runtime. The router's end is served on its threads for connections; where it has none, on that runtime.
+    /// a tokio runtime, where its calls are answered. The router's end is served on its threads for connections, and there the
+    /// session reads; where it has none, on that runtime.
     #[must_use]
     pub fn local_link(&self) -> Link {
         let (ours, theirs) = Link::pair(trusted_queue());
@@ -72,11 +73,17 @@ impl Realm {
         };
         let own = Some(self.inner.clone());
         let serving = serve(self.hub.clone(), own, ours, origin, None);
-        match &*self.hub.loops.lock() {
+        let thread = match &*self.hub.loops.lock() {
             Some(loops) => loops.serve(&self.hub.tasks, serving),
-            None => drop(self.hub.tasks.spawn(serving)),
+            None => {
+                self.hub.tasks.spawn(serving);
+                None
+            }
+        };
+        match thread {
+            Some(thread) => theirs.read_at(thread),
+            None => theirs,
         }
-        theirs
     }
 
     /// The session that serves an exact URI.

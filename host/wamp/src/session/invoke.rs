@@ -1,4 +1,4 @@
-//! Serving calls: one task at a time for each, and an answer whatever happens.
+//! Serving calls: each on its own, beside others, and an answer whatever happens.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::table::Registration;
-use super::travel::Travelling;
+use super::travel::{RestOfCall, Travelling};
 use super::{CallResult, Inner, Invocation, Progress, WampError};
 use crate::message::{self, INVOCATION, Message, Payload, payload};
 use crate::uri::error;
@@ -28,7 +28,12 @@ impl Inner {
         details: &Dict,
         payload: Payload,
     ) {
-        let Some(Registration { uri, handler }) = self.table.serving(registration) else {
+        let Some(Registration {
+            uri,
+            handler,
+            reception,
+        }) = self.table.serving(registration)
+        else {
             let text = format!("registration {registration} is not served any more");
             self.out
                 .send(Message::error(
@@ -60,11 +65,15 @@ impl Inner {
             wanted: details.get("receive_progress").and_then(Value::as_bool) == Some(true),
         };
         let working = work(&handler, invocation, progress);
-        tokio::spawn(Travelling::new(async move {
+        let answering = async move {
             let answer = working.await;
             reply.send(answer).await;
             drop(slot);
-        }));
+        };
+        match reception {
+            Some(reception) => reception(RestOfCall::new(answering)),
+            None => drop(tokio::spawn(Travelling::new(answering))),
+        }
     }
 }
 

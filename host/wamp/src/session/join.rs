@@ -1,9 +1,12 @@
 //! Joining a realm, and the task that reads from then on.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -94,6 +97,7 @@ fn roles() -> Dict {
 
 pub(super) async fn join(link: Link, options: JoinOptions) -> Result<Session, JoinError> {
     let table = Arc::new(Table::default());
+    let reader = link.reader();
     let channel = channel(&link, &options)?;
     let limits = QueueLimits {
         messages: options.queue,
@@ -140,7 +144,11 @@ pub(super) async fn join(link: Link, options: JoinOptions) -> Result<Session, Jo
         max_invocations,
         busy_error: options.busy_error,
     });
-    tokio::spawn(read(inner.clone(), incoming));
+    let reading = read(inner.clone(), incoming);
+    match reader {
+        Some(thread) => thread.spawn(at_home(Handle::current(), reading)),
+        None => tokio::spawn(reading),
+    };
     Ok(Session {
         inner,
         _last: Arc::new(LastHandle(out)),
@@ -257,6 +265,16 @@ impl Session {
             })
             .unwrap_or_default()
     }
+}
+
+/// Polls what is on a thread of another runtime as if it were in this one: what it starts is started here.
+async fn at_home(home: Handle, work: impl Future<Output = ()>) {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let _home = home.enter();
+        work.as_mut().poll(context)
+    })
+    .await;
 }
 
 /// Reads until the link ends, then fails everything that waits.

@@ -32,6 +32,7 @@ use crate::value::{Dict, Value};
 use invoke::Handler;
 use progress::Parts;
 use table::{Table, Waiting};
+use travel::Reception;
 
 /// An application error: what a procedure answers instead of a result.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -287,15 +288,40 @@ impl Session {
         F: Fn(Invocation) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<CallResult, WampError>> + Send + 'static,
     {
-        let handler: Handler = Arc::new(move |invocation, _| Box::pin(handler(invocation)));
-        self.serve(uri, options, handler).await
+        self.serve(uri, options, without_parts(handler), None).await
     }
 
-    async fn serve(&self, uri: &str, options: RegisterOptions, handler: Handler) -> Result<(), CallError> {
+    /// Serves a procedure, as [`Session::register`] does, but gives each call to `reception`, on the reading task and so not to
+    /// block, instead of making a task of it. From there on all is as after a [`travel`].
+    ///
+    /// # Errors
+    /// [`CallError::Wamp`] with the router's refusal, or [`CallError::Closed`].
+    pub async fn register_at<F, Fut>(
+        &self,
+        uri: &str,
+        reception: impl Fn(RestOfCall) + Send + Sync + 'static,
+        handler: F,
+    ) -> Result<(), CallError>
+    where
+        F: Fn(Invocation) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<CallResult, WampError>> + Send + 'static,
+    {
+        let (options, handler) = (RegisterOptions::default(), without_parts(handler));
+        self.serve(uri, options, handler, Some(Arc::new(reception))).await
+    }
+
+    async fn serve(
+        &self,
+        uri: &str,
+        options: RegisterOptions,
+        handler: Handler,
+        reception: Option<Reception>,
+    ) -> Result<(), CallError> {
         let (reply, answer) = oneshot::channel();
         let waiting = Waiting::Register {
             uri: uri.to_owned(),
             handler,
+            reception,
             reply,
         };
         self.ask(waiting, answer, |request| Message::Register {
@@ -427,6 +453,15 @@ impl Session {
     pub fn close_reason(&self) -> Option<String> {
         self.inner.table.close_reason()
     }
+}
+
+/// A handler that gives its result whole.
+fn without_parts<F, Fut>(handler: F) -> Handler
+where
+    F: Fn(Invocation) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<CallResult, WampError>> + Send + 'static,
+{
+    Arc::new(move |invocation, _| Box::pin(handler(invocation)))
 }
 
 fn goodbye() -> Message {

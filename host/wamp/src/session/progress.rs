@@ -62,7 +62,7 @@ impl Session {
         Fut: Future<Output = Result<CallResult, WampError>> + Send + 'static,
     {
         let handler: Handler = Arc::new(move |invocation, progress| Box::pin(handler(invocation, progress)));
-        self.serve(uri, options, handler).await
+        self.serve(uri, options, handler, None).await
     }
 
     /// Calls a procedure and has `part` called, on the reading task, for each part of the result that comes before the

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::invoke::Handler;
 use super::progress::Parts;
+use super::travel::Reception;
 use super::{CallError, CallResult, Event, WampError};
 use crate::codec::EncodeError;
 use crate::message::{self, CALL, INVOCATION, Message, Payload};
@@ -28,6 +29,7 @@ pub(super) enum Waiting {
     Register {
         uri: String,
         handler: Handler,
+        reception: Option<Reception>,
         reply: Reply<()>,
     },
     Unregister {
@@ -76,6 +78,8 @@ struct State {
 pub(super) struct Registration {
     pub(super) uri: Arc<str>,
     pub(super) handler: Handler,
+    /// Who takes its calls; the runtime, if nobody.
+    pub(super) reception: Option<Reception>,
 }
 
 struct Subscription {
@@ -158,14 +162,19 @@ impl Table {
 
     pub(super) fn registered(&self, request: u64, registration: u64) {
         let mut state = self.state.lock();
-        if let Some(Waiting::Register { uri, handler, reply }) = state.waiting.remove(&request) {
-            state.registrations.insert(
-                registration,
-                Registration {
-                    uri: uri.into(),
-                    handler,
-                },
-            );
+        if let Some(Waiting::Register {
+            uri,
+            handler,
+            reception,
+            reply,
+        }) = state.waiting.remove(&request)
+        {
+            let kept = Registration {
+                uri: uri.into(),
+                handler,
+                reception,
+            };
+            state.registrations.insert(registration, kept);
             let _ = reply.send(Ok(()));
         }
     }

@@ -4,12 +4,15 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::runtime::Handle;
 
 type Rest = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Taker = Box<dyn FnOnce(RestOfCall)>;
+/// Takes every call of a procedure, before anything of it is done.
+pub(super) type Reception = Arc<dyn Fn(RestOfCall) + Send + Sync>;
 
 tokio::task_local! {
     /// Who takes the call that is being polled, once that has returned. Not there where no call is polled.
@@ -24,20 +27,26 @@ pub struct RestOfCall {
 }
 
 impl RestOfCall {
+    /// All of a call that comes within a runtime.
+    pub(super) fn new(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self {
+            rest: Box::pin(work),
+            home: Handle::current(),
+        }
+    }
+
     /// Does it on this thread, and what of it has to wait for something on the runtime that it came from.
     ///
     /// # Panics
     /// As the handler does; the caller is answered with `wamp.error.runtime_error` then.
     pub fn run(self) {
-        let Self { mut rest, home } = self;
+        let Self { rest, home } = self;
         let _home = home.enter();
+        let mut rest = Travelling { rest: Some(rest) };
         // Nobody is woken: what waits is polled once more at home, where it says what for.
-        if rest
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-            .is_pending()
-        {
-            home.spawn(Travelling { rest: Some(rest) });
+        let polled = Pin::new(&mut rest).poll(&mut Context::from_waker(Waker::noop()));
+        if polled.is_pending() {
+            home.spawn(rest);
         }
     }
 
@@ -57,7 +66,7 @@ impl std::fmt::Debug for RestOfCall {
 /// Hands what is left to do for the call that is being answered to `taker`, and goes on where that has it run. Stays where it
 /// is in a task of its own, or where no call is being answered.
 ///
-/// `taker` is called as soon as the call has been polled, on a thread of the runtime, and must not block. Until it has the
+/// `taker` is called as soon as the call has been polled, on the thread that polled it, and must not block. Until it has the
 /// rest run, nobody looks at the call: it notices neither its time nor that its caller gave it up, and keeps its place among
 /// those that its session works on. Of several takers in one poll the last counts.
 pub async fn travel(taker: impl FnOnce(RestOfCall) + 'static) {
@@ -77,7 +86,7 @@ pub async fn travel(taker: impl FnOnce(RestOfCall) + 'static) {
     .await;
 }
 
-/// The work of one call, on the runtime until it travels.
+/// The work of one call, where it is polled until it travels.
 pub(super) struct Travelling {
     rest: Option<Rest>,
 }
@@ -118,6 +127,10 @@ impl Future for Travelling {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::router::{Router, RouterConfig, Users};
+    use crate::session::{CallError, CallOptions, CallResult, Invocation, JoinOptions, Session};
+    use crate::uri::error;
+    use crate::value::{Dict, Value};
     use std::sync::mpsc;
     use std::thread::{self, ThreadId};
     use std::time::Duration;
@@ -150,17 +163,115 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_may_travel_twice() {
+    async fn it_may_travel_on_from_where_it_is_and_from_home() {
         let ((first, one), (second, two)) = (elsewhere(), elsewhere());
         let (say, said) = oneshot::channel();
         tokio::spawn(Travelling::new(async move {
-            travel(move |work| first.send(work).unwrap()).await;
+            let again = first.clone();
+            travel(move |rest| first.send(rest).unwrap()).await;
             let after = here();
+            travel(move |rest| second.send(rest).unwrap()).await;
+            let further = here();
             tokio::task::yield_now().await;
-            travel(move |work| second.send(work).unwrap()).await;
-            let _ = say.send([after, here()]);
+            travel(move |rest| again.send(rest).unwrap()).await;
+            let _ = say.send([after, further, here()]);
         }));
-        assert_eq!(said.await.unwrap(), [one, two]);
+        assert_eq!(said.await.unwrap(), [one, two, one]);
+    }
+
+    /// A router with threads, and a session of the market's in it.
+    async fn market() -> (Router, Session) {
+        let router = Router::new(RouterConfig::default(), Arc::new(Users::new(true)));
+        router.start_threads().unwrap();
+        let session = Session::join(router.local_link(), JoinOptions::default())
+            .await
+            .unwrap();
+        (router, session)
+    }
+
+    #[tokio::test]
+    async fn a_call_is_read_where_sockets_are_and_answered_at_home() {
+        let (_router, session) = market().await;
+        let (say, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let handler = move |_| {
+            let _ = say.send(("read", here()));
+            let say = say.clone();
+            // What a handler starts is started at home, wherever it is called.
+            tokio::spawn({
+                let say = say.clone();
+                async move { say.send(("started", here())) }
+            });
+            async move {
+                let _ = say.send(("answered", here()));
+                Ok(CallResult::default())
+            }
+        };
+        session.register("com.example", handler).await.unwrap();
+        let options = CallOptions::default();
+        session
+            .call("com.example", Vec::new(), Dict::new(), options)
+            .await
+            .unwrap();
+        let mut places = Vec::new();
+        while places.len() < 3 {
+            places.push(heard.recv().await.unwrap());
+        }
+        places.sort_by_key(|(what, _)| *what);
+        let [(_, answered), (_, read), (_, started)] = places[..] else {
+            unreachable!("there are three");
+        };
+        assert_eq!([answered, started], [here(), here()]);
+        assert_ne!(read, here());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_taken_is_nothing_until_it_is_run() {
+        let (_router, session) = market().await;
+        let (give, take) = mpsc::channel();
+        let handler = |call: Invocation| async move {
+            let text = format!("{:?}", here());
+            match call.args.is_empty() {
+                true => Ok(CallResult::one(text)),
+                false => panic!("on purpose"),
+            }
+        };
+        let taker = move |call| give.send(call).unwrap();
+        session.register_at("com.example", taker, handler).await.unwrap();
+        let call = |args| {
+            let session = session.clone();
+            let call = async move {
+                let options = CallOptions::default();
+                session.call("com.example", args, Dict::new(), options).await
+            };
+            tokio::spawn(call)
+        };
+        let next = async |take: mpsc::Receiver<RestOfCall>| {
+            let waiting = tokio::task::spawn_blocking(move || (take.recv().unwrap(), take));
+            waiting.await.unwrap()
+        };
+
+        let answered = call(Vec::new());
+        let (taken, take) = next(take).await;
+        let there = thread::spawn(move || {
+            taken.run();
+            here()
+        });
+        let there = CallResult::one(format!("{:?}", there.join().unwrap()));
+        assert_eq!(answered.await.unwrap(), Ok(there));
+
+        let dropped = call(Vec::new());
+        let (taken, take) = next(take).await;
+        drop(taken);
+        let failed = |answer: Result<CallResult, CallError>| match answer {
+            Err(CallError::Wamp(error)) => error.uri,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(failed(dropped.await.unwrap()), error::RUNTIME_ERROR);
+
+        let panicked = call(vec![Value::Null]);
+        let (taken, _take) = next(take).await;
+        assert!(thread::spawn(move || taken.run()).join().is_err());
+        assert_eq!(failed(panicked.await.unwrap()), error::RUNTIME_ERROR);
     }
 
     #[tokio::test]

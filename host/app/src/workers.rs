@@ -7,14 +7,22 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Jobs that may wait. More is answered with `bourse.error.overloaded` rather than kept.
 const QUEUE: usize = 4096;
 
-/// Calls that may wait in one line to be gone on with. They learn meanwhile neither that their caller gave them up nor that they
+/// Calls that may wait in one line to be begun or gone on with. They learn meanwhile neither that their caller gave them up nor that they
 /// are late, and keep the place they have among the market's.
 const TAKEN: usize = 256;
+
+/// Calls that begin before the next of what is asked, where both wait.
+const CALLED_FIRST: u32 = 16;
+
+/// What a call may wait before it begins, until calls that take long let others begin. With quick policies none waits so long,
+/// and none has to wait in two lines.
+const BEGINS_WITHIN: Duration = Duration::from_millis(5);
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -47,9 +55,12 @@ struct Lines {
     /// What purchases wait for before they are reserved; bounded by [`QUEUE`]. It goes before mere questions: those may
     /// each take as long as the slowest policy, and whoever floods the market with them must not keep buyers out.
     bought: VecDeque<Job>,
-    /// Calls that begin here; bounded by [`TAKEN`]. They go before what is asked, for each is over at once or waits there too:
-    /// what needs no policy is not held up by the slowest.
-    called: VecDeque<Job>,
+    /// Calls that begin here, with the time from which they wait; bounded by [`TAKEN`]. [`CALLED_FIRST`] of them go before what
+    /// is asked, for each is over at once or waits there too: what needs no policy is not held up by all that the slowest is
+    /// asked.
+    called: VecDeque<(Instant, Job)>,
+    /// How many have gone before.
+    went_before: u32,
     /// What anybody else asks for; bounded by [`QUEUE`].
     asked: VecDeque<Job>,
     closed: bool,
@@ -65,8 +76,19 @@ impl Lines {
             asked,
             ..
         } = self;
-        let mut lines = [owed, bought, called, asked].into_iter();
-        lines.find_map(VecDeque::pop_front)
+        if let Some(job) = owed.pop_front().or_else(|| bought.pop_front()) {
+            return Some(job);
+        }
+        if self.went_before < CALLED_FIRST
+            && let Some((_, job)) = called.pop_front()
+        {
+            self.went_before += 1;
+            return Some(job);
+        }
+        self.went_before = 0;
+        asked
+            .pop_front()
+            .or_else(|| called.pop_front().map(|(_, job)| job))
     }
 }
 
@@ -127,11 +149,11 @@ impl Workers {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, WampError> {
-        self.done(job, |lines, job| {
+        let wait = |lines: &mut Lines, job| {
             lines.owed.push_back(job);
             Ok(())
-        })
-        .await
+        };
+        self.done(job, wait).await
     }
 
     async fn queue<T: Send + 'static>(
@@ -139,22 +161,22 @@ impl Workers {
         line: fn(&mut Lines) -> &mut VecDeque<Job>,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, WampError> {
-        self.done(job, |lines, job| {
+        let wait = |lines: &mut Lines, job| {
             let line = line(lines);
             if line.len() >= QUEUE {
-                return Err(fault(uri::OVERLOADED, "too many requests wait; try again"));
+                return Err(job);
             }
             line.push_back(job);
             Ok(())
-        })
-        .await
+        };
+        self.done(job, wait).await
     }
 
-    /// Does a job here, if this is where jobs are done, or else has it wait as `wait` says.
+    /// Does a job here, if this is where jobs are done, or else has it wait as `wait` does, which gives back what cannot.
     async fn done<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
-        wait: impl FnOnce(&mut Lines, Job) -> Result<(), WampError>,
+        wait: impl FnOnce(&mut Lines, Job) -> Result<(), Job>,
     ) -> Result<T, WampError> {
         if self.inline {
             return Ok(job());
@@ -163,20 +185,23 @@ impl Workers {
             return on_the_spot(job);
         }
         let (job, answer) = prepare(job);
-        wait(&mut self.desk.lines.lock(), job)?;
+        let waits = wait(&mut self.desk.lines.lock(), job);
+        // Not dropped under the lock.
+        waits.map_err(|_job| fault(uri::OVERLOADED, "too many requests wait; try again"))?;
         self.desk.news.notify_one();
         computed(answer).await
     }
 
     /// Has one of the threads go on with the call that is being answered, for what may take long: what it then runs, it runs
-    /// there, and so it ends there. Where it is on one already and nobody else waits so, where too many do, or where no call is
-    /// being answered, it goes on where it is.
+    /// there, and so it ends there. On one already it goes on at once, unless others wait for what may take long too, or wait to
+    /// begin for longer than they should: these go first. Where too many wait it goes on where it came from, and where no call
+    /// is being answered, where it is.
     pub(crate) async fn take_over(&self) {
-        if self.inline || IS_WORKER.get() && self.desk.lines.lock().asked.is_empty() {
+        if self.inline || IS_WORKER.get() && self.desk.holds_nobody_up() {
             return;
         }
         let desk = Arc::clone(&self.desk);
-        travel(move |rest| desk.queue(rest, |lines| &mut lines.asked)).await;
+        travel(move |rest| desk.take_over(rest)).await;
     }
 
     /// What has one of the threads begin with a call: for calls that soon need one. Whatever takes long in them must
@@ -185,7 +210,7 @@ impl Workers {
         let (desk, inline) = (Arc::clone(&self.desk), self.inline);
         move |call| match inline {
             true => call.stay(),
-            false => desk.queue(call, |lines| &mut lines.called),
+            false => desk.receive(call),
         }
     }
 }
@@ -224,18 +249,41 @@ fn not_computed() -> WampError {
 }
 
 impl Desk {
-    /// Has what is left of a call wait in a line.
-    fn queue(&self, rest: RestOfCall, line: fn(&mut Lines) -> &mut VecDeque<Job>) {
+    /// Has what is left of a call wait among what is asked.
+    fn take_over(&self, rest: RestOfCall) {
+        let push = |lines: &mut Lines, job| lines.asked.push_back(job);
+        self.keep(rest, |lines| lines.asked.len(), push);
+    }
+
+    /// Has a call wait to begin.
+    fn receive(&self, call: RestOfCall) {
+        let since = Instant::now();
+        let push = |lines: &mut Lines, job| lines.called.push_back((since, job));
+        self.keep(call, |lines| lines.called.len(), push);
+    }
+
+    /// Has a call wait, or stay where it came from, where too many are `waiting`.
+    fn keep(
+        &self,
+        rest: RestOfCall,
+        waiting: impl FnOnce(&Lines) -> usize,
+        push: impl FnOnce(&mut Lines, Job),
+    ) {
         let mut lines = self.lines.lock();
-        let closed = lines.closed;
-        let line = line(&mut lines);
-        if closed || line.len() >= TAKEN {
+        if lines.closed || waiting(&lines) >= TAKEN {
             drop(lines);
             return rest.stay();
         }
-        line.push_back(Box::new(move || rest.run()));
+        push(&mut lines, Box::new(move || rest.run()));
         drop(lines);
         self.news.notify_one();
+    }
+
+    /// Whether nobody waits for what may take long, nor too long for what may not.
+    fn holds_nobody_up(&self) -> bool {
+        let lines = self.lines.lock();
+        let next = lines.called.front();
+        lines.asked.is_empty() && next.is_none_or(|(since, _)| since.elapsed() < BEGINS_WITHIN)
     }
 
     fn work(&self) {
@@ -301,7 +349,7 @@ mod tests {
                 let count = Arc::clone(&count);
                 lines.asked.push_back(Box::new(move || {
                     count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    std::thread::sleep(std::time::Duration::from_micros(100));
+                    std::thread::sleep(Duration::from_micros(100));
                 }));
             }
             count
@@ -412,55 +460,87 @@ mod tests {
         assert_eq!(began, went_on);
     }
 
-    #[tokio::test]
-    async fn a_received_call_waits_for_nothing_slow_until_it_is_slow_itself() {
-        const SLOW: usize = 200;
-        let (workers, holds) = busy().await;
-        let done = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        for _ in 0..SLOW {
-            let done = Arc::clone(&done);
-            workers.desk.lines.lock().asked.push_back(Box::new(move || {
-                std::thread::sleep(std::time::Duration::from_millis(1));
-                done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            }));
-        }
-        let so_far = move || Value::from(done.load(std::sync::atomic::Ordering::Relaxed) as u64);
-        let counts = called(&workers, true, move |workers| {
-            let so_far = so_far.clone();
+    /// What is done, in its order.
+    type Order = Arc<Mutex<Vec<&'static str>>>;
+
+    /// Calls a procedure that notes when it begins, when it is taken over, and does `then`.
+    async fn noted(
+        workers: &Arc<Workers>,
+        order: &Order,
+        [begins, goes_on]: [&'static str; 2],
+        then: impl Fn() + Clone + Send + Sync + 'static,
+    ) {
+        let order = Arc::clone(order);
+        let procedure = move |workers: Arc<Workers>| {
+            let (order, then) = (Arc::clone(&order), then.clone());
             async move {
-                let before = so_far();
+                order.lock().push(begins);
                 workers.take_over().await;
-                let args = vec![before, so_far()];
-                Ok(CallResult {
-                    args,
-                    kwargs: Dict::new(),
-                })
+                order.lock().push(goes_on);
+                then();
+                Ok(CallResult::default())
             }
-        });
-        let release = async {
-            while workers.desk.lines.lock().called.is_empty() {
-                tokio::task::yield_now().await;
-            }
-            drop(holds);
         };
-        let (counts, ()) = tokio::join!(counts, release);
-        let counts = counts.unwrap().args.iter().map(Value::as_u64).collect::<Vec<_>>();
-        let [Some(before), Some(after)] = counts[..] else {
-            panic!("{counts:?}");
-        };
-        assert!(before < 10, "it waited for {before} of the slow");
-        // Others may be at work on the last of them.
-        assert!(
-            after > SLOW as u64 - 10,
-            "it went before all but {after} of the slow"
-        );
+        called(workers, true, procedure).await.unwrap();
     }
 
     #[tokio::test]
-    async fn a_received_call_is_answered_where_too_many_wait_and_where_the_threads_have_ended() {
+    async fn of_received_calls_those_that_take_long_let_the_others_begin() {
+        let (workers, mut holds) = busy().await;
+        let order = Order::default();
+        let slow = ["slow", "slow goes on"];
+        let quick = ["quick", "quick goes on"];
+        let all = async {
+            tokio::join!(
+                noted(&workers, &order, slow, || ()),
+                noted(&workers, &order, slow, || ()),
+                noted(&workers, &order, quick, || ()),
+            )
+        };
+        let release = async {
+            while workers.desk.lines.lock().called.len() < 3 {
+                tokio::task::yield_now().await;
+            }
+            tokio::time::sleep(2 * BEGINS_WITHIN).await;
+            // One thread does them all.
+            holds.pop();
+        };
+        tokio::join!(all, release);
+        let order = order.lock().clone();
+        let begun = |what: &str| order.iter().rposition(|noted| *noted == what).unwrap();
+        let first = order.iter().position(|noted| noted.ends_with("goes on")).unwrap();
+        assert!(begun("slow").max(begun("quick")) < first, "{order:?}");
+        drop(holds);
+    }
+
+    #[test]
+    fn what_is_asked_is_not_put_off_for_ever_by_calls() {
+        let order = Order::default();
+        let mut lines = Lines::default();
+        let job = |what| -> Job {
+            let order = Arc::clone(&order);
+            Box::new(move || order.lock().push(what))
+        };
+        for _ in 0..2 * CALLED_FIRST {
+            lines.called.push_back((Instant::now(), job("called")));
+        }
+        lines.asked.push_back(job("asked"));
+        lines.bought.push_back(job("bought"));
+        while let Some(job) = lines.pop() {
+            job();
+        }
+        let order = order.lock();
+        assert_eq!(order.len(), 2 * CALLED_FIRST as usize + 2);
+        assert_eq!(order[0], "bought");
+        assert_eq!(order[1 + CALLED_FIRST as usize], "asked");
+    }
+
+    #[tokio::test]
+    async fn a_received_call_is_answered_where_too_many_wait_and_where_no_more_are_taken() {
         let (workers, holds) = busy().await;
         for _ in 0..TAKEN {
-            workers.desk.lines.lock().called.push_back(Box::new(|| ()));
+            let job = (Instant::now(), Box::new(|| ()) as Job);
+            workers.desk.lines.lock().called.push_back(job);
         }
         let began = called(&workers, true, |_| async { Ok(CallResult::one(thread())) });
         assert_ne!(

@@ -127,7 +127,7 @@ metrics! {
     UNDER_WAY = Gauge "bourse_purchases_under_way" in "purchases" of Every by ["realm"];
     /// Purchases whose end could not be written: they, and their channels, stand still until the disk takes it.
     UNRESOLVED = Gauge "bourse_purchases_unresolved" in "purchases" of Every by ["realm"];
-    /// Jobs that wait for a thread, by their line: `owed` to a purchase under way, `bought` by one before it, `asked` by anybody.
+    /// Jobs that wait for a thread, by their line: `owed` to a purchase under way, `bought` by one before it, `called` by a quote to begin, `asked` by anybody.
     JOBS_WAITING = Gauge "bourse_jobs_waiting" in "jobs" of Every by ["realm", "line"];
     /// Events that were not published, because too many waited.
     EVENTS_DROPPED = Counter "bourse_events_dropped_total" in "events" of Every by ["realm"];

@@ -105,18 +105,18 @@ pub(crate) async fn register_all(
     let faucet = market.terms.faucet.then_some(&FAUCET);
     for (procedure, handler) in PROCEDURES.iter().chain(faucet) {
         // The market holds the session; were the session to hold the market, neither would ever go.
-        let (figures, reception) = (market.figures.procedure(procedure), market.workers.reception());
+        let figures = market.figures.procedure(procedure);
+        let reception = COMPUTED.contains(procedure).then(|| market.workers.reception());
         let market = Arc::downgrade(market);
         let serve = move |invocation: Invocation| {
             let (market, figures) = (market.upgrade(), figures.clone());
-            let span = span(procedure, &invocation);
+            let (began, span) = (Instant::now(), span(procedure, &invocation));
             let serving = async move {
                 let market = market.ok_or_else(|| fault(uri::NOT_READY, "the market has stopped"))?;
                 if let Some(caller) = invocation.caller {
                     market.seen(caller);
                 }
                 let (desk, caller) = (Arc::clone(&market), invocation.caller);
-                let began = Instant::now();
                 let reply = admitted(market, procedure, *handler, invocation).await;
                 let error = reply.as_ref().err().map(|error| error.uri.as_str());
                 figures.answered(error, began.elapsed());
@@ -129,9 +129,9 @@ pub(crate) async fn register_all(
             };
             serving.instrument(span)
         };
-        let registering = match COMPUTED.contains(procedure) {
-            true => session.register_at(procedure, reception, serve).boxed(),
-            false => session.register(procedure, serve).boxed(),
+        let registering = match reception {
+            Some(reception) => session.register_at(procedure, reception, serve).boxed(),
+            None => session.register(procedure, serve).boxed(),
         };
         registering.await.map_err(|error| (*procedure, error))?;
     }
@@ -248,5 +248,6 @@ mod tests {
         served.sort_unstable();
         listed.sort_unstable();
         assert_eq!(served, listed);
+        assert!(COMPUTED.iter().all(|procedure| served.contains(procedure)));
     }
 }

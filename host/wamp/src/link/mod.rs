@@ -23,6 +23,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::unconstrained;
 use tokio_util::sync::CancellationToken;
 
 pub use connect::{ConnectError, ConnectOptions, connect, connect_rs, connect_ws};
@@ -84,6 +85,7 @@ impl Link {
             let incoming = LocalReader {
                 queue,
                 closed: closed.clone(),
+                taken: 0,
             };
             Self(Kind::Local(LocalEnd {
                 outgoing,
@@ -209,15 +211,25 @@ impl Incoming {
 pub(crate) struct LocalReader {
     queue: outgoing::Queue,
     closed: CancellationToken,
+    /// Messages since others had their turn.
+    taken: usize,
 }
+
+/// Messages that an end in this process takes before others on its thread have their turn. It takes as many as that at once, for
+/// what all the thread's connections send may be for it.
+const AT_ONCE: usize = 1_024;
 
 impl LocalReader {
     async fn next(&mut self) -> Option<Message> {
         loop {
-            // The queue itself lets others have their turn.
+            self.taken += 1;
+            if self.taken > AT_ONCE {
+                self.taken = 0;
+                others_turn().await;
+            }
             let item = tokio::select! {
                 biased;
-                item = self.queue.recv() => item,
+                item = unconstrained(self.queue.recv()) => item,
                 // What was said before closing is still heard.
                 () = self.closed.cancelled() => self.queue.try_recv(),
             };

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::table::Registration;
@@ -102,16 +103,20 @@ fn work(
     invocation: Invocation,
     progress: Progress,
 ) -> impl Future<Output = Result<CallResult, WampError>> + Send + 'static {
-    let (timeout, cancelled) = (invocation.timeout, invocation.cancelled.clone());
+    // It counts from here, whoever does the work and when.
+    let end = invocation
+        .timeout
+        .and_then(|timeout| Instant::now().checked_add(timeout + ROUTER_FIRST));
+    let cancelled = invocation.cancelled.clone();
     let mut working = handler(invocation, progress);
     async move {
-        let Some(timeout) = timeout else {
+        let Some(end) = end else {
             return working.await;
         };
         // Not every router interrupts a call whose time is up.
         tokio::select! {
             answer = &mut working => answer,
-            () = tokio::time::sleep(timeout + ROUTER_FIRST) => {
+            () = tokio::time::sleep_until(end) => {
                 cancelled.cancel();
                 working.await
             }

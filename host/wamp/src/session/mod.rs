@@ -1,7 +1,7 @@
 //! The client session: joins a realm over any link, calls, serves calls, publishes and subscribes.
 //!
-//! One task reads the link; each invocation runs in a task of its own, until it [`travel`]s, and at most a set number at a time:
-//! more are answered at once with an error, never queued. When the link ends, every pending call fails.
+//! One task reads the link; each invocation runs in a task of its own, until it [`travel`]s, or where its procedure's reception has
+//! it run, and at most a set number at a time: more are answered at once with an error, never queued. When the link ends, every pending call fails.
 
 mod invoke;
 mod join;
@@ -261,7 +261,8 @@ impl Session {
         result
     }
 
-    /// Serves a procedure. `handler` is called on the reading task, in the order of the calls, so it must not block; the
+    /// Serves a procedure. `handler` is called on the reading task, in the order of the calls, so it must not block (in the
+    /// router's own process that task shares its thread with connections); the
     /// future that it returns runs on a task of its own, beside others, until it [`travel`]s.
     ///
     /// # Errors

@@ -1,8 +1,7 @@
 //! WAMP for the market maker: the codec of the three serializers, links (WebSocket, RawSocket, in-process),
 //! the client session, and an embedded router with its authentication seam.
 //!
-//! Architecture invariants. Only `proto` names wampproto; everything else speaks our own [`Value`] and messages,
-//! so that payloads keep integers of any size and are never converted on their way. No frame, however broken,
+//! Architecture invariants. Payloads keep integers of any size and are never converted on their way. No frame, however broken,
 //! ends more than its own session. Every queue is bounded, and no lock is held across an `await`. This crate
 //! knows the URI namespaces that it guards, but nothing of offers, prices, channels or signatures.
 
@@ -12,13 +11,13 @@ mod integer;
 pub mod limits;
 mod link;
 mod message;
-mod proto;
 mod router;
 mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod uri;
 mod value;
+mod violation;
 
 pub use auth::{Auth, AuthMethod, CraKey, Credential, CryptosignKey, Kdf, Salting, ScramRecord, Secret};
 pub use codec::{DecodeError, EncodeError, Serializer};

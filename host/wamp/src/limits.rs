@@ -11,6 +11,9 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_VALUES: usize = 1 << 17;
 /// Bytes of the longest URI. A provider's procedure needs about 150.
 pub const MAX_URI: usize = 512;
+/// Components of the longest wildcard that is registered or subscribed to. Each is free or given, so that there are at most
+/// 2^7 ways in which one may match a URI, and each way is looked at.
+pub const MAX_WILDCARD: usize = 7;
 /// Sessions at a time, of all realms together.
 pub const MAX_SESSIONS: usize = 10_000;
 /// Connections in their handshake at a time; beyond that the eldest gives way. At a thousand new connections a second

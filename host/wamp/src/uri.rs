@@ -1,6 +1,6 @@
 //! Which URIs are well formed (the loose rules of the WAMP specification), and the error URIs used here.
 
-use crate::limits::MAX_URI;
+use crate::limits::{MAX_URI, MAX_WILDCARD};
 
 /// Errors and reasons that the router and the client session use.
 pub mod error {
@@ -91,12 +91,23 @@ pub(crate) fn malformed(uri: &str, matching: Match) -> Option<String> {
         Match::Exact if uri.split('.').any(str::is_empty) => {
             Some(format!("the URI {uri:?} must not have an empty component"))
         }
-        // wampproto, which keeps the subscriptions, takes these for globs. Registrations are held to the same.
+        // Who writes these means a glob, which would match nothing.
         Match::Wildcard if uri.contains(['*', '?', '[', '\\']) => Some(format!(
             "the wildcard {uri:?} marks free components by leaving them empty"
         )),
         _ => None,
     }
+}
+
+/// Why nothing can be registered or subscribed to under `uri`, if nothing can be.
+pub(crate) fn unserved(uri: &str, matching: Match) -> Option<String> {
+    let components = uri.split('.').count();
+    malformed(uri, matching).or_else(|| {
+        let long = matching == Match::Wildcard && components > MAX_WILDCARD;
+        long.then(|| {
+            format!("the wildcard {uri:?} has {components} components, at most {MAX_WILDCARD} are accepted")
+        })
+    })
 }
 
 #[cfg(test)]
@@ -115,5 +126,19 @@ mod tests {
         assert_eq!(malformed("a..b", Match::Wildcard), None);
         assert!(malformed("a.*.b", Match::Wildcard).is_some());
         assert!(malformed(&"a".repeat(MAX_URI + 1), Match::Exact).is_some());
+    }
+
+    #[test]
+    fn a_wildcard_to_be_looked_for_is_no_longer_than_there_are_shapes_for() {
+        let (most, more) = (".".repeat(MAX_WILDCARD - 1), ".".repeat(MAX_WILDCARD));
+        assert_eq!(unserved(&most, Match::Wildcard), None);
+        assert!(
+            unserved(&more, Match::Wildcard)
+                .unwrap()
+                .contains("has 8 components, at most 7")
+        );
+        assert_eq!(malformed(&more, Match::Wildcard), None, "a rule may be longer");
+        assert_eq!(unserved(&more, Match::Prefix), None);
+        assert!(unserved("a.*.b", Match::Wildcard).is_some());
     }
 }

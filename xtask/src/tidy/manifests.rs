@@ -40,12 +40,11 @@ const ARROWS: [(&str, &[&str]); 13] = [
 ];
 
 /// A family of libraries, by its name or its prefix up to a dash, and the one room that names it. `tests` may.
-pub(crate) const OWNERS: [(&str, &str); 5] = [
+pub(crate) const OWNERS: [(&str, &str); 4] = [
     ("wasmtime", "host/policy"),
     ("heed", "host/store"),
     ("alloy", "host/chain"),
     ("k256", "host/chain"),
-    ("wampproto", "host/wamp"),
 ];
 
 /// What the pure core may never depend on, not even in its tests.

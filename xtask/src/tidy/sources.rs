@@ -200,7 +200,6 @@ mod tests {
             "use alloy_primitives as a;\n",
             &["1:owners"],
         );
-        finds("host/wamp/src/a.rs", "use wampproto::Broker;\n", &[]);
         finds("tests/tests/a.rs", "use k256::ecdsa;\n", &[]);
         finds(
             "host/app/src/a.rs",

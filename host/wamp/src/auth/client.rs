@@ -3,8 +3,8 @@
 use super::scram::{self, Expected};
 use super::{AuthMethod, CryptosignKey, Secret, cra, cryptosign};
 use crate::message::Message;
-use crate::proto::Violation;
 use crate::value::{Dict, Value};
+use crate::violation::Violation;
 
 /// What a client logs in with.
 #[derive(Clone, Debug, Default)]

@@ -17,12 +17,11 @@ use super::permissions::{Action, Permissions};
 use super::pubsub::PubSub;
 use super::rates::{Rates, Spent, Use};
 use super::rpc::Rpc;
-use super::shards::ShardSet;
 use crate::limits::Limits;
 use crate::link::Outgoing;
 use crate::message::{INVOCATION, Message};
-use crate::proto::{Identity, Violation};
 use crate::uri::{Match, error};
+use crate::violation::Violation;
 
 pub(super) struct Core {
     pub(super) realm: String,
@@ -59,8 +58,6 @@ pub(super) struct Peer {
     pub(super) spent: Spent,
     /// Provider ids that it holds.
     pub(super) providers: Vec<String>,
-    /// The brokers that know it.
-    pub(super) brokers: ShardSet,
 }
 
 /// What a client said in HELLO that it can do.
@@ -101,7 +98,7 @@ impl Core {
             authenticator,
             peers: HashMap::new(),
             rpc: Rpc::default(),
-            pubsub: PubSub::new(),
+            pubsub: PubSub::default(),
             holders: Holders::new(),
             notices: VecDeque::new(),
             stats: RouterStats::default(),
@@ -144,7 +141,7 @@ impl Core {
         self.tell_left(&peer.info);
     }
 
-    /// Handles one message of a session.
+    /// Handles one message of a session, other than PUBLISH ([`Core::publish`]).
     pub(super) fn on(&mut self, session: u64, message: Message) -> Result<(), Violation> {
         match message {
             Message::Call {
@@ -152,7 +149,7 @@ impl Core {
                 options,
                 procedure,
                 payload,
-            } => self.call(session, request, options, procedure, payload),
+            } => self.call(session, request, &options, procedure, payload),
             Message::Yield {
                 request,
                 options,
@@ -166,12 +163,6 @@ impl Core {
                 payload,
             } => self.answer_error(session, request, details, uri, payload),
             Message::Cancel { request, options } => self.cancel(session, request, &options),
-            Message::Publish {
-                request,
-                options,
-                topic,
-                payload,
-            } => self.publish(session, request, &options, &topic, &payload),
             Message::Register {
                 request,
                 options,
@@ -185,7 +176,7 @@ impl Core {
                 request,
                 options,
                 topic,
-            } => self.subscribe(session, request, options, topic),
+            } => self.subscribe(session, request, &options, topic),
             Message::Unsubscribe {
                 request,
                 subscription,
@@ -351,7 +342,6 @@ impl Peer {
             subscriptions: HashSet::new(),
             spent: Spent::default(),
             providers: Vec::new(),
-            brokers: ShardSet::default(),
         }
     }
 
@@ -359,15 +349,6 @@ impl Peer {
     /// what others ask of it.
     pub(super) fn takes_interrupts(&self) -> bool {
         self.features.call_canceling && self.out.has_room()
-    }
-
-    pub(super) fn identity<'a>(&'a self, realm: &'a str) -> Identity<'a> {
-        Identity {
-            session: self.info.id,
-            realm,
-            authid: &self.info.authid,
-            role: &self.info.role,
-        }
     }
 }
 

@@ -1,18 +1,17 @@
 //! Which sessions registered or subscribed to what: for routing to know where to look, and for whoever asks.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::pattern::{Pattern, Specificity};
+use super::index::Index;
 use crate::uri::Match;
 
 /// The registrations, or the subscriptions, of a realm by their realm-wide ids.
 #[derive(Default)]
 pub(super) struct Directory {
     entries: BTreeMap<u64, Entry>,
-    exact: HashMap<Arc<str>, u64>,
-    patterns: BTreeMap<(Arc<str>, &'static str), u64>,
+    index: Index,
 }
 
 /// One registration or subscription, with all who share it.
@@ -35,10 +34,6 @@ impl Entry {
             sessions: BTreeSet::new(),
         }
     }
-
-    pub(super) fn pattern(&self) -> Pattern<'_> {
-        Pattern::new(&self.uri, self.matching)
-    }
 }
 
 impl Directory {
@@ -50,12 +45,7 @@ impl Directory {
         }
         let mut entry = entry();
         entry.sessions.insert(session);
-        if entry.matching == Match::Exact {
-            self.exact.insert(entry.uri.clone(), id);
-        } else {
-            self.patterns
-                .insert((entry.uri.clone(), entry.matching.name()), id);
-        }
+        self.index.insert(Arc::clone(&entry.uri), entry.matching, id);
         self.entries.insert(id, entry);
         true
     }
@@ -71,11 +61,7 @@ impl Directory {
             return Some(false);
         }
         if let Some(entry) = self.entries.remove(&id) {
-            if entry.matching == Match::Exact {
-                self.exact.remove(&entry.uri);
-            } else {
-                self.patterns.remove(&(entry.uri, entry.matching.name()));
-            }
+            self.index.remove(&entry.uri, entry.matching);
         }
         Some(true)
     }
@@ -88,42 +74,25 @@ impl Directory {
         self.entries.iter().map(|(id, entry)| (*id, entry))
     }
 
+    #[cfg(feature = "testing")]
+    pub(super) fn remembered(&self) -> usize {
+        self.entries.len() + self.index.len()
+    }
+
     /// The entry for this URI or pattern itself.
     pub(super) fn lookup(&self, uri: &str, matching: Match) -> Option<u64> {
-        if matching == Match::Exact {
-            return self.exact.get(uri).copied();
-        }
-        self.patterns.get(&(uri.into(), matching.name())).copied()
-    }
-
-    pub(super) fn has_exact(&self, uri: &str) -> bool {
-        self.exact.contains_key(uri)
-    }
-
-    pub(super) fn has_patterns(&self) -> bool {
-        !self.patterns.is_empty()
+        self.index.get(uri, matching)
     }
 
     /// Every entry that matches a URI: the exact one first, then patterns.
-    pub(super) fn matching(&self, uri: &str) -> impl Iterator<Item = (u64, &Entry)> {
-        let exact = self.exact.get(uri);
-        exact
-            .into_iter()
-            .chain(self.patterns.values())
-            .filter_map(|id| Some((*id, self.entries.get(id)?)))
-            .filter(move |(_, entry)| entry.pattern().matches(uri))
+    pub(super) fn matching<'a>(&'a self, uri: &'a str) -> impl Iterator<Item = (u64, &'a Entry)> {
+        let ids = self.index.matching(uri);
+        ids.filter_map(|id| Some((id, self.entries.get(&id)?)))
     }
 
-    /// The entry that a call goes to: the exact one, else the longest prefix, else the oldest wildcard.
-    pub(super) fn best(&self, uri: &str) -> Option<u64> {
-        if let Some(exact) = self.exact.get(uri) {
-            return Some(*exact);
-        }
-        let rank = |(id, entry): &(u64, &Entry)| match entry.pattern().specificity() {
-            Specificity::Prefix(length) => (1, length, *id),
-            Specificity::Exact | Specificity::Wildcard(..) => (0, 0, u64::MAX - id),
-        };
-        self.matching(uri).max_by_key(rank).map(|(id, _)| id)
+    /// The entry that a call goes to, and how it matches: the exact one, else the longest prefix, else the oldest wildcard.
+    pub(super) fn best(&self, uri: &str) -> Option<(u64, Match)> {
+        self.index.best(uri)
     }
 }
 
@@ -156,10 +125,10 @@ mod tests {
             ("org.app.set", Some(5)),
             ("net", None),
         ] {
-            assert_eq!(directory.best(uri), expected, "{uri}");
+            assert_eq!(directory.best(uri).map(|(id, _)| id), expected, "{uri}");
         }
         let all: Vec<_> = directory.matching("com.app.get").map(|(id, _)| id).collect();
-        assert_eq!(all, [1, 2, 3]);
+        assert_eq!(all, [1, 3, 2]);
         assert_eq!(directory.lookup("com.", Match::Prefix), Some(2));
         assert_eq!(directory.lookup("com.", Match::Wildcard), None);
     }
@@ -173,7 +142,7 @@ mod tests {
         assert_eq!(directory.remove(1, 2), Some(true));
         assert_eq!(directory.remove(1, 2), None);
         assert_eq!(directory.remove(2, 1), Some(true));
-        assert!(!directory.has_exact("com.app") && !directory.has_patterns());
+        assert_eq!(directory.matching("com.app").count(), 0);
         assert_eq!(directory.iter().count(), 0);
     }
 }

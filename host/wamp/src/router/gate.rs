@@ -94,6 +94,23 @@ pub(super) fn call(session: &SessionInfo, uri: &str) -> Result<(), Denied> {
 }
 
 /// Whether the rules of the session's role let it do this, or what holds where they say nothing.
+pub(super) fn rules(
+    permissions: &Permissions,
+    session: &SessionInfo,
+    action: Action,
+    uri: &str,
+    matching: Match,
+) -> bool {
+    let role = session.role.as_str();
+    if role == ROLE_MARKETMAKER {
+        return true;
+    }
+    let pattern = Pattern::new(uri, matching);
+    let open = !pattern.within(WAMP) || role == ROLE_OPERATOR;
+    permissions.decide(role, action, pattern).unwrap_or(open)
+}
+
+/// The same, with what to tell whom they do not let.
 pub(super) fn ruled(
     permissions: &Permissions,
     session: &SessionInfo,
@@ -101,16 +118,11 @@ pub(super) fn ruled(
     uri: &str,
     matching: Match,
 ) -> Result<(), Denied> {
-    let role = session.role.as_str();
-    if role == ROLE_MARKETMAKER {
+    if rules(permissions, session, action, uri, matching) {
         return Ok(());
     }
-    let pattern = Pattern::new(uri, matching);
-    let open = !pattern.within(WAMP) || role == ROLE_OPERATOR;
-    if permissions.decide(role, action, pattern).unwrap_or(open) {
-        return Ok(());
-    }
-    let (verb, what) = (
+    let (role, verb, what) = (
+        &session.role,
         action.verb(),
         if matching == Match::Exact {
             ""

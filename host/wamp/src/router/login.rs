@@ -8,9 +8,9 @@ use crate::auth::{AuthMethod, Claim, Credential, Proving};
 use crate::limits::MAX_AUTHID;
 use crate::link::{Incoming, Outgoing};
 use crate::message::Message;
-use crate::proto::Violation;
 use crate::uri::error;
 use crate::value::{Dict, Value};
+use crate::violation::Violation;
 
 /// The authid of the in-process session.
 const TRUSTED_AUTHID: &str = "marketmaker";

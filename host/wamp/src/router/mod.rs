@@ -1,10 +1,8 @@
 //! The embedded router: listeners, and the realms that clients reach through them.
 //!
 //! Each realm has its own sessions, registrations, subscriptions and calls, and its own [`Authenticator`]; the
-//! listeners and their limits are shared, and HELLO picks. wampproto keeps the subscriptions (through `proto`); this
-//! folder routes calls itself, and puts limits, authorisation, time and sockets around both. One lock per realm guards
-//! its state and is never held across an `await`; frames are decoded before it and encoded after it. What a procedure
-//! or topic means is nobody's business here.
+//! listeners and their limits are shared, and HELLO picks. One lock per realm guards its state and is never held across an
+//! `await`; frames are decoded before it and encoded after it. What a procedure or topic means is nobody's business here.
 
 mod admission;
 mod audience;
@@ -14,6 +12,7 @@ mod config;
 mod core;
 mod directory;
 mod gate;
+mod index;
 mod instant;
 mod listen;
 mod login;
@@ -29,7 +28,6 @@ mod realm;
 mod registry;
 mod rpc;
 mod serve;
-mod shards;
 mod unix;
 mod users;
 

@@ -1,5 +1,7 @@
 //! Options of requests. Absent or null an option is not given; of another type it is refused by its name, rather than left out.
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::time::Duration;
 
 use super::callees::Invoke;
@@ -15,13 +17,29 @@ pub(super) fn text<'a>(options: &'a Dict, name: &str) -> Result<Option<&'a str>,
     }
 }
 
-/// A flag; it is down where it is not given.
-fn flag(options: &Dict, name: &str) -> Result<bool, String> {
+/// A flag.
+pub(super) fn flag(options: &Dict, name: &str) -> Result<Option<bool>, String> {
     match options.get(name) {
-        None | Some(Value::Null) => Ok(false),
-        Some(Value::Bool(flag)) => Ok(*flag),
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
         Some(other) => Err(format!("{name} must be true or false, not {}", other.kind())),
     }
+}
+
+/// A set, sent as a list of `what`, each of which is read by `read`.
+pub(super) fn set<'a, T: Eq + Hash>(
+    options: &'a Dict,
+    name: &str,
+    what: &str,
+    read: fn(&'a Value) -> Option<T>,
+) -> Result<Option<HashSet<T>>, String> {
+    let items = match options.get(name) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(value) => value.as_list().and_then(|list| list.iter().map(read).collect()),
+    };
+    items
+        .map(Some)
+        .ok_or_else(|| format!("{name} must be a list of {what}"))
 }
 
 /// How a REGISTER or SUBSCRIBE matches.
@@ -57,13 +75,13 @@ impl Asked {
     /// Reads it, with the URI of the error for what cannot be had. A `longest` time is had in place of a longer one.
     pub(super) fn of(options: &Dict, longest: Duration) -> Result<Self, (&'static str, String)> {
         let wrong = |text| (error::INVALID_ARGUMENT, text);
-        if flag(options, "progress").map_err(wrong)? {
+        if flag(options, "progress").map_err(wrong)? == Some(true) {
             let text =
                 "calls whose arguments come in parts are not supported: send the call without progress";
             return Err((error::OPTION_NOT_ALLOWED, text.to_owned()));
         }
         Ok(Self {
-            in_parts: flag(options, "receive_progress").map_err(wrong)?,
+            in_parts: flag(options, "receive_progress").map_err(wrong)? == Some(true),
             timeout: timeout(options, longest).map_err(wrong)?,
         })
     }

@@ -40,6 +40,7 @@ impl<'a> Pattern<'a> {
     }
 
     /// Whether it matches this URI.
+    #[cfg(test)]
     pub(super) fn matches(self, uri: &str) -> bool {
         self.covers(Pattern::new(uri, Match::Exact))
     }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Hub;
+use super::audience::Audience;
 use super::auth::{Authenticator, Transport};
 use super::config::{RealmConfig, RouterStats};
 use super::core::{Core, Peer};
@@ -19,8 +20,8 @@ use crate::codec::EncodeError;
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::message::Message;
-use crate::proto::Violation;
 use crate::uri::error;
+use crate::violation::Violation;
 
 /// A realm of a router. Clones are the same realm.
 #[derive(Clone)]
@@ -61,8 +62,8 @@ impl Realm {
     }
 
     /// An in-process link. The session that joins over it has the role [`super::ROLE_MARKETMAKER`]. To be called within
-    /// a tokio runtime, where its calls are answered. The router's end is served on its threads for connections, and there the
-    /// session reads; where it has none, on that runtime.
+    /// a tokio runtime. The router's end is served on its threads for connections, and there the session reads, which answers
+    /// its calls on the runtime that it joins on; where the router has no threads, on that runtime.
     #[must_use]
     pub fn local_link(&self) -> Link {
         let (ours, theirs) = Link::pair(trusted_queue());
@@ -231,7 +232,18 @@ impl Inner {
     }
 
     pub(super) fn on(&self, session: u64, message: Message) -> Result<(), Violation> {
-        self.with_core(|core| core.on(session, message))
+        let Message::Publish {
+            request,
+            options,
+            topic,
+            payload,
+        } = message
+        else {
+            return self.with_core(|core| core.on(session, message));
+        };
+        // Its lists may be long: they are read before anybody has to wait for the lock, and dropped after.
+        let audience = Audience::of(&options);
+        self.with_core(|core| core.publish(session, request, &options, &audience, &topic, &payload))
     }
 
     /// How often it has changed who may log in, or do what.

@@ -12,9 +12,9 @@ use super::options;
 use super::permissions::Action;
 use super::rates::{TOO_MANY_CHANGES, Use};
 use crate::message::{Message, REGISTER, UNREGISTER};
-use crate::proto::Violation;
 use crate::uri::{self, Match, error};
 use crate::value::Dict;
+use crate::violation::Violation;
 
 impl Core {
     pub(super) fn register(
@@ -36,7 +36,7 @@ impl Core {
                 return Ok(());
             }
         };
-        if let Some(text) = uri::malformed(&procedure, matching) {
+        if let Some(text) = uri::unserved(&procedure, matching) {
             self.refuse(session, REGISTER, request, error::INVALID_URI, text);
             return Ok(());
         }

@@ -15,10 +15,10 @@ use super::permissions::{Action, WAMP};
 use super::rates::Use;
 use crate::codec::EncodeError;
 use crate::message::{CALL, Message, Payload, payload};
-use crate::proto::Violation;
 use crate::session::{CALLEE, WampError};
 use crate::uri::{self, Match, error};
 use crate::value::{Dict, Value};
+use crate::violation::Violation;
 
 /// The calls and procedures of the realm.
 #[derive(Default)]
@@ -88,7 +88,7 @@ impl Rpc {
     #[cfg(feature = "testing")]
     pub(super) fn remembered(&self) -> usize {
         let kept = self.invocations.len() + self.calls.len() + self.deadlines.len();
-        kept + self.callees.len() + self.directory.iter().count()
+        kept + self.callees.len() + self.directory.remembered()
     }
 
     pub(super) fn first_deadline(&self) -> Option<Instant> {
@@ -152,10 +152,9 @@ impl Rpc {
 
     /// The registration that calls of a procedure go to, whether it is a pattern, and who gets the next call.
     fn next_callee(&mut self, procedure: &str) -> Option<(u64, bool, u64)> {
-        let registration = self.directory.best(procedure)?;
-        let pattern = !self.directory.has_exact(procedure);
+        let (registration, matching) = self.directory.best(procedure)?;
         let callee = self.callees.get_mut(&registration)?.next()?;
-        Some((registration, pattern, callee))
+        Some((registration, matching != Match::Exact, callee))
     }
 
     /// Removes a call from all that this keeps.
@@ -174,7 +173,7 @@ impl Core {
         &mut self,
         caller: u64,
         request: u64,
-        options: Dict,
+        options: &Dict,
         procedure: String,
         payload: Payload,
     ) -> Result<(), Violation> {
@@ -195,7 +194,7 @@ impl Core {
             self.refuse(caller, CALL, request, error::INVALID_URI, text);
             return Ok(());
         }
-        let Asked { in_parts, timeout } = match Asked::of(&options, self.limits.call_timeout) {
+        let Asked { in_parts, timeout } = match Asked::of(options, self.limits.call_timeout) {
             Ok(asked) => asked,
             Err((uri, text)) => {
                 self.refuse(caller, CALL, request, uri, text);
@@ -484,11 +483,8 @@ impl Core {
             let Some(pending) = self.finish(*invocation) else {
                 continue;
             };
-            let interruptible = self
-                .peers
-                .get(&pending.callee)
-                .is_some_and(Peer::takes_interrupts);
-            if interruptible {
+            let callee = self.peers.get(&pending.callee);
+            if callee.is_some_and(Peer::takes_interrupts) {
                 let message = interrupt(*invocation, CancelMode::KillNoWait, error::CANCELED);
                 self.send(pending.callee, message);
             }

@@ -17,9 +17,9 @@ use crate::limits::{
 };
 use crate::link::{Incoming, Link, Outgoing, QueueLimits};
 use crate::message::{MAX_ID, Message};
-use crate::proto::Violation;
 use crate::uri::error;
 use crate::value::{Dict, Value};
+use crate::violation::Violation;
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug)]

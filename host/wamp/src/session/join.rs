@@ -16,9 +16,9 @@ use crate::auth::{AuthMethod, Joined, Joiner};
 use crate::limits::TRUSTED_QUEUE_BYTES;
 use crate::link::{Incoming, Link, Outgoing, QueueLimits};
 use crate::message::Message;
-use crate::proto::Violation;
 use crate::uri::error;
 use crate::value::{Dict, Value};
+use crate::violation::Violation;
 
 /// Why a realm could not be joined.
 #[derive(Debug, thiserror::Error)]
@@ -144,7 +144,7 @@ pub(super) async fn join(link: Link, options: JoinOptions) -> Result<Session, Jo
         max_invocations,
         busy_error: options.busy_error,
     });
-    let reading = read(inner.clone(), incoming);
+    let reading = read(End(inner.clone()), incoming);
     match reader {
         Some(thread) => thread.spawn(at_home(Handle::current(), reading)),
         None => tokio::spawn(reading),
@@ -278,8 +278,8 @@ async fn at_home(home: Handle, work: impl Future<Output = ()>) {
 }
 
 /// Reads until the link ends, then fails everything that waits.
-async fn read(inner: Arc<Inner>, mut incoming: Incoming) {
-    let _end = End(inner.clone());
+async fn read(end: End, mut incoming: Incoming) {
+    let inner = &end.0;
     let reading = async {
         loop {
             match incoming.next().await {
@@ -309,8 +309,8 @@ async fn read(inner: Arc<Inner>, mut incoming: Incoming) {
     inner.table.close(reason);
 }
 
-/// Ends the session with its reading task, also if an event's handler panics: nobody waits for an answer that
-/// cannot be read any more.
+/// Ends the session with its reading task, also if an event's handler panics or the thread ends that is to read: nobody waits
+/// for an answer that cannot be read any more.
 struct End(Arc<Inner>);
 
 impl Drop for End {

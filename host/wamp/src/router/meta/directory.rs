@@ -83,7 +83,7 @@ impl Family {
                         .collect();
                     return Ok(if ids.is_empty() { Value::Null } else { ids.into() });
                 }
-                Ok(directory.best(uri).into())
+                Ok(directory.best(uri).map(|(id, _)| id).into())
             }
             "get" => {
                 let (id, entry) = entry()?;

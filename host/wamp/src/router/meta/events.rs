@@ -1,6 +1,6 @@
 //! `wamp.*.on_*`: the router tells those who may know of sessions, registrations and subscriptions that come and go.
 
-use crate::message::{Message, payload};
+use crate::message::payload;
 use crate::router::core::Core;
 use crate::router::gate;
 use crate::router::observer::SessionInfo;
@@ -71,50 +71,16 @@ impl Core {
 
     /// Sends an event of the router's own to those of its subscribers who may know.
     fn tell(&mut self, topic: &'static str, args: Vec<Value>) {
-        let subscriptions: Vec<_> = self
-            .pubsub
-            .directory
-            .matching(topic)
-            .map(|(id, entry)| {
-                (
-                    id,
-                    entry.matching,
-                    entry.sessions.iter().copied().collect::<Vec<_>>(),
-                )
-            })
-            .collect();
-        if subscriptions.is_empty() {
+        // A pattern may cover wamp. without being about it.
+        let may = |session: &SessionInfo| {
+            gate::rules(&self.permissions, session, Action::Subscribe, topic, Match::Exact)
+        };
+        let recipients = self.recipients(topic, None, may);
+        if recipients.is_empty() {
             return;
         }
         let (publication, payload) = (self.pubsub.next_publication(), payload(args, Dict::new()));
-        for (subscription, matching, sessions) in subscriptions {
-            let mut details = Dict::new();
-            if matching != Match::Exact {
-                details.insert("topic".to_owned(), topic.into());
-            }
-            for session in sessions {
-                // A pattern may cover wamp. without being about it.
-                let may = self.peers.get(&session).is_some_and(|peer| {
-                    gate::ruled(
-                        &self.permissions,
-                        &peer.info,
-                        Action::Subscribe,
-                        topic,
-                        Match::Exact,
-                    )
-                    .is_ok()
-                });
-                if may {
-                    let event = Message::Event {
-                        subscription,
-                        publication,
-                        details: details.clone(),
-                        payload: payload.clone(),
-                    };
-                    self.send_event(session, event);
-                }
-            }
-        }
+        self.deliver(recipients, publication, topic, &Dict::new(), &payload);
     }
 }
 

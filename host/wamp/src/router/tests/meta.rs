@@ -355,9 +355,15 @@ async fn registrations_and_subscriptions_can_be_looked_up() {
         ("lookup", uri("com.app.news"), Ok(topic.into())),
         ("match", uri("com.app.news"), Ok(list(&[topic, pattern]))),
         ("match", uri("org.news"), Ok(Value::Null)),
+        ("match", uri("com..news"), Ok(list(&[pattern]))),
+        ("match", uri(""), Ok(Value::Null)),
         ("list_subscribers", of(topic), Ok(list(&[one.id]))),
         ("count_subscribers", of(pattern), Ok(1_u64.into())),
-        ("get", of(1), Err("wamp.error.no_such_subscription".into())),
+        (
+            "get",
+            of(pattern + 1),
+            Err("wamp.error.no_such_subscription".into()),
+        ),
         (
             "list_callees",
             of(topic),

@@ -2,6 +2,7 @@
 
 mod calls;
 mod client;
+mod events;
 mod hostile;
 mod limits;
 mod meta;

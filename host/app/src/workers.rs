@@ -17,11 +17,11 @@ const QUEUE: usize = 4096;
 /// are late, and keep the place they have among the market's.
 const TAKEN: usize = 256;
 
-/// Calls that begin before the next of what is asked, where both wait.
+/// Calls that begin before the next of what is asked, or of what is bought, where both wait.
 const CALLED_FIRST: u32 = 16;
 
-/// What a call may wait before it begins, until calls that take long let others begin. With quick policies none waits so long,
-/// and none has to wait in two lines.
+/// What a call may wait before it begins, until purchases and calls that take long let it. With quick policies none waits so
+/// long, and none has to wait in two lines.
 const BEGINS_WITHIN: Duration = Duration::from_millis(5);
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -55,9 +55,9 @@ struct Lines {
     /// What purchases wait for before they are reserved; bounded by [`QUEUE`]. It goes before mere questions: those may
     /// each take as long as the slowest policy, and whoever floods the market with them must not keep buyers out.
     bought: VecDeque<Job>,
-    /// Calls that begin here, with the time from which they wait; bounded by [`TAKEN`]. [`CALLED_FIRST`] of them go before what
-    /// is asked, for each is over at once or waits there too: what needs no policy is not held up by all that the slowest is
-    /// asked.
+    /// Calls that begin here, with the time from which they wait; bounded by [`TAKEN`]. Each is over at once or waits further down
+    /// too, and so they go before what is asked, and those that are late before what is bought, [`CALLED_FIRST`] at a time: what
+    /// needs no policy is held up by neither a flood of purchases nor all that the slowest is asked.
     called: VecDeque<(Instant, Job)>,
     /// How many have gone before.
     went_before: u32,
@@ -76,19 +76,21 @@ impl Lines {
             asked,
             ..
         } = self;
-        if let Some(job) = owed.pop_front().or_else(|| bought.pop_front()) {
+        if let Some(job) = owed.pop_front() {
             return Some(job);
         }
-        if self.went_before < CALLED_FIRST
+        let may_go = self.went_before < CALLED_FIRST;
+        let late = |(since, _): &(Instant, Job)| since.elapsed() >= BEGINS_WITHIN;
+        if may_go
+            && (bought.is_empty() || called.front().is_some_and(late))
             && let Some((_, job)) = called.pop_front()
         {
             self.went_before += 1;
             return Some(job);
         }
         self.went_before = 0;
-        asked
-            .pop_front()
-            .or_else(|| called.pop_front().map(|(_, job)| job))
+        let next = bought.pop_front().or_else(|| asked.pop_front());
+        next.or_else(|| called.pop_front().map(|(_, job)| job))
     }
 }
 
@@ -281,9 +283,16 @@ impl Desk {
 
     /// Whether nobody waits for what may take long, nor too long for what may not.
     fn holds_nobody_up(&self) -> bool {
-        let lines = self.lines.lock();
-        let next = lines.called.front();
-        lines.asked.is_empty() && next.is_none_or(|(since, _)| since.elapsed() < BEGINS_WITHIN)
+        let Lines {
+            owed,
+            bought,
+            called,
+            asked,
+            ..
+        } = &*self.lines.lock();
+        let next = called.front();
+        let begins_soon = next.is_none_or(|(since, _)| since.elapsed() < BEGINS_WITHIN);
+        begins_soon && owed.is_empty() && bought.is_empty() && asked.is_empty()
     }
 
     fn work(&self) {
@@ -463,21 +472,15 @@ mod tests {
     /// What is done, in its order.
     type Order = Arc<Mutex<Vec<&'static str>>>;
 
-    /// Calls a procedure that notes when it begins, when it is taken over, and does `then`.
-    async fn noted(
-        workers: &Arc<Workers>,
-        order: &Order,
-        [begins, goes_on]: [&'static str; 2],
-        then: impl Fn() + Clone + Send + Sync + 'static,
-    ) {
+    /// Calls a procedure that notes when it begins and when it goes on.
+    async fn noted(workers: &Arc<Workers>, order: &Order, [begins, goes_on]: [&'static str; 2]) {
         let order = Arc::clone(order);
         let procedure = move |workers: Arc<Workers>| {
-            let (order, then) = (Arc::clone(&order), then.clone());
+            let order = Arc::clone(&order);
             async move {
                 order.lock().push(begins);
                 workers.take_over().await;
                 order.lock().push(goes_on);
-                then();
                 Ok(CallResult::default())
             }
         };
@@ -492,9 +495,9 @@ mod tests {
         let quick = ["quick", "quick goes on"];
         let all = async {
             tokio::join!(
-                noted(&workers, &order, slow, || ()),
-                noted(&workers, &order, slow, || ()),
-                noted(&workers, &order, quick, || ()),
+                noted(&workers, &order, slow),
+                noted(&workers, &order, slow),
+                noted(&workers, &order, quick),
             )
         };
         let release = async {
@@ -513,26 +516,56 @@ mod tests {
         drop(holds);
     }
 
-    #[test]
-    fn what_is_asked_is_not_put_off_for_ever_by_calls() {
+    /// In which order the jobs of these lines are done, where calls wait `since` then.
+    fn order_of(since: Instant, jobs: &[(&'static str, u32)]) -> Vec<&'static str> {
         let order = Order::default();
         let mut lines = Lines::default();
-        let job = |what| -> Job {
-            let order = Arc::clone(&order);
-            Box::new(move || order.lock().push(what))
-        };
-        for _ in 0..2 * CALLED_FIRST {
-            lines.called.push_back((Instant::now(), job("called")));
+        for (line, count) in jobs.iter().copied() {
+            for _ in 0..count {
+                let order = Arc::clone(&order);
+                let job: Job = Box::new(move || order.lock().push(line));
+                match line {
+                    "owed" => lines.owed.push_back(job),
+                    "bought" => lines.bought.push_back(job),
+                    "called" => lines.called.push_back((since, job)),
+                    _ => lines.asked.push_back(job),
+                }
+            }
         }
-        lines.asked.push_back(job("asked"));
-        lines.bought.push_back(job("bought"));
         while let Some(job) = lines.pop() {
             job();
         }
-        let order = order.lock();
-        assert_eq!(order.len(), 2 * CALLED_FIRST as usize + 2);
-        assert_eq!(order[0], "bought");
-        assert_eq!(order[1 + CALLED_FIRST as usize], "asked");
+        order.lock().clone()
+    }
+
+    #[test]
+    fn calls_begin_soon_and_put_nobody_off_for_ever() {
+        let jobs = [
+            ("asked", 2),
+            ("called", 2 * CALLED_FIRST),
+            ("bought", 2),
+            ("owed", 1),
+        ];
+        let called = vec!["called"; CALLED_FIRST as usize];
+        // Nothing here takes a day.
+        let fresh = Instant::now() + Duration::from_secs(86_400);
+        let expected = [
+            vec!["owed", "bought", "bought"],
+            called.clone(),
+            vec!["asked"],
+            called.clone(),
+            vec!["asked"],
+        ];
+        assert_eq!(order_of(fresh, &jobs), expected.concat());
+        let late = Instant::now().checked_sub(BEGINS_WITHIN).unwrap();
+        let expected = [
+            vec!["owed"],
+            called.clone(),
+            vec!["bought"],
+            called,
+            vec!["bought", "asked", "asked"],
+        ];
+        assert_eq!(order_of(late, &jobs), expected.concat());
     }
 
     #[tokio::test]

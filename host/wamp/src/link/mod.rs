@@ -211,7 +211,7 @@ impl Incoming {
 pub(crate) struct LocalReader {
     queue: outgoing::Queue,
     closed: CancellationToken,
-    /// Messages since others had their turn.
+    /// Messages since it last gave others their turn.
     taken: usize,
 }
 
@@ -223,7 +223,8 @@ impl LocalReader {
     async fn next(&mut self) -> Option<Message> {
         loop {
             self.taken += 1;
-            if self.taken > AT_ONCE {
+            // Once closed, the rest is taken at once: nobody waits for whoever has hung up.
+            if self.taken > AT_ONCE && !self.closed.is_cancelled() {
                 self.taken = 0;
                 others_turn().await;
             }
@@ -292,6 +293,7 @@ type Receiver = mpsc::Receiver<Item>;
 #[cfg(feature = "testing")]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
     use std::cell::Cell;
     use tokio::io::{AsyncWriteExt as _, DuplexStream};
     use tokio_tungstenite::WebSocketStream;
@@ -327,6 +329,29 @@ mod tests {
             () = reading => turns.get(),
             () = others => unreachable!("it goes on for ever"),
         }
+    }
+
+    #[tokio::test]
+    async fn what_an_end_in_this_process_said_before_it_closed_is_heard_at_once() {
+        let limits = QueueLimits {
+            messages: 4 * AT_ONCE,
+            bytes: 1 << 20,
+        };
+        let (one, other) = Link::pair(limits);
+        let (_silent, out) = one.start(limits, Box::new(|_, _| None));
+        let (mut incoming, _out) = other.start(limits, Box::new(|_, _| None));
+        for request in 0..3 * AT_ONCE as u64 {
+            out.try_send(Message::Unsubscribed { request }).unwrap();
+        }
+        out.close(None);
+        let mut heard = 0;
+        while let Some(next) = incoming.next().now_or_never() {
+            match next.unwrap() {
+                Some(_) => heard += 1,
+                None => break,
+            }
+        }
+        assert_eq!(heard, 3 * AT_ONCE);
     }
 
     #[tokio::test]

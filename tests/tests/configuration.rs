@@ -436,7 +436,10 @@ async fn several_markets_take_over_a_configuration_together_or_not_at_all() {
     for session in everywhere("bob", "two").await {
         session.unwrap();
     }
-    assert!(market.said().contains("not in the configuration any more"));
+    until("what is said of it", async || {
+        market.said().contains("not in the configuration any more")
+    })
+    .await;
 }
 
 #[tokio::test]

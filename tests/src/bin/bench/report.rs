@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Runs of each measurement; the line shows their medians.
-pub(crate) const RUNS: usize = 5;
+pub(crate) const RUNS: usize = 9;
 /// How long each run lasts.
-pub(crate) const RUN: Duration = Duration::from_millis(1500);
+pub(crate) const RUN: Duration = Duration::from_millis(800);
 
 /// What one run came to.
 #[derive(Debug, Clone, Copy)]

@@ -59,8 +59,8 @@ struct Lines {
     /// too, and so they go before what is asked, and those that are late before what is bought, [`CALLED_FIRST`] at a time: what
     /// needs no policy is held up by neither a flood of purchases nor all that the slowest is asked.
     called: VecDeque<(Instant, Job)>,
-    /// How many have gone before.
-    went_before: u32,
+    /// How many have begun since what is bought or asked had its turn.
+    begun_in_a_row: u32,
     /// What anybody else asks for; bounded by [`QUEUE`].
     asked: VecDeque<Job>,
     closed: bool,
@@ -79,16 +79,16 @@ impl Lines {
         if let Some(job) = owed.pop_front() {
             return Some(job);
         }
-        let may_go = self.went_before < CALLED_FIRST;
+        let may_go = self.begun_in_a_row < CALLED_FIRST;
         let late = |(since, _): &(Instant, Job)| since.elapsed() >= BEGINS_WITHIN;
         if may_go
             && (bought.is_empty() || called.front().is_some_and(late))
             && let Some((_, job)) = called.pop_front()
         {
-            self.went_before += 1;
+            self.begun_in_a_row += 1;
             return Some(job);
         }
-        self.went_before = 0;
+        self.begun_in_a_row = 0;
         let next = bought.pop_front().or_else(|| asked.pop_front());
         next.or_else(|| called.pop_front().map(|(_, job)| job))
     }
@@ -135,17 +135,6 @@ impl Workers {
         self.queue(|lines| &mut lines.bought, job).await
     }
 
-    /// How many jobs wait in each line.
-    pub(crate) fn waiting(&self) -> [(&'static str, usize); 4] {
-        let lines = self.desk.lines.lock();
-        [
-            ("owed", lines.owed.len()),
-            ("bought", lines.bought.len()),
-            ("called", lines.called.len()),
-            ("asked", lines.asked.len()),
-        ]
-    }
-
     /// The same for what a reserved purchase needs to end: never refused, and ahead of all others.
     pub(crate) async fn run_owed<T: Send + 'static>(
         &self,
@@ -156,6 +145,17 @@ impl Workers {
             Ok(())
         };
         self.done(job, wait).await
+    }
+
+    /// How many jobs wait in each line.
+    pub(crate) fn waiting(&self) -> [(&'static str, usize); 4] {
+        let lines = self.desk.lines.lock();
+        [
+            ("owed", lines.owed.len()),
+            ("bought", lines.bought.len()),
+            ("called", lines.called.len()),
+            ("asked", lines.asked.len()),
+        ]
     }
 
     async fn queue<T: Send + 'static>(
@@ -447,7 +447,7 @@ mod tests {
     }
 
     /// The names of the threads on which a call began and went on when it was taken over.
-    async fn began_and_went_on(workers: &Arc<Workers>) -> [String; 2] {
+    async fn began_and_went_on(workers: &Arc<Workers>) -> [Value; 2] {
         let names = called(workers, true, |workers| async move {
             let began = thread();
             workers.take_over().await;
@@ -457,15 +457,14 @@ mod tests {
                 kwargs: Dict::new(),
             })
         });
-        let names = names.await.unwrap().args;
-        [&names[0], &names[1]].map(|name| name.as_str().unwrap_or_default().to_owned())
+        names.await.unwrap().args.try_into().unwrap()
     }
 
     #[tokio::test]
     async fn a_received_call_begins_and_ends_on_one_thread() {
         let workers = Arc::new(Workers::start().unwrap());
         let [began, went_on] = began_and_went_on(&workers).await;
-        assert!(began.starts_with("worker-"), "{began}");
+        assert!(on_a_worker(&began), "{began:?}");
         assert_eq!(began, went_on);
     }
 
@@ -576,12 +575,7 @@ mod tests {
             workers.desk.lines.lock().called.push_back(job);
         }
         let began = called(&workers, true, |_| async { Ok(CallResult::one(thread())) });
-        assert_ne!(
-            began.await.unwrap().args[0]
-                .as_str()
-                .map(|name| name.starts_with("worker-")),
-            Some(true)
-        );
+        assert!(!on_a_worker(&began.await.unwrap().args[0]));
         drop(holds);
         workers.desk.lines.lock().closed = true;
         workers.desk.news.notify_all();
@@ -589,12 +583,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let began = called(&workers, true, |_| async { Ok(CallResult::one(thread())) });
-        assert_ne!(
-            began.await.unwrap().args[0]
-                .as_str()
-                .map(|name| name.starts_with("worker-")),
-            Some(true)
-        );
+        assert!(!on_a_worker(&began.await.unwrap().args[0]));
     }
 
     fn refusal(answer: Result<CallResult, CallError>) -> String {
@@ -606,6 +595,10 @@ mod tests {
 
     fn thread() -> Value {
         std::thread::current().name().unwrap_or_default().into()
+    }
+
+    fn on_a_worker(thread: &Value) -> bool {
+        thread.as_str().is_some_and(|name| name.starts_with("worker-"))
     }
 
     #[tokio::test]
@@ -621,10 +614,7 @@ mod tests {
             })
         });
         let names = names.await.unwrap().args;
-        assert!(
-            names[0].as_str().is_some_and(|name| name.starts_with("worker-")),
-            "{names:?}"
-        );
+        assert!(on_a_worker(&names[0]), "{names:?}");
         assert_eq!(names, vec![names[0].clone(); 3]);
     }
 
@@ -636,10 +626,7 @@ mod tests {
         }
         let names = taken_over(&workers, |_| async { Ok(CallResult::one(thread())) });
         let names = names.await.unwrap().args;
-        assert!(
-            names[0].as_str().is_some_and(|name| !name.starts_with("worker-")),
-            "{names:?}"
-        );
+        assert!(!on_a_worker(&names[0]), "{names:?}");
         for _ in TAKEN..QUEUE {
             workers.desk.lines.lock().asked.push_back(Box::new(|| ()));
         }

@@ -7,6 +7,7 @@
 
 mod auth;
 mod codec;
+mod ids;
 mod integer;
 pub mod limits;
 mod link;

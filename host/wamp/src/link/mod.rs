@@ -7,6 +7,7 @@
 #[cfg(test)]
 pub(crate) mod authority;
 mod connect;
+mod hangup;
 mod outgoing;
 mod raw;
 mod stream;
@@ -16,6 +17,7 @@ mod writer;
 mod ws;
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -24,7 +26,6 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
-use tokio_util::sync::CancellationToken;
 
 pub use connect::{ConnectError, ConnectOptions, connect, connect_rs, connect_ws};
 pub(crate) use outgoing::Outgoing;
@@ -39,6 +40,7 @@ use crate::codec::{DecodeError, Serializer};
 use crate::limits::TCP_KEEPALIVE;
 use crate::message::Message;
 use crate::uri::error;
+use hangup::Hangup;
 use outgoing::Item;
 
 /// A connection, not yet joined to a realm.
@@ -78,13 +80,13 @@ pub(crate) struct Pace {
 impl Link {
     /// Two ends in one process: what one sends, the other receives, without being serialised.
     pub(crate) fn pair(limits: QueueLimits) -> (Self, Self) {
-        let closed = CancellationToken::new();
-        let (left, to_left) = Outgoing::local(limits, closed.clone());
-        let (right, to_right) = Outgoing::local(limits, closed.clone());
+        let hangup = Hangup::default();
+        let (left, to_left) = Outgoing::local(limits, hangup.clone());
+        let (right, to_right) = Outgoing::local(limits, hangup.clone());
         let end = |outgoing, queue| {
             let incoming = LocalReader {
                 queue,
-                closed: closed.clone(),
+                hangup: hangup.clone(),
                 taken: 0,
             };
             Self(Kind::Local(LocalEnd {
@@ -172,8 +174,24 @@ pub(crate) enum Incoming {
     Local(LocalReader),
 }
 
-/// Lets the others that are ready on the thread have their turn, once: before each frame, for what one read of a socket brings
-/// may be hundreds of them. What comes of one frame so goes out while the next is looked at.
+/// What a socket brings next, in turn with the others on the thread: where it was there at once, those that are ready go before
+/// it, for what one read brings may be hundreds of frames. What comes of one frame so goes out while the next is looked at.
+async fn in_turn<T>(next: impl Future<Output = T>) -> T {
+    let mut next = pin!(next);
+    let mut waited = false;
+    let next = poll_fn(|context| {
+        let polled = next.as_mut().poll(context);
+        waited |= polled.is_pending();
+        polled
+    })
+    .await;
+    if !waited {
+        others_turn().await;
+    }
+    next
+}
+
+/// Lets the others that are ready on the thread have their turn, once.
 async fn others_turn() {
     let mut waited = false;
     poll_fn(|context| {
@@ -210,7 +228,7 @@ impl Incoming {
 
 pub(crate) struct LocalReader {
     queue: outgoing::Queue,
-    closed: CancellationToken,
+    hangup: Hangup,
     /// Messages since it last gave others their turn.
     taken: usize,
 }
@@ -224,7 +242,7 @@ impl LocalReader {
         loop {
             self.taken += 1;
             // Once closed, the rest is taken at once: nobody waits for whoever has hung up.
-            if self.taken > AT_ONCE && !self.closed.is_cancelled() {
+            if self.taken > AT_ONCE && !self.hangup.is_hung_up() {
                 self.taken = 0;
                 others_turn().await;
             }
@@ -232,7 +250,7 @@ impl LocalReader {
                 biased;
                 item = unconstrained(self.queue.recv()) => item,
                 // What was said before closing is still heard.
-                () = self.closed.cancelled() => self.queue.try_recv(),
+                () = self.hangup.hung_up() => self.queue.try_recv(),
             };
             match item? {
                 Item::Message(message) => return Some(message),
@@ -352,6 +370,97 @@ mod tests {
             }
         }
         assert_eq!(heard, 3 * AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_after_either_end_has_hung_up() {
+        let limits = QueueLimits {
+            messages: 4,
+            bytes: 1 << 20,
+        };
+        let unsubscribed = |request| Message::Unsubscribed { request };
+        let (one, other) = Link::pair(limits);
+        let (mut incoming, out) = one.start(limits, Box::new(|_, _| None));
+        let (mut heard, their_out) = other.start(limits, Box::new(|_, _| None));
+        assert!(out.send(unsubscribed(1)).await);
+        their_out.close(Some(unsubscribed(2)));
+        assert!(!out.send(unsubscribed(3)).await);
+        assert!(!their_out.send(unsubscribed(4)).await);
+        assert_eq!(heard.next().await.unwrap(), Some(unsubscribed(1)));
+        assert_eq!(heard.next().await.unwrap(), None);
+        assert_eq!(incoming.next().await.unwrap(), Some(unsubscribed(2)));
+        assert_eq!(incoming.next().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_room_learns_that_the_other_end_hung_up() {
+        let limits = QueueLimits {
+            messages: 1,
+            bytes: 1 << 20,
+        };
+        let (one, other) = Link::pair(limits);
+        let (_incoming, out) = one.start(limits, Box::new(|_, _| None));
+        let (_unheard, their_out) = other.start(limits, Box::new(|_, _| None));
+        assert!(out.send(Message::Unsubscribed { request: 1 }).await);
+        let mut waits = pin!(out.send(Message::Unsubscribed { request: 2 }));
+        assert!(waits.as_mut().now_or_never().is_none());
+        their_out.close(None);
+        assert!(!waits.await);
+    }
+
+    #[tokio::test]
+    async fn whoever_sends_without_end_lets_others_have_their_turn() {
+        let limits = QueueLimits {
+            messages: 4_096,
+            bytes: 1 << 20,
+        };
+        let (one, _other) = Link::pair(limits);
+        let (_incoming, out) = one.start(limits, Box::new(|_, _| None));
+        let many = async {
+            for request in 0..4_096 {
+                assert!(out.send(Message::Unsubscribed { request }).await);
+            }
+        };
+        assert!(many.now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn whoever_gives_up_waiting_for_room_takes_none() {
+        let limits = QueueLimits {
+            messages: 1,
+            bytes: 1 << 10,
+        };
+        let (one, other) = Link::pair(limits);
+        let (_incoming, out) = one.start(limits, Box::new(|_, _| None));
+        let (mut heard, _out) = other.start(limits, Box::new(|_, _| None));
+        let unsubscribed = || Message::Unsubscribed { request: 1 };
+        assert!(out.send(unsubscribed()).await);
+        for _ in 0..limits.bytes {
+            assert!(out.send(unsubscribed()).now_or_never().is_none());
+        }
+        assert!(heard.next().await.unwrap().is_some());
+        assert_eq!(out.try_send(unsubscribed()), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_was_waited_for_is_looked_at_at_once() {
+        let turns = Cell::new(0);
+        let next = async {
+            in_turn(tokio::task::yield_now()).await;
+            turns.get()
+        };
+        let others = async {
+            loop {
+                turns.set(turns.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        let before = tokio::select! {
+            biased;
+            turns = next => turns,
+            () = others => unreachable!("it goes on for ever"),
+        };
+        assert_eq!(before, 1, "the turn in which it came");
     }
 
     #[tokio::test]

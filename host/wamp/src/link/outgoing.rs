@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::task::coop::consume_budget;
 
+use super::hangup::Hangup;
 use super::{QueueLimits, Receiver};
 use crate::message::Message;
 
@@ -31,7 +32,9 @@ pub(crate) struct QueueFull;
 
 /// The sending half of a link. Clones feed the same queue.
 #[derive(Clone)]
-pub(crate) struct Outgoing {
+pub(crate) struct Outgoing(Arc<Sending>);
+
+struct Sending {
     queue: mpsc::Sender<Item>,
     bytes: Arc<AtomicUsize>,
     limits: QueueLimits,
@@ -45,10 +48,10 @@ pub(crate) struct Queue {
     bytes: Arc<AtomicUsize>,
 }
 
-/// The end of a connection, which either side and the writer may bring about.
+/// How a connection ends.
 #[derive(Clone)]
 pub(super) struct Closing {
-    pub(super) token: CancellationToken,
+    pub(super) hangup: Hangup,
     pub(super) words: Arc<Mutex<LastWords>>,
 }
 
@@ -63,34 +66,32 @@ pub(super) struct LastWords {
 
 impl Outgoing {
     pub(super) fn queue(limits: QueueLimits) -> (Self, Queue) {
-        Self::new(limits, CancellationToken::new(), false)
+        Self::new(limits, Hangup::default(), false)
     }
 
-    pub(super) fn local(limits: QueueLimits, closed: CancellationToken) -> (Self, Queue) {
-        Self::new(limits, closed, true)
+    pub(super) fn local(limits: QueueLimits, hangup: Hangup) -> (Self, Queue) {
+        Self::new(limits, hangup, true)
     }
 
-    fn new(limits: QueueLimits, token: CancellationToken, local: bool) -> (Self, Queue) {
+    fn new(limits: QueueLimits, hangup: Hangup, local: bool) -> (Self, Queue) {
         let (queue, items) = mpsc::channel(limits.messages.max(1));
         let bytes = Arc::new(AtomicUsize::new(0));
         let closing = Closing {
-            token,
+            hangup,
             words: Arc::default(),
         };
-        (
-            Self {
-                queue,
-                bytes: bytes.clone(),
-                limits,
-                closing,
-                local,
-            },
-            Queue { items, bytes },
-        )
+        let sending = Sending {
+            queue,
+            bytes: bytes.clone(),
+            limits,
+            closing,
+            local,
+        };
+        (Self(Arc::new(sending)), Queue { items, bytes })
     }
 
     pub(super) fn closing(&self) -> Closing {
-        self.closing.clone()
+        self.0.closing.clone()
     }
 
     /// Queues a message without waiting. A message for a closed connection is dropped silently.
@@ -107,14 +108,14 @@ impl Outgoing {
             return Ok(());
         }
         let weight = item.weight();
-        if self.bytes.load(Ordering::Relaxed).saturating_add(weight) > self.limits.bytes {
+        if self.0.bytes.load(Ordering::Relaxed).saturating_add(weight) > self.0.limits.bytes {
             return Err(QueueFull);
         }
-        self.bytes.fetch_add(weight, Ordering::Relaxed);
-        match self.queue.try_send(item) {
+        self.0.bytes.fetch_add(weight, Ordering::Relaxed);
+        match self.0.queue.try_send(item) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => {
-                self.bytes.fetch_sub(weight, Ordering::Relaxed);
+                self.0.bytes.fetch_sub(weight, Ordering::Relaxed);
                 Err(QueueFull)
             }
             Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
@@ -123,19 +124,43 @@ impl Outgoing {
 
     /// Queues a message, waiting for room. Returns false if the connection is closed.
     pub(crate) async fn send(&self, message: Message) -> bool {
-        let item = Item::Message(message);
-        self.bytes.fetch_add(item.weight(), Ordering::Relaxed);
-        tokio::select! {
-            sent = self.queue.send(item) => sent.is_ok(),
-            () = self.closing.token.cancelled() => false,
+        // Whoever sends without end gives others their turn, as if there were no room.
+        consume_budget().await;
+        if self.is_closed() {
+            return false;
         }
+        let Sending {
+            queue,
+            bytes,
+            closing,
+            ..
+        } = &*self.0;
+        // Mostly there is room, and nothing to wait for.
+        let place = match queue.try_reserve() {
+            Ok(place) => place,
+            Err(mpsc::error::TrySendError::Closed(())) => return false,
+            Err(mpsc::error::TrySendError::Full(())) => {
+                let place = tokio::select! {
+                    place = queue.reserve() => place,
+                    () = closing.hangup.hung_up() => return false,
+                };
+                match place {
+                    Ok(place) => place,
+                    Err(_closed) => return false,
+                }
+            }
+        };
+        let item = Item::Message(message);
+        bytes.fetch_add(item.weight(), Ordering::Relaxed);
+        place.send(item);
+        true
     }
 
     /// Whether at most three quarters of the queue are taken: what others ask of this peer is only queued then,
     /// so that they cannot crowd out the answers that it waits for.
     pub(crate) fn has_room(&self) -> bool {
-        self.queue.capacity() > self.queue.max_capacity() / 4
-            && self.bytes.load(Ordering::Relaxed) < self.limits.bytes / 4 * 3
+        self.0.queue.capacity() > self.0.queue.max_capacity() / 4
+            && self.0.bytes.load(Ordering::Relaxed) < self.0.limits.bytes / 4 * 3
     }
 
     /// Writes what is queued, then `last`, then closes.
@@ -152,26 +177,26 @@ impl Outgoing {
         if self.is_closed() {
             return;
         }
-        if self.local {
+        if self.0.local {
             if let Some(message) = last {
                 // A full queue ends all the same; the peer sees the close without the words.
-                let _ = self.queue.try_send(Item::Message(message));
+                let _ = self.0.queue.try_send(Item::Message(message));
             }
         } else {
-            *self.closing.words.lock() = LastWords {
+            *self.0.closing.words.lock() = LastWords {
                 message: last,
                 abandon,
             };
         }
-        self.closing.token.cancel();
+        self.0.closing.hangup.hang_up();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.closing.token.is_cancelled()
+        self.0.closing.hangup.is_hung_up()
     }
 
     pub(crate) async fn closed(&self) {
-        self.closing.token.cancelled().await;
+        self.0.closing.hangup.hung_up().await;
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::outgoing::Queue;
 use super::stream::Stream;
 use super::writer::{FrameSink, Pulse, Unsendable, Writer};
-use super::{Kind, Link, Outgoing, Pace, ReadError, decode, others_turn};
+use super::{Kind, Link, Outgoing, Pace, ReadError, decode, in_turn};
 use crate::codec::Serializer;
 use crate::message::Message;
 
@@ -192,9 +192,8 @@ pub(crate) struct Reader {
 impl Reader {
     pub(super) async fn next(&mut self) -> Result<Option<Message>, ReadError> {
         loop {
-            others_turn().await;
             // A frame may be long in coming, but not in the middle of it.
-            if !self.begins().await? {
+            if !in_turn(self.begins()).await? {
                 return Ok(None);
             }
             let within = self.frame_time;

@@ -4,8 +4,10 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use futures_util::poll;
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::outgoing::{Closing, Item, Queue};
@@ -92,7 +94,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) async fn run(self, mut sink: impl FrameSink, mut queue: Queue) {
         let alive = self.serve(&mut sink, &mut queue).await;
-        self.closing.token.cancel();
+        self.closing.hangup.hang_up();
         if alive {
             // A peer that does not read is not waited for.
             let _ = timeout(CLOSE_GRACE, self.finish(&mut sink, &mut queue)).await;
@@ -105,17 +107,18 @@ impl Writer {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
-        let mut closing = pin!(self.closing.token.cancelled());
+        let mut closing = pin!(self.closing.hangup.hung_up());
         loop {
             let tick = tokio::select! {
                 biased;
-                () = &mut closing => return true,
+                () = self.closing.hangup.by_now() => return true,
                 count = queue.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
                         return true;
                     }
                     false
                 }
+                () = &mut closing => return true,
                 _ = ticks.tick() => true,
             };
             let write = async {
@@ -126,16 +129,20 @@ impl Writer {
                 }
             };
             tokio::pin!(write);
-            let written = tokio::select! {
-                written = timeout(WRITE_TIMEOUT, &mut write) => match written {
-                    Ok(written) => written,
-                    // The peer has stopped reading, and nobody sends it so much that its queue would show it.
-                    Err(_) => return false,
-                },
-                // Half a frame must not stay half written, unless the peer has stopped reading.
-                () = &mut closing => match timeout(CLOSE_GRACE, &mut write).await {
-                    Ok(written) => written,
-                    Err(_) => return false,
+            // Most of what is written the peer's socket takes at once: no timer for that.
+            let written = match poll!(&mut write) {
+                Poll::Ready(written) => written,
+                Poll::Pending => tokio::select! {
+                    written = timeout(WRITE_TIMEOUT, &mut write) => match written {
+                        Ok(written) => written,
+                        // The peer has stopped reading, and nobody sends it so much that its queue would show it.
+                        Err(_) => return false,
+                    },
+                    // Half a frame must not stay half written, unless the peer has stopped reading.
+                    () = &mut closing => match timeout(CLOSE_GRACE, &mut write).await {
+                        Ok(written) => written,
+                        Err(_) => return false,
+                    },
                 },
             };
             if written.is_err() {

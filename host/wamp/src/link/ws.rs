@@ -14,12 +14,15 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 use super::outgoing::Queue;
 use super::stream::Stream;
 use super::writer::{FrameSink, Pulse, Unsendable, Writer};
-use super::{Kind, Link, Outgoing, Pace, ReadError, decode, others_turn};
+use super::{Kind, Link, Outgoing, Pace, ReadError, decode, in_turn};
 use crate::codec::Serializer;
 use crate::message::Message;
 
-/// Bytes of the socket's read and write buffers; tungstenite's own 128 KiB each is much for thousands of peers.
+/// Bytes of the socket's write buffer; tungstenite's own 128 KiB is much for thousands of peers.
 const BUFFER: usize = 16 << 10;
+/// Bytes of its read buffer. They are set to zero before each look at the socket, and are the most that one look takes in: little
+/// for the many small frames, and 256 reads for a frame of a mebibyte.
+const READ_BUFFER: usize = 4 << 10;
 /// A close frame carries at most 125 bytes, two of them the code.
 const MAX_CLOSE_REASON: usize = 123;
 
@@ -32,7 +35,7 @@ pub(super) struct Halves {
 /// The bounds of tungstenite for frames of at most `limit` bytes.
 pub(super) fn config(limit: usize) -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
+        .read_buffer_size(READ_BUFFER)
         .write_buffer_size(BUFFER)
         .max_message_size(Some(limit))
         .max_frame_size(Some(limit))
@@ -129,8 +132,7 @@ pub(crate) struct Reader {
 impl Reader {
     pub(super) async fn next(&mut self) -> Result<Option<Message>, ReadError> {
         loop {
-            others_turn().await;
-            let Some(frame) = self.stream.next().await else {
+            let Some(frame) = in_turn(self.stream.next()).await else {
                 return Ok(None);
             };
             self.pulse.heard();
@@ -158,8 +160,7 @@ impl Reader {
     }
 
     pub(super) async fn discard(&mut self) -> bool {
-        others_turn().await;
-        matches!(self.stream.next().await, Some(Ok(_)))
+        matches!(in_turn(self.stream.next()).await, Some(Ok(_)))
     }
 }
 

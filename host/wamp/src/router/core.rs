@@ -3,7 +3,7 @@
 //! Messages are put into the receivers' queues under the lock, so that nobody gets an INVOCATION before the
 //! REGISTERED that it follows from; queueing never waits, and encoding happens later, in the writers.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use super::permissions::{Action, Permissions};
 use super::pubsub::PubSub;
 use super::rates::{Rates, Spent, Use};
 use super::rpc::Rpc;
+use crate::ids::{IdMap, IdSet};
 use crate::limits::Limits;
 use crate::link::Outgoing;
 use crate::message::{INVOCATION, Message};
@@ -34,7 +35,7 @@ pub(super) struct Core {
     /// Knows which names are of logins alone.
     authenticator: Arc<dyn Authenticator>,
     pub(super) rates: Rates,
-    pub(super) peers: HashMap<u64, Peer>,
+    pub(super) peers: IdMap<u64, Peer>,
     pub(super) rpc: Rpc,
     pub(super) pubsub: PubSub,
     pub(super) holders: Holders,
@@ -49,11 +50,11 @@ pub(super) struct Peer {
     pub(super) features: Features,
     pub(super) bounds: Bounds,
     /// Invocations of calls that it made.
-    pub(super) calling: HashSet<u64>,
+    pub(super) calling: IdSet,
     /// Invocations that it is to answer.
-    pub(super) serving: HashSet<u64>,
-    pub(super) registrations: HashMap<u64, Registration>,
-    pub(super) subscriptions: HashSet<u64>,
+    pub(super) serving: IdSet,
+    pub(super) registrations: IdMap<u64, Registration>,
+    pub(super) subscriptions: IdSet,
     /// How much it has called and published of late.
     pub(super) spent: Spent,
     /// Provider ids that it holds.
@@ -96,7 +97,7 @@ impl Core {
             rates: Rates::new(&limits),
             limits,
             authenticator,
-            peers: HashMap::new(),
+            peers: IdMap::default(),
             rpc: Rpc::default(),
             pubsub: PubSub::default(),
             holders: Holders::new(),
@@ -336,10 +337,10 @@ impl Peer {
             out,
             features,
             bounds,
-            calling: HashSet::new(),
-            serving: HashSet::new(),
-            registrations: HashMap::new(),
-            subscriptions: HashSet::new(),
+            calling: IdSet::default(),
+            serving: IdSet::default(),
+            registrations: IdMap::default(),
+            subscriptions: IdSet::default(),
             spent: Spent::default(),
             providers: Vec::new(),
         }

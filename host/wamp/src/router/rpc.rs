@@ -1,6 +1,6 @@
 //! Calls: from CALL to RESULT or ERROR, with their cancellation and their time-outs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ use super::options::Asked;
 use super::permissions::{Action, WAMP};
 use super::rates::Use;
 use crate::codec::EncodeError;
+use crate::ids::IdMap;
 use crate::message::{CALL, Message, Payload, payload};
 use crate::session::{CALLEE, WampError};
 use crate::uri::{self, Match, error};
@@ -25,15 +26,15 @@ use crate::violation::Violation;
 pub(super) struct Rpc {
     pub(super) directory: Directory,
     /// The sessions of each entry of the directory, in the order in which they came. `enlist` and `dismiss` alone change either.
-    callees: HashMap<u64, Callees>,
+    callees: IdMap<u64, Callees>,
     /// How many registrations there have been.
     registrations: u64,
     /// By the realm-wide id of the invocation.
-    invocations: HashMap<u64, Pending>,
+    invocations: IdMap<u64, Pending>,
     /// How many invocations there have been.
     invoked: u64,
     /// The invocation of a caller's request.
-    calls: HashMap<(u64, u64), u64>,
+    calls: IdMap<(u64, u64), u64>,
     deadlines: BTreeSet<(Instant, u64)>,
 }
 

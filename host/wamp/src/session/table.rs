@@ -1,6 +1,5 @@
 //! Who waits for what in a session: pending requests, registrations, subscriptions, running invocations.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,6 +11,7 @@ use super::progress::Parts;
 use super::travel::Reception;
 use super::{CallError, CallResult, Event, WampError};
 use crate::codec::EncodeError;
+use crate::ids::IdMap;
 use crate::message::{self, CALL, INVOCATION, Message, Payload};
 use crate::uri::error;
 use crate::value::{Dict, Value};
@@ -68,10 +68,10 @@ struct State {
     /// Set once; nothing is accepted after.
     closed: Option<String>,
     leaving: bool,
-    waiting: HashMap<u64, Waiting>,
-    registrations: HashMap<u64, Registration>,
-    subscriptions: HashMap<u64, Subscription>,
-    invocations: HashMap<u64, CancellationToken>,
+    waiting: IdMap<u64, Waiting>,
+    registrations: IdMap<u64, Registration>,
+    subscriptions: IdMap<u64, Subscription>,
+    invocations: IdMap<u64, CancellationToken>,
 }
 
 #[derive(Clone)]
